@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reader.h - open a .pillion file, whole, cut, or still being written.
+ *
+ * Definitions are loaded into arrays; samples stay compressed and are handed out
+ * chunk by chunk, so that memory does not grow with their number.
+ */
+#ifndef PILLION_COLLECTOR_READER_H
+#define PILLION_COLLECTOR_READER_H
+
+#include "profile/model.h"
+
+struct pln_profile {
+	struct pln_recording recording;
+	struct pln_process *processes;
+	size_t process_count;
+	struct pln_thread *threads;
+	size_t thread_count;
+	struct pln_module_info *modules;
+	size_t module_count;
+	struct pln_function *functions;
+	size_t function_count;
+	struct pln_frame *frames;
+	size_t frame_count;
+	struct pln_stack_node *stacks;
+	size_t stack_count;
+	struct pln_note_row *notes;
+	size_t note_count;
+	uint64_t sample_count; /* rows in whole chunks */
+	uint64_t file_size;
+	uint64_t bad_bytes; /* behind the last whole chunk, or skipped */
+	/* Source-level frames of frame f: locations[frame_first_location[f] .. [f + 1]), innermost
+	 * first. Every frame has at least one. */
+	uint32_t *frame_first_location;
+	struct pln_location *locations;
+	size_t location_count;
+};
+
+enum pln_open_error {
+	PLN_OPEN_OK = 0,
+	PLN_OPEN_IO = -1, /* errno says why */
+	PLN_OPEN_FOREIGN = -2, /* not a Pillion profile */
+	PLN_OPEN_NEWER = -3, /* written by a newer Pillion */
+	PLN_OPEN_EMPTY = -4, /* a profile, but cut before its first chunk ended */
+	PLN_OPEN_MEMORY = -5,
+};
+
+/*
+ * Returns an enum pln_open_error. When the file holds no symbols (the collector was
+ * killed before it could write them) native frames are symbolized here, from the
+ * files of this machine, unless `no_symbolize`.
+ */
+int pln_profile_open(struct pln_profile **profile, const char *path, bool no_symbolize);
+
+/* Calls fn for each sample, in file order, until it returns non-zero; returns that. */
+int pln_profile_each_sample(struct pln_profile *profile,
+			    int (*fn)(const struct pln_sample_row *row, void *arg), void *arg);
+
+void pln_profile_close(struct pln_profile *profile);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * symbolize.h - the locations of native frames: where profile/ meets symbols/.
+ */
+#ifndef PILLION_COLLECTOR_SYMBOLIZE_H
+#define PILLION_COLLECTOR_SYMBOLIZE_H
+
+#include "profile/model.h"
+
+struct pln_symbolize_job {
+	const struct pln_module_info *modules;
+	size_t module_count;
+	const struct pln_frame *frames;
+	size_t frame_count;
+	/* Where to find a process's files: returns a root such as "/proc/4711/root", or NULL. */
+	const char *(*root_of)(uint32_t process, void *arg);
+	/* Returns the id of a function, adding it when new. */
+	uint32_t (*add_function)(const struct pln_function *function, void *arg);
+	/* Called once for every native frame, innermost location first. */
+	void (*found)(uint32_t frame, const struct pln_location *locations, unsigned count,
+		      void *arg);
+	void (*progress)(size_t done, size_t total, void *arg); /* may be NULL */
+	void *arg;
+};
+
+/* Frames that no symbol is found for get a function "lib.so+0x1234" marked unknown. Returns 0 or
+ * -errno. */
+int pln_symbolize(const struct pln_symbolize_job *job);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * writer.h - append to a .pillion file.
+ *
+ * Adders return the id of what they added (dense, from 0) and only buffer;
+ * pln_writer_flush() writes definitions, then samples, as whole chunks with one
+ * write(2) each. When the disk is full the writer keeps definitions and samples up
+ * to a bound, counts what it had to give up, and goes on when there is room again.
+ */
+#ifndef PILLION_COLLECTOR_WRITER_H
+#define PILLION_COLLECTOR_WRITER_H
+
+#include "profile/model.h"
+
+struct pln_writer;
+
+/*
+ * Starts the file on `fd` (open for writing at its end; not closed by the writer).
+ * `recording`: command, host, versions, settings and start times are used.
+ * Returns 0 or -errno.
+ */
+int pln_writer_open(struct pln_writer **writer, int fd, const struct pln_recording *recording);
+
+uint32_t pln_writer_add_process(struct pln_writer *w, const struct pln_process *process);
+/* Newest totals, end and exit status of a known process. */
+void pln_writer_update_process(struct pln_writer *w, uint32_t id,
+			       const struct pln_process *process);
+uint32_t pln_writer_add_thread(struct pln_writer *w, const struct pln_thread *thread);
+void pln_writer_update_thread(struct pln_writer *w, uint32_t id, const struct pln_thread *thread);
+uint32_t pln_writer_add_module(struct pln_writer *w, const struct pln_module_info *module);
+/* Functions of Python frames; those of native frames come with the symbols. */
+uint32_t pln_writer_add_function(struct pln_writer *w, const struct pln_function *function);
+uint32_t pln_writer_add_frame(struct pln_writer *w, const struct pln_frame *frame);
+uint32_t pln_writer_add_stack(struct pln_writer *w, const struct pln_stack_node *node);
+void pln_writer_add_sample(struct pln_writer *w, const struct pln_sample_row *sample);
+void pln_writer_add_note(struct pln_writer *w, const struct pln_note_row *note);
+/* Symbols of native frame `frame`: innermost (most inlined) location first. */
+void pln_writer_add_locations(struct pln_writer *w, uint32_t frame,
+			      const struct pln_location *locations, unsigned count);
+
+/* Writes what is buffered. Returns 0 or -errno (what is kept is tried again at the next flush). */
+int pln_writer_flush(struct pln_writer *w);
+
+/* Bytes written; samples given up because the disk was full. */
+uint64_t pln_writer_bytes(const struct pln_writer *w);
+uint64_t pln_writer_lost_samples(const struct pln_writer *w);
+
+/* Symbols are all added: writes SYMBOLS and END (exit status, own cost), flushes. Frees the writer.
+ */
+int pln_writer_close(struct pln_writer *w, const struct pln_recording *recording);
+
+#endif

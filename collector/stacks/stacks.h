@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stacks.h - from a raw sample to one stack id.
+ *
+ *   snapshot.c  finishes native walks that the target could not (libunwind)
+ *   join.c      puts Python frames in the place of their C eval calls
+ *   intern.c    gives equal stacks one id (XXH3)
+ */
+#ifndef PILLION_COLLECTOR_STACKS_H
+#define PILLION_COLLECTOR_STACKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pillion/wire.h>
+
+#include "profile/model.h"
+
+/* --------------------------------------------------------------- join.c */
+
+struct pln_raw_stack {
+	const uint64_t *pc; /* innermost first */
+	const uint32_t *cfa; /* minus sp; PILLION_CFA_GUESSED may be set; 0 unknown (last frame) */
+	unsigned native_count;
+	const struct pln_wire_frame *python; /* innermost first */
+	unsigned python_count;
+	uint64_t eval_lo, eval_hi; /* for stacks without markers */
+	bool no_markers;
+};
+
+/* One frame of a joined stack. */
+struct pln_joined_frame {
+	bool is_python;
+	bool guessed;
+	bool is_leaf; /* native frame 0 */
+	uint64_t value; /* native: pc; python: code key */
+	uint32_t instr; /* python */
+};
+
+/*
+ * Joins into `out` (room for native_count + python_count), innermost first. Returns
+ * the number of frames; sets *mismatch when markers and native frames disagree (all
+ * Python frames are kept all the same, in order, at the best known place).
+ */
+unsigned pln_join(const struct pln_raw_stack *raw, struct pln_joined_frame *out, bool *mismatch);
+
+/* ------------------------------------------------------------- intern.c */
+
+/* A map from 64- or 128-bit keys to dense ids, open addressing, XXH3. */
+struct pln_intern;
+struct pln_intern *pln_intern_new(void);
+void pln_intern_free(struct pln_intern *table);
+/*
+ * The id of the key of `size` bytes (at most 64, compared whole); *is_new tells
+ * whether it was added now. Ids are dense from 0 in order of addition. PLN_NONE: out of
+ * memory.
+ */
+uint32_t pln_intern_add(struct pln_intern *table, const void *key, size_t size, bool *is_new);
+/* PLN_NONE when not there. */
+uint32_t pln_intern_find(const struct pln_intern *table, const void *key, size_t size);
+size_t pln_intern_count(const struct pln_intern *table);
+
+/* ----------------------------------------------------------- snapshot.c */
+
+/* Finds the ELF file behind a pc, for libunwind. */
+struct pln_unwind_module {
+	uint64_t lo, hi, bias;
+	uint64_t eh_frame_hdr; /* address in the target */
+	const char *path; /* to open here (root already put before it) */
+};
+
+struct pln_unwinder; /* one per process; keeps ELF files mapped */
+struct pln_unwinder *
+pln_unwinder_new(const struct pln_unwind_module *(*find)(uint64_t pc, void *arg), void *arg);
+void pln_unwinder_free(struct pln_unwinder *u);
+
+/*
+ * Finishes a walk: `snap` and its stack copy. Appends frames after native frame
+ * `from_frame` (whose registers they are) to pc[] and cfa[] (offsets from `sp`), which
+ * hold `count` of `max`. Returns the new count; *root tells whether the root was
+ * reached.
+ */
+unsigned pln_unwinder_finish(struct pln_unwinder *u, const struct pln_snapshot *snap,
+			     const uint8_t *stack, uint64_t sp, uint64_t *pc, uint32_t *cfa,
+			     unsigned count, unsigned max, bool *root);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * env.h - every PILLION_* variable, once.
+ *
+ * From this table come: the parsing in the library, the options of `pillion
+ * record`, `pillion env --help` and pillion-env(7). A row is
+ *
+ *   X(id, NAME, type, default, min, max, "--long", 's', "METAVAR", "help")
+ *
+ * type: FLAG (0/1), NUMBER (decimal, min..max), TEXT (up to 1023 bytes), SECRET
+ * (set by pillion itself, shown in no help). '--long' is the option of `record`
+ * that sets it ("" when there is none; "--no-x" options set a FLAG to 0), 's' its
+ * short form or 0. An unknown or malformed value means the default, and a note in
+ * the profile.
+ *
+ * The library does something only when PILLION_OUTPUT or PILLION_SOCKET is set
+ * and PILLION_DISABLE is not.
+ */
+#ifndef PILLION_ENV_H
+#define PILLION_ENV_H
+
+#define PILLION_ENV_TABLE(X)                                                                       \
+	X(disable, "PILLION_DISABLE", FLAG, 0, 0, 1, "", 0, "0|1",                                 \
+	  "do nothing at all; wins over everything else")                                          \
+	X(output, "PILLION_OUTPUT", TEXT, 0, 0, 0, "--output", 'o', "FILE",                        \
+	  "where the profile goes; %p pid, %h host, %t time, %e program, %n number")               \
+	X(freq, "PILLION_FREQ", NUMBER, 100, 1, 10000, "--freq", 'F', "HZ",                        \
+	  "samples per second of CPU time of each thread, and ticks per second")                   \
+	X(native, "PILLION_NATIVE", FLAG, 1, 0, 1, "--no-native", 0, "0|1",                        \
+	  "record native frames as well as Python ones")                                           \
+	X(subprocesses, "PILLION_SUBPROCESSES", FLAG, 1, 0, 1, "--no-subprocesses", 0, "0|1",      \
+	  "follow fork and exec into Python children")                                             \
+	X(duration, "PILLION_DURATION", NUMBER, 0, 0, 31536000, "--duration", 'd', "SECONDS",      \
+	  "stop sampling after this long (the program runs on); 0: to its end")                    \
+	X(max_depth, "PILLION_MAX_DEPTH", NUMBER, 512, 16, 1024, "--max-depth", 0, "FRAMES",       \
+	  "most Python frames, and most native frames, kept of a stack")                           \
+	X(max_threads, "PILLION_MAX_THREADS", NUMBER, 1024, 16, 16384, "--max-threads", 0, "N",    \
+	  "most threads of a process that can be sampled at one time")                             \
+	X(signal, "PILLION_SIGNAL", NUMBER, 0, 0, 64, "--signal", 0, "NUMBER",                     \
+	  "signal used for CPU samples; 0: one that the program leaves alone")                     \
+	X(log, "PILLION_LOG", TEXT, 0, 0, 0, "", 0, "error|info|debug",                            \
+	  "let the library write to stderr; unset: silent")                                        \
+	X(collector, "PILLION_COLLECTOR", TEXT, 0, 0, 0, "", 0, "PATH",                            \
+	  "the pillion executable that the library starts; default: the one it was installed "     \
+	  "with")                                                                                  \
+	X(socket, "PILLION_SOCKET", SECRET, 0, 0, 0, "", 0, "ADDRESS",                             \
+	  "where the collector listens: @abstract name or /path")                                  \
+	X(token, "PILLION_TOKEN", SECRET, 0, 0, 0, "", 0, "HEX",                                   \
+	  "proves to the collector that the process belongs to the session")                       \
+	X(only_pid, "PILLION_ONLY_PID", SECRET, 0, 0, 0, "", 0, "PID",                             \
+	  "the one process to sample when children are not followed")
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * python.h - the interpreter as data: find it, check it, walk its frames, describe
+ * its code objects, read its GIL.
+ *
+ * runtime.c finds and checks the interpreter, layout_*.c hold structure layouts as
+ * data, frames.c walks, code.c describes code objects, gil.c reads the GIL. No
+ * CPython API is called on a sampled path but the two one-load functions that give
+ * the calling thread's state (pre-bound, so that no lazy binding happens).
+ */
+#ifndef PILLION_PRELOAD_PYTHON_H
+#define PILLION_PRELOAD_PYTHON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pillion/wire.h>
+
+#include "native/native.h"
+
+/* -------------------------------------------------- finding the interpreter */
+
+/*
+ * Context: constructor, or our pthread_condattr_setclock() when the caller may be
+ * an interpreter that initializes itself; not a handler. Looks for _PyRuntime in
+ * the global scope, then in the module around `hint` (0: none; finds interpreters
+ * that were dlopen'ed RTLD_LOCAL or are stripped static ones, by .PyRuntime).
+ * Returns true when one is found; its address range is then known. Idempotent.
+ */
+bool pln_python_find(uintptr_t hint);
+
+/* Address of _PyRuntime, 0 when not found. */
+uintptr_t pln_python_runtime(void);
+
+/*
+ * Context: sampling thread, every tick, cheap. Moves the state machine: waits for
+ * the runtime to be initialized, picks the layout, asks the interpreter to check
+ * it (a pending call that compares our reading with CPython's own API), notices
+ * finalization. Returns true when `info` changed and should be published.
+ */
+bool pln_python_poll(struct pln_wire_interpreter *info);
+
+/* Async-signal-safe. Python frames may be read now (initialized, not refused, not finalizing). */
+bool pln_python_ready_sigsafe(void);
+
+/* Async-signal-safe. The runtime is being finalized. */
+bool pln_python_finalizing_sigsafe(void);
+
+/* -------------------------------------------------------------- walking */
+
+/* Reads target memory [addr, addr + size) into dst. Returns true when all of it was read. */
+typedef bool (*pln_read_fn)(uintptr_t addr, void *dst, size_t size, void *arg);
+
+/* One Python frame; wire form but for the marker, which is an absolute address here. */
+struct pln_python_frame {
+	uint64_t code; /* key; 0 when the frame could not be identified */
+	uintptr_t code_addr;
+	uint32_t instr;
+	uintptr_t marker; /* 0: none */
+};
+
+struct pln_python_walk {
+	struct pln_python_frame *frames;
+	unsigned max;
+	unsigned count;
+	bool has_tstate;
+	bool truncated; /* chain cut: depth, or a frame that was refused */
+	bool failed; /* thread state or first frame refused */
+	bool no_markers; /* 3.8/3.9 */
+	uint8_t gil; /* enum pln_gil, without the futex check of blocked threads */
+};
+
+/*
+ * Context: handler, on the sampled thread. `stack` is its live stack. Memory that
+ * is proven live (own stack, own data-stack chunks, frames and code objects that
+ * the running chain of frames keeps alive) is read directly, anything else through
+ * a checked read.
+ */
+void pln_python_walk_self_sigsafe(const struct pln_stack *stack, struct pln_python_walk *out);
+
+/*
+ * Context: sampling thread, for a blocked thread; everything through checked reads,
+ * batched. `pthread_self_value` identifies the thread for <= 3.10, `tid` for 3.11+.
+ * The caller verifies afterwards that the thread did not run meanwhile.
+ */
+void pln_python_walk_blocked(uint32_t tid, const struct pln_stack *stack,
+			     struct pln_python_walk *out);
+
+/*
+ * Context: handler. Whether the code object behind `frame` must be described in the
+ * lane before a sample may refer to it. True until pln_python_code_described_sigsafe().
+ */
+bool pln_python_code_is_new_sigsafe(const struct pln_python_frame *frame);
+
+/*
+ * Context: handler (direct reads: the frame keeps the code alive) or sampling thread
+ * (`read` set: checked reads). Writes a struct pln_wire_code record of at most `max`
+ * bytes to dst. Returns its size, 0 when it could not be read.
+ */
+uint32_t pln_python_describe_sigsafe(const struct pln_python_frame *frame, void *dst, uint32_t max,
+				     bool checked);
+
+/* After the record was committed. Other threads may rely on it from now on. */
+void pln_python_code_described_sigsafe(const struct pln_python_frame *frame);
+
+/* Forget what was described (new segment after fork). */
+void pln_python_forget_codes(void);
+
+/* ------------------------------------------------------------------ GIL */
+
+/* Sampling thread: a thread blocked in futex on `addr` waits for the GIL. */
+bool pln_python_is_gil_futex(uintptr_t addr);
+
+/* In a forked child, before the sampling thread starts again. */
+void pln_python_after_fork(void);
+
+#endif
