@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""Record a program, and look at every sample of its profile.
+
+What is read here is what report and export read: dump_profile goes through the
+collector's own reader.
+"""
+import collections
+import dataclasses
+import json
+import pathlib
+import subprocess
+import typing
+
+import place as places
+
+PYTHON, NATIVE = 0, 1
+CAUSE_CPU, CAUSE_BLOCKED, CAUSE_FORCED, CAUSE_EXIT = range(4)
+GIL_UNKNOWN, GIL_NONE, GIL_HOLDS, GIL_WAITS = range(4)
+FLAG_NATIVE_TRUNCATED = 1 << 2
+FLAG_PYTHON_TRUNCATED = 1 << 3
+FLAG_GUESSED = 1 << 4
+FLAG_PYTHON_FAILED = 1 << 5
+FLAG_JOIN_MISMATCH = 1 << 24
+CHECKED, REFUSED = 1, 2
+
+
+class Frame(typing.NamedTuple):
+    """One source-level frame; inlined calls are frames of their own."""
+    kind: int
+    name: str
+    file: str
+    line: int
+    module: str
+
+    @property
+    def is_python(self):
+        return self.kind == PYTHON
+
+    def __str__(self):
+        where = "%s:%d" % (self.file.rsplit("/", 1)[-1], self.line) if self.is_python else self.module
+        return "%s (%s)" % (self.name, where)
+
+
+class Sample(typing.NamedTuple):
+    time_ns: int
+    cpu_ns: int
+    offcpu_ns: int
+    runnable_ns: int
+    thread: int
+    stack: tuple  # of Frame, innermost first; empty: none
+    syscall: int
+    flags: int
+    cause: int
+    gil: int
+
+    @property
+    def wall_ns(self):
+        return self.cpu_ns + self.offcpu_ns + self.runnable_ns
+
+    def python(self):
+        return [f for f in self.stack if f.is_python]
+
+    def calls(self, name):
+        """Is a Python function of this name anywhere in the stack?"""
+        return any(f.is_python and f.name.rsplit(".", 1)[-1] == name for f in self.stack)
+
+
+class Profile:
+    """A profile as dump_profile tells it, with frames and stacks resolved."""
+
+    def __init__(self, data):
+        self.data = data
+        self.processes = data["processes"]
+        self.threads = data["threads"]
+        self.notes = [n["text"] for n in data["notes"]]
+        self._frames = [self._expand(f) for f in data["frames"]]
+        self._stacks = {-1: ()}
+        self.samples = [Sample(*row[:5], self._stack(row[5]), *row[6:]) for row in data["samples"]]
+
+    def _expand(self, frame):
+        """A native frame stands for as many calls as were inlined there."""
+        expanded = []
+        for function, line in frame["locations"]:
+            f = self.data["functions"][function]
+            expanded.append(Frame(f["kind"], f["name"], f["file"], line, f["module"]))
+        return tuple(expanded)
+
+    def _stack(self, node):
+        """A node is the innermost frame; parents lead to the root."""
+        path = []
+        while node not in self._stacks:
+            path.append(node)
+            node = self.data["stacks"][node][0]
+        tail = self._stacks[node]
+        for node in reversed(path):
+            tail = self._stacks[node] = self._frames[self.data["stacks"][node][1]] + tail
+        return tail
+
+    def thread(self, sample):
+        return self.threads[sample.thread]
+
+    def process_of(self, sample):
+        return self.processes[self.thread(sample)["process"]]
+
+    def calling(self, name):
+        return [s for s in self.samples if s.calls(name)]
+
+    def total(self, field, samples=None):
+        return sum(getattr(s, field) for s in (self.samples if samples is None else samples))
+
+    def by_thread(self, field):
+        totals = collections.Counter()
+        for s in self.samples:
+            totals[s.thread] += getattr(s, field)
+        return totals
+
+    @property
+    def drops(self):
+        return [sum(p["drops"][i] for p in self.processes) for i in range(len(self.processes[0]["drops"]))]
+
+
+def load(path):
+    """Reads the profile with the collector's reader, on this system."""
+    dump = places.HERE.build / "tests" / "lib" / "dump_profile"
+    result = subprocess.run([str(dump), str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert result.returncode == 0, "%s: %s" % (path, result.stderr.decode())
+    return Profile(json.loads(result.stdout.decode("utf-8", "replace")))
+
+
+@dataclasses.dataclass
+class Recording:
+    path: pathlib.Path
+    returncode: int
+    stdout: str
+    stderr: str
+
+    def load(self):
+        assert self.path.exists(), "no profile was written:\n" + self.stderr
+        return load(self.path)
+
+
+def record(interpreter, arguments, directory, options=(), env=None, timeout=120, name="out.pillion"):
+    """`pillion record -o directory/name OPTIONS -- PYTHON ARGUMENTS`"""
+    place = places.of(interpreter)
+    path = pathlib.Path(directory) / name
+    argv = [place.pillion, "record", "-o", path, *options, "--", interpreter.path, *arguments]
+    result = place.run(argv, cwd=directory, env=env, timeout=timeout)
+    return Recording(path, result.returncode, result.stdout, result.stderr)
+
+
+def record_ok(interpreter, arguments, directory, **options):
+    """As record(), for a program that ends well; returns the profile and its standard output."""
+    recording = record(interpreter, arguments, directory, **options)
+    assert recording.returncode == 0, recording.stderr
+    return recording.load(), recording.stdout
