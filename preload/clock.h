@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * clock.h - the clocks that samples and ticks read.
+ */
+#ifndef PILLION_PRELOAD_CLOCK_H
+#define PILLION_PRELOAD_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+#include "syscall.h"
+
+#define PLN_SECOND_NS 1000000000ull
+
+/* Through the vdso, so no system call for CLOCK_MONOTONIC; async-signal-safe. */
+static inline uint64_t pln_now_ns_sigsafe(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * PLN_SECOND_NS + (uint64_t)ts.tv_nsec;
+}
+
+/* Raw, because errors (a thread that is gone) must not touch errno. 0 on failure. */
+static inline uint64_t pln_clock_ns_sigsafe(clockid_t clock)
+{
+	struct timespec ts;
+
+	if (pln_syscall3(SYS_clock_gettime, clock, (long)&ts, 0) < 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * PLN_SECOND_NS + (uint64_t)ts.tv_nsec;
+}
+
+/* CPU clock of any thread of this process: per-thread, scheduler precision. */
+static inline clockid_t pln_thread_clock(uint32_t tid)
+{
+	return (clockid_t)(~tid << 3) | 6;
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * init.c - where everything begins: decide, then start or stay inert.
+ *
+ * The constructor only reads the environment. A process that is not asked for, or that
+ * never becomes an interpreter, has no thread, no descriptor, no handler and no output of
+ * ours. CPython's runtime calls pthread_condattr_setclock() when it comes up, once, early,
+ * in every version from 3.8 on, whether it is the program itself, a shared library, or was
+ * dlopen'ed late into another program: that call, interposed, is the moment to start.
+ */
+#include <errno.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include <pillion/atomic.h>
+#include <pillion/pillion.h>
+
+#include "checked_read.h"
+#include "export.h"
+#include "log.h"
+#include "native/native.h"
+#include "options.h"
+#include "process/process.h"
+#include "python/python.h"
+#include "sampling/handler.h"
+#include "sampling/sampler.h"
+#include "sampling/stack_bounds.h"
+#include "sampling/threads.h"
+#include "sampling/timer.h"
+#include "segment.h"
+#include "syscall.h"
+
+/* Set by the constructor: the environment asks for sampling in this process. */
+static bool asked_for;
+static _Atomic uint32_t started;
+
+PLN_EXPORT int pillion_is_sampling(void)
+{
+	return pln_segment && pln_load_relaxed(&pln_segment->state) == PILLION_TARGET_SAMPLING;
+}
+
+static bool this_process_is_asked_for(void)
+{
+	const char *only = pln_options.only_pid;
+	char digits[24];
+	long pid = pln_getpid_sigsafe();
+	unsigned at = sizeof(digits) - 1;
+
+	if (pln_options.disable || (!pln_options.output[0] && !pln_options.socket[0]))
+		return false;
+	if (!*only || pln_options.subprocesses)
+		return true;
+	digits[at] = '\0';
+	for (; pid; pid /= 10)
+		digits[--at] = (char)('0' + pid % 10);
+	return !__builtin_strcmp(only, digits + at);
+}
+
+__attribute__((constructor)) static void init(int argc, char **argv, char **envp)
+{
+	char here;
+
+	(void)argc;
+	(void)argv;
+	pln_options_parse(envp ? envp : environ);
+	asked_for = this_process_is_asked_for();
+	if (!asked_for)
+		return;
+	pln_hide_init();
+	/* Constructors run on the main thread. */
+	pln_threads_set_own_stack_hi(pln_stack_end_now((uintptr_t)&here));
+}
+
+/* ------------------------------------------------------------------ start */
+
+/* What a process image needs once, and a forked child inherits. */
+static int init_image(void)
+{
+	int error;
+
+	(void)pln_checked_read_init();
+	error = pln_threads_init();
+	if (!error)
+		error = pln_native_init();
+	if (!error)
+		error = pln_timer_init(pln_handler_on_signal);
+	if (!error)
+		pln_fork_init();
+	return error;
+}
+
+static int reach_collector(int segment_fd, enum pln_hello_reason reason)
+{
+	int error = -ENOTCONN;
+
+	if (pln_options.socket[0])
+		error = pln_hello_send(segment_fd, reason);
+	/* Nobody there (any more): with an output of its own the process can help itself. */
+	if (error && pln_options.output[0] && reason == PILLION_REASON_START) {
+		error = pln_launch_collector(reason == PILLION_REASON_START);
+		if (!error)
+			error = pln_hello_send(segment_fd, reason);
+	}
+	return error;
+}
+
+static void choose_engine(void)
+{
+	bool fast = pln_segment->clk_tck_ns && pln_segment->period_ns < pln_segment->clk_tck_ns;
+	uint32_t engine =
+		pln_timer_works() && !fast ? PILLION_ENGINE_CPU_TIMER : PILLION_ENGINE_FORCED;
+
+	pln_store_relaxed(&pln_segment->engine, engine);
+}
+
+int pln_process_start(enum pln_hello_reason reason)
+{
+	int fd = pln_segment_create(reason);
+	int error;
+
+	if (fd < 0)
+		return fd;
+	error = reach_collector(fd, reason);
+	close(fd);
+	if (error) {
+		pln_log(PLN_LOG_ERROR, "not sampling: no collector can be reached", "");
+		pln_segment_discard();
+		return error;
+	}
+	choose_engine();
+	(void)pln_threads_claim((uint32_t)pln_gettid_sigsafe(), (uintptr_t)pthread_self(),
+				pln_threads_own_stack_hi_sigsafe());
+	return pln_sampler_start();
+}
+
+/* `caller`: an address in the code that may be an interpreter starting up. */
+static void start_if_python(uintptr_t caller)
+{
+	uint32_t no = 0;
+	int error;
+
+	if (!pln_python_find(caller) || !pln_cas_acquire(&started, &no, 1))
+		return;
+	error = init_image();
+	if (!error)
+		error = pln_process_start(PILLION_REASON_START);
+	pln_log(error ? PLN_LOG_ERROR : PLN_LOG_INFO, error ? "not sampling" : "sampling", "");
+}
+
+PLN_EXPORT int pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock)
+{
+	static int (*real)(pthread_condattr_t *, clockid_t);
+	int result, saved;
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "pthread_condattr_setclock");
+	result = real(attr, clock);
+	if (asked_for && !pln_load_relaxed(&started)) {
+		saved = errno;
+		start_if_python((uintptr_t)__builtin_return_address(0));
+		errno = saved;
+	}
+	return result;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options.c - PILLION_* variables into struct pln_options.
+ *
+ * Context: constructor. Works on the envp that the loader hands to constructors:
+ * getenv may be the program's own (bash defines one) and not be ready yet.
+ */
+#include "options.h"
+
+#include <string.h>
+
+#include "log.h"
+
+struct pln_options pln_options = {
+#define PLN_DEFAULT_FLAG(id, value) .id = value,
+#define PLN_DEFAULT_NUMBER(id, value) .id = value,
+#define PLN_DEFAULT_TEXT(id, value)
+#define PLN_DEFAULT_SECRET(id, value)
+#define PLN_DEFAULT(id, name, type, value, ...) PLN_DEFAULT_##type(id, value)
+	PILLION_ENV_TABLE(PLN_DEFAULT)
+#undef PLN_DEFAULT
+};
+
+/* Decimal digits only, so that "100Hz" is an error and not 100. */
+static bool parse_number(const char *text, long min, long max, long *out)
+{
+	long value = 0;
+
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9' || value > max)
+			return false;
+		value = value * 10 + (*text - '0');
+	}
+	if (value < min || value > max)
+		return false;
+	*out = value;
+	return true;
+}
+
+static void set_number(const char *name, const char *text, long min, long max, long *out)
+{
+	if (!parse_number(text, min, max, out))
+		pln_log(PLN_LOG_ERROR, "ignored a bad value of ", name);
+}
+
+static void set_flag(const char *name, const char *text, bool *out)
+{
+	long value = *out;
+
+	set_number(name, text, 0, 1, &value);
+	*out = value != 0;
+}
+
+static void set_text(const char *name, const char *text, char *out)
+{
+	if (strlen(text) >= PLN_OPTION_TEXT_MAX)
+		pln_log(PLN_LOG_ERROR, "ignored an overlong value of ", name);
+	else
+		strcpy(out, text);
+}
+
+static void set_one(const char *entry)
+{
+#define PLN_SET_FLAG(id, name, min, max) set_flag(name, value, &pln_options.id)
+#define PLN_SET_NUMBER(id, name, min, max) set_number(name, value, min, max, &pln_options.id)
+#define PLN_SET_TEXT(id, name, min, max) set_text(name, value, pln_options.id)
+#define PLN_SET_SECRET(id, name, min, max) set_text(name, value, pln_options.id)
+#define PLN_SET(id, name, type, value_, min, max, ...)                                             \
+	if (!strncmp(entry, name "=", sizeof(name))) {                                             \
+		const char *value = entry + sizeof(name);                                          \
+		PLN_SET_##type(id, name, min, max);                                                \
+		return;                                                                            \
+	}
+	PILLION_ENV_TABLE(PLN_SET)
+#undef PLN_SET
+}
+
+void pln_options_parse(char **envp)
+{
+	char **entry;
+
+	/* First, so that complaints about the others are heard. */
+	for (entry = envp; entry && *entry; entry++)
+		if (!strncmp(*entry, "PILLION_LOG=", 12))
+			pln_log_set_level(*entry + 12);
+	for (entry = envp; entry && *entry; entry++)
+		if (!strncmp(*entry, "PILLION_", 8))
+			set_one(*entry);
+}

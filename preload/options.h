@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options.h - what the environment asks for, parsed once in the constructor.
+ */
+#ifndef PILLION_PRELOAD_OPTIONS_H
+#define PILLION_PRELOAD_OPTIONS_H
+
+#include <stdbool.h>
+
+#include <pillion/env.h>
+
+#define PLN_OPTION_TEXT_MAX 1024
+
+/* One member per row of PILLION_ENV_TABLE; text is "" when unset. */
+struct pln_options {
+#define PLN_MEMBER_FLAG(id) bool id;
+#define PLN_MEMBER_NUMBER(id) long id;
+#define PLN_MEMBER_TEXT(id) char id[PLN_OPTION_TEXT_MAX];
+#define PLN_MEMBER_SECRET(id) char id[PLN_OPTION_TEXT_MAX];
+#define PLN_MEMBER(id, name, type, ...) PLN_MEMBER_##type(id)
+	PILLION_ENV_TABLE(PLN_MEMBER)
+#undef PLN_MEMBER
+};
+
+extern struct pln_options pln_options;
+
+/* Reads `envp`; names of variables with bad values go to the log. */
+void pln_options_parse(char **envp);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork.c - quiet before, a new segment in the child after.
+ *
+ * Context: pthread_atfork handlers, on the forking thread. The prepare handler waits until
+ * no tick is in progress, so that the child never inherits a half-done one. The child gets
+ * its own segment and says hello; nothing here logs or allocates. vfork, posix_spawn and
+ * exec run no handlers and need none: timers do not survive them, and the parent's memory
+ * is not touched.
+ */
+#include <errno.h>
+#include <pthread.h>
+
+#include "native/native.h"
+#include "options.h"
+#include "process/process.h"
+#include "python/python.h"
+#include "sampling/sampler.h"
+#include "sampling/threads.h"
+#include "segment.h"
+
+static bool held;
+
+static void before_fork(void)
+{
+	int saved = errno;
+
+	held = pln_segment && pln_sampler_hold();
+	errno = saved;
+}
+
+static void after_fork_in_parent(void)
+{
+	if (held)
+		pln_sampler_let_go();
+	held = false;
+}
+
+static void begin_again(void)
+{
+	pln_native_after_fork();
+	pln_python_after_fork();
+	pln_python_forget_codes();
+	pln_threads_reset();
+	if (pln_options.subprocesses)
+		(void)pln_process_start(PILLION_REASON_FORK);
+}
+
+static void after_fork_in_child(void)
+{
+	int saved = errno;
+	bool clean = held;
+
+	held = false;
+	if (!pln_segment)
+		return;
+	pln_segment_forget();
+	pln_sampler_after_fork();
+	/* Else a tick was in progress, and what it was changing cannot be trusted: unsampled. */
+	if (clean)
+		begin_again();
+	errno = saved;
+}
+
+void pln_fork_init(void)
+{
+	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hello.c - hand the segment to the collector.
+ *
+ * Context: start of sampling, normal context; waits at most for CONNECT_LIMIT. Nothing stays
+ * open: the message waits in the collector's queue, and the mapping needs no descriptor.
+ * The collector answers by its heartbeat in the segment, or by silence, after which the
+ * library goes dormant.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <pillion/pillion.h>
+
+#include "options.h"
+#include "process/process.h"
+#include "segment.h"
+
+#define CONNECT_LIMIT_US 500000
+
+/* "@name" is an abstract address, anything else a path. Returns its length, 0: too long. */
+static socklen_t fill_address(struct sockaddr_un *address, const char *text)
+{
+	size_t length = strlen(text);
+
+	memset(address, 0, sizeof(*address));
+	address->sun_family = AF_UNIX;
+	if (!length || length >= sizeof(address->sun_path))
+		return 0;
+	memcpy(address->sun_path, text, length);
+	if (*text == '@')
+		address->sun_path[0] = '\0';
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (*text != '@'));
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static void parse_token(const char *text, uint8_t token[PILLION_TOKEN_SIZE])
+{
+	memset(token, 0, PILLION_TOKEN_SIZE);
+	for (unsigned i = 0; i < PILLION_TOKEN_SIZE; i++) {
+		int high = hex_digit(text[0]);
+		int low = high < 0 ? -1 : hex_digit(text[1]);
+
+		if (low < 0)
+			return;
+		token[i] = (uint8_t)(high << 4 | low);
+		text += 2;
+	}
+}
+
+static int send_with_fd(int sock, const struct pln_hello *hello, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = { (void *)hello, sizeof(*hello) };
+	struct msghdr message = { .msg_iov = &part,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	memset(&control, 0, sizeof(control));
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &fd, sizeof(int));
+	return sendmsg(sock, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int connect_to(const char *where)
+{
+	struct timeval limit = { .tv_usec = CONNECT_LIMIT_US };
+	struct sockaddr_un address;
+	socklen_t length = fill_address(&address, where);
+	int sock, error;
+
+	if (!length)
+		return -EINVAL;
+	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return -errno;
+	(void)setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	if (!connect(sock, (struct sockaddr *)&address, length))
+		return sock;
+	error = -errno;
+	close(sock);
+	return error;
+}
+
+int pln_hello_send(int segment_fd, enum pln_hello_reason reason)
+{
+	struct pln_hello hello = { .magic = PILLION_HELLO_MAGIC,
+				   .version = PILLION_WIRE_VERSION,
+				   .size = sizeof(hello),
+				   .pid = pln_segment->pid,
+				   .ppid = pln_segment->ppid,
+				   .reason = reason };
+	int sock, error;
+
+	memcpy(hello.build, PILLION_VERSION, sizeof(PILLION_VERSION));
+	parse_token(pln_options.token, hello.token);
+	sock = connect_to(pln_options.socket);
+	if (sock < 0)
+		return sock;
+	error = send_with_fd(sock, &hello, segment_fd);
+	close(sock);
+	return error;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * launch.c - with the environment alone, the library starts its collector.
+ *
+ * Context: start of sampling, normal context. The collector is a grandchild: its parent is
+ * gone at once, so the program never finds it in wait(), and no SIGCHLD is sent. It runs
+ * without our LD_PRELOAD (else it would start a collector, which would start one...) and
+ * holds none of the program's descriptors (else a pipe's reader would wait for it).
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "options.h"
+#include "process/process.h"
+#include "syscall.h"
+#include "text.h"
+
+#define LISTEN_FD 3
+#define PATH_SIZE 4096
+#define CHILD_STACK (16u << 10)
+
+struct launch {
+	char *argv[5];
+	char **envp;
+	int listen_fd;
+};
+
+/* ------------------------------------------------------------ executable */
+
+static bool try_path(char *path, size_t directory, const char *rest)
+{
+	if (directory + strlen(rest) >= PATH_SIZE)
+		return false;
+	strcpy(path + directory, rest);
+	return !access(path, X_OK);
+}
+
+/* The pillion that this library was installed, or built, with. */
+static bool find_collector(char path[PATH_SIZE])
+{
+	static const char *const places[] = {
+		"/../../bin/pillion", /* lib/pillion/ */
+		"/../../../bin/pillion", /* lib/<triplet>/pillion/ */
+		"/../bin/pillion", /* build tree */
+		"/pillion", /* side by side, as in a container's volume */
+	};
+	Dl_info self;
+	char *slash;
+
+	if (pln_options.collector[0]) {
+		strcpy(path, pln_options.collector);
+		return !access(path, X_OK);
+	}
+	if (!dladdr(&pln_options, &self) || !self.dli_fname || !realpath(self.dli_fname, path))
+		return false;
+	slash = strrchr(path, '/');
+	for (unsigned i = 0; slash && i < sizeof(places) / sizeof(*places); i++)
+		if (try_path(path, (size_t)(slash - path), places[i]))
+			return true;
+	return false;
+}
+
+/* --------------------------------------------------------------- address */
+
+static void to_hex(const uint8_t *bytes, unsigned count, char *out)
+{
+	for (unsigned i = 0; i < count; i++) {
+		*out++ = "0123456789abcdef"[bytes[i] >> 4];
+		*out++ = "0123456789abcdef"[bytes[i] & 15];
+	}
+	*out = '\0';
+}
+
+/* Listens on a new abstract address; fills pln_options.socket and .token. */
+static int listen_anew(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	uint8_t random[PILLION_TOKEN_SIZE + 8];
+	char name[32];
+	size_t length;
+	int sock;
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return -EIO;
+	to_hex(random, PILLION_TOKEN_SIZE, pln_options.token);
+	to_hex(random + PILLION_TOKEN_SIZE, 8, name);
+	strcpy(pln_options.socket, "@pillion-");
+	strcat(pln_options.socket, name);
+	length = strlen(pln_options.socket);
+	memcpy(address.sun_path + 1, pln_options.socket + 1, length - 1);
+	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return -errno;
+	if (bind(sock, (struct sockaddr *)&address,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) ||
+	    listen(sock, 128)) {
+		int error = -errno;
+
+		close(sock);
+		return error;
+	}
+	return sock;
+}
+
+/* ----------------------------------------------------------- environment */
+
+static bool kept(const char *entry)
+{
+	return strncmp(entry, "LD_PRELOAD=", 11) && strncmp(entry, "LD_AUDIT=", 9) &&
+	       strncmp(entry, "PILLION_TOKEN=", 14) && strncmp(entry, "PILLION_SOCKET=", 15);
+}
+
+/* The program's environment but for what would make the collector a target. Freed by the caller. */
+static char **collector_environment(char *token_entry)
+{
+	size_t count = 0, out = 0;
+	char **copy;
+
+	while (environ && environ[count])
+		count++;
+	copy = malloc((count + 2) * sizeof(*copy));
+	if (!copy)
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		if (kept(environ[i]))
+			copy[out++] = environ[i];
+	copy[out++] = token_entry;
+	copy[out] = NULL;
+	return copy;
+}
+
+/* ------------------------------------------------------------------ start */
+
+/* In the grandchild: a process of its own. System calls only. */
+static void become_collector(const struct launch *launch)
+{
+	static const char null[] = "/dev/null";
+	sigset_t none;
+	long fd;
+
+	if (launch->listen_fd != LISTEN_FD)
+		(void)pln_syscall3(SYS_dup3, launch->listen_fd, LISTEN_FD, 0);
+	else
+		(void)pln_syscall3(SYS_fcntl, LISTEN_FD, F_SETFD, 0);
+	if (pln_syscall3(SYS_close_range, LISTEN_FD + 1, ~0u, 0) < 0)
+		for (fd = LISTEN_FD + 1; fd < 1024; fd++)
+			(void)pln_syscall3(SYS_close, fd, 0, 0);
+	fd = pln_syscall4(SYS_openat, AT_FDCWD, (long)null, O_RDWR, 0);
+	for (int i = 0; fd >= 0 && i <= 2; i++)
+		(void)pln_syscall3(SYS_dup3, fd, i, 0);
+	if (fd > LISTEN_FD)
+		(void)pln_syscall3(SYS_close, fd, 0, 0);
+	sigemptyset(&none);
+	(void)pln_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8);
+	(void)pln_syscall3(SYS_execve, (long)launch->argv[0], (long)launch->argv,
+			   (long)launch->envp);
+	(void)pln_syscall3(SYS_exit_group, 127, 0, 0);
+}
+
+/* Shares our memory (CLONE_VFORK: we wait), so system calls only. */
+static int in_child(void *arg)
+{
+	long pid;
+
+	(void)pln_syscall3(SYS_setsid, 0, 0, 0);
+	pid = pln_syscall6(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+	if (!pid)
+		become_collector(arg);
+	return pid < 0;
+}
+
+static int start_detached(struct launch *launch)
+{
+	char *stack = malloc(CHILD_STACK);
+	sigset_t all, old;
+	int pid, status = 0;
+
+	if (!stack)
+		return -ENOMEM;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	/* No exit signal: the program gets no SIGCHLD, and its wait() does not see this child. */
+	pid = clone(in_child, stack + CHILD_STACK, CLONE_VM | CLONE_VFORK, launch);
+	if (pid > 0)
+		(void)waitpid(pid, &status, __WCLONE);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	free(stack);
+	return pid < 0 || status ? -EAGAIN : 0;
+}
+
+static void publish_address(void)
+{
+	(void)setenv("PILLION_SOCKET", pln_options.socket, 1);
+	(void)setenv("PILLION_TOKEN", pln_options.token, 1);
+}
+
+int pln_launch_collector(bool publish)
+{
+	char path[PATH_SIZE], token_entry[64] = "PILLION_TOKEN=";
+	struct launch launch = { .argv = { path, "collect", "--inherit", "3", NULL } };
+	int error;
+
+	if (!find_collector(path)) {
+		pln_log(PLN_LOG_ERROR,
+			"no pillion executable beside the library; set PILLION_COLLECTOR", "");
+		return -ENOENT;
+	}
+	launch.listen_fd = listen_anew();
+	if (launch.listen_fd < 0)
+		return launch.listen_fd;
+	strcat(token_entry, pln_options.token);
+	launch.envp = collector_environment(token_entry);
+	error = launch.envp ? start_detached(&launch) : -ENOMEM;
+	free(launch.envp);
+	close(launch.listen_fd);
+	if (!error && publish)
+		publish_address();
+	return error;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process.h - sampling in the life of a process: start, hello, fork, stepping aside.
+ */
+#ifndef PILLION_PRELOAD_PROCESS_H
+#define PILLION_PRELOAD_PROCESS_H
+
+#include <stdbool.h>
+
+#include <pillion/wire.h>
+
+/*
+ * Starts sampling this process: segment, hello, sampling thread. Context: constructor, our
+ * pthread_condattr_setclock, or the child of a fork; the calling thread becomes the first
+ * sampled one. Returns 0, or -errno with nothing left behind.
+ */
+int pln_process_start(enum pln_hello_reason reason);
+
+/* Registers the fork handlers; once per process image. */
+void pln_fork_init(void);
+
+/* Resolves the functions that hide.c interposes. */
+void pln_hide_init(void);
+
+/* Sends the hello with `segment_fd` to PILLION_SOCKET. Returns 0 or -errno. */
+int pln_hello_send(int segment_fd, enum pln_hello_reason reason);
+
+/*
+ * Starts a collector of our own, detached, listening on a new address, which it leaves in
+ * pln_options.socket and .token and, when `publish`, in the environment of children to
+ * come. Returns 0 or -errno.
+ */
+int pln_launch_collector(bool publish);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handler.c - what happens when a CPU-clock timer fires.
+ *
+ * Context: signal handler, on the sampled thread, with all other signals blocked. It
+ * touches only memory proven live, never waits, never allocates, and restores errno.
+ * Whatever it cannot do is counted by cause. The walks' results go to a scratch area of
+ * the thread's slot, so that little stack is needed (it may be a small alternate one).
+ */
+#include "handler.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <ucontext.h>
+
+#include <pillion/atomic.h>
+
+#include "clock.h"
+#include "options.h"
+#include "sampling/sample.h"
+#include "sampling/stack_bounds.h"
+#include "sampling/threads.h"
+#include "sampling/timer.h"
+#include "segment.h"
+
+#define STACK_NEEDED (6u << 10) /* handler and walkers, measured below 3 KiB */
+#define TIME_ONE_IN 16
+
+/* The thread that a signal was meant for, if it is still this one. */
+static struct pln_thread *target_of(const siginfo_t *info)
+{
+	union pln_signal_value value = { .pointer = info->si_value.sival_ptr };
+	struct pln_thread *thread;
+
+	if (info->si_code != SI_TIMER && info->si_code != SI_QUEUE)
+		return NULL;
+	if (value.thread.index >= pln_segment->lane_count)
+		return NULL;
+	thread = pln_thread_sigsafe(value.thread.index);
+	if (thread->serial != value.thread.serial)
+		return NULL;
+	return thread;
+}
+
+static struct pln_regs regs_of(const ucontext_t *uc)
+{
+	const greg_t *g = uc->uc_mcontext.gregs;
+
+	return (struct pln_regs){
+		.pc = (uintptr_t)g[REG_RIP],
+		.sp = (uintptr_t)g[REG_RSP],
+		.bp = (uintptr_t)g[REG_RBP],
+		.bx = (uintptr_t)g[REG_RBX],
+		.r10 = (uintptr_t)g[REG_R10],
+		.known = PLN_REG_BP | PLN_REG_BX | PLN_REG_R10,
+	};
+}
+
+/* True: sp is on the thread's own stack. Not more than the largest stack that makes sense. */
+static bool on_own_stack(uintptr_t sp, uintptr_t hi)
+{
+	return hi && sp < hi && hi - sp < (1ul << 30);
+}
+
+static struct pln_stack stack_of(struct pln_thread *thread, uintptr_t sp, uint32_t *flags)
+{
+	uintptr_t hi = pln_load_relaxed(&thread->stack_hi);
+
+	if (!hi)
+		hi = pln_threads_own_stack_hi_sigsafe();
+	if (!on_own_stack(sp, hi)) {
+		*flags |= hi ? PILLION_SAMPLE_FOREIGN_STACK : 0;
+		hi = pln_stack_end_sigsafe(sp);
+	}
+	return (struct pln_stack){ .lo = sp, .hi = hi, .bytes = (const unsigned char *)sp };
+}
+
+/* On an alternate stack the program chose the size: is there room for us? */
+static bool enough_stack(const ucontext_t *uc)
+{
+	char here;
+	uintptr_t lo = (uintptr_t)uc->uc_stack.ss_sp;
+	uintptr_t now = (uintptr_t)&here;
+
+	if (!uc->uc_stack.ss_size || now < lo || now >= lo + uc->uc_stack.ss_size)
+		return true;
+	return now - lo >= STACK_NEEDED;
+}
+
+static uint64_t cpu_time_of(struct pln_thread *thread, const siginfo_t *info)
+{
+	if (info->si_code == SI_TIMER)
+		return pln_segment->period_ns * (1 + (uint64_t)info->si_overrun);
+	return pln_swap_relaxed(&thread->forced_cpu_ns, 0);
+}
+
+static void take_sample(struct pln_thread *thread, const siginfo_t *info, const ucontext_t *uc)
+{
+	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
+	struct pln_lane *lane = pln_segment_lane_sigsafe(thread->index);
+	struct pln_scratch scratch = pln_threads_scratch_sigsafe(thread->index);
+	struct pln_outlet outlet = { .lane = lane,
+				     .data_size = lane->data_size,
+				     .last_hash = &thread->last_hash };
+	struct pln_capture capture = { .regs = regs_of(uc), .want_native = pln_options.native };
+	struct pln_sample head = { .time_ns = pln_now_ns_sigsafe(),
+				   .thread = thread->serial,
+				   .syscall_nr = -1 };
+
+	head.cpu_ns = cpu_time_of(thread, info);
+	head.cause = info->si_code == SI_TIMER ? PILLION_CAUSE_CPU : PILLION_CAUSE_FORCED;
+	head.runnable_ns = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
+	capture.stack = stack_of(thread, capture.regs.sp, &head.flags);
+	pln_capture_walk_self_sigsafe(&capture, &scratch);
+	head.gil = capture.python.gil;
+	if (capture.python.has_tstate)
+		pln_store_relaxed(&thread->has_python, 1);
+	if (!pln_sample_write_sigsafe(&outlet, &head, &capture)) {
+		/* Not recorded: the wait for a CPU goes to the next sample; the CPU time is lost
+		 * and shows. */
+		pln_add_relaxed(&slot->pending_runnable_ns, head.runnable_ns);
+		return;
+	}
+	/* Only this thread writes them; the collector reads. */
+	pln_store_relaxed(&slot->samples, pln_load_relaxed(&slot->samples) + 1);
+	pln_store_relaxed(&slot->sampled_cpu_ns,
+			  pln_load_relaxed(&slot->sampled_cpu_ns) + head.cpu_ns);
+}
+
+static void handle(const siginfo_t *info, const ucontext_t *uc)
+{
+	struct pln_thread *thread;
+	uint64_t start = 0;
+
+	if (!pln_segment)
+		return;
+	pln_add_relaxed(&pln_segment->handler_calls, 1);
+	thread = target_of(info);
+	if (!thread) {
+		pln_segment_drop_sigsafe(PILLION_DROP_STALE_SIGNAL);
+		return;
+	}
+	if (pln_load_relaxed(&thread->busy)) {
+		pln_segment_drop_sigsafe(PILLION_DROP_RECURSION);
+		return;
+	}
+	if (!enough_stack(uc)) {
+		pln_segment_drop_sigsafe(PILLION_DROP_SMALL_STACK);
+		return;
+	}
+	pln_store_relaxed(&thread->busy, 1);
+	pln_signal_fence();
+	if (thread->calls++ % TIME_ONE_IN == 0)
+		start = pln_now_ns_sigsafe();
+	take_sample(thread, info, uc);
+	if (start)
+		pln_add_relaxed(&pln_segment->handler_ns,
+				(pln_now_ns_sigsafe() - start) * TIME_ONE_IN);
+	pln_signal_fence();
+	pln_store_relaxed(&thread->busy, 0);
+}
+
+void pln_handler_on_signal(int signo, siginfo_t *info, void *context)
+{
+	int saved = errno;
+
+	(void)signo;
+	handle(info, context);
+	errno = saved;
+}

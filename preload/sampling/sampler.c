@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sampler.c - the sampling thread's life: a small stack of its own, all signals blocked, a
+ * private descriptor table, and a jittered sleep between ticks.
+ *
+ * The private table (close_range with CLOSE_RANGE_UNSHARE) keeps the few files that it
+ * holds open out of the program's sight: no number is taken, a closefrom() in the program
+ * does not reach them, and no child inherits them. Where the kernel refuses, nothing is
+ * kept open and /proc files are opened for each read.
+ */
+#include "sampler.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include <pillion/atomic.h>
+
+#include "clock.h"
+#include "log.h"
+#include "options.h"
+#include "sampling/threads.h"
+#include "sampling/tick.h"
+#include "sampling/timer.h"
+#include "segment.h"
+
+#define STACK_SIZE (256u << 10)
+#define HOLD_LIMIT_NS 200000000
+
+static pthread_t sampler;
+static bool running;
+static _Atomic uint32_t stopping; /* also the futex that the thread sleeps on */
+static _Atomic uint32_t sampler_tid;
+static pthread_mutex_t tick_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Mean tick, but never in step with the program: uniform in [0.5, 1.5) of it. */
+static uint64_t next_sleep_ns(void)
+{
+	uint64_t tick = pln_segment->tick_ns;
+
+	return tick / 2 + pln_timer_random(tick);
+}
+
+static void sleep_until_next(void)
+{
+	uint64_t ns = next_sleep_ns();
+	struct timespec ts = { .tv_sec = (time_t)(ns / PLN_SECOND_NS),
+			       .tv_nsec = (long)(ns % PLN_SECOND_NS) };
+
+	(void)pln_syscall4(SYS_futex, (long)&stopping, FUTEX_WAIT_PRIVATE, 0, (long)&ts);
+}
+
+static void *sampler_main(void *arg)
+{
+	(void)arg;
+	pln_store_relaxed(&sampler_tid, (uint32_t)pln_gettid_sigsafe());
+	(void)pln_syscall3(SYS_prctl, PR_SET_NAME, (long)"pillion", 0);
+	pthread_mutex_lock(&tick_lock);
+	pln_tick_begin();
+	pthread_mutex_unlock(&tick_lock);
+	while (!pln_load_relaxed(&stopping)) {
+		pthread_mutex_lock(&tick_lock);
+		pln_tick();
+		pthread_mutex_unlock(&tick_lock);
+		sleep_until_next();
+	}
+	pln_tick_end();
+	return NULL;
+}
+
+static int create_thread(void)
+{
+	pthread_attr_t attr;
+	int error;
+
+	pthread_attr_init(&attr);
+	/* Explicit: an unlimited RLIMIT_STACK would ask for more than there is. */
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	error = pln_threads_real_create(&sampler, &attr, sampler_main, NULL);
+	pthread_attr_destroy(&attr);
+	return -error;
+}
+
+int pln_sampler_start(void)
+{
+	sigset_t all, old;
+	int error;
+
+	if (running)
+		return 0;
+	pln_store_relaxed(&stopping, 0);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = create_thread();
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	running = !error;
+	if (error)
+		pln_log(PLN_LOG_ERROR, "no sampling thread", "");
+	return error;
+}
+
+/* pthread_join returns before the kernel has taken the thread out of its count. */
+static void wait_until_gone(uint32_t tid)
+{
+	struct timespec ts = { .tv_nsec = 20000 };
+
+	for (int i = 0; i < 5000; i++) {
+		if (pln_syscall3(SYS_tgkill, pln_getpid_sigsafe(), tid, 0) == -ESRCH)
+			return;
+		nanosleep(&ts, NULL);
+	}
+}
+
+void pln_sampler_stop(void)
+{
+	int saved = errno;
+
+	if (!running)
+		return;
+	pln_store_relaxed(&stopping, 1);
+	(void)pln_syscall4(SYS_futex, (long)&stopping, FUTEX_WAKE_PRIVATE, INT_MAX, 0);
+	pthread_join(sampler, NULL);
+	wait_until_gone(pln_load_relaxed(&sampler_tid));
+	running = false;
+	errno = saved;
+}
+
+bool pln_sampler_runs(void)
+{
+	return running;
+}
+
+bool pln_sampler_hold(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += HOLD_LIMIT_NS;
+	if (until.tv_nsec >= (long)PLN_SECOND_NS) {
+		until.tv_nsec -= (long)PLN_SECOND_NS;
+		until.tv_sec++;
+	}
+	return !pthread_mutex_timedlock(&tick_lock, &until);
+}
+
+void pln_sampler_let_go(void)
+{
+	pthread_mutex_unlock(&tick_lock);
+}
+
+void pln_sampler_after_fork(void)
+{
+	tick_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	running = false;
+}

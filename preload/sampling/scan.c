@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scan.c - keeps slots in step with /proc/self/task.
+ *
+ * Context: sampling thread. Most threads register themselves (threads.c); the scan finds
+ * those that were there before us or were made by a raw clone, and sees threads end. A
+ * thread that the scan meets for the first time gets one more tick to register itself
+ * before the scan does it.
+ */
+#include "scan.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <pillion/atomic.h>
+
+#include "clock.h"
+#include "options.h"
+#include "sampling/announce.h"
+#include "sampling/blocked.h"
+#include "sampling/timer.h"
+#include "segment.h"
+#include "text.h"
+
+#define MAP_SIZE 32768u /* twice the largest number of threads, a power of two */
+#define FEW_THREADS 64u /* with so many, each tick scans; with more, every n-th */
+#define NAME_EVERY 128u /* ticks between looks at thread names */
+#define NEWCOMERS 64u
+
+/* tid -> slot index + 1, open addressing; rebuilt by every scan. */
+static uint32_t map_tid[MAP_SIZE];
+static uint32_t map_slot[MAP_SIZE];
+static uint32_t newcomers[NEWCOMERS]; /* tids seen once, not registered yet */
+static unsigned newcomer_count;
+static int task_fd = -1;
+static bool keep_files;
+static uint32_t own_tid;
+static uint32_t adopted_count;
+static uint64_t rounds;
+
+struct linux_dirent64 {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t size;
+	uint8_t type;
+	char name[];
+};
+
+/* ------------------------------------------------------------------ files */
+
+int pln_scan_open_task_file(uint32_t tid, const char *name)
+{
+	struct pln_text path = { .size = 0 };
+
+	pln_text_add(&path, "/proc/self/task/");
+	pln_text_add_number(&path, tid);
+	pln_text_add(&path, name);
+	return (int)pln_syscall4(SYS_openat, AT_FDCWD, (long)path.bytes, O_RDONLY | O_CLOEXEC, 0);
+}
+
+static void close_file(int *fd)
+{
+	if (*fd >= 0)
+		(void)pln_syscall3(SYS_close, *fd, 0, 0);
+	*fd = -1;
+}
+
+void pln_scan_close_files(struct pln_thread *thread)
+{
+	close_file(&thread->syscall_fd);
+	close_file(&thread->schedstat_fd);
+}
+
+bool pln_scan_has_schedstat(void)
+{
+	int fd = pln_scan_open_task_file(own_tid, "/schedstat");
+	bool found = fd >= 0;
+
+	close_file(&fd);
+	return found;
+}
+
+static void read_name(const struct pln_thread *thread, char name[16])
+{
+	int fd = pln_scan_open_task_file(thread->tid, "/comm");
+	long n;
+
+	memset(name, 0, 16);
+	if (fd < 0)
+		return;
+	n = pln_syscall3(SYS_read, fd, (long)name, 16);
+	close_file(&fd);
+	if (n > 0 && name[n - 1] == '\n')
+		name[n - 1] = '\0';
+	name[15] = '\0';
+}
+
+/* -------------------------------------------------------------------- map */
+
+static uint32_t *map_find(uint32_t tid)
+{
+	uint32_t at = tid * 2654435761u & (MAP_SIZE - 1);
+
+	while (map_tid[at] && map_tid[at] != tid)
+		at = (at + 1) & (MAP_SIZE - 1);
+	map_tid[at] = tid;
+	return &map_slot[at];
+}
+
+/* ---------------------------------------------------------------- threads */
+
+static void adopt(struct pln_thread *thread)
+{
+	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
+
+	thread->is_main = thread->tid == (uint32_t)pln_getpid_sigsafe();
+	thread->seen_ns = pln_load_relaxed(&slot->start_ns);
+	thread->cpu_ns = pln_load_relaxed(&slot->cpu_base_ns);
+	read_name(thread, thread->name);
+	thread->adopted = true;
+	adopted_count++;
+	pln_announce_thread(thread, PILLION_RECORD_THREAD);
+}
+
+static void retire(struct pln_thread *thread)
+{
+	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
+	uint64_t off = pln_load_relaxed(&slot->pending_offcpu_ns);
+
+	/* Registered by the thread itself; the timer of a thread found by the scan is still there.
+	 */
+	if (pln_load_relaxed(&slot->state) == PILLION_SLOT_LIVE)
+		pln_timer_delete(thread);
+	/* What is still pending belongs to the last wait that was seen. */
+	if (off && thread->last_blocked_hash &&
+	    pln_blocked_repeat(thread, off, pln_swap_relaxed(&slot->pending_runnable_ns, 0),
+			       PILLION_CAUSE_EXIT))
+		pln_store_relaxed(&slot->pending_offcpu_ns, 0);
+	pln_announce_thread(thread, PILLION_RECORD_THREAD_EXIT);
+	pln_scan_close_files(thread);
+	thread->adopted = false;
+	adopted_count--;
+	pln_store_relaxed(&slot->state, PILLION_SLOT_DRAINING);
+}
+
+/* The time between the last tick and the end, which the thread itself has written. */
+static void account_last_words(struct pln_thread *thread)
+{
+	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
+	uint64_t passed = pln_load_relaxed(&slot->seen_ns) - thread->seen_ns;
+	uint64_t ran = pln_load_relaxed(&slot->cpu_ns) - thread->cpu_ns;
+
+	if (passed > ran && passed - ran < 3600 * PLN_SECOND_NS)
+		pln_add_relaxed(&slot->pending_offcpu_ns, passed - ran);
+}
+
+/* Threads that registered or ended by themselves, and slots that the collector has emptied. */
+static void sweep_slots(void)
+{
+	uint32_t used = pln_threads_high_water_sigsafe();
+
+	memset(map_tid, 0, sizeof(map_tid));
+	for (uint32_t i = 0; i < used; i++) {
+		struct pln_thread *thread = pln_thread_sigsafe(i);
+		struct pln_slot *slot = pln_segment_slot_sigsafe(i);
+		struct pln_lane *lane = pln_segment_lane_sigsafe(i);
+		/* acquire: pairs with pln_threads_claim() and the thread's own end */
+		uint32_t state = pln_load_acquire(&slot->state);
+
+		if (state == PILLION_SLOT_DRAINING &&
+		    pln_load_relaxed(&lane->head) == pln_load_relaxed(&lane->tail))
+			pln_threads_release(thread);
+		if (state != PILLION_SLOT_LIVE && state != PILLION_SLOT_EXITED)
+			continue;
+		if (!thread->adopted)
+			adopt(thread);
+		if (state == PILLION_SLOT_EXITED) {
+			account_last_words(thread);
+			retire(thread);
+			continue;
+		}
+		thread->gone = true; /* until the scan finds it */
+		*map_find(thread->tid) = i + 1;
+	}
+}
+
+static bool was_newcomer(uint32_t tid)
+{
+	for (unsigned i = 0; i < newcomer_count; i++)
+		if (newcomers[i] == tid)
+			return true;
+	return false;
+}
+
+static void meet(uint32_t tid, uint32_t *seen_once, unsigned *seen_count)
+{
+	uint32_t *slot = map_find(tid);
+	struct pln_thread *thread;
+
+	if (tid == own_tid)
+		return;
+	if (*slot) {
+		pln_thread_sigsafe(*slot - 1)->gone = false;
+		return;
+	}
+	if (!was_newcomer(tid) && rounds > 1) {
+		if (*seen_count < NEWCOMERS)
+			seen_once[(*seen_count)++] = tid;
+		return;
+	}
+	thread = pln_threads_claim(tid, 0, 0);
+	if (!thread)
+		return;
+	adopt(thread);
+	thread->gone = false;
+	*slot = thread->index + 1;
+}
+
+static bool open_task_dir(void)
+{
+	if (task_fd < 0)
+		task_fd = (int)pln_syscall4(SYS_openat, AT_FDCWD, (long)"/proc/self/task",
+					    O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	else
+		(void)pln_syscall3(SYS_lseek, task_fd, 0, 0);
+	return task_fd >= 0;
+}
+
+static bool read_task_dir(void)
+{
+	static char buffer[32768];
+	uint32_t seen_once[NEWCOMERS];
+	unsigned seen_count = 0;
+	long n;
+
+	if (!open_task_dir())
+		return false;
+	while ((n = pln_syscall3(SYS_getdents64, task_fd, (long)buffer, sizeof(buffer))) > 0) {
+		for (long at = 0; at < n;) {
+			struct linux_dirent64 *entry = (struct linux_dirent64 *)(buffer + at);
+			const char *name = entry->name;
+
+			if (*name >= '0' && *name <= '9')
+				meet((uint32_t)pln_parse_decimal(&name), seen_once, &seen_count);
+			at += entry->size;
+		}
+	}
+	memcpy(newcomers, seen_once, seen_count * sizeof(*newcomers));
+	newcomer_count = seen_count;
+	if (!keep_files)
+		close_file(&task_fd);
+	return n == 0;
+}
+
+static void retire_gone(struct pln_thread *thread)
+{
+	if (thread->gone)
+		retire(thread);
+}
+
+static void refresh_name(struct pln_thread *thread)
+{
+	char name[16];
+
+	read_name(thread, name);
+	if (!name[0] || !memcmp(name, thread->name, sizeof(name)))
+		return;
+	memcpy(thread->name, name, sizeof(name));
+	pln_announce_thread(thread, PILLION_RECORD_THREAD_NAME);
+}
+
+void pln_scan_threads(void)
+{
+	uint32_t every = 1 + adopted_count / FEW_THREADS;
+
+	if (rounds++ % every)
+		return;
+	sweep_slots();
+	if (read_task_dir())
+		pln_scan_each(retire_gone);
+	if (rounds / every % NAME_EVERY == 1)
+		pln_scan_each(refresh_name);
+}
+
+void pln_scan_each(void (*fn)(struct pln_thread *thread))
+{
+	uint32_t used = pln_threads_high_water_sigsafe();
+
+	for (uint32_t i = 0; i < used; i++)
+		if (pln_thread_sigsafe(i)->adopted)
+			fn(pln_thread_sigsafe(i));
+}
+
+void pln_scan_rearm(struct pln_thread *thread)
+{
+	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
+
+	/* The time that went by while nobody looked is not ours to account. */
+	thread->cpu_ns = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
+	thread->seen_ns = pln_now_ns_sigsafe();
+	pln_store_relaxed(&slot->pending_offcpu_ns, 0);
+	thread->idle = false;
+	thread->idle_since_flush_ns = 0;
+	(void)pln_timer_arm(thread);
+}
+
+/* Files of the last life of the sampling thread are gone with its descriptor table. */
+static void forget_files(struct pln_thread *thread)
+{
+	thread->syscall_fd = thread->schedstat_fd = -1;
+}
+
+void pln_scan_begin(bool keep_open)
+{
+	keep_files = keep_open;
+	own_tid = (uint32_t)pln_gettid_sigsafe();
+	task_fd = -1;
+	rounds = 0;
+	newcomer_count = 0;
+	adopted_count = 0;
+	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++)
+		adopted_count += pln_thread_sigsafe(i)->adopted;
+	pln_scan_each(forget_files);
+}
+
+void pln_scan_end(void)
+{
+	if (!keep_files)
+		close_file(&task_fd);
+}

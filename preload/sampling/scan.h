@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scan.h - which threads there are: /proc/self/task against our slots.
+ */
+#ifndef PILLION_PRELOAD_SCAN_H
+#define PILLION_PRELOAD_SCAN_H
+
+#include <stdbool.h>
+
+#include "sampling/threads.h"
+
+/* Sampling thread, before the first scan. `keep_open`: files may stay open between ticks. */
+void pln_scan_begin(bool keep_open);
+void pln_scan_end(void);
+
+/* Adopts new threads (claims, arms, announces), retires ended ones, frees drained slots. */
+void pln_scan_threads(void);
+
+/* Calls fn for every adopted thread. */
+void pln_scan_each(void (*fn)(struct pln_thread *thread));
+
+/* Arms the timer of a thread again (after dormancy). */
+void pln_scan_rearm(struct pln_thread *thread);
+
+int pln_scan_open_task_file(uint32_t tid, const char *name);
+void pln_scan_close_files(struct pln_thread *thread);
+bool pln_scan_has_schedstat(void);
+
+#endif

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * threads.c - slots, and the pthread_create that registers a thread before its first
+ * instruction runs.
+ *
+ * Context: claim and release run in normal context (new threads, sampling thread);
+ * the getters also in the handler. The wrapper adds one frame (thread_main) to the
+ * stack of each thread; the collector takes frames of this library out.
+ */
+#include "threads.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "clock.h"
+#include "export.h"
+#include "options.h"
+#include "segment.h"
+#include "timer.h"
+
+struct start {
+	void *(*fn)(void *);
+	void *arg;
+};
+
+static struct pln_thread *threads; /* one per slot; mapped once, kept across fork */
+static unsigned char *scratch; /* one stride per slot, and one for the sampling thread */
+static size_t scratch_stride;
+static unsigned scratch_depth;
+static uint32_t thread_count;
+static _Atomic uint32_t high_water;
+static _Atomic uint32_t next_serial;
+
+/* initial-exec: reading it in a handler never allocates. */
+static __thread uintptr_t own_stack_hi;
+
+static size_t align_page(size_t size)
+{
+	return (size + 4095) & ~(size_t)4095;
+}
+
+int pln_threads_init(void)
+{
+	size_t per_frame = 2 * sizeof(uint64_t) + sizeof(uint8_t) + sizeof(struct pln_python_frame);
+	void *memory;
+
+	thread_count = (uint32_t)pln_options.max_threads;
+	scratch_depth = (unsigned)pln_options.max_depth;
+	scratch_stride = align_page(scratch_depth * per_frame);
+	memory = mmap(NULL, align_page(thread_count * sizeof(*threads)), PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	threads = memory;
+	memory = mmap(NULL, (thread_count + 1) * scratch_stride, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	scratch = memory;
+	return 0;
+}
+
+void pln_threads_reset(void)
+{
+	uint32_t used = pln_load_relaxed(&high_water);
+
+	memset(threads, 0, used * sizeof(*threads));
+	pln_store_relaxed(&high_water, 0);
+}
+
+struct pln_thread *pln_thread_sigsafe(uint32_t index)
+{
+	return &threads[index];
+}
+
+uint32_t pln_threads_high_water_sigsafe(void)
+{
+	return pln_load_relaxed(&high_water);
+}
+
+struct pln_scratch pln_threads_scratch_sigsafe(uint32_t index)
+{
+	unsigned char *at = scratch + index * scratch_stride;
+	struct pln_scratch s = { .depth = scratch_depth };
+
+	if (index >= thread_count)
+		at = scratch + thread_count * scratch_stride;
+	s.python = (struct pln_python_frame *)at;
+	at += scratch_depth * sizeof(*s.python);
+	s.pc = (uint64_t *)at;
+	at += scratch_depth * sizeof(*s.pc);
+	s.cfa = (uint64_t *)at;
+	at += scratch_depth * sizeof(*s.cfa);
+	s.guessed = at;
+	return s;
+}
+
+uintptr_t pln_threads_own_stack_hi_sigsafe(void)
+{
+	return own_stack_hi;
+}
+
+void pln_threads_set_own_stack_hi(uintptr_t hi)
+{
+	own_stack_hi = hi;
+}
+
+static void raise_high_water(uint32_t used)
+{
+	uint32_t seen = pln_load_relaxed(&high_water);
+
+	while (seen < used && !pln_cas_acquire(&high_water, &seen, used))
+		;
+}
+
+static void fill_slot(struct pln_slot *slot, const struct pln_thread *thread)
+{
+	uint64_t cpu = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
+	uint64_t now = pln_now_ns_sigsafe();
+
+	pln_store_relaxed(&slot->tid, thread->tid);
+	pln_store_relaxed(&slot->start_ns, now);
+	pln_store_relaxed(&slot->seen_ns, now);
+	pln_store_relaxed(&slot->cpu_ns, cpu);
+	pln_store_relaxed(&slot->cpu_base_ns, cpu);
+	pln_store_relaxed(&slot->pending_offcpu_ns, 0);
+	pln_store_relaxed(&slot->pending_runnable_ns, 0);
+	pln_store_relaxed(&slot->samples, 0);
+	pln_store_relaxed(&slot->sampled_cpu_ns, 0);
+	pln_store_relaxed(&slot->serial, thread->serial);
+}
+
+static void init_lane(uint32_t index)
+{
+	struct pln_lane *lane = pln_segment_lane_sigsafe(index);
+	uint32_t size = 1;
+
+	if (lane->magic == PILLION_LANE_MAGIC)
+		return;
+	while (size * 2 <= pln_segment->lane_size - sizeof(*lane))
+		size *= 2;
+	lane->data_size = size;
+	lane->magic = PILLION_LANE_MAGIC;
+}
+
+static void fill_thread(struct pln_thread *thread, uint32_t index, uint32_t tid)
+{
+	memset(thread, 0, sizeof(*thread));
+	thread->index = index;
+	thread->tid = tid;
+	thread->serial = pln_add_relaxed(&next_serial, 1) + 1;
+	thread->timer = -1;
+	thread->syscall_fd = -1;
+	thread->schedstat_fd = -1;
+}
+
+struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintptr_t stack_hi)
+{
+	for (uint32_t i = 0; i < pln_segment->lane_count && i < thread_count; i++) {
+		struct pln_slot *slot = pln_segment_slot_sigsafe(i);
+		struct pln_thread *thread = &threads[i];
+		uint32_t free_state = PILLION_SLOT_FREE;
+
+		/* acquire: pairs with pln_threads_release() */
+		if (!pln_cas_acquire(&slot->state, &free_state, PILLION_SLOT_CLAIMED))
+			continue;
+		fill_thread(thread, i, tid);
+		thread->pthread_self = pthread_self;
+		pln_store_relaxed(&thread->stack_hi, stack_hi);
+		init_lane(i);
+		fill_slot(slot, thread);
+		(void)pln_timer_arm(thread);
+		raise_high_water(i + 1);
+		/* release: the slot is whole; pairs with the sampling thread and the collector */
+		pln_store_release(&slot->state, PILLION_SLOT_LIVE);
+		return thread;
+	}
+	pln_segment_drop_sigsafe(PILLION_DROP_NO_LANE);
+	return NULL;
+}
+
+void pln_threads_release(struct pln_thread *thread)
+{
+	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
+
+	/* release: we are done with the slot; pairs with pln_threads_claim() */
+	pln_store_release(&slot->state, PILLION_SLOT_FREE);
+}
+
+/* ------------------------------------------------------- pthread_create */
+
+/* The thread's last words: exact clocks, after which no timer can fire. */
+static void thread_end(struct pln_thread *thread)
+{
+	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
+
+	pln_timer_delete(thread);
+	pln_store_relaxed(&slot->cpu_ns, pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID));
+	pln_store_relaxed(&slot->seen_ns, pln_now_ns_sigsafe());
+	/* release: the clocks before the state; pairs with the sampling thread */
+	pln_store_release(&slot->state, PILLION_SLOT_EXITED);
+}
+
+static void *thread_main(void *arg)
+{
+	struct start start = *(struct start *)arg;
+	struct pln_segment *segment = pln_segment;
+	struct pln_thread *thread = NULL;
+	void *result;
+
+	free(arg);
+	/* glibc puts the thread's descriptor at the end of its stack. */
+	own_stack_hi = (uintptr_t)pthread_self();
+	if (segment && segment->pid == (uint32_t)pln_getpid_sigsafe()) {
+		thread = pln_threads_claim((uint32_t)pln_gettid_sigsafe(), own_stack_hi,
+					   own_stack_hi);
+	}
+	result = start.fn(start.arg);
+	/* A fork in this thread leaves the child with another segment. */
+	if (thread && segment == pln_segment && segment->pid == (uint32_t)pln_getpid_sigsafe())
+		thread_end(thread);
+	return result;
+}
+
+int pln_threads_real_create(void *thread, const void *attr, void *(*fn)(void *), void *arg)
+{
+	static int (*real)(void *, const void *, void *(*)(void *), void *);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return real ? real(thread, attr, fn, arg) : EAGAIN;
+}
+
+/* Interposed. Registers the new thread from within, so that its first CPU time counts. */
+PLN_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+			      void *arg)
+{
+	struct start *start;
+	int error;
+
+	if (!pln_segment || !(start = malloc(sizeof(*start))))
+		return pln_threads_real_create(thread, attr, fn, arg);
+	*start = (struct start){ fn, arg };
+	error = pln_threads_real_create(thread, attr, thread_main, start);
+	if (error)
+		free(start);
+	return error;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * threads.h - the threads of this process and what we know of each.
+ *
+ * A struct pln_thread is the private side of a shared struct pln_slot; both have the
+ * same index. Slots are claimed by a new thread itself (our pthread_create) or by the
+ * sampling thread (threads that it finds in /proc/self/task), and freed only by the
+ * sampling thread, once the collector has drained the lane. Memory of slots is never
+ * given back, so a late signal finds a valid, if stale, place.
+ */
+#ifndef PILLION_PRELOAD_THREADS_H
+#define PILLION_PRELOAD_THREADS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <pillion/atomic.h>
+#include <pillion/wire.h>
+
+#include "native/native.h"
+#include "python/python.h"
+
+struct pln_thread {
+	/* Written by whoever claims the slot, before it is live. */
+	uint32_t index;
+	uint32_t serial;
+	uint32_t tid;
+	uintptr_t pthread_self; /* 0: unknown */
+
+	/* The handler's, on the thread itself. */
+	_Atomic uint32_t busy; /* a sample is being taken */
+	_Atomic uintptr_t stack_hi; /* end of the thread's own stack, 0: unknown */
+	_Atomic uint64_t forced_cpu_ns; /* CPU time to be charged by the next forced sample */
+	uint64_t last_hash; /* stack in the lane that SAME_STACK refers to */
+	uint32_t calls; /* handler calls, for timing one in 16 */
+	_Atomic uint32_t has_python;
+
+	/* The sampling thread's, from here on. */
+	bool adopted; /* announced to the collector and sampled by the tick */
+	bool gone; /* this scan did not find it */
+	bool is_main;
+	bool timer_armed;
+	bool idle; /* blocked at the last tick, on the stack in last_blocked_hash */
+	uint8_t idle_gil;
+	int timer;
+	int syscall_fd; /* -1: not open */
+	int schedstat_fd;
+	uint64_t seen_ns;
+	uint64_t cpu_ns;
+	uint64_t run_delay_ns; /* schedstat's run-queue wait, as last read */
+	uint64_t idle_since_flush_ns; /* off-CPU time of the wait so far, not yet in a record */
+	uint64_t last_blocked_hash; /* in the sampler's lane; 0: none */
+	int32_t idle_syscall;
+	uint64_t idle_wait_addr;
+	uint32_t stack_used; /* bytes of stack that the last blocked walk needed */
+	uint64_t last_samples; /* of the slot, to notice a blocked signal */
+	uint64_t unsampled_since_ns; /* CPU clock when last_samples changed last */
+	char name[16];
+};
+
+/* Room for one walk, private to a slot or to the sampling thread. */
+struct pln_scratch {
+	uint64_t *pc;
+	uint64_t *cfa;
+	uint8_t *guessed;
+	struct pln_python_frame *python;
+	unsigned depth;
+};
+
+/* Once per process image: memory for all slots. Returns 0 or -errno. */
+int pln_threads_init(void);
+
+/* New segment: all threads are unknown again. */
+void pln_threads_reset(void);
+
+struct pln_thread *pln_thread_sigsafe(uint32_t index);
+uint32_t pln_threads_high_water_sigsafe(void); /* slots ever used: scan [0, this) */
+struct pln_scratch
+pln_threads_scratch_sigsafe(uint32_t index); /* index lane_count: the sampling thread's */
+
+/*
+ * Claims a slot for thread `tid` and arms its timer. NULL (and a counted drop) when all
+ * are taken. The slot is live when this returns; the next tick announces it.
+ */
+struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintptr_t stack_hi);
+
+/* The collector has drained the lane of an ended thread: the slot may be claimed again. */
+void pln_threads_release(struct pln_thread *thread);
+
+/* End of the calling thread's stack as far as pthread_create or init knows, else 0. */
+uintptr_t pln_threads_own_stack_hi_sigsafe(void);
+void pln_threads_set_own_stack_hi(uintptr_t hi);
+
+/* The real pthread_create, for our own thread. */
+int pln_threads_real_create(void *thread, const void *attr, void *(*fn)(void *), void *arg);
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tick.c - one round over the threads of the process.
+ *
+ * Context: sampling thread. For each thread, wall time minus CPU time since the last tick is
+ * the time that it did not run. Part of that is the wait for a CPU (schedstat); the rest is
+ * charged to the stack on which the thread is next seen waiting, so that totals are
+ * conserved and stacks are seen in proportion to the time that they block. A thread whose
+ * CPU clock has not moved since it was read as waiting still waits on the same stack.
+ */
+#include "tick.h"
+
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include <pillion/atomic.h>
+#include <pillion/lane.h>
+
+#include "checked_read.h"
+#include "clock.h"
+#include "log.h"
+#include "options.h"
+#include "python/python.h"
+#include "sampling/announce.h"
+#include "sampling/blocked.h"
+#include "sampling/scan.h"
+#include "sampling/stack_bounds.h"
+#include "sampling/threads.h"
+#include "sampling/timer.h"
+#include "segment.h"
+#include "text.h"
+
+#define FLUSH_IDLE_NS PLN_SECOND_NS /* a long wait shows up at least this often */
+#define RUNQUEUE_WORTH_NS 100000 /* less off-CPU time than this is not split */
+#define COLLECTOR_SILENT_NS (5 * PLN_SECOND_NS)
+#define SIGNAL_BLOCKED_NS (500 * 1000000ull) /* CPU time without a sample */
+#define CLOSE_RANGE_UNSHARE_FLAG 2
+
+static bool files_are_private;
+static bool blocked_works;
+static bool dormant;
+static uint32_t first_thread; /* where the next round starts, for fairness */
+static uint64_t began_ns;
+
+/* ------------------------------------------------------------- run queue */
+
+static uint64_t read_run_delay(struct pln_thread *thread)
+{
+	char line[64];
+	const char *p = line;
+	long n;
+
+	if (thread->schedstat_fd < 0)
+		thread->schedstat_fd = pln_scan_open_task_file(thread->tid, "/schedstat");
+	if (thread->schedstat_fd < 0)
+		return thread->run_delay_ns;
+	n = pln_syscall4(SYS_pread64, thread->schedstat_fd, (long)line, sizeof(line) - 1, 0);
+	if (!files_are_private)
+		pln_scan_close_files(thread);
+	if (n <= 0)
+		return thread->run_delay_ns;
+	line[n] = '\0';
+	(void)pln_parse_decimal(&p);
+	if (*p++ != ' ')
+		return thread->run_delay_ns;
+	return pln_parse_decimal(&p);
+}
+
+/* Moves what was a wait for a CPU from the thread's pending off-CPU time to its runnable time. */
+static void split_run_queue_wait(struct pln_thread *thread, struct pln_slot *slot)
+{
+	uint64_t off = pln_load_relaxed(&slot->pending_offcpu_ns);
+	uint64_t delay, wait;
+
+	if (off < RUNQUEUE_WORTH_NS)
+		return;
+	delay = read_run_delay(thread);
+	wait = delay - thread->run_delay_ns;
+	thread->run_delay_ns = delay;
+	if (wait > off)
+		wait = off;
+	pln_store_relaxed(&slot->pending_offcpu_ns, off - wait);
+	pln_add_relaxed(&slot->pending_runnable_ns, wait);
+}
+
+/* ----------------------------------------------------------- one thread */
+
+static void charge_blocked(struct pln_thread *thread, struct pln_slot *slot,
+			   const struct pln_blocked *blocked)
+{
+	uint64_t off = pln_load_relaxed(&slot->pending_offcpu_ns);
+	uint64_t runnable = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
+
+	if (pln_blocked_sample(thread, blocked, thread->cpu_ns, off, runnable)) {
+		pln_store_relaxed(&slot->pending_offcpu_ns, 0);
+		thread->idle = true;
+	} else {
+		pln_add_relaxed(&slot->pending_runnable_ns, runnable);
+	}
+}
+
+/* The wait that the thread was in has ended, or lasts long: put its time into a record. */
+static void flush_idle(struct pln_thread *thread, struct pln_slot *slot)
+{
+	uint64_t off = thread->idle_since_flush_ns;
+
+	if (off && pln_blocked_repeat(thread, off, 0, PILLION_CAUSE_BLOCKED)) {
+		thread->idle_since_flush_ns = 0;
+		pln_store_relaxed(&slot->pending_offcpu_ns,
+				  pln_load_relaxed(&slot->pending_offcpu_ns) - off);
+	}
+}
+
+static void thread_idles(struct pln_thread *thread, struct pln_slot *slot, uint64_t off)
+{
+	thread->idle_since_flush_ns += off;
+	if (thread->idle_since_flush_ns >= FLUSH_IDLE_NS)
+		flush_idle(thread, slot);
+}
+
+static void force_sample(struct pln_thread *thread, uint64_t ran)
+{
+	pln_add_relaxed(&thread->forced_cpu_ns, ran);
+	(void)pln_timer_force(thread);
+}
+
+static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_t ran, bool in_time)
+{
+	struct pln_blocked blocked;
+	bool forced = pln_load_relaxed(&pln_segment->engine) & PILLION_ENGINE_FORCED;
+
+	flush_idle(thread, slot);
+	thread->idle = false;
+	split_run_queue_wait(thread, slot);
+	if (!in_time && !forced)
+		return;
+	if (!blocked_works) {
+		if (forced && ran)
+			force_sample(thread, ran);
+		return;
+	}
+	switch (pln_blocked_probe(thread, &blocked)) {
+	case PLN_BLOCKED_WAITING:
+		if (forced)
+			pln_add_relaxed(&thread->forced_cpu_ns, ran);
+		if (in_time)
+			charge_blocked(thread, slot, &blocked);
+		break;
+	case PLN_BLOCKED_RUNNING:
+		if (forced && ran)
+			force_sample(thread, ran);
+		break;
+	default:
+		break;
+	}
+	if (!files_are_private)
+		pln_scan_close_files(thread);
+}
+
+/* A thread that burns CPU time but takes no samples blocks our signal. */
+static void notice_blocked_signal(struct pln_thread *thread, const struct pln_slot *slot)
+{
+	uint64_t samples = pln_load_relaxed(&slot->samples);
+
+	if (samples != thread->last_samples || !thread->unsampled_since_ns) {
+		thread->last_samples = samples;
+		thread->unsampled_since_ns = thread->cpu_ns;
+	} else if (thread->cpu_ns - thread->unsampled_since_ns > SIGNAL_BLOCKED_NS) {
+		thread->unsampled_since_ns = thread->cpu_ns;
+		pln_segment_drop_sigsafe(PILLION_DROP_SIGNAL_BLOCKED);
+	}
+}
+
+static void visit(struct pln_thread *thread, bool in_time)
+{
+	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
+	uint64_t cpu = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
+	uint64_t now = pln_now_ns_sigsafe();
+	uint64_t ran, passed, off;
+
+	if (!cpu) /* gone; the next scan says so */
+		return;
+	ran = cpu - thread->cpu_ns;
+	passed = now - thread->seen_ns;
+	off = passed > ran ? passed - ran : 0;
+	thread->cpu_ns = cpu;
+	thread->seen_ns = now;
+	pln_store_relaxed(&slot->cpu_ns, cpu);
+	pln_store_relaxed(&slot->seen_ns, now);
+	pln_add_relaxed(&slot->pending_offcpu_ns, off);
+	if (!ran && thread->idle)
+		thread_idles(thread, slot, off);
+	else
+		thread_ran(thread, slot, ran, in_time);
+	if (ran)
+		notice_blocked_signal(thread, slot);
+}
+
+/* -------------------------------------------------------------- the tick */
+
+/*
+ * Reading stacks may take an eighth of the tick; what is left for later ticks keeps its
+ * pending time, so that nothing is lost and the cost stays bounded with any number of
+ * threads.
+ */
+static void visit_all(void)
+{
+	uint64_t limit = pln_now_ns_sigsafe() + pln_segment->tick_ns / 8;
+	uint32_t used = pln_threads_high_water_sigsafe();
+	uint32_t next = first_thread < used ? first_thread : 0;
+	bool in_time = true;
+
+	for (uint32_t i = 0; i < used; i++) {
+		struct pln_thread *thread = pln_thread_sigsafe((first_thread + i) % used);
+
+		if (!thread->adopted)
+			continue;
+		if (in_time && pln_now_ns_sigsafe() > limit) {
+			in_time = false;
+			next = thread->index;
+		}
+		visit(thread, in_time);
+	}
+	first_thread = next;
+}
+
+static void publish_totals(void)
+{
+	pln_add_relaxed(&pln_segment->ticks, 1);
+	pln_store_relaxed(&pln_segment->sampler_cpu_ns,
+			  pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID));
+	pln_store_relaxed(&pln_segment->process_cpu_ns,
+			  pln_clock_ns_sigsafe(CLOCK_PROCESS_CPUTIME_ID));
+	pln_store_relaxed(&pln_segment->table_bytes, pln_native_table_bytes());
+	/* relaxed: the collector only looks at its age */
+	pln_store_relaxed(&pln_segment->heartbeat_ns, pln_now_ns_sigsafe());
+}
+
+/* Whether to be quiet: the collector asked, or has not been heard of for long. */
+static bool should_be_dormant(void)
+{
+	uint64_t now = pln_now_ns_sigsafe();
+	uint64_t heard = pln_load_relaxed(&pln_segment->collector_ns);
+
+	if (pln_load_relaxed(&pln_segment->command) == PILLION_COMMAND_STOP)
+		return true;
+	if (heard < began_ns)
+		heard = began_ns;
+	return now > heard && now - heard > COLLECTOR_SILENT_NS;
+}
+
+static void fall_asleep(void)
+{
+	pln_log(PLN_LOG_INFO, "dormant: the collector stopped us or went silent", "");
+	pln_scan_each(pln_timer_delete);
+	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_DORMANT);
+	dormant = true;
+}
+
+static void wake_up(void)
+{
+	pln_log(PLN_LOG_INFO, "sampling again", "");
+	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_SAMPLING);
+	pln_scan_each(pln_scan_rearm);
+	dormant = false;
+}
+
+static void check_handler(void)
+{
+	static bool told;
+
+	if (told || pln_load_relaxed(&pln_segment->ticks) % 64 || pln_timer_handler_is_ours())
+		return;
+	told = true;
+	/* Timers that go on would call the program's handler, or end the program. */
+	pln_scan_each(pln_timer_delete);
+	pln_store_relaxed(&pln_segment->engine,
+			  pln_load_relaxed(&pln_segment->engine) &
+				  ~(uint32_t)(PILLION_ENGINE_CPU_TIMER | PILLION_ENGINE_FORCED));
+	pln_segment_drop_sigsafe(PILLION_DROP_SIGNAL_TAKEN);
+	pln_announce_note(
+		1, "the program took over the signal that samples use; CPU sampling stopped");
+}
+
+void pln_tick(void)
+{
+	struct pln_wire_interpreter interpreter;
+
+	if (should_be_dormant() != dormant)
+		dormant ? wake_up() : fall_asleep();
+	if (dormant)
+		return;
+	if (pln_python_poll(&interpreter))
+		pln_announce_interpreter(&interpreter);
+	if (pln_python_finalizing_sigsafe())
+		pln_store_relaxed(&pln_segment->state, PILLION_TARGET_FINALIZING);
+	pln_stack_bounds_refresh();
+	pln_announce_modules();
+	pln_scan_threads();
+	visit_all();
+	check_handler();
+	publish_totals();
+}
+
+/* ---------------------------------------------------------- begin and end */
+
+/* What the start did not know yet; that it uses timers or not, it knew. */
+static uint32_t probe_engine(void)
+{
+	uint32_t engine = 0;
+
+	if (blocked_works)
+		engine |= PILLION_ENGINE_BLOCKED;
+	if (pln_scan_has_schedstat())
+		engine |= PILLION_ENGINE_SCHEDSTAT;
+	if (pln_options.native)
+		engine |= PILLION_ENGINE_NATIVE;
+	if (pln_checked_read_works_sigsafe())
+		engine |= PILLION_ENGINE_CHECKED_READ;
+	return engine;
+}
+
+void pln_tick_begin(void)
+{
+	files_are_private = !pln_syscall3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE_FLAG);
+	pln_scan_begin(files_are_private);
+	blocked_works = pln_blocked_init();
+	began_ns = pln_now_ns_sigsafe();
+	dormant = false;
+	pln_store_relaxed(&pln_segment->engine,
+			  pln_load_relaxed(&pln_segment->engine) | probe_engine());
+	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_SAMPLING);
+}
+
+void pln_tick_end(void)
+{
+	/* The private descriptor table goes with the thread; a shared one keeps nothing open. */
+	pln_scan_end();
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tick.h - what the sampling thread does a hundred times a second.
+ */
+#ifndef PILLION_PRELOAD_TICK_H
+#define PILLION_PRELOAD_TICK_H
+
+/* Sampling thread: once before the first tick (again after it stepped aside). */
+void pln_tick_begin(void);
+
+/* One round over threads, modules and interpreter. */
+void pln_tick(void);
+
+/* The sampling thread is about to end: nothing it keeps open may stay open. */
+void pln_tick_end(void);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * timer.c - CPU-clock timers and the signal that they send.
+ *
+ * Context: sampling thread and new threads; not the handler. A timer on a thread's own
+ * CPU clock fires only while that thread runs, and (kernel 5.11 and later) on its way
+ * back to user mode: no system call is interrupted. It fires at most once per kernel
+ * tick; si_overrun says how many periods more a signal stands for.
+ *
+ * Raw system calls, because glibc's timer_create would wrap ids in pointers and, for
+ * SIGEV_THREAD, start a thread.
+ */
+#include "timer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <pillion/atomic.h>
+
+#include "clock.h"
+#include "options.h"
+#include "segment.h"
+
+#ifndef SIGEV_THREAD_ID
+#define SIGEV_THREAD_ID 4
+#endif
+
+static int signal_number;
+static void (*signal_handler)(int, siginfo_t *, void *);
+
+uint64_t pln_timer_random(uint64_t limit)
+{
+	static _Atomic uint64_t state;
+	uint64_t x = pln_load_relaxed(&state);
+
+	/* xorshift64*; a lost update between two threads only repeats a number. */
+	if (!x)
+		x = pln_now_ns_sigsafe() ^ (uint64_t)pln_getpid_sigsafe() << 32;
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	pln_store_relaxed(&state, x);
+	return limit ? (x * 0x2545f4914f6cdd1dull >> 11) % limit : 0;
+}
+
+/* Everything waits until the handler is done, but for what the handler itself may raise. */
+static void fill_mask(sigset_t *mask)
+{
+	sigfillset(mask);
+	sigdelset(mask, SIGSEGV);
+	sigdelset(mask, SIGBUS);
+	sigdelset(mask, SIGFPE);
+	sigdelset(mask, SIGILL);
+	sigdelset(mask, SIGTRAP);
+	sigdelset(mask, SIGABRT);
+}
+
+static int install(int signo, void (*handler)(int, siginfo_t *, void *))
+{
+	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
+	struct sigaction old;
+
+	if (sigaction(signo, NULL, &old))
+		return -errno;
+	if ((old.sa_flags & SA_SIGINFO) || old.sa_handler != SIG_DFL)
+		return -EBUSY;
+	action.sa_sigaction = handler;
+	fill_mask(&action.sa_mask);
+	if (sigaction(signo, &action, NULL))
+		return -errno;
+	signal_number = signo;
+	signal_handler = handler;
+	return 0;
+}
+
+int pln_timer_init(void (*handler)(int, siginfo_t *, void *))
+{
+	/*
+	 * SIGSTKFLT first: no program uses it, while SIGPROF and SIGVTALRM belong to
+	 * setitimer, which profilers, test suites and applications do use. Standard
+	 * signals rather than real-time ones, which queue.
+	 */
+	static const int candidates[] = { SIGSTKFLT, SIGPWR, SIGPROF, SIGVTALRM, SIGXFSZ };
+	int error;
+
+	if (signal_number)
+		return 0;
+	if (pln_options.signal)
+		return install((int)pln_options.signal, handler);
+	for (unsigned i = 0; i < sizeof(candidates) / sizeof(*candidates); i++) {
+		error = install(candidates[i], handler);
+		if (!error)
+			return 0;
+	}
+	return -EBUSY;
+}
+
+int pln_timer_signal(void)
+{
+	return signal_number;
+}
+
+bool pln_timer_handler_is_ours(void)
+{
+	struct sigaction now;
+
+	return signal_number && !sigaction(signal_number, NULL, &now) &&
+	       (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == signal_handler;
+}
+
+static struct timespec to_timespec(uint64_t ns)
+{
+	return (struct timespec){ .tv_sec = (time_t)(ns / PLN_SECOND_NS),
+				  .tv_nsec = (long)(ns % PLN_SECOND_NS) };
+}
+
+static int create(uint32_t tid, void *value, int signo, int *timer)
+{
+	struct sigevent event;
+
+	memset(&event, 0, sizeof(event));
+	event.sigev_notify = SIGEV_THREAD_ID;
+	event.sigev_signo = signo;
+	event.sigev_value.sival_ptr = value;
+	event._sigev_un._tid = (int)tid;
+	return (int)pln_syscall3(SYS_timer_create, pln_thread_clock(tid), (long)&event,
+				 (long)timer);
+}
+
+bool pln_timer_arm(struct pln_thread *thread)
+{
+	union pln_signal_value value = { .thread = { thread->index, thread->serial } };
+	uint64_t period = pln_segment->period_ns;
+	struct itimerspec when = { .it_interval = to_timespec(period),
+				   .it_value = to_timespec(1 + pln_timer_random(period)) };
+
+	if (!(pln_load_relaxed(&pln_segment->engine) & PILLION_ENGINE_CPU_TIMER) ||
+	    pln_load_relaxed(&pln_segment->state) == PILLION_TARGET_DORMANT)
+		return false;
+	if (create(thread->tid, value.pointer, signal_number, &thread->timer) < 0) {
+		thread->timer = -1;
+		pln_segment_drop_sigsafe(PILLION_DROP_NO_TIMER);
+		return false;
+	}
+	(void)pln_syscall4(SYS_timer_settime, thread->timer, 0, (long)&when, 0);
+	thread->timer_armed = true;
+	return true;
+}
+
+void pln_timer_delete(struct pln_thread *thread)
+{
+	if (!thread->timer_armed)
+		return;
+	(void)pln_syscall3(SYS_timer_delete, thread->timer, 0, 0);
+	thread->timer_armed = false;
+	thread->timer = -1;
+}
+
+bool pln_timer_works(void)
+{
+	int timer;
+
+	if (create((uint32_t)pln_gettid_sigsafe(), NULL, SIGSTKFLT, &timer) < 0)
+		return false;
+	(void)pln_syscall3(SYS_timer_delete, timer, 0, 0);
+	return true;
+}
+
+bool pln_timer_force(const struct pln_thread *thread)
+{
+	union pln_signal_value value = { .thread = { thread->index, thread->serial } };
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	info.si_code = SI_QUEUE;
+	info.si_pid = (int)pln_getpid_sigsafe();
+	info.si_value.sival_ptr = value.pointer;
+	return !pln_syscall4(SYS_rt_tgsigqueueinfo, info.si_pid, thread->tid, signal_number,
+			     (long)&info);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * timer.h - one timer per thread, on that thread's own CPU clock.
+ */
+#ifndef PILLION_PRELOAD_TIMER_H
+#define PILLION_PRELOAD_TIMER_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sampling/threads.h"
+
+/* What a signal carries, so that the handler needs no look-up: slot and thread serial. */
+union pln_signal_value {
+	void *pointer;
+	struct {
+		uint32_t index;
+		uint32_t serial;
+	} thread;
+};
+
+/*
+ * Picks and claims the signal, installs `handler`. Returns 0, or -EBUSY when the program
+ * uses every candidate.
+ */
+int pln_timer_init(void (*handler)(int, siginfo_t *, void *));
+int pln_timer_signal(void);
+
+/* Whether our handler is still the one installed. */
+bool pln_timer_handler_is_ours(void);
+
+/*
+ * Any thread may arm any thread of its process. The first shot comes after a random part
+ * of the period, so that threads that live shorter than a period are seen in proportion.
+ * Returns false (and counts a drop) when the kernel has no timer to give.
+ */
+bool pln_timer_arm(struct pln_thread *thread);
+void pln_timer_delete(struct pln_thread *thread);
+
+/* Whether CPU-clock timers exist here at all; probed with the calling thread. */
+bool pln_timer_works(void);
+
+/* For rates above the kernel's tick: a signal now, carrying the thread. False: it is gone. */
+bool pln_timer_force(const struct pln_thread *thread);
+
+/* Uniform in [0, limit), a stream of its own per process. */
+uint64_t pln_timer_random(uint64_t limit);
+
+#endif

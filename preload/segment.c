@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * segment.c - create, map and fill the shared segment (layout: wire.h).
+ *
+ * Context: start of sampling in a process; not a handler. A memfd is bound to no
+ * file system limit such as a small /dev/shm, leaves nothing behind after SIGKILL,
+ * and is sparse: a lane costs memory only once its thread has samples.
+ */
+#include "segment.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "clock.h"
+#include "options.h"
+#include "syscall.h"
+
+#define PAGE 4096u
+#define CONTROL_DATA (256u << 10)
+#define SAMPLER_DATA (256u << 10)
+#define LANE_DATA_SLOW (64u << 10) /* 0.5 s and more of samples at the default rate */
+#define LANE_DATA_FAST (256u << 10)
+#define FAST_HZ 250
+#define SMALL_LANES 64u
+
+#ifndef MFD_CLOEXEC
+#define MFD_CLOEXEC 1u
+#define MFD_ALLOW_SEALING 2u
+#endif
+#define FCNTL_ADD_SEALS 1033
+#define SEAL_SHRINK_GROW_SEAL (0x1 | 0x2 | 0x4)
+
+struct pln_segment *pln_segment;
+
+static uint64_t round_page(uint64_t size)
+{
+	return (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+}
+
+/* A process that limits its address space gets a small segment rather than none. */
+static uint32_t choose_lane_count(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY)
+		return SMALL_LANES;
+	return (uint32_t)pln_options.max_threads;
+}
+
+/* Offsets and sizes only; `plan` is not the shared memory yet. */
+static void plan_layout(struct pln_segment *plan)
+{
+	uint32_t data = pln_options.freq > FAST_HZ ? LANE_DATA_FAST : LANE_DATA_SLOW;
+
+	plan->lane_count = choose_lane_count();
+	plan->lane_size = (uint32_t)round_page(sizeof(struct pln_lane) + data);
+	plan->slots_off = PAGE;
+	plan->control_off =
+		round_page(plan->slots_off + plan->lane_count * sizeof(struct pln_slot));
+	plan->control_size = round_page(sizeof(struct pln_lane) + CONTROL_DATA);
+	plan->sampler_off = plan->control_off + plan->control_size;
+	plan->sampler_size = round_page(sizeof(struct pln_lane) + SAMPLER_DATA);
+	plan->lanes_off = plan->sampler_off + plan->sampler_size;
+	plan->size = plan->lanes_off + (uint64_t)plan->lane_count * plan->lane_size;
+}
+
+static void init_lane(struct pln_lane *lane, uint32_t data_size)
+{
+	lane->data_size = data_size;
+	lane->magic = PILLION_LANE_MAGIC;
+}
+
+/* Whole file or its first `size` bytes; what is missing stays zero. */
+static void read_proc(const char *path, char *dst, size_t size)
+{
+	long fd = pln_syscall4(SYS_openat, -100, (long)path, 02000000 /* O_CLOEXEC */, 0);
+
+	if (fd < 0)
+		return;
+	(void)pln_syscall3(SYS_read, fd, (long)dst, (long)size);
+	(void)pln_syscall3(SYS_close, fd, 0, 0);
+}
+
+static uint64_t clk_tick_ns(void)
+{
+	struct timespec res;
+
+	/* The coarse clock moves once per kernel tick, as CPU-clock timers do. */
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &res))
+		return 0;
+	return (uint64_t)res.tv_sec * PLN_SECOND_NS + (uint64_t)res.tv_nsec;
+}
+
+static void fill_header(struct pln_segment *seg, enum pln_hello_reason reason)
+{
+	struct timespec real;
+
+	seg->version = PILLION_WIRE_VERSION;
+	seg->header_size = sizeof(*seg);
+	seg->pid = (uint32_t)pln_getpid_sigsafe();
+	seg->ppid = (uint32_t)pln_syscall3(SYS_getppid, 0, 0, 0);
+	clock_gettime(CLOCK_REALTIME, &real);
+	seg->start_real_ns = (uint64_t)real.tv_sec * PLN_SECOND_NS + (uint64_t)real.tv_nsec;
+	seg->start_mono_ns = seg->process_start_mono_ns = pln_now_ns_sigsafe();
+	seg->period_ns = seg->tick_ns = PLN_SECOND_NS / (uint64_t)pln_options.freq;
+	seg->reason = reason;
+	seg->clk_tck_ns = (uint32_t)clk_tick_ns();
+	(void)pln_syscall3(SYS_readlink, (long)"/proc/self/exe", (long)seg->executable,
+			   sizeof(seg->executable) - 1);
+	read_proc("/proc/self/cmdline", seg->arguments, sizeof(seg->arguments) - 1);
+}
+
+static struct pln_segment *map_segment(int fd, const struct pln_segment *plan)
+{
+	struct pln_segment *seg;
+
+	seg = mmap(NULL, plan->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (seg == MAP_FAILED)
+		return NULL;
+	/* A child must never write into its parent's lanes. */
+	(void)madvise(seg, plan->size, MADV_DONTFORK);
+	seg->size = plan->size;
+	seg->lane_count = plan->lane_count;
+	seg->lane_size = plan->lane_size;
+	seg->slots_off = plan->slots_off;
+	seg->control_off = plan->control_off;
+	seg->control_size = plan->control_size;
+	seg->sampler_off = plan->sampler_off;
+	seg->sampler_size = plan->sampler_size;
+	seg->lanes_off = plan->lanes_off;
+	return seg;
+}
+
+int pln_segment_create(enum pln_hello_reason reason)
+{
+	struct pln_segment plan = { .size = 0 };
+	struct pln_segment *seg;
+	long fd;
+
+	fd = pln_syscall3(SYS_memfd_create, (long)"pillion", MFD_CLOEXEC | MFD_ALLOW_SEALING, 0);
+	if (fd < 0)
+		return (int)fd;
+	plan_layout(&plan);
+	if (pln_syscall3(SYS_ftruncate, fd, (long)plan.size, 0) < 0 ||
+	    pln_syscall3(SYS_fcntl, fd, FCNTL_ADD_SEALS, SEAL_SHRINK_GROW_SEAL) < 0 ||
+	    !(seg = map_segment((int)fd, &plan))) {
+		(void)pln_syscall3(SYS_close, fd, 0, 0);
+		return -ENOMEM;
+	}
+	fill_header(seg, reason);
+	pln_segment = seg;
+	init_lane(pln_segment_control(), CONTROL_DATA);
+	init_lane(pln_segment_sampler(), SAMPLER_DATA);
+	/* Lanes of threads are initialized when a slot is claimed, to stay sparse. */
+	/* release: everything above before the magic; pairs with the collector's first read */
+	pln_store_release(&seg->magic, PILLION_SEGMENT_MAGIC);
+	return (int)fd;
+}
+
+void pln_segment_discard(void)
+{
+	struct pln_segment *seg = pln_segment;
+
+	pln_segment = NULL;
+	(void)munmap(seg, seg->size);
+}
+
+void pln_segment_forget(void)
+{
+	pln_segment = NULL;
+}
