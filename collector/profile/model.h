@@ -29,11 +29,12 @@ struct pln_recording {
 	uint64_t period_ns;
 	uint64_t tick_ns;
 	bool complete; /* the END chunk is there */
-	bool symbolized; /* the SYMBOLS chunk is there */
+	bool symbolized; /* the file itself names every native frame */
 	bool truncated; /* bytes behind the last whole chunk */
 	int32_t exit_status; /* of the command, as from wait(2); -1: unknown */
 	uint64_t collector_cpu_ns; /* CPU time of the collector itself */
 	uint64_t collector_peak_rss; /* bytes */
+	uint64_t lost_samples; /* given up because the disk was full */
 };
 
 struct pln_process {

@@ -4,7 +4,7 @@
  *
  *   snapshot.c  finishes native walks that the target could not (libunwind)
  *   join.c      puts Python frames in the place of their C eval calls
- *   intern.c    gives equal stacks one id (XXH3)
+ *   intern.c    gives equal stacks one id (intern.h)
  */
 #ifndef PILLION_COLLECTOR_STACKS_H
 #define PILLION_COLLECTOR_STACKS_H
@@ -15,7 +15,7 @@
 
 #include <pillion/wire.h>
 
-#include "profile/model.h"
+#include "stacks/intern.h"
 
 /* --------------------------------------------------------------- join.c */
 
@@ -44,22 +44,6 @@ struct pln_joined_frame {
  * Python frames are kept all the same, in order, at the best known place).
  */
 unsigned pln_join(const struct pln_raw_stack *raw, struct pln_joined_frame *out, bool *mismatch);
-
-/* ------------------------------------------------------------- intern.c */
-
-/* A map from 64- or 128-bit keys to dense ids, open addressing, XXH3. */
-struct pln_intern;
-struct pln_intern *pln_intern_new(void);
-void pln_intern_free(struct pln_intern *table);
-/*
- * The id of the key of `size` bytes (at most 64, compared whole); *is_new tells
- * whether it was added now. Ids are dense from 0 in order of addition. PLN_NONE: out of
- * memory.
- */
-uint32_t pln_intern_add(struct pln_intern *table, const void *key, size_t size, bool *is_new);
-/* PLN_NONE when not there. */
-uint32_t pln_intern_find(const struct pln_intern *table, const void *key, size_t size);
-size_t pln_intern_count(const struct pln_intern *table);
 
 /* ----------------------------------------------------------- snapshot.c */
 

@@ -1,0 +1,713 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * writer.c - see writer.h; the container is in chunk.c, the columns of samples in
+ * samples.c. Every payload has its grammar above its encoder; names stand for varints
+ * where nothing else is said, `text` for the varint id of a string.
+ *
+ * Definitions are encoded when they are added, into the payload of the next chunk of
+ * their type. Processes, threads and counters change: of each the newest entry is
+ * kept, and written when it differs from what the file has. pln_writer_flush() writes
+ * the chunks in an order in which every definition stands before its first use.
+ *
+ * A full disk: what could not be written stays buffered. Samples beyond ROWS_MAX are
+ * given up one by one. Definitions beyond DEFINITIONS_MAX_BYTES freeze the writer: ids
+ * go on being handed out, nothing new is defined any more, and samples that need what
+ * was not defined are given up. So the file never refers to what it does not hold.
+ */
+#include "profile/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "profile/chunk.h"
+#include "profile/samples.h"
+#include "stacks/intern.h"
+
+#define DEFINITIONS_MAX_BYTES (48u << 20)
+#define ROWS_MAX (256u << 10)
+#define AUTO_FLUSH_BYTES (4u << 20) /* pending; for callers that seldom flush */
+
+enum section_id {
+	SECTION_STRINGS,
+	SECTION_MODULES,
+	SECTION_FUNCTIONS,
+	SECTION_FRAMES,
+	SECTION_STACKS,
+	SECTION_SYMBOLS,
+	SECTION_NOTES,
+	SECTION_COUNT,
+};
+
+static const enum pln_chunk_type section_type[SECTION_COUNT] = {
+	[SECTION_STRINGS] = PILLION_CHUNK_STRINGS,     [SECTION_MODULES] = PILLION_CHUNK_MODULES,
+	[SECTION_FUNCTIONS] = PILLION_CHUNK_FUNCTIONS, [SECTION_FRAMES] = PILLION_CHUNK_FRAMES,
+	[SECTION_STACKS] = PILLION_CHUNK_STACKS,       [SECTION_SYMBOLS] = PILLION_CHUNK_SYMBOLS,
+	[SECTION_NOTES] = PILLION_CHUNK_NOTES,
+};
+
+/*
+ * Ids [0, first) are in the file, [first, first + count) in `bytes`, and
+ * [first + count, next) were handed out after the writer froze.
+ */
+struct section {
+	struct pln_buffer bytes; /* entries of the next chunk */
+	size_t entry_start; /* of the entry being added */
+	uint32_t first;
+	uint32_t count;
+	uint32_t next;
+};
+
+/* The newest encoded entry of something that changes. */
+struct newest {
+	uint8_t *bytes;
+	uint32_t size;
+	bool dirty; /* not in the file yet */
+};
+
+/* Ids [0, count) are known; ids beyond were handed out when memory had run out. */
+struct newest_table {
+	struct newest *rows;
+	uint32_t count;
+	uint32_t capacity;
+	uint32_t next;
+};
+
+struct pln_writer {
+	int fd;
+	uint64_t offset; /* end of the last whole chunk */
+	bool torn; /* a part of a chunk stands behind `offset` */
+	bool frozen;
+	size_t auto_flush_at; /* pending bytes */
+	struct pln_packer packer;
+	struct pln_buffer payload;
+	struct pln_buffer entry;
+	struct pln_intern *strings;
+	struct section section[SECTION_COUNT];
+	struct newest_table processes;
+	struct newest_table counters; /* by process */
+	struct newest_table threads;
+	struct pln_sample_row *rows;
+	size_t row_count;
+	size_t row_capacity;
+	struct pln_sample_encoder encoder;
+	uint64_t lost_samples;
+};
+
+/* ------------------------------------------------------------------- the file */
+
+/* Cuts off what a failed write left behind, so that the next chunk follows a whole one. */
+static int remove_torn(struct pln_writer *w)
+{
+	if (!w->torn)
+		return 0;
+	if (ftruncate(w->fd, (off_t)w->offset) || lseek(w->fd, (off_t)w->offset, SEEK_SET) < 0)
+		return -errno;
+	w->torn = false;
+	return 0;
+}
+
+static int write_all(struct pln_writer *w, const uint8_t *bytes, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t got = write(w->fd, bytes + done, size - done);
+		int err = got < 0 ? -errno : -ENOSPC;
+
+		if (err == -EINTR)
+			continue;
+		if (got <= 0) {
+			w->torn = w->torn || done;
+			remove_torn(w);
+			return err;
+		}
+		done += (size_t)got;
+	}
+	w->offset += size;
+	return 0;
+}
+
+/* Writes w->payload. */
+static int write_chunk(struct pln_writer *w, enum pln_chunk_type type)
+{
+	int err = w->payload.failed ? -ENOMEM : remove_torn(w);
+
+	if (!err)
+		err = pln_packer_pack(&w->packer, type, w->payload.data, w->payload.size);
+	return err ? err : write_all(w, w->packer.out.data, w->packer.out.size);
+}
+
+/* ------------------------------------------------------------------- sections */
+
+/* Ids from here on are not, and will not be, defined. */
+static uint32_t undefined_from(const struct pln_writer *w, enum section_id id)
+{
+	return w->section[id].first + w->section[id].count;
+}
+
+static size_t definition_bytes(const struct pln_writer *w)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < SECTION_COUNT; i++)
+		bytes += w->section[i].bytes.size;
+	return bytes;
+}
+
+static size_t pending_bytes(const struct pln_writer *w)
+{
+	return definition_bytes(w) + w->row_count * sizeof(*w->rows);
+}
+
+/* After a failure the next attempt waits for as much again to come together. */
+static void auto_flush(struct pln_writer *w)
+{
+	if (pending_bytes(w) < w->auto_flush_at)
+		return;
+	pln_writer_flush(w);
+	w->auto_flush_at = pending_bytes(w) + AUTO_FLUSH_BYTES;
+}
+
+static struct pln_buffer *entry_begin(struct pln_writer *w, enum section_id id)
+{
+	struct section *s = &w->section[id];
+
+	s->entry_start = s->bytes.size;
+	return &s->bytes;
+}
+
+/* Keeps what was put since entry_begin(), or takes it back when there is no room. */
+static uint32_t entry_end(struct pln_writer *w, enum section_id id)
+{
+	struct section *s = &w->section[id];
+
+	if (s->bytes.failed || definition_bytes(w) > DEFINITIONS_MAX_BYTES)
+		w->frozen = true;
+	if (w->frozen) {
+		s->bytes.size = s->entry_start;
+		s->bytes.failed = false;
+	} else {
+		s->count++;
+	}
+	return s->next++;
+}
+
+/* Nothing is flushed while an entry is half put: the strings it names may come after it. */
+static uint32_t definition_end(struct pln_writer *w, enum section_id id)
+{
+	uint32_t added = entry_end(w, id);
+
+	auto_flush(w);
+	return added;
+}
+
+/* A section's chunk = first_id count entry{count} */
+static int flush_section(struct pln_writer *w, enum section_id id)
+{
+	struct section *s = &w->section[id];
+	int err;
+
+	if (!s->count)
+		return 0;
+	pln_buffer_clear(&w->payload);
+	pln_put_varint(&w->payload, s->first);
+	pln_put_varint(&w->payload, s->count);
+	pln_put_bytes(&w->payload, s->bytes.data, s->bytes.size);
+	err = write_chunk(w, section_type[id]);
+	if (err)
+		return err;
+	s->first += s->count;
+	s->count = 0;
+	pln_buffer_clear(&s->bytes);
+	return 0;
+}
+
+/* STRINGS entry = string. String 0 is "", which also stands for what cannot be defined. */
+static uint32_t text_id(struct pln_writer *w, const char *text)
+{
+	bool is_new = false;
+	uint32_t id;
+
+	if (!text)
+		text = "";
+	if (w->frozen)
+		id = pln_intern_find(w->strings, text, strlen(text));
+	else
+		id = pln_intern_add(w->strings, text, strlen(text), &is_new);
+	if (is_new) {
+		pln_put_string(entry_begin(w, SECTION_STRINGS), text);
+		entry_end(w, SECTION_STRINGS);
+	}
+	return id < undefined_from(w, SECTION_STRINGS) ? id : 0;
+}
+
+static void put_text(struct pln_writer *w, struct pln_buffer *b, const char *text)
+{
+	pln_put_varint(b, text_id(w, text));
+}
+
+/* --------------------------------------------------- what changes after it was added */
+
+static bool newest_grow(struct newest_table *t)
+{
+	uint32_t capacity = t->capacity ? t->capacity * 2 : 16;
+	struct newest *rows;
+
+	if (t->count < t->capacity)
+		return true;
+	rows = realloc(t->rows, capacity * sizeof(*rows));
+	if (!rows)
+		return false;
+	t->rows = rows;
+	t->capacity = capacity;
+	return true;
+}
+
+/* Ids stay in step with what is handed out: after one failure nothing more is added. */
+static uint32_t newest_add(struct newest_table *t)
+{
+	if (t->next == t->count && newest_grow(t))
+		t->rows[t->count++] = (struct newest){ 0 };
+	return t->next++;
+}
+
+static void newest_set(struct newest_table *t, uint32_t id, const struct pln_buffer *entry)
+{
+	struct newest *row;
+	uint8_t *bytes;
+
+	if (id >= t->count || entry->failed)
+		return;
+	row = &t->rows[id];
+	if (row->size == entry->size && !memcmp(row->bytes, entry->data, entry->size))
+		return;
+	bytes = realloc(row->bytes, entry->size);
+	if (!bytes)
+		return;
+	memcpy(bytes, entry->data, entry->size);
+	*row = (struct newest){ bytes, (uint32_t)entry->size, true };
+}
+
+static void put_dirty(struct pln_buffer *payload, const struct newest_table *t)
+{
+	for (uint32_t i = 0; i < t->count; i++)
+		if (t->rows[i].dirty)
+			pln_put_bytes(payload, t->rows[i].bytes, t->rows[i].size);
+}
+
+/* Writes what the payload has already and every dirty entry; nothing when none is dirty. */
+static int flush_newest(struct pln_writer *w, struct newest_table *t, enum pln_chunk_type type)
+{
+	size_t head_size = w->payload.size;
+	int err;
+
+	put_dirty(&w->payload, t);
+	if (w->payload.size == head_size)
+		return 0;
+	err = write_chunk(w, type);
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < t->count; i++)
+		t->rows[i].dirty = false;
+	return 0;
+}
+
+static void newest_free(struct newest_table *t)
+{
+	for (uint32_t i = 0; i < t->count; i++)
+		free(t->rows[i].bytes);
+	free(t->rows);
+}
+
+/*
+ * PROCESSES = process*    to the end; a later entry replaces an earlier one of its id
+ * process   = id pid inner_pid ppid reason executable:text command:text start_ns end_ns
+ *             exit_status:signed python_version free_threaded:byte status:byte
+ *             layout:text detail:text engine period_ns tick_ns
+ */
+static void put_process(struct pln_writer *w, uint32_t id, const struct pln_process *p)
+{
+	struct pln_buffer *b = &w->entry;
+
+	pln_buffer_clear(b);
+	pln_put_varint(b, id);
+	pln_put_varint(b, p->pid);
+	pln_put_varint(b, p->inner_pid);
+	pln_put_varint(b, p->ppid);
+	pln_put_varint(b, p->reason);
+	put_text(w, b, p->executable);
+	put_text(w, b, p->command);
+	pln_put_varint(b, p->start_ns);
+	pln_put_varint(b, p->end_ns);
+	pln_put_signed(b, p->exit_status);
+	pln_put_varint(b, p->python_version);
+	pln_put_byte(b, p->free_threaded);
+	pln_put_byte(b, p->interpreter_status);
+	put_text(w, b, p->layout);
+	put_text(w, b, p->layout_detail);
+	pln_put_varint(b, p->engine);
+	pln_put_varint(b, p->period_ns);
+	pln_put_varint(b, p->tick_ns);
+}
+
+static int flush_processes(struct pln_writer *w)
+{
+	pln_buffer_clear(&w->payload);
+	return flush_newest(w, &w->processes, PILLION_CHUNK_PROCESSES);
+}
+
+/*
+ * COUNTERS = lost_samples process_counters*    to the end; totals so far
+ * process_counters = id drop_kinds drops{drop_kinds} ticks handler_calls handler_ns
+ *                    sampler_cpu_ns process_cpu_ns table_bytes private_bytes lost_records
+ */
+static void put_counters(struct pln_writer *w, uint32_t id, const struct pln_process *p)
+{
+	struct pln_buffer *b = &w->entry;
+
+	pln_buffer_clear(b);
+	pln_put_varint(b, id);
+	pln_put_varint(b, PILLION_DROP_COUNT);
+	for (int i = 0; i < PILLION_DROP_COUNT; i++)
+		pln_put_varint(b, p->drops[i]);
+	pln_put_varint(b, p->ticks);
+	pln_put_varint(b, p->handler_calls);
+	pln_put_varint(b, p->handler_ns);
+	pln_put_varint(b, p->sampler_cpu_ns);
+	pln_put_varint(b, p->process_cpu_ns);
+	pln_put_varint(b, p->table_bytes);
+	pln_put_varint(b, p->private_bytes);
+	pln_put_varint(b, p->lost_records);
+}
+
+static int flush_counters(struct pln_writer *w)
+{
+	pln_buffer_clear(&w->payload);
+	pln_put_varint(&w->payload, w->lost_samples);
+	return flush_newest(w, &w->counters, PILLION_CHUNK_COUNTERS);
+}
+
+void pln_writer_update_process(struct pln_writer *w, uint32_t id, const struct pln_process *process)
+{
+	put_process(w, id, process);
+	newest_set(&w->processes, id, &w->entry);
+	put_counters(w, id, process);
+	newest_set(&w->counters, id, &w->entry);
+}
+
+uint32_t pln_writer_add_process(struct pln_writer *w, const struct pln_process *process)
+{
+	uint32_t id = newest_add(&w->processes);
+
+	newest_add(&w->counters);
+	pln_writer_update_process(w, id, process);
+	return id;
+}
+
+/*
+ * THREADS = thread*    to the end; a later entry replaces an earlier one of its id
+ * thread  = id process tid serial name:text bits:byte start_ns seen_ns cpu_ns
+ *           unsampled_cpu_ns unsampled_wall_ns
+ * bits    = enum pln_thread_bit
+ */
+void pln_writer_update_thread(struct pln_writer *w, uint32_t id, const struct pln_thread *t)
+{
+	struct pln_buffer *b = &w->entry;
+
+	pln_buffer_clear(b);
+	pln_put_varint(b, id);
+	pln_put_varint(b, t->process);
+	pln_put_varint(b, t->tid);
+	pln_put_varint(b, t->serial);
+	put_text(w, b, t->name);
+	pln_put_byte(b, (t->is_main ? PLN_THREAD_IS_MAIN : 0) |
+				(t->has_python ? PLN_THREAD_HAS_PYTHON : 0) |
+				(t->exited ? PLN_THREAD_EXITED : 0));
+	pln_put_varint(b, t->start_ns);
+	pln_put_varint(b, t->seen_ns);
+	pln_put_varint(b, t->cpu_ns);
+	pln_put_varint(b, t->unsampled_cpu_ns);
+	pln_put_varint(b, t->unsampled_wall_ns);
+	newest_set(&w->threads, id, b);
+}
+
+uint32_t pln_writer_add_thread(struct pln_writer *w, const struct pln_thread *thread)
+{
+	uint32_t id = newest_add(&w->threads);
+
+	pln_writer_update_thread(w, id, thread);
+	return id;
+}
+
+static int flush_threads(struct pln_writer *w)
+{
+	pln_buffer_clear(&w->payload);
+	return flush_newest(w, &w->threads, PILLION_CHUNK_THREADS);
+}
+
+/* ---------------------------------------------------------------- definitions */
+
+/* MODULES entry = process path:text build_id:string lo hi-lo (lo-bias):signed */
+uint32_t pln_writer_add_module(struct pln_writer *w, const struct pln_module_info *m)
+{
+	struct pln_buffer *b = entry_begin(w, SECTION_MODULES);
+	size_t id_size =
+		m->build_id_size < sizeof(m->build_id) ? m->build_id_size : sizeof(m->build_id);
+
+	pln_put_varint(b, m->process);
+	put_text(w, b, m->path);
+	pln_put_varint(b, id_size);
+	pln_put_bytes(b, m->build_id, id_size);
+	pln_put_varint(b, m->lo);
+	pln_put_varint(b, m->hi - m->lo);
+	pln_put_signed(b, (int64_t)(m->lo - m->bias));
+	return definition_end(w, SECTION_MODULES);
+}
+
+/* FUNCTIONS entry = name:text file:text module:text module_path:text first_line kind | unknown << 1
+ */
+uint32_t pln_writer_add_function(struct pln_writer *w, const struct pln_function *f)
+{
+	struct pln_buffer *b = entry_begin(w, SECTION_FUNCTIONS);
+
+	put_text(w, b, f->name);
+	put_text(w, b, f->file);
+	put_text(w, b, f->module);
+	put_text(w, b, f->module_path);
+	pln_put_varint(b, f->first_line);
+	pln_put_byte(b, (f->kind ? PLN_FUNCTION_IS_NATIVE : 0) |
+				(f->unknown ? PLN_FUNCTION_IS_UNKNOWN : 0));
+	return definition_end(w, SECTION_FUNCTIONS);
+}
+
+/*
+ * FRAMES entry = bits:byte (function line | module+1 address)
+ * bits         = enum pln_frame_bit: a native frame has the second pair
+ */
+uint32_t pln_writer_add_frame(struct pln_writer *w, const struct pln_frame *f)
+{
+	struct pln_buffer *b = entry_begin(w, SECTION_FRAMES);
+
+	pln_put_byte(b, (f->kind ? PLN_FRAME_IS_NATIVE : 0) |
+				(f->guessed ? PLN_FRAME_IS_GUESSED : 0) |
+				(f->is_leaf ? PLN_FRAME_IS_LEAF : 0));
+	if (f->kind == PLN_FRAME_PYTHON) {
+		pln_put_varint(b, f->function);
+		pln_put_varint(b, f->line);
+	} else {
+		pln_put_varint(b, (uint32_t)(f->module + 1));
+		pln_put_varint(b, f->address);
+	}
+	return definition_end(w, SECTION_FRAMES);
+}
+
+/* STACKS entry = back frame; parent = own id - back, none when back is 0 */
+uint32_t pln_writer_add_stack(struct pln_writer *w, const struct pln_stack_node *node)
+{
+	struct pln_buffer *b = entry_begin(w, SECTION_STACKS);
+	uint32_t own = w->section[SECTION_STACKS].next;
+
+	pln_put_varint(b, node->parent == PLN_NONE ? 0 : own - node->parent);
+	pln_put_varint(b, node->frame);
+	return definition_end(w, SECTION_STACKS);
+}
+
+static bool locations_defined(const struct pln_writer *w, uint32_t frame,
+			      const struct pln_location *locations, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (locations[i].function >= undefined_from(w, SECTION_FUNCTIONS))
+			return false;
+	return frame < undefined_from(w, SECTION_FRAMES);
+}
+
+/* SYMBOLS entry = frame count (function line){count}; innermost first */
+void pln_writer_add_locations(struct pln_writer *w, uint32_t frame,
+			      const struct pln_location *locations, unsigned count)
+{
+	struct pln_buffer *b = entry_begin(w, SECTION_SYMBOLS);
+
+	if (!locations_defined(w, frame, locations, count))
+		return;
+	pln_put_varint(b, frame);
+	pln_put_varint(b, count);
+	for (unsigned i = 0; i < count; i++) {
+		pln_put_varint(b, locations[i].function);
+		pln_put_varint(b, locations[i].line);
+	}
+	definition_end(w, SECTION_SYMBOLS);
+}
+
+/* NOTES entry = time_ns process+1 level text:string */
+void pln_writer_add_note(struct pln_writer *w, const struct pln_note_row *note)
+{
+	struct pln_buffer *b = entry_begin(w, SECTION_NOTES);
+
+	pln_put_varint(b, note->time_ns);
+	pln_put_varint(b, (uint32_t)(note->process + 1));
+	pln_put_varint(b, note->level);
+	pln_put_string(b, note->text);
+	definition_end(w, SECTION_NOTES);
+}
+
+/* -------------------------------------------------------------------- samples */
+
+static bool rows_grow(struct pln_writer *w)
+{
+	size_t capacity = w->row_capacity ? w->row_capacity * 2 : 1024;
+	struct pln_sample_row *rows;
+
+	if (w->row_count < w->row_capacity)
+		return true;
+	if (w->row_count >= ROWS_MAX)
+		return false;
+	rows = realloc(w->rows, capacity * sizeof(*rows));
+	if (!rows)
+		return false;
+	w->rows = rows;
+	w->row_capacity = capacity;
+	return true;
+}
+
+void pln_writer_add_sample(struct pln_writer *w, const struct pln_sample_row *sample)
+{
+	bool defined =
+		sample->thread < w->threads.count &&
+		(sample->stack == PLN_NONE || sample->stack < undefined_from(w, SECTION_STACKS));
+
+	if (!defined || !rows_grow(w)) {
+		w->lost_samples++;
+		return;
+	}
+	w->rows[w->row_count++] = *sample;
+	auto_flush(w);
+}
+
+static int flush_samples(struct pln_writer *w)
+{
+	int err;
+
+	if (!w->row_count)
+		return 0;
+	pln_buffer_clear(&w->payload);
+	if (!pln_samples_encode(&w->encoder, &w->payload, w->rows, w->row_count))
+		return -ENOMEM;
+	err = write_chunk(w, PILLION_CHUNK_SAMPLES);
+	if (!err)
+		w->row_count = 0;
+	return err;
+}
+
+int pln_writer_flush(struct pln_writer *w)
+{
+	int err = flush_section(w, SECTION_STRINGS);
+
+	if (!err)
+		err = flush_processes(w);
+	if (!err)
+		err = flush_threads(w);
+	/* From SECTION_MODULES on, each section refers to those before it only. */
+	for (int id = SECTION_MODULES; id < SECTION_COUNT && !err; id++)
+		err = flush_section(w, (enum section_id)id);
+	if (!err)
+		err = flush_counters(w);
+	return err ? err : flush_samples(w);
+}
+
+/* ------------------------------------------------------------- start and end */
+
+/*
+ * FILE = major minor pillion_version:string command:string host:string
+ *        working_directory:string start_real_ns start_ns period_ns tick_ns
+ */
+static void put_file(struct pln_buffer *b, const struct pln_recording *r)
+{
+	pln_put_varint(b, PILLION_FILE_VERSION_MAJOR);
+	pln_put_varint(b, PILLION_FILE_VERSION_MINOR);
+	pln_put_string(b, r->pillion_version);
+	pln_put_string(b, r->command);
+	pln_put_string(b, r->host);
+	pln_put_string(b, r->working_directory);
+	pln_put_varint(b, r->start_real_ns);
+	pln_put_varint(b, r->start_ns);
+	pln_put_varint(b, r->period_ns);
+	pln_put_varint(b, r->tick_ns);
+}
+
+/* END = exit_status:signed end_ns collector_cpu_ns collector_peak_rss lost_samples */
+static void put_end(struct pln_buffer *b, const struct pln_recording *r, uint64_t lost_samples)
+{
+	pln_put_signed(b, r->exit_status);
+	pln_put_varint(b, r->end_ns);
+	pln_put_varint(b, r->collector_cpu_ns);
+	pln_put_varint(b, r->collector_peak_rss);
+	pln_put_varint(b, lost_samples);
+}
+
+static void writer_free(struct pln_writer *w)
+{
+	if (!w)
+		return;
+	for (int i = 0; i < SECTION_COUNT; i++)
+		pln_buffer_free(&w->section[i].bytes);
+	newest_free(&w->processes);
+	newest_free(&w->counters);
+	newest_free(&w->threads);
+	pln_packer_free(&w->packer);
+	pln_buffer_free(&w->payload);
+	pln_buffer_free(&w->entry);
+	pln_sample_encoder_free(&w->encoder);
+	pln_intern_free(w->strings);
+	free(w->rows);
+	free(w);
+}
+
+int pln_writer_open(struct pln_writer **writer, int fd, const struct pln_recording *recording)
+{
+	struct pln_writer *w = calloc(1, sizeof(*w));
+	off_t end = lseek(fd, 0, SEEK_END);
+	int err = -ENOMEM;
+
+	if (!w)
+		return err;
+	w->fd = fd;
+	w->offset = end > 0 ? (uint64_t)end : 0;
+	w->auto_flush_at = AUTO_FLUSH_BYTES;
+	w->strings = pln_intern_new();
+	if (!w->strings)
+		goto out;
+	text_id(w, "");
+	put_file(&w->payload, recording);
+	err = write_chunk(w, PILLION_CHUNK_FILE);
+out:
+	if (err)
+		writer_free(w);
+	else
+		*writer = w;
+	return err;
+}
+
+uint64_t pln_writer_bytes(const struct pln_writer *w)
+{
+	return w->offset;
+}
+
+uint64_t pln_writer_lost_samples(const struct pln_writer *w)
+{
+	return w->lost_samples;
+}
+
+int pln_writer_close(struct pln_writer *w, const struct pln_recording *recording)
+{
+	int err = pln_writer_flush(w);
+
+	if (!err) {
+		pln_buffer_clear(&w->payload);
+		put_end(&w->payload, recording, w->lost_samples);
+		err = write_chunk(w, PILLION_CHUNK_END);
+	}
+	writer_free(w);
+	return err;
+}
