@@ -60,20 +60,22 @@ static bool this_process_is_asked_for(void)
 
 __attribute__((constructor)) static void init(int argc, char **argv, char **envp)
 {
-	char here;
-
 	(void)argc;
 	(void)argv;
 	pln_options_parse(envp ? envp : environ);
 	asked_for = this_process_is_asked_for();
-	if (!asked_for)
-		return;
-	pln_hide_init();
-	/* Constructors run on the main thread. */
-	pln_threads_set_own_stack_hi(pln_stack_end_now((uintptr_t)&here));
 }
 
 /* ------------------------------------------------------------------ start */
+
+/* The main thread's stack is the kernel's; other threads know theirs from pthread_create. */
+static void find_own_stack(void)
+{
+	char here;
+
+	if (!pln_threads_own_stack_hi_sigsafe())
+		pln_threads_set_own_stack_hi(pln_stack_end_now((uintptr_t)&here));
+}
 
 /* What a process image needs once, and a forked child inherits. */
 static int init_image(void)
@@ -81,6 +83,8 @@ static int init_image(void)
 	int error;
 
 	(void)pln_checked_read_init();
+	pln_hide_init();
+	find_own_stack();
 	error = pln_threads_init();
 	if (!error)
 		error = pln_native_init();

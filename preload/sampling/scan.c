@@ -4,8 +4,9 @@
  *
  * Context: sampling thread. Most threads register themselves (threads.c); the scan finds
  * those that were there before us or were made by a raw clone, and sees threads end. A
- * thread that the scan meets for the first time gets one more tick to register itself
- * before the scan does it.
+ * thread that the scan meets for the first time, or while some are still starting, gets
+ * time to register itself before the scan does it. (Were both to do it, the newer slot
+ * stays and the older one is retired.)
  */
 #include "scan.h"
 
@@ -206,7 +207,7 @@ static void meet(uint32_t tid, uint32_t *seen_once, unsigned *seen_count)
 		pln_thread_sigsafe(*slot - 1)->gone = false;
 		return;
 	}
-	if (!was_newcomer(tid) && rounds > 1) {
+	if (pln_threads_starting() || (!was_newcomer(tid) && rounds > 1)) {
 		if (*seen_count < NEWCOMERS)
 			seen_once[(*seen_count)++] = tid;
 		return;

@@ -34,6 +34,7 @@ static unsigned scratch_depth;
 static uint32_t thread_count;
 static _Atomic uint32_t high_water;
 static _Atomic uint32_t next_serial;
+static _Atomic uint32_t starting; /* threads that will register themselves any moment */
 
 /* initial-exec: reading it in a handler never allocates. */
 static __thread uintptr_t own_stack_hi;
@@ -70,11 +71,17 @@ void pln_threads_reset(void)
 
 	memset(threads, 0, used * sizeof(*threads));
 	pln_store_relaxed(&high_water, 0);
+	pln_store_relaxed(&starting, 0); /* those threads are not in this process */
 }
 
 struct pln_thread *pln_thread_sigsafe(uint32_t index)
 {
 	return &threads[index];
+}
+
+bool pln_threads_starting(void)
+{
+	return pln_load_relaxed(&starting) != 0;
 }
 
 uint32_t pln_threads_high_water_sigsafe(void)
@@ -219,6 +226,7 @@ static void *thread_main(void *arg)
 		thread = pln_threads_claim((uint32_t)pln_gettid_sigsafe(), own_stack_hi,
 					   own_stack_hi);
 	}
+	(void)pln_add_relaxed(&starting, (uint32_t)-1);
 	result = start.fn(start.arg);
 	/* A fork in this thread leaves the child with another segment. */
 	if (thread && segment == pln_segment && segment->pid == (uint32_t)pln_getpid_sigsafe())
@@ -245,8 +253,11 @@ PLN_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, voi
 	if (!pln_segment || !(start = malloc(sizeof(*start))))
 		return pln_threads_real_create(thread, attr, fn, arg);
 	*start = (struct start){ fn, arg };
+	(void)pln_add_relaxed(&starting, 1);
 	error = pln_threads_real_create(thread, attr, thread_main, start);
-	if (error)
+	if (error) {
+		(void)pln_add_relaxed(&starting, (uint32_t)-1);
 		free(start);
+	}
 	return error;
 }

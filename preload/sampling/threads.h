@@ -84,6 +84,9 @@ pln_threads_scratch_sigsafe(uint32_t index); /* index lane_count: the sampling t
  */
 struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintptr_t stack_hi);
 
+/* Some thread has been created but has not registered itself yet: a hint, for the scan. */
+bool pln_threads_starting(void);
+
 /* The collector has drained the lane of an ended thread: the slot may be claimed again. */
 void pln_threads_release(struct pln_thread *thread);
 
