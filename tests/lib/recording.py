@@ -31,6 +31,7 @@ class Frame(typing.NamedTuple):
     file: str
     line: int
     module: str
+    address: int  # native: of the file; 0 for Python
 
     @property
     def is_python(self):
@@ -82,7 +83,8 @@ class Profile:
         expanded = []
         for function, line in frame["locations"]:
             f = self.data["functions"][function]
-            expanded.append(Frame(f["kind"], f["name"], f["file"], line, f["module"]))
+            address = frame["address"] if f["kind"] == NATIVE else 0
+            expanded.append(Frame(f["kind"], f["name"], f["file"], line, f["module"], address))
         return tuple(expanded)
 
     def _stack(self, node):

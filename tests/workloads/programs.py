@@ -33,7 +33,7 @@ def program_interpreter(repeats):
 
     for _ in range(repeats):
         bodies = [Body(float(i), 0.0) for i in range(12)]
-        for _ in range(150):
+        for _ in range(1500):
             for b in bodies:
                 b.step(bodies, 0.01)
 
@@ -42,7 +42,7 @@ def program_json(repeats):
     rows = [{"id": i, "name": "row %d" % i, "tags": ["a", "b", str(i)], "value": i / 7}
             for i in range(2000)]
     for _ in range(repeats):
-        for _ in range(4):
+        for _ in range(8):
             json.loads(json.dumps(rows, sort_keys=True))
 
 
@@ -62,7 +62,7 @@ def program_sqlite(repeats):
         db.create_function("weight", 1, lambda x: x % 7)
         db.execute("create table t (id integer primary key, name text, value real)")
         db.executemany("insert into t values (?, ?, ?)",
-                       ((i, "name %d" % (i * 7919 % 10007), i / 3) for i in range(8000)))
+                       ((i, "name %d" % (i * 7919 % 10007), i / 3) for i in range(30_000)))
         db.execute("create index by_name on t (name)")
         db.execute("select count(*), sum(weight(id)), avg(value) from t where name > 'name 5'").fetchall()
         db.execute("select name, count(*) from t group by substr(name, 1, 6) order by 2").fetchall()
@@ -73,7 +73,7 @@ def program_hashes(repeats):
     """hashlib is OpenSSL; short messages keep the GIL, long ones release it."""
     long_message = bytes(2_000_000)
     for _ in range(repeats):
-        for i in range(8000):
+        for i in range(40_000):
             hashlib.sha256(b"%d" % i).digest()
         hashlib.sha512(long_message).digest()
         hashlib.pbkdf2_hmac("sha256", b"secret", b"salt", 6000)
@@ -81,14 +81,14 @@ def program_hashes(repeats):
 
 def program_zlib(repeats):
     data = b"".join(b"line %d of something that compresses\n" % (i * i) for i in range(12_000))
-    for _ in range(repeats):
+    for _ in range(repeats * 6):
         zlib.decompress(zlib.compress(data, 6))
 
 
 def program_ssl(repeats):
     """TLS records through memory: no network."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    for _ in range(repeats * 8):
+    for _ in range(repeats * 4):
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         connection = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
         try:
@@ -100,6 +100,7 @@ def program_ssl(repeats):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self):
         body = json.dumps({"path": self.path, "squares": [i * i for i in range(200)]}).encode()
@@ -123,7 +124,7 @@ def fetch(port, count):
 def program_http(repeats):
     """A threaded web server under load from two clients."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     clients = [threading.Thread(target=fetch, args=(server.server_port, 100 * repeats)) for _ in range(2)]
     for c in clients:
         c.start()

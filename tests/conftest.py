@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""What every Python test shares: the interpreters, and how long tests may take.
+
+A test that takes `interpreter` runs once for each supported CPython; one that takes
+`one_python` runs once, with the system's own. --minor 3.12 keeps to one minor.
+"""
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
+
+import interpreters  # noqa: E402
+import place  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="the full counts and durations")
+    parser.addoption("--minor", action="append", help="only this CPython minor, such as 3.12")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: only with --long")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--long"):
+        return
+    skip = pytest.mark.skip(reason="only with --long")
+    for item in items:
+        if "long" in item.keywords:
+            item.add_marker(skip)
+
+
+def _chosen(config):
+    minors = config.getoption("--minor")
+    return [i for i in interpreters.supported()
+            if not minors or "%d.%d" % i.minor in minors]
+
+
+def pytest_generate_tests(metafunc):
+    if "interpreter" in metafunc.fixturenames:
+        chosen = _chosen(metafunc.config)
+        metafunc.parametrize("interpreter", chosen, ids=[i.id for i in chosen], scope="session")
+
+
+@pytest.fixture(scope="session")
+def long(request):
+    return request.config.getoption("--long")
+
+
+@pytest.fixture(scope="session")
+def one_python():
+    """The interpreter for tests that need any: Debian's own, else the first found."""
+    found = interpreters.supported()
+    assert found, "no supported CPython on this machine"
+    return next((i for i in found if i.origin == "debian"), found[0])
+
+
+@pytest.fixture(scope="session")
+def here():
+    """This system's build of Pillion, installed."""
+    assert pathlib.Path(place.HERE.pillion).exists(), "not installed: run tests/run.sh"
+    return place.HERE
+
+
+def _work_directory():
+    base = place.WORK / "tmp"
+    base.mkdir(parents=True, exist_ok=True)
+    directory = pathlib.Path(tempfile.mkdtemp(dir=str(base)))
+    yield directory
+    shutil.rmtree(str(directory), ignore_errors=True)
+
+
+# An empty directory, seen under one path in every place: for one test, or for all.
+work = pytest.fixture(_work_directory, name="work")
+session_work = pytest.fixture(_work_directory, scope="session", name="session_work")

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""What libpillion.so shows, needs and may call: a guest in other people's processes."""
+import re
+import subprocess
+
+import place
+
+MAP = place.REPO / "preload" / "preload.map"
+
+# What would end, write for, or lock up the program that the library rides in.
+FORBIDDEN = {
+    "exit", "_exit", "_Exit", "quick_exit", "abort", "__assert_fail", "raise", "atexit",
+    "printf", "fprintf", "puts", "putchar", "vprintf", "vfprintf", "perror", "syslog",
+    "__printf_chk", "__fprintf_chk", "__vfprintf_chk", "stdout", "stderr",
+    "malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_alloc", "strdup",
+    "dl_iterate_phdr", "backtrace", "_Unwind_Backtrace", "__cxa_atexit",
+    "setenv", "unsetenv", "putenv", "system", "popen", "sleep", "usleep",
+}
+
+
+def output(*argv):
+    return subprocess.run(list(map(str, argv)), stdout=subprocess.PIPE, check=True).stdout.decode()
+
+
+def names_in_map():
+    text = re.sub(r"/\*.*?\*/", "", MAP.read_text(), flags=re.S)
+    return set(re.findall(r"(\w+);", text.split("global:")[1].split("local:")[0]))
+
+
+def undefined():
+    lines = output("nm", "-D", "--undefined-only", place.HERE.library).splitlines()
+    return {line.split()[-1].split("@")[0] for line in lines}
+
+
+def test_it_exports_what_the_map_says_and_no_more():
+    lines = output("nm", "-D", "--defined-only", place.HERE.library).splitlines()
+    assert {line.split()[-1].split("@")[0] for line in lines} == names_in_map()
+
+
+def test_it_needs_libc_only():
+    needed = re.findall(r"NEEDED.*\[(.*)\]", output("readelf", "-d", place.HERE.library))
+    assert set(needed) <= {"libc.so.6", "ld-linux-x86-64.so.2"}, needed
+
+
+def test_it_calls_nothing_that_harms_its_host():
+    assert not undefined() & FORBIDDEN
+
+
+def test_it_binds_at_load_and_keeps_its_relocations_read_only():
+    dynamic = output("readelf", "-dW", place.HERE.library)
+    assert "NOW" in dynamic and "NODELETE" in dynamic
+    assert "GNU_RELRO" in output("readelf", "-lW", place.HERE.library)
+
+
+def test_it_has_no_executable_stack_and_no_text_relocations():
+    stack, = [line for line in output("readelf", "-lW", place.HERE.library).splitlines() if "GNU_STACK" in line]
+    assert " RWE " not in stack
+    assert "TEXTREL" not in output("readelf", "-dW", place.HERE.library)
+
+
+def test_its_thread_local_storage_is_initial_exec():
+    """Dynamic TLS allocates at first use: in a signal handler, under malloc's own lock."""
+    assert "__tls_get_addr" not in undefined()
+    relocations = output("readelf", "-rW", place.HERE.library)
+    assert "R_X86_64_DTPMOD64" not in relocations and "R_X86_64_TLSDESC" not in relocations
+
+
+def test_it_asks_for_no_glibc_newer_than_2_34():
+    """pthread_create moved into libc there; nothing that came later is needed."""
+    versions = re.findall(r"GLIBC_(\d+)\.(\d+)", output("readelf", "-VW", place.HERE.library))
+    assert versions and max((int(a), int(b)) for a, b in versions) <= (2, 34)

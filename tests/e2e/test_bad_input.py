@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: MIT
+"""What is wrong is said in one line: what, why, what to do. The program runs regardless."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+import place
+import recording
+
+OK, FAILURE, USAGE, WRAPPER, NOT_EXECUTABLE, NOT_FOUND = 0, 1, 2, 125, 126, 127
+BURN = "import time\nend = time.thread_time() + 0.3\nwhile time.thread_time() < end: pass\nprint('whole')\n"
+
+
+def own_lines(stderr):
+    return [line for line in stderr.splitlines() if line.startswith("pillion")]
+
+
+def check_one_clear_line(result, code, *words):
+    assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert lines and lines[0].startswith("pillion"), result.stderr
+    assert len(lines) <= 2, result.stderr  # the second may say where help is
+    for word in words:
+        assert word in result.stderr, (word, result.stderr)
+    assert result.stdout == ""
+
+
+@pytest.fixture(scope="module")
+def profile_file(one_python, session_work):
+    r = recording.record(one_python, ["-c", BURN], session_work, name="whole.pillion")
+    assert r.returncode == 0, r.stderr
+    return r.path
+
+
+@pytest.mark.parametrize("verb", ["record", "report", "export", "info", "collect", "env"])
+def test_an_unknown_option_is_refused(here, verb):
+    check_one_clear_line(here.run([here.pillion, verb, "--no-such-option"]), USAGE, "--no-such-option")
+
+
+def test_an_unknown_verb_is_refused(here):
+    check_one_clear_line(here.run([here.pillion, "recrod"]), USAGE, "recrod")
+
+
+def test_no_verb_shows_how_to_begin(here):
+    result = here.run([here.pillion])
+    assert result.returncode == USAGE and "record" in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "10001", "fast", "1e3", "99999999999999999999", ""])
+def test_a_rate_out_of_range_is_refused(here, work, value):
+    result = here.run([here.pillion, "record", "-F", value, "-o", work / "x.pillion", "--", "true"])
+    check_one_clear_line(result, USAGE, "10000")
+    assert not list(work.iterdir())
+
+
+def test_a_missing_command_is_refused(here):
+    check_one_clear_line(here.run([here.pillion, "record"]), USAGE)
+
+
+def test_a_command_that_does_not_exist_is_127(here, work):
+    result = here.run([here.pillion, "record", "-o", work / "x.pillion", "--", "no-such-command"])
+    check_one_clear_line(result, NOT_FOUND, "no-such-command")
+
+
+def test_a_command_that_cannot_be_executed_is_126(here, work):
+    path = work / "plain.txt"
+    path.write_text("just text")
+    result = here.run([here.pillion, "record", "-o", work / "x.pillion", "--", path])
+    check_one_clear_line(result, NOT_EXECUTABLE, "plain.txt")
+
+
+def test_a_program_for_another_machine_is_126(here, work):
+    """An ELF file for 64-bit ARM."""
+    path = work / "arm64"
+    elf = bytearray(open("/bin/true", "rb").read())
+    elf[18:20] = b"\xb7\x00"
+    path.write_bytes(elf)
+    path.chmod(0o755)
+    result = here.run([here.pillion, "record", "-o", work / "x.pillion", "--", path])
+    check_one_clear_line(result, NOT_EXECUTABLE, "arm64")
+
+
+@pytest.mark.parametrize("command", [["ls", "/"], ["sh", "-c", "echo out; exit 4"]], ids=["ls", "sh"])
+def test_a_command_that_is_not_python_runs_and_the_user_is_told(here, work, command):
+    plain = here.run(command)
+    result = here.run([here.pillion, "record", "-o", work / "x.pillion", "--", *command])
+    assert (result.returncode, result.stdout) == (plain.returncode, plain.stdout)
+    assert len(own_lines(result.stderr)) in (1, 2) and "Python" in result.stderr, result.stderr
+
+
+def test_a_static_program_runs_and_the_user_is_told(here, work):
+    source = work / "static.c"
+    source.write_text('#include <stdio.h>\nint main(void) { puts("static"); return 5; }\n')
+    program = place.host_compile(source, work / "static-program", "-static")
+    result = here.run([here.pillion, "record", "-o", work / "x.pillion", "--", program])
+    assert (result.returncode, result.stdout) == (5, "static\n")
+    assert "static" in " ".join(own_lines(result.stderr)), result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a setuid program")
+def test_a_setuid_program_runs_and_the_user_is_told(here, work):
+    """ld.so ignores LD_PRELOAD for it."""
+    program = work / "setuid-python"
+    shutil.copy(os.path.realpath("/usr/bin/python3"), str(program))
+    os.chown(str(program), 65534, 65534)
+    program.chmod(0o4755)
+    os.chmod(str(work), 0o777)
+    result = here.run([here.pillion, "record", "-o", work / "x.pillion", "--", program, "-c", "print('ran')"])
+    assert (result.returncode, result.stdout) == (0, "ran\n")
+    assert "setuid" in " ".join(own_lines(result.stderr)), result.stderr
+
+
+# ---------------------------------------------------------------- profiles
+
+@pytest.mark.parametrize("verb", [["report"], ["info"], ["export", "-f", "folded"]], ids=lambda v: v[0])
+class TestUnreadable:
+    def test_a_missing_file(self, here, work, verb):
+        check_one_clear_line(here.run([here.pillion, *verb, work / "none.pillion"]), FAILURE, "none.pillion")
+
+    @pytest.mark.parametrize("content", [b"", b"PILL", b"\x7fELF" * 300, b"\0" * 5000, b"name,value\n" * 100])
+    def test_a_foreign_file(self, here, work, verb, content):
+        path = work / "foreign.pillion"
+        path.write_bytes(content)
+        check_one_clear_line(here.run([here.pillion, *verb, path]), FAILURE, "foreign.pillion")
+
+    def test_a_directory(self, here, work, verb):
+        result = here.run([here.pillion, *verb, work])
+        assert result.returncode == FAILURE and own_lines(result.stderr), result
+
+    def test_a_profile_of_a_newer_version(self, here, work, verb, profile_file):
+        path = work / "newer.pillion"
+        shutil.copy(str(profile_file), str(path))
+        subprocess.run([newer_profile(), str(path)], check=True)
+        check_one_clear_line(here.run([here.pillion, *verb, path]), FAILURE, "newer")
+
+    def test_a_profile_cut_anywhere_opens_or_is_refused_clearly(self, here, work, verb, profile_file):
+        whole = profile_file.read_bytes()
+        path = work / "cut.pillion"
+        opened = 0
+        for size in [1, 16, 40, 100, *(len(whole) * i // 12 for i in range(1, 12)), len(whole) - 1]:
+            path.write_bytes(whole[:size])
+            result = here.run([here.pillion, *verb, path])
+            assert result.returncode in (OK, FAILURE, 3), (size, result.returncode, result.stderr)
+            if result.returncode:
+                assert own_lines(result.stderr), (size, result)
+            opened += result.returncode == OK
+        assert opened >= 3
+
+    def test_a_damaged_profile_is_survived(self, here, work, verb, profile_file):
+        whole = profile_file.read_bytes()
+        path = work / "damaged.pillion"
+        for i in range(24):
+            data = bytearray(whole)
+            at = len(data) * (2 * i + 1) // 49
+            data[at] ^= 0xff
+            path.write_bytes(data)
+            result = here.run([here.pillion, *verb, path])
+            assert result.returncode in (OK, FAILURE, 3), (at, result.returncode, result.stderr)
+
+
+def newer_profile():
+    return place.host_compile(place.REPO / "tests/lib/newer_profile.c", place.WORK / "helpers" / "newer_profile",
+                              "-I", str(place.REPO / "include"), "-I", str(place.REPO / "collector"))
+
+
+# ------------------------------------------------------------------ output
+
+def run_to(here, python, output, *, env=None, prefix=()):
+    return here.run([here.pillion, "record", "-o", output, "--", *prefix, python.path, "-c", BURN], env=env)
+
+
+def check_target_untouched(result):
+    assert (result.returncode, result.stdout) == (0, "whole\n"), (result.returncode, result.stderr)
+    assert own_lines(result.stderr), "nothing was said"
+
+
+def test_an_output_directory_that_is_missing(here, one_python, work):
+    result = run_to(here, one_python, work / "no" / "such" / "x.pillion")
+    check_target_untouched(result)
+    assert "no/such" in result.stderr
+
+
+def test_an_output_that_exists_is_not_overwritten_unasked(here, one_python, work):
+    path = work / "x.pillion"
+    path.write_text("precious")
+    result = run_to(here, one_python, path)
+    assert path.read_text() == "precious"
+    assert "x.pillion" in result.stderr and "--force" in result.stderr, result.stderr
+
+
+@pytest.fixture
+def small_disk(work):
+    """A file system of 64 KiB, to fill up."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount")
+    where = work / "disk"
+    where.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(where)], check=True)
+    yield where
+    subprocess.run(["umount", "-l", str(where)], check=True)
+
+
+def test_a_full_disk_keeps_what_was_recorded_before(here, one_python, small_disk):
+    """The file system fills up while the program runs."""
+    (small_disk / "filler").write_bytes(bytes(40 * 1024))
+    result = run_to(here, one_python, small_disk / "x.pillion")
+    check_target_untouched(result)
+    assert "space" in result.stderr.lower()
+    assert here.run([here.pillion, "info", small_disk / "x.pillion"]).returncode in (OK, FAILURE)
+
+
+def test_a_disk_that_is_full_from_the_start(here, one_python, small_disk):
+    with pytest.raises(OSError):
+        (small_disk / "filler").write_bytes(bytes(128 * 1024))
+    check_target_untouched(run_to(here, one_python, small_disk / "x.pillion"))
+
+
+def test_a_read_only_directory(here, one_python, small_disk):
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    result = run_to(here, one_python, small_disk / "x.pillion")
+    check_target_untouched(result)
+    assert "read-only" in result.stderr.lower(), result.stderr
+
+
+# --------------------------------------------------------------- the kernel
+
+@pytest.fixture(scope="session")
+def deny():
+    return place.host_compile(place.WORKLOADS / "deny.c", place.WORK / "helpers" / "deny")
+
+
+@pytest.mark.parametrize("call", ["memfd_create", "socket"])
+def test_without_a_call_that_recording_needs_the_user_is_told(here, one_python, work, deny, call):
+    result = run_to(here, one_python, work / "x.pillion", prefix=[deny, call])
+    check_target_untouched(result)
+    assert call.split("_")[0] in result.stderr or "Python" in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("call", ["process_vm_readv", "timer_create", "pidfd_open"])
+def test_without_a_call_that_can_be_replaced_a_profile_is_made(here, one_python, work, deny, call):
+    result = run_to(here, one_python, work / "x.pillion", prefix=[deny, call])
+    check_target_untouched(result)
+    profile = recording.load(work / "x.pillion")
+    assert 0.2e9 <= profile.total("cpu_ns") <= 0.6e9, (profile.total("cpu_ns") / 1e9, profile.drops)
+
+
+@pytest.mark.parametrize("call", ["memfd_create", "socket"])
+def test_with_the_environment_alone_the_program_sees_no_difference(here, one_python, work, deny, call):
+    result = here.run([deny, call, one_python.path, "-c", BURN], cwd=work, env=here.preload(work / "%p.pillion"))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "whole\n", "")
+
+
+def test_malformed_variables_fall_back_and_are_noted(here, one_python, work):
+    env = dict(here.preload(work / "%p.pillion"), PILLION_FREQ="fast", PILLION_MAX_DEPTH="3")
+    result = here.run([one_python.path, "-c", BURN + "import os; print(os.getpid())"], cwd=work, env=env)
+    assert (result.returncode, result.stderr) == (0, "")
+    from test_env_only import complete_profile
+    profile = complete_profile(work / ("%s.pillion" % result.stdout.split()[-1]))
+    assert profile.data["period_ns"] == 10_000_000
+    assert any("PILLION_FREQ" in note for note in profile.notes), profile.notes

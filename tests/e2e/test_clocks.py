@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""A profile adds up to the kernel's clocks, thread by thread.
+
+Bounds: over 10 s, CPU within 1 % and wall within 0.5 %. Shorter runs get what the edges
+can cost: a thread's last, unfinished period (10 ms at 100 Hz) and the time before
+sampling starts.
+"""
+import json
+
+import pytest
+
+import place
+import recording
+
+PERIOD_NS = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def ten_seconds(one_python, session_work):
+    return run_clocks(one_python, session_work, 10)
+
+
+def run_clocks(interpreter, directory, seconds):
+    profile, out = recording.record_ok(
+        interpreter, [place.WORKLOADS / "clocks.py", str(seconds)], directory,
+        name="clocks-%s.pillion" % interpreter.id)
+    return profile, json.loads(out)
+
+
+def per_thread(profile, clocks, field):
+    """(what the profile says, what the clock says) of each thread that the program timed."""
+    totals = profile.by_thread(field)
+    of_tid = {t["tid"]: totals[i] for i, t in enumerate(profile.threads)}
+    assert set(map(int, clocks["threads"])) <= set(of_tid)
+    return [(of_tid[int(tid)], clock[field]) for tid, clock in clocks["threads"].items()]
+
+
+def test_cpu_time_is_the_kernels_within_1_percent(ten_seconds):
+    profile, clocks = ten_seconds
+    for measured, true in per_thread(profile, clocks, "cpu_ns"):
+        # Start of the interpreter, before it can be sampled, is part of the main thread's clock.
+        assert abs(measured - true) <= 0.01 * true, (measured / 1e9, true / 1e9)
+
+
+def test_wall_time_is_accounted_for_within_half_a_percent(ten_seconds):
+    profile, clocks = ten_seconds
+    for measured, true in per_thread(profile, clocks, "wall_ns")[1:]:
+        assert abs(measured - true) <= 0.005 * true, (measured / 1e9, true / 1e9)
+    main = [i for i, t in enumerate(profile.threads) if t["is_main"]]
+    measured = sum(profile.by_thread("wall_ns")[i] for i in main)
+    assert abs(measured - clocks["age_ns"]) <= 0.005 * clocks["age_ns"] + PERIOD_NS
+
+
+def test_threads_are_told_by_the_same_clock(ten_seconds):
+    """The totals that the profile states for each thread are the kernel's own."""
+    profile, clocks = ten_seconds
+    stated = {t["tid"]: t["cpu_ns"] for t in profile.threads}
+    for tid, clock in clocks["threads"].items():
+        assert abs(stated[int(tid)] - clock["cpu_ns"]) <= 0.01 * clock["cpu_ns"]
+
+
+def test_short_runs_lose_only_their_edges(interpreter, work):
+    profile, clocks = run_clocks(interpreter, work, 2)
+    start_up = 60_000_000  # of the interpreter, on a loaded machine
+    for measured, true in per_thread(profile, clocks, "cpu_ns"):
+        assert -2 * PERIOD_NS - start_up <= measured - true <= 2 * PERIOD_NS + 0.01 * true
+    for measured, true in per_thread(profile, clocks, "wall_ns"):
+        assert measured >= 0.99 * true - 2 * PERIOD_NS
+
+
+def split_of(profile):
+    own = {}
+    for name in ("half", "third", "seventh", "rest"):
+        own[name] = profile.total("cpu_ns", profile.calling(name))
+    total = sum(own.values())
+    return {name: 100 * v / total for name, v in own.items()}
+
+
+def true_split(out):
+    spent = json.loads(out)["spent"]
+    return {name: 100 * v / sum(spent.values()) for name, v in spent.items()}
+
+
+def test_a_known_split_is_measured_within_2_points_at_10_seconds(one_python, work):
+    profile, out = recording.record_ok(one_python, [place.WORKLOADS / "cpu_split.py", "10"], work)
+    measured, true = split_of(profile), true_split(out)
+    assert all(abs(measured[name] - true[name]) <= 2 for name in true), (measured, true)
+
+
+def test_a_known_split_is_measured_by_every_interpreter(interpreter, work):
+    """At 2 s there are 200 samples: 3.5 points is one standard deviation of a half."""
+    profile, out = recording.record_ok(interpreter, [place.WORKLOADS / "cpu_split.py", "2"], work)
+    measured, true = split_of(profile), true_split(out)
+    assert all(abs(measured[name] - true[name]) <= 3 * 3.5 for name in true), (measured, true)
+
+
+def test_cpu_time_stays_exact_above_the_kernels_tick_rate(one_python, work):
+    """Timers fire once per kernel tick at most; what they overran is in the weight."""
+    profile, out = recording.record_ok(
+        one_python, [place.WORKLOADS / "cpu_split.py", "3"], work, options=["-F", "1000"])
+    clocks = json.loads(out)
+    assert abs(profile.total("cpu_ns") - clocks["process_ns"]) <= 0.02 * clocks["process_ns"] + PERIOD_NS
+    assert len(profile.samples) >= 500

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""LD_PRELOAD and PILLION_OUTPUT alone, with no `pillion record`: the library starts the
+collector itself."""
+import os
+import time
+
+import pytest
+
+import place
+import recording
+
+BURN = "import os, time\nend = time.thread_time() + 0.5\nwhile time.thread_time() < end: pass\nprint(os.getpid())\n"
+
+
+def complete_profile(path, seconds=20):
+    """The collector ends after the program does: waits for its last chunk."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if path.exists():
+            profile = recording.load(path)
+            if profile.data["complete"]:
+                return profile
+        time.sleep(0.05)
+    raise AssertionError("no complete profile at %s; there is %s" % (path, os.listdir(str(path.parent))))
+
+
+def test_the_environment_alone_records(interpreter, work):
+    here = place.of(interpreter)
+    result = here.run([interpreter.path, "-c", BURN], cwd=work, env=here.preload(work / "%p.pillion"))
+    assert (result.returncode, result.stderr) == (0, "")
+    pid = int(result.stdout)
+    profile = complete_profile(work / ("%d.pillion" % pid))
+    assert [p["pid"] for p in profile.processes] == [pid]
+    assert 0.45e9 <= profile.total("cpu_ns") <= 0.7e9
+    assert profile.processes[0]["interpreter_status"] == recording.CHECKED
+
+
+def test_children_are_followed(one_python, work):
+    here = place.of(one_python)
+    program = "import subprocess, sys\n%ssubprocess.check_call([sys.executable, '-c', %r])" % (BURN, BURN)
+    result = here.run([one_python.path, "-c", program], cwd=work, env=here.preload(work / "%p.pillion"))
+    assert result.returncode == 0, result.stderr
+    pids = set(map(int, result.stdout.split()))
+    deadline = time.monotonic() + 20
+    seen = set()
+    while seen != pids and time.monotonic() < deadline:
+        profiles = [complete_profile(p) for p in sorted(work.glob("*.pillion"))]
+        seen = {p["pid"] for profile in profiles for p in profile.processes}
+    assert seen == pids
+
+
+def test_disable_wins(one_python, work):
+    here = place.of(one_python)
+    env = dict(here.preload(work / "%p.pillion"), PILLION_DISABLE="1")
+    result = here.run([one_python.path, "-c", "import os; print(os.listdir('/proc/self/task').__len__())"],
+                      cwd=work, env=env)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "1\n", "")
+    assert not list(work.iterdir())
+
+
+@pytest.mark.parametrize("command", [
+    ["sh", "-c", "echo a; echo b >&2; exit 3"], ["ls", "/"], ["git", "--version"],
+    ["sh", "-c", "ls / | sort | head -n 2; kill -TERM $$"], ["true"]], ids=lambda c: c[-1])
+def test_other_programs_are_left_alone(here, work, command):
+    """Same output, same status, no file, no message."""
+    plain = here.run(command, cwd="/")
+    loaded = here.run(command, cwd="/", env=here.preload(work / "%p.pillion"))
+    assert (loaded.returncode, loaded.stdout, loaded.stderr) == (plain.returncode, plain.stdout, plain.stderr)
+    assert not list(work.iterdir())
+
+
+def test_the_library_without_variables_does_nothing(one_python, work):
+    here = place.of(one_python)
+    program = "import os; print(len(os.listdir('/proc/self/task')), len(os.listdir('/proc/self/fd')))"
+    plain = here.run([one_python.path, "-c", program], cwd=work)
+    loaded = here.run([one_python.path, "-c", program], cwd=work, env={"LD_PRELOAD": here.library})
+    assert (loaded.stdout, loaded.stderr) == (plain.stdout, plain.stderr)
+    assert not list(work.iterdir())
