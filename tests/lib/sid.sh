@@ -5,6 +5,7 @@
 #
 #   sid.sh make TREE          creates it, or brings an existing one up to date
 #   sid.sh share TREE DIR...  makes DIRs visible inside, under the same paths
+#   sid.sh show TREE DIR...   the same, read-only
 #   sid.sh unmount TREE       undoes every mount of this script
 #
 # Idempotent, and fast when there is nothing to do. The mirror is the one that this
@@ -21,6 +22,7 @@ readonly pythons='^python3\.1[3-9](-dev)?$'
 
 mirror() {
     local list
+    # shellcheck disable=SC2016 # apt's own variables
     list=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Created-By: Packages' |
         awk '$2 == "Debian" { print $1 }')
     if [ -z "$list" ]; then
@@ -76,12 +78,14 @@ make_tree() {
 }
 
 share() {
-    local tree=$1 dir
-    shift
+    local mode=$1 tree=$2 dir
+    shift 2
     for dir in "$@"; do
         dir=$(realpath "$dir")
         mkdir -p "$tree$dir"
-        mountpoint -q "$tree$dir" || mount --bind "$dir" "$tree$dir"
+        mountpoint -q "$tree$dir" && continue
+        mount --bind "$dir" "$tree$dir"
+        mount -o "remount,bind,$mode" "$tree$dir"
     done
 }
 
@@ -97,13 +101,14 @@ unmount_tree() {
 main() {
     local verb=${1:-}
     if [ $# -lt 2 ] || [ "$(id -u)" -ne 0 ]; then
-        sed -n '4,12s/^# \{0,1\}//p' "$0" >&2
+        sed -n '4,13s/^# \{0,1\}//p' "$0" >&2
         return 2
     fi
     shift
     case $verb in
     make) make_tree "$@" ;;
-    share) share "$@" ;;
+    share) share rw "$@" ;;
+    show) share ro "$@" ;;
     unmount) unmount_tree "$@" ;;
     *)
         echo "sid.sh: no such verb: $verb" >&2

@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# run.sh - installs what is missing, builds Pillion, and runs every test.
+#
+#   tests/run.sh                 all that a change must pass
+#   tests/run.sh --quick         this system's interpreters only, one build, no analysis
+#   tests/run.sh --long          the full counts: a million calls, a thousand kills
+#   tests/run.sh -k EXPRESSION   only the Python tests that match (as pytest's -k)
+#   tests/run.sh --minor 3.12    only interpreters of this minor (may be repeated)
+#   tests/run.sh --no-install    trust that everything needed is there
+#
+# Needs Debian 12 or later. As root it can do everything; as another user, give it a
+# machine where everything is installed, and it skips what needs root. Builds and the sid
+# tree are kept in PLN_WORK (/var/tmp/pillion-tests) and PLN_SID_TREE (/var/tmp/pillion-sid).
+set -euo pipefail
+
+repo=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
+export PLN_WORK=${PLN_WORK:-/var/tmp/pillion-tests}
+export PLN_SID_TREE=${PLN_SID_TREE:-/var/tmp/pillion-sid}
+readonly repo jobs=${PLN_JOBS:-2}
+readonly packages=(
+    gcc g++ clang clang-format clang-tidy shellcheck cmake ninja-build pkg-config git
+    libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev zlib1g-dev
+    libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
+)
+quick='' long='' install=1 keyword='' minors=()
+
+say() {
+    printf '\n== %s (%d s)\n' "$*" "$SECONDS"
+}
+
+parse() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --quick) quick=1 ;;
+        --long) long=1 ;;
+        --no-install) install='' ;;
+        -k) keyword=${2:?-k needs an expression} && shift ;;
+        --minor) minors+=(--minor "${2:?--minor needs a version}") && shift ;;
+        -h | --help) sed -n '4,15s/^# \{0,1\}//p' "$0" && exit ;;
+        *) echo "run.sh: no such option: $1 (see --help)" >&2 && exit 2 ;;
+        esac
+        shift
+    done
+}
+
+install_packages() {
+    local missing=() name
+    for name in "${packages[@]}"; do
+        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
+    done
+    # These may have come from elsewhere: what counts is the command.
+    command -v npm >/dev/null || missing+=(npm)
+    command -v go >/dev/null || missing+=(golang-go)
+    [ ${#missing[@]} -eq 0 ] && return
+    echo "installing ${missing[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+make_venv() {
+    local venv=$PLN_WORK/venv
+    if [ ! -x "$venv/bin/pytest" ]; then
+        /usr/bin/python3 -m venv "$venv"
+        "$venv/bin/pip" install -q pytest
+    fi
+}
+
+# build DIRECTORY [CMAKE-OPTION...]: warnings are errors in every build of the tests.
+build() {
+    local directory=$1
+    shift
+    cmake -S "$repo" -B "$directory" -G Ninja -DPILLION_WERROR=ON "$@" >"$directory.log" 2>&1 &&
+        cmake --build "$directory" -j "$jobs" >>"$directory.log" 2>&1 && return
+    tail -n 60 "$directory.log" >&2
+    return 1
+}
+
+build_here() {
+    build "$PLN_WORK/build" -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DCMAKE_INSTALL_PREFIX=$PLN_WORK/install"
+    cmake --install "$PLN_WORK/build" >/dev/null
+}
+
+# The same sources inside the sid tree: newer gcc, libunwind 1.8, libdwarf 0.11 or later.
+build_sid() {
+    "$repo/tests/lib/sid.sh" make "$PLN_SID_TREE"
+    "$repo/tests/lib/sid.sh" show "$PLN_SID_TREE" "$repo"
+    "$repo/tests/lib/sid.sh" share "$PLN_SID_TREE" "$PLN_WORK"
+    # shellcheck disable=SC2016 # expanded inside
+    chroot "$PLN_SID_TREE" sh -ec '
+        cmake -S "$1" -B "$2/build-sid" -G Ninja -DPILLION_WERROR=ON -DPILLION_TESTS=OFF \
+            -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_INSTALL_PREFIX="$2/install-sid"
+        cmake --build "$2/build-sid" -j "$3"
+        cmake --install "$2/build-sid"
+    ' build_sid "$repo" "$PLN_WORK" "$jobs" >"$PLN_WORK/build-sid.log" 2>&1 && return
+    tail -n 60 "$PLN_WORK/build-sid.log" >&2
+    return 1
+}
+
+unit_tests() {
+    ctest --test-dir "$1" --output-on-failure -j "$jobs" --no-tests=error "${@:2}"
+}
+
+sanitizers() {
+    build "$PLN_WORK/build-asan" -DCMAKE_BUILD_TYPE=Debug -DPILLION_SANITIZE=address,undefined
+    unit_tests "$PLN_WORK/build-asan"
+    build "$PLN_WORK/build-tsan" -DCMAKE_BUILD_TYPE=Debug -DPILLION_SANITIZE=thread
+    unit_tests "$PLN_WORK/build-tsan" -R '^unit\.(lane|segment)'
+}
+
+analysis() {
+    find "$repo/preload" "$repo/collector" -name '*.c' -print0 |
+        xargs -0 -P "$jobs" -n 4 clang-tidy --quiet -p "$PLN_WORK/build" 2>/dev/null
+}
+
+# Leaves no mounts behind, unless they were there before.
+guard_tree() {
+    exec 9>"$PLN_SID_TREE.lock"
+    flock 9
+    mountpoint -q "$PLN_SID_TREE/proc" || trap '"$repo/tests/lib/sid.sh" unmount "$PLN_SID_TREE"' EXIT
+}
+
+python_tests() {
+    local options=(-q -p no:cacheprovider -ra --durations=10 --rootdir "$repo/tests")
+    [ -n "$long" ] && options+=(--long)
+    [ -n "$keyword" ] && options+=(-k "$keyword")
+    PYTHONDONTWRITEBYTECODE=1 "$PLN_WORK/venv/bin/pytest" "${options[@]}" "${minors[@]}" \
+        "$repo/tests/contract" "$repo/tests/e2e"
+}
+
+main() {
+    parse "$@"
+    mkdir -p "$PLN_WORK"
+    if [ -n "$install" ]; then
+        say "installing"
+        install_packages
+        make_venv
+    fi
+    say "building"
+    build_here
+    if [ -z "$quick" ]; then
+        guard_tree
+        say "building in Debian sid"
+        build_sid
+        say "building with clang"
+        build "$PLN_WORK/build-clang" -DCMAKE_C_COMPILER=clang
+        say "unit tests under sanitizers"
+        sanitizers
+        say "static analysis"
+        analysis
+    else
+        export PLN_SID_TREE=/nonexistent
+    fi
+    say "unit tests"
+    unit_tests "$PLN_WORK/build"
+    say "contract and end-to-end tests"
+    python_tests
+}
+
+main "$@"
