@@ -104,13 +104,24 @@ int pln_native_init(void);
  */
 int pln_native_refresh(const struct pln_module_events *events);
 
+/*
+ * Whether a walk met a pc in no module, or a module without a table, since the last
+ * refresh: it pays to refresh before the next tick.
+ */
+bool pln_native_refresh_is_due(void);
+
 /* Builds the table of the module around pc now. */
 void pln_native_want(uintptr_t pc);
 
 /* Bytes of memory held by tables. */
 size_t pln_native_table_bytes(void);
 
-/* In a forked child, before the sampling thread starts again: what the parent built stays valid. */
+/*
+ * In a forked child, before the sampling thread starts again: what the parent built
+ * stays valid. The next refresh announces every module again, for the new segment. The
+ * parent must not fork while its sampling thread is in a function of this section: it
+ * may hold the loader's lock.
+ */
 void pln_native_after_fork(void);
 
 #endif

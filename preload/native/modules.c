@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * modules.c - the list of loaded modules, and when their tables are built.
+ *
+ * Modules come from dl_iterate_phdr(), which tells cheaply when nothing came or went.
+ * It takes the loader's lock: so only the sampling thread calls it, and calls nothing
+ * back from under it. A module may be unmapped at any moment outside of that lock;
+ * its unwind sections are therefore copied by checked reads, or, where those are
+ * forbidden, under the lock.
+ * Context: sampling thread only, but for functions that say otherwise.
+ */
+#include "native/native.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "checked_read.h"
+#include "native/eh_frame_i.h"
+#include "native/module_set_i.h"
+#include "native/modules_i.h"
+
+#define FIRST_CAPACITY 64
+/* Building a large table takes milliseconds, and ticks wait meanwhile. */
+#define BUILDS_PER_REFRESH 4
+
+static struct {
+	struct pln_loaded *modules; /* own mapping, in no order */
+	unsigned count;
+	unsigned capacity;
+	unsigned long long adds; /* the loader's counters when `modules` was made */
+	unsigned long long subs;
+	uint32_t epoch;
+	bool dirty; /* `modules` differs from what is published */
+	bool incomplete; /* memory was short during the last scan */
+} list;
+
+static bool grow(void)
+{
+	size_t old_size = list.capacity * sizeof(struct pln_loaded);
+	unsigned capacity = list.capacity ? 2 * list.capacity : FIRST_CAPACITY;
+	size_t size = capacity * sizeof(struct pln_loaded);
+	void *memory;
+
+	if (list.capacity)
+		memory = mremap(list.modules, old_size, size, MREMAP_MAYMOVE);
+	else
+		memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			      0);
+	if (memory == MAP_FAILED)
+		return false;
+	list.modules = memory;
+	list.capacity = capacity;
+	return true;
+}
+
+static struct pln_loaded *find_loaded(uintptr_t pc)
+{
+	for (unsigned i = 0; i < list.count; i++) {
+		struct pln_loaded *m = &list.modules[i];
+
+		if (pc >= m->module.lo && pc < m->module.hi)
+			return m;
+	}
+	return NULL;
+}
+
+/* Under the loader's lock: notes that the range is there, adding it when it is new. */
+static void note_range(const struct dl_phdr_info *info, const ElfW(Phdr) * segment)
+{
+	struct pln_loaded found;
+
+	pln_loaded_describe(info, segment, &found);
+	for (unsigned i = 0; i < list.count; i++) {
+		if (pln_loaded_is_same(&list.modules[i], &found)) {
+			list.modules[i].seen = true;
+			return;
+		}
+	}
+	if (list.count == list.capacity && !grow()) {
+		list.incomplete = true;
+		return;
+	}
+	found.seen = true;
+	list.modules[list.count++] = found;
+	list.dirty = true;
+}
+
+static int note_module(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size;
+	(void)arg;
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+
+		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_X) && segment->p_memsz)
+			note_range(info, segment);
+	}
+	list.adds = info->dlpi_adds;
+	list.subs = info->dlpi_subs;
+	return 0;
+}
+
+static int compare_counters(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	bool *same = arg;
+
+	(void)size;
+	*same = info->dlpi_adds == list.adds && info->dlpi_subs == list.subs;
+	return 1;
+}
+
+/* Removes what is no longer loaded. Returns how many. */
+static int sweep(const struct pln_module_events *events)
+{
+	int gone = 0;
+
+	for (unsigned i = 0; i < list.count;) {
+		struct pln_loaded *m = &list.modules[i];
+
+		if (m->seen) {
+			m->seen = false;
+			i++;
+			continue;
+		}
+		if (m->announced && events)
+			events->gone(&m->module, events->arg);
+		if (m->table)
+			pln_module_set_drop(&m->table->block);
+		*m = list.modules[--list.count];
+		gone++;
+	}
+	if (gone)
+		list.dirty = true;
+	return gone;
+}
+
+static int announce(const struct pln_module_events *events)
+{
+	int added = 0;
+
+	for (unsigned i = 0; i < list.count; i++) {
+		struct pln_loaded *m = &list.modules[i];
+
+		if (m->announced)
+			continue;
+		m->announced = true;
+		if (events)
+			events->added(&m->module, events->arg);
+		added++;
+	}
+	return added;
+}
+
+/* Under the loader's lock: nothing is unmapped before it returns. */
+static int copy_under_lock(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct pln_loaded_copy *copy = arg;
+
+	(void)size;
+	if (info->dlpi_addr != copy->module->module.bias)
+		return 0;
+	pln_loaded_copy_plainly(copy);
+	return 1;
+}
+
+static void build(struct pln_loaded *m)
+{
+	struct pln_loaded_copy copy = { .module = m };
+	size_t size = m->eh_frame ? m->module.eh_frame_hdr_size + m->eh_frame_size : 0;
+
+	if (size) {
+		copy.bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				  -1, 0);
+		if (copy.bytes == MAP_FAILED) {
+			m->hopeless = true;
+			return;
+		}
+		if (pln_checked_read_works_sigsafe())
+			pln_loaded_copy_checked(&copy);
+		else
+			dl_iterate_phdr(copy_under_lock, &copy);
+	}
+	m->table = pln_table_build(&copy.image, m->module.lo, m->module.hi);
+	m->hopeless = !m->table;
+	list.dirty = true;
+	if (size)
+		munmap(copy.bytes, size);
+}
+
+static bool is_wanted(const struct pln_loaded *m)
+{
+	struct pln_module_set *set = pln_module_set_current();
+	struct pln_module_view *view = set ? pln_module_set_find_sigsafe(set, m->module.lo) : NULL;
+
+	return m->eager || (view && pln_load_relaxed(&view->wanted));
+}
+
+static void build_wanted(void)
+{
+	unsigned built = 0;
+
+	for (unsigned i = 0; i < list.count; i++) {
+		struct pln_loaded *m = &list.modules[i];
+
+		if (m->table || m->hopeless || !is_wanted(m))
+			continue;
+		if (!m->eager && ++built > BUILDS_PER_REFRESH) {
+			pln_module_set_missed_sigsafe(); /* come back for the rest */
+			return;
+		}
+		build(m);
+	}
+}
+
+/* Views are kept in order by insertion: there are some dozens, seldom some hundreds. */
+static void insert_view(struct pln_module_set *set, uint32_t used, const struct pln_loaded *m)
+{
+	uint32_t at = used;
+
+	while (at && set->views[at - 1].lo > m->module.lo) {
+		set->views[at] = set->views[at - 1];
+		at--;
+	}
+	set->views[at] = (struct pln_module_view){ .lo = m->module.lo,
+						   .hi = m->module.hi,
+						   .table = m->table,
+						   .hopeless = m->hopeless,
+						   .wanted = is_wanted(m) };
+}
+
+static bool publish(void)
+{
+	struct pln_module_set *set;
+
+	if (!list.dirty)
+		return true;
+	set = pln_module_set_new(list.count);
+	if (!set)
+		return false;
+	set->epoch = list.epoch;
+	for (uint32_t i = 0; i < list.count; i++)
+		insert_view(set, i, &list.modules[i]);
+	pln_module_set_publish(set);
+	list.dirty = false;
+	return true;
+}
+
+int pln_native_init(void)
+{
+	pln_loaded_init();
+	list.dirty = true;
+	if (!grow() || !publish())
+		return -ENOMEM;
+	return 0;
+}
+
+int pln_native_refresh(const struct pln_module_events *events)
+{
+	bool same = false;
+	int changes = 0;
+
+	dl_iterate_phdr(compare_counters, &same);
+	if (!same || list.incomplete) {
+		list.incomplete = false;
+		dl_iterate_phdr(note_module, NULL);
+		changes = sweep(events);
+		list.epoch++; /* after a change only: what walks have cached may be stale */
+	}
+	changes += announce(events);
+	if (pln_module_set_take_hint() || list.dirty)
+		build_wanted();
+	if (!publish() || list.incomplete)
+		return -ENOMEM;
+	pln_module_set_reclaim();
+	return changes;
+}
+
+bool pln_native_refresh_is_due(void)
+{
+	return pln_module_set_has_hint();
+}
+
+void pln_native_want(uintptr_t pc)
+{
+	struct pln_loaded *m = find_loaded(pc);
+
+	if (!m || m->table || m->hopeless)
+		return;
+	build(m);
+	publish();
+}
+
+size_t pln_native_table_bytes(void)
+{
+	size_t size = pln_module_set_dropped_bytes();
+
+	for (unsigned i = 0; i < list.count; i++)
+		if (list.modules[i].table)
+			size += list.modules[i].table->block.size_bytes;
+	return size;
+}
+
+void pln_native_after_fork(void)
+{
+	pln_module_set_after_fork();
+	for (unsigned i = 0; i < list.count; i++)
+		list.modules[i].announced = false;
+}
+
+/* Context: any, async-signal-safe. */
+bool pln_native_module_range_sigsafe(uintptr_t pc, uintptr_t *lo, uintptr_t *hi)
+{
+	struct pln_module_set *set = pln_module_set_enter_sigsafe(pc);
+	struct pln_module_view *view = set ? pln_module_set_find_sigsafe(set, pc) : NULL;
+
+	if (view) {
+		*lo = view->lo;
+		*hi = view->hi;
+	}
+	pln_module_set_leave_sigsafe(pc);
+	return view;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rows.c - from a pc to its row, through a cache that all threads share.
+ *
+ * An entry is two words, stored without a lock:
+ *
+ *   value = epoch << 32 | row's rules      key = pc ^ value * MIX
+ *
+ * An entry is taken only when the key fits the value, so that one torn by two writers
+ * is a miss; and only when its epoch is that of the module set in use, so that nothing
+ * outlives a change of modules. Real programs run in few places: nearly every lookup
+ * of a warm program is answered here, without a search.
+ */
+#include "native/walk_i.h"
+
+#define CACHE_BITS 13
+#define MIX 0x9e3779b97f4a7c15ull
+
+/* Relaxed everywhere: key and value prove each other, and a miss costs a search only. */
+static struct {
+	_Atomic uint64_t key;
+	_Atomic uint64_t value;
+} cache[1u << CACHE_BITS];
+
+static uint64_t pack_sigsafe(const struct pln_walker *w, struct pln_row row)
+{
+	return (uint64_t)w->set->epoch << 32 | (uint64_t)row.cfa << 16 |
+	       (uint64_t)(uint8_t)row.rbp << 8 | row.kind;
+}
+
+static struct pln_row unpack_sigsafe(uint64_t value)
+{
+	return (struct pln_row){ .cfa = (uint16_t)(value >> 16),
+				 .rbp = (int8_t)(value >> 8),
+				 .kind = (uint8_t)value };
+}
+
+void pln_rows_remember_sigsafe(struct pln_walker *w, uintptr_t pc, struct pln_row row)
+{
+	uint64_t slot = pc * MIX >> (64 - CACHE_BITS);
+	uint64_t value = pack_sigsafe(w, row);
+
+	pln_store_relaxed(&cache[slot].value, value);
+	pln_store_relaxed(&cache[slot].key, pc ^ value * MIX);
+}
+
+bool pln_rows_recall_sigsafe(const struct pln_walker *w, uintptr_t pc, struct pln_row *row)
+{
+	uint64_t slot = pc * MIX >> (64 - CACHE_BITS);
+	uint64_t value = pln_load_relaxed(&cache[slot].value);
+	uint64_t key = pln_load_relaxed(&cache[slot].key);
+
+	if ((key ^ value * MIX) != pc || value >> 32 != w->set->epoch)
+		return false;
+	*row = unpack_sigsafe(value);
+	return true;
+}
+
+static struct pln_module_view *view_of_sigsafe(struct pln_walker *w, uintptr_t pc)
+{
+	if (!w->view || pc < w->view->lo || pc >= w->view->hi)
+		w->view = pln_module_set_find_sigsafe(w->set, pc);
+	return w->view;
+}
+
+static __attribute__((noinline)) enum pln_lookup search_sigsafe(struct pln_walker *w, uintptr_t pc,
+								struct pln_row *row)
+{
+	struct pln_module_view *view = view_of_sigsafe(w, pc);
+
+	if (!view)
+		return PLN_LOOKUP_NO_MODULE;
+	if (!view->table) {
+		if (view->hopeless)
+			return PLN_LOOKUP_HOPELESS;
+		pln_module_set_want_sigsafe(view);
+		return PLN_LOOKUP_NO_TABLE;
+	}
+	*row = view->table->rows[pln_table_find_sigsafe(view->table, (uint32_t)(pc - view->lo))];
+	pln_rows_remember_sigsafe(w, pc, *row);
+	return PLN_LOOKUP_ROW;
+}
+
+enum pln_lookup pln_rows_find_sigsafe(struct pln_walker *w, uintptr_t pc, struct pln_row *row)
+{
+	if (pln_rows_recall_sigsafe(w, pc, row))
+		return PLN_LOOKUP_ROW;
+	return search_sigsafe(w, pc, row);
+}
+
+bool pln_rows_function_start_sigsafe(struct pln_walker *w, uintptr_t pc, uintptr_t *start)
+{
+	struct pln_module_view *view = view_of_sigsafe(w, pc);
+	uint32_t i;
+
+	if (!view || !view->table)
+		return false;
+	i = pln_table_find_sigsafe(view->table, (uint32_t)(pc - view->lo));
+	while (i && !(view->table->rows[i].kind & PLN_ROW_STARTS_FUNCTION))
+		i--;
+	*start = view->lo + view->table->rows[i].pc;
+	return view->table->rows[i].kind & PLN_ROW_STARTS_FUNCTION;
+}

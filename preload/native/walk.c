@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * walk.c - walks a native stack by compact unwind tables.
+ *
+ * Context: handler on the sampled thread, or the sampling thread on a copied stack. No
+ * lock, no allocation; no system call but in guesses (guess.c, prologue.c). Nothing is
+ * read but the given stack, within its bounds, and our own tables: so a wrong table
+ * gives a wrong or short stack, and never a fault. Every step moves outwards, so every
+ * walk ends.
+ */
+#include "native/walk_i.h"
+
+/* The interrupted context that the kernel puts at rsp: offsets in struct ucontext. */
+#define UCONTEXT_R10 56
+#define UCONTEXT_RBP 120
+#define UCONTEXT_RBX 128
+#define UCONTEXT_RSP 160
+#define UCONTEXT_RIP 168
+
+/* Callees may keep data below sp, and tables may still name it: the red zone of the ABI. */
+#define RED_ZONE 128
+#define SMALLEST_STACK 64
+
+/* Internal result: the step was made. */
+#define STEPPED ((enum pln_walk_end)100)
+
+bool pln_walk_cfa_sigsafe(const struct pln_walker *w, struct pln_row row, uintptr_t *cfa)
+{
+	const struct pln_regs *regs = &w->regs;
+	uintptr_t offset = (uintptr_t)(intptr_t)(int16_t)row.cfa;
+
+	switch (pln_row_kind(row)) {
+	case PLN_ROW_RSP:
+		*cfa = regs->sp + 8ul * row.cfa;
+		return true;
+	case PLN_ROW_RBP:
+		*cfa = regs->bp + 8ul * row.cfa;
+		return true;
+	case PLN_ROW_RBX:
+		*cfa = regs->bx + 8ul * row.cfa;
+		return true;
+	case PLN_ROW_R10:
+		*cfa = regs->r10 + 8ul * row.cfa;
+		return true;
+	case PLN_ROW_RBP_DEREF:
+		return pln_walker_load_sigsafe(w, regs->bp + offset, cfa);
+	case PLN_ROW_RSP_DEREF:
+		if (!pln_walker_load_sigsafe(w, regs->sp + offset, cfa))
+			return false;
+		*cfa += 8;
+		return true;
+	case PLN_ROW_PLT:
+		*cfa = regs->sp + ((regs->pc & 15) >= row.cfa ? 16 : 8);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool restore_bp_sigsafe(const struct pln_walker *w, struct pln_row row, uintptr_t cfa,
+			       struct pln_regs *next)
+{
+	uintptr_t at = cfa + (uintptr_t)(8l * row.rbp);
+
+	if (row.rbp == PLN_ROW_RBP_SAME) {
+		next->bp = w->regs.bp;
+		return w->regs.known & PLN_REG_BP;
+	}
+	if (row.rbp == PLN_ROW_RBP_UNKNOWN)
+		return false;
+	if (row.rbp == PLN_ROW_RBP_AT_RBP) {
+		if (!(w->regs.known & PLN_REG_BP))
+			return false;
+		at = w->regs.bp;
+	}
+	return pln_walker_load_sigsafe(w, at, &next->bp);
+}
+
+static bool restore_bx_sigsafe(const struct pln_walker *w, struct pln_row row, uintptr_t cfa,
+			       struct pln_regs *next)
+{
+	unsigned code = pln_row_rbx(row);
+
+	if (code == PLN_ROW_RBX_SAME) {
+		next->bx = w->regs.bx;
+		return w->regs.known & PLN_REG_BX;
+	}
+	if (code == PLN_ROW_RBX_UNKNOWN)
+		return false;
+	return pln_walker_load_sigsafe(w, cfa - 8ul * code, &next->bx);
+}
+
+/* Whether the register that the row's CFA counts from is known, if need be by finding it. */
+static bool has_base_sigsafe(struct pln_walker *w, struct pln_row row)
+{
+	switch (pln_row_kind(row)) {
+	case PLN_ROW_RBX:
+		return w->regs.known & PLN_REG_BX;
+	case PLN_ROW_R10:
+		return w->regs.known & PLN_REG_R10;
+	case PLN_ROW_RBP:
+	case PLN_ROW_RBP_DEREF:
+		return w->regs.known & PLN_REG_BP || pln_prologue_find_bp_sigsafe(w, row);
+	default:
+		return true;
+	}
+}
+
+static enum pln_walk_end step_by_row_sigsafe(struct pln_walker *w, struct pln_row row)
+{
+	struct pln_regs next = { .known = 0 };
+	uintptr_t cfa;
+
+	if (!has_base_sigsafe(w, row))
+		return PLN_WALK_NO_ROW;
+	if (!pln_walk_cfa_sigsafe(w, row, &cfa) || !pln_walker_cfa_is_good_sigsafe(w, cfa) ||
+	    !pln_walker_load_sigsafe(w, cfa - 8, &next.pc))
+		return PLN_WALK_BAD_STACK;
+	next.sp = cfa;
+	if (restore_bp_sigsafe(w, row, cfa, &next))
+		next.known |= PLN_REG_BP;
+	if (restore_bx_sigsafe(w, row, cfa, &next))
+		next.known |= PLN_REG_BX;
+	w->regs = next;
+	w->exact = false;
+	return STEPPED;
+}
+
+static enum pln_walk_end step_by_signal_frame_sigsafe(struct pln_walker *w)
+{
+	struct pln_regs next = { .known = PLN_REG_BP | PLN_REG_BX | PLN_REG_R10 };
+	uintptr_t sp = w->regs.sp;
+
+	if (!pln_walker_load_sigsafe(w, sp + UCONTEXT_RIP, &next.pc) ||
+	    !pln_walker_load_sigsafe(w, sp + UCONTEXT_RSP, &next.sp) ||
+	    !pln_walker_load_sigsafe(w, sp + UCONTEXT_RBP, &next.bp) ||
+	    !pln_walker_load_sigsafe(w, sp + UCONTEXT_RBX, &next.bx) ||
+	    !pln_walker_load_sigsafe(w, sp + UCONTEXT_R10, &next.r10) ||
+	    !pln_walker_cfa_is_good_sigsafe(w, next.sp))
+		return PLN_WALK_BAD_STACK;
+	w->regs = next;
+	w->exact = true;
+	return STEPPED;
+}
+
+static enum pln_walk_end
+step_by_guess_sigsafe(struct pln_walker *w, bool (*guess)(struct pln_walker *, struct pln_regs *),
+		      enum pln_walk_end otherwise)
+{
+	struct pln_regs next = { .known = 0 };
+
+	if (!guess(w, &next))
+		return otherwise;
+	w->regs = next;
+	w->exact = false;
+	return STEPPED;
+}
+
+static enum pln_walk_end step_out_of_modules_sigsafe(struct pln_walker *w)
+{
+	struct pln_row row;
+
+	pln_module_set_missed_sigsafe();
+	if (pln_guess_trampoline_sigsafe(w, &row))
+		return step_by_row_sigsafe(w, row);
+	return step_by_guess_sigsafe(w, pln_guess_anonymous_sigsafe, PLN_WALK_UNKNOWN_PC);
+}
+
+/* `last`: there is no room for another frame; only tells whether this one is the root. */
+static enum pln_walk_end step_sigsafe(struct pln_walker *w, bool last)
+{
+	struct pln_row row;
+	enum pln_lookup found = pln_rows_find_sigsafe(w, w->regs.pc - !w->exact, &row);
+	bool has_row = found == PLN_LOOKUP_ROW;
+
+	if (has_row && pln_row_kind(row) == PLN_ROW_END)
+		return PLN_WALK_ROOT;
+	if (last)
+		return PLN_WALK_DEPTH;
+	if (found == PLN_LOOKUP_NO_MODULE)
+		return step_out_of_modules_sigsafe(w);
+	if (found == PLN_LOOKUP_NO_TABLE)
+		return PLN_WALK_NO_TABLE;
+	if (!has_row || pln_row_kind(row) == PLN_ROW_UNSUPPORTED)
+		return PLN_WALK_NO_ROW;
+	if (pln_row_kind(row) == PLN_ROW_GAP)
+		return step_by_guess_sigsafe(w, pln_guess_gap_sigsafe, PLN_WALK_NO_ROW);
+	if (pln_row_kind(row) == PLN_ROW_SIGNAL)
+		return step_by_signal_frame_sigsafe(w);
+	return step_by_row_sigsafe(w, row);
+}
+
+static void add_frame_sigsafe(struct pln_native_walk *out, struct pln_walker *w)
+{
+	out->pc[out->count] = w->regs.pc;
+	out->cfa[out->count] = 0;
+	out->guessed[out->count] = w->guessed;
+	out->any_guessed |= w->guessed;
+	out->count++;
+	w->guessed = false;
+}
+
+static enum pln_walk_end walk_sigsafe(struct pln_walker *w, struct pln_native_walk *out)
+{
+	enum pln_walk_end end = STEPPED;
+
+	while (out->count < out->max) {
+		add_frame_sigsafe(out, w);
+		end = step_sigsafe(w, out->count == out->max);
+		if (end != STEPPED)
+			return end;
+		out->cfa[out->count - 1] = w->regs.sp;
+		if (!w->regs.pc)
+			return PLN_WALK_ROOT;
+	}
+	return PLN_WALK_DEPTH;
+}
+
+static bool is_walkable_sigsafe(const struct pln_walker *w)
+{
+	const struct pln_stack *stack = w->stack;
+
+	return stack->lo < stack->hi && stack->hi - stack->lo >= SMALLEST_STACK &&
+	       w->regs.sp >= stack->lo && w->regs.sp < stack->hi;
+}
+
+void pln_native_walk_sigsafe(const struct pln_stack *stack, const struct pln_regs *regs,
+			     struct pln_native_walk *out)
+{
+	struct pln_walker w = { .stack = stack, .regs = *regs, .exact = true };
+
+	out->count = 0;
+	out->any_guessed = false;
+	out->end = PLN_WALK_BAD_STACK;
+	w.floor = regs->sp - stack->lo > RED_ZONE ? regs->sp - RED_ZONE : stack->lo;
+	w.set = pln_module_set_enter_sigsafe(stack->hi);
+	if (w.set && is_walkable_sigsafe(&w))
+		out->end = walk_sigsafe(&w, out);
+	else if (out->max)
+		add_frame_sigsafe(out, &w);
+	pln_module_set_leave_sigsafe(stack->hi);
+	out->stop_regs = w.regs;
+}
