@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * aggregate.c - one pass over the samples.
+ */
+#include "report/aggregate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stacks/intern.h"
+
+const char *const pln_view_names[] = { "cpu", "wall", "offcpu", "gil", NULL };
+
+/* The first fields of a cell are its identity. */
+#define CELL_KEY_SIZE offsetof(struct pln_cell, samples)
+static_assert(CELL_KEY_SIZE == 16, "no padding inside the key");
+
+struct pass {
+	struct pln_aggregate *aggregate;
+	struct pln_intern *keys;
+	size_t capacity;
+};
+
+static uint64_t weigh(uint64_t cpu_ns, uint64_t offcpu_ns, uint64_t runnable_ns, uint32_t gil,
+		      enum pln_view view)
+{
+	uint64_t wall_ns = cpu_ns + offcpu_ns + runnable_ns;
+
+	switch (view) {
+	case PLN_VIEW_CPU:
+		return cpu_ns;
+	case PLN_VIEW_WALL:
+		return wall_ns;
+	case PLN_VIEW_OFFCPU:
+		return offcpu_ns;
+	case PLN_VIEW_GIL:
+		return gil == PILLION_GIL_HOLDS || gil == PILLION_GIL_WAITS ? wall_ns : 0;
+	}
+	return 0;
+}
+
+uint64_t pln_cell_weight(const struct pln_cell *cell, enum pln_view view)
+{
+	return weigh(cell->cpu_ns, cell->offcpu_ns, cell->runnable_ns, cell->gil, view);
+}
+
+uint64_t pln_sample_weight(const struct pln_sample_row *row, enum pln_view view)
+{
+	return weigh(row->cpu_ns, row->offcpu_ns, row->runnable_ns, row->gil, view);
+}
+
+static void count_quality(struct pln_quality *q, const struct pln_sample_row *row)
+{
+	uint32_t flags = row->flags;
+
+	q->samples++;
+	q->on_cpu += row->cause == PILLION_CAUSE_CPU || row->cause == PILLION_CAUSE_FORCED;
+	q->blocked += row->cause == PILLION_CAUSE_BLOCKED;
+	q->without_stack += row->stack == PLN_NONE;
+	q->native_truncated += !!(flags & PILLION_SAMPLE_NATIVE_TRUNCATED);
+	q->python_truncated += !!(flags & PILLION_SAMPLE_PYTHON_TRUNCATED);
+	q->python_failed += !!(flags & PILLION_SAMPLE_PYTHON_FAILED);
+	q->guessed += !!(flags & PILLION_SAMPLE_GUESSED);
+	q->mismatched += !!(flags & PLN_ROW_JOIN_MISMATCH);
+	q->finished += !!(flags & PLN_ROW_FINISHED);
+	q->without_native += !!(flags & PILLION_SAMPLE_NO_NATIVE);
+	q->foreign_stack += !!(flags & PILLION_SAMPLE_FOREIGN_STACK);
+}
+
+/* The cell of a key, added when it is new; NULL: out of memory. */
+static struct pln_cell *find_cell(struct pass *pass, const struct pln_cell *key)
+{
+	struct pln_aggregate *a = pass->aggregate;
+	bool is_new;
+	uint32_t id = pln_intern_add(pass->keys, key, CELL_KEY_SIZE, &is_new);
+
+	if (id == PLN_NONE)
+		return NULL;
+	if (id >= pass->capacity) {
+		size_t capacity = pass->capacity ? pass->capacity * 2 : 1024;
+		struct pln_cell *cells = realloc(a->cells, capacity * sizeof(*cells));
+
+		if (!cells)
+			return NULL;
+		a->cells = cells;
+		pass->capacity = capacity;
+	}
+	if (is_new) {
+		a->cells[id] = *key;
+		a->cell_count = id + 1;
+	}
+	return &a->cells[id];
+}
+
+static int add_sample(const struct pln_sample_row *row, void *arg)
+{
+	struct pass *pass = arg;
+	struct pln_aggregate *a = pass->aggregate;
+	struct pln_cell key = { .stack = row->stack,
+				.thread = row->thread,
+				.syscall_nr = row->syscall_nr,
+				.gil = row->gil };
+	struct pln_cell *cell;
+
+	if (row->thread >= a->profile->thread_count) {
+		a->quality.unusable++;
+		return 0;
+	}
+	if (!a->thread_kept[row->thread])
+		return 0;
+	if (row->stack >= a->profile->stack_count)
+		key.stack = PLN_NONE;
+	cell = find_cell(pass, &key);
+	if (!cell)
+		return -ENOMEM;
+	cell->samples++;
+	cell->cpu_ns += row->cpu_ns;
+	cell->offcpu_ns += row->offcpu_ns;
+	cell->runnable_ns += row->runnable_ns;
+	count_quality(&a->quality, row);
+	return 0;
+}
+
+int pln_aggregate_samples(struct pln_aggregate *aggregate, struct pln_profile *profile,
+			  const struct pln_filter *filter)
+{
+	struct pass pass = { .aggregate = aggregate };
+	int err = -ENOMEM;
+
+	memset(aggregate, 0, sizeof(*aggregate));
+	aggregate->profile = profile;
+	aggregate->thread_kept = calloc(profile->thread_count + 1, sizeof(bool));
+	pass.keys = pln_intern_new();
+	if (!aggregate->thread_kept || !pass.keys)
+		goto out;
+	for (uint32_t t = 0; t < profile->thread_count; t++)
+		aggregate->thread_kept[t] = pln_filter_keeps_thread(filter, profile, t);
+	err = pln_profile_each_sample(profile, add_sample, &pass);
+out:
+	pln_intern_free(pass.keys);
+	return err;
+}
+
+void pln_aggregate_free(struct pln_aggregate *aggregate)
+{
+	free(aggregate->cells);
+	free(aggregate->thread_kept);
+	memset(aggregate, 0, sizeof(*aggregate));
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * aggregate.h - from samples to cells: the one pass that report, export and info share.
+ *
+ * A cell sums all samples that agree in stack, thread, system call and GIL state. Every
+ * view, table and export is a sum over cells, so they agree to the nanosecond; and memory
+ * grows with the number of different stacks, not with the length of the recording.
+ */
+#ifndef PILLION_COLLECTOR_AGGREGATE_H
+#define PILLION_COLLECTOR_AGGREGATE_H
+
+#include "profile/reader.h"
+#include "report/filter.h"
+
+enum pln_view {
+	PLN_VIEW_CPU = 0,
+	PLN_VIEW_WALL = 1, /* cpu + offcpu + runnable */
+	PLN_VIEW_OFFCPU = 2, /* blocked; waiting for a CPU is not in it */
+	PLN_VIEW_GIL = 3, /* wall time while holding the GIL or waiting for it */
+};
+extern const char *const pln_view_names[]; /* in the order of enum pln_view; ends with NULL */
+
+struct pln_cell {
+	uint32_t stack; /* innermost node, PLN_NONE: time without a stack */
+	uint32_t thread;
+	int32_t syscall_nr; /* -1: none */
+	uint32_t gil; /* enum pln_gil */
+	uint64_t samples;
+	uint64_t cpu_ns;
+	uint64_t offcpu_ns;
+	uint64_t runnable_ns;
+};
+
+/* What is known of the samples as samples. Each is a number of samples. */
+struct pln_quality {
+	uint64_t samples;
+	uint64_t on_cpu; /* taken by a CPU-clock timer, or forced */
+	uint64_t blocked; /* the tick found the thread blocked */
+	uint64_t without_stack;
+	uint64_t native_truncated;
+	uint64_t python_truncated;
+	uint64_t python_failed;
+	uint64_t guessed;
+	uint64_t mismatched;
+	uint64_t finished; /* native walk finished by the collector */
+	uint64_t without_native;
+	uint64_t foreign_stack;
+	uint64_t unusable; /* refer to a thread that the profile does not define */
+};
+
+struct pln_aggregate {
+	struct pln_profile *profile;
+	struct pln_cell *cells;
+	size_t cell_count;
+	bool *thread_kept; /* by thread id */
+	struct pln_quality quality; /* of the samples of kept threads */
+};
+
+/* Returns 0 or -errno. pln_aggregate_free() is due in either case. */
+int pln_aggregate_samples(struct pln_aggregate *aggregate, struct pln_profile *profile,
+			  const struct pln_filter *filter);
+void pln_aggregate_free(struct pln_aggregate *aggregate);
+
+static inline uint64_t pln_cell_wall_ns(const struct pln_cell *cell)
+{
+	return cell->cpu_ns + cell->offcpu_ns + cell->runnable_ns;
+}
+
+/* What the cell weighs in a view. */
+uint64_t pln_cell_weight(const struct pln_cell *cell, enum pln_view view);
+
+/* What one sample weighs in a view. */
+uint64_t pln_sample_weight(const struct pln_sample_row *row, enum pln_view view);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * filter.h - which threads of a profile are looked at.
+ *
+ * Both filters are comma-separated lists, as typed. A thread is kept when it matches one
+ * word of each list that is given: a number is a tid (pid), anything else is a part of the
+ * thread's name (of the process's executable or command).
+ */
+#ifndef PILLION_COLLECTOR_FILTER_H
+#define PILLION_COLLECTOR_FILTER_H
+
+#include "profile/reader.h"
+
+struct pln_filter {
+	const char *threads; /* NULL: all */
+	const char *processes; /* NULL: all */
+};
+
+bool pln_filter_keeps_process(const struct pln_filter *filter, const struct pln_process *process);
+bool pln_filter_keeps_thread(const struct pln_filter *filter, const struct pln_profile *profile,
+			     uint32_t thread);
+
+#endif

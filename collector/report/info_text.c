@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * info_text.c - `pillion info`: what a profile holds, how it was taken, what it lacks.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/names.h"
+#include "report/report.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
+
+/* ------------------------------------------------------------------- parts */
+
+static void print_file(const struct pln_report *r, const struct pln_screen *screen)
+{
+	const struct pln_profile *p = r->profile;
+	const struct pln_recording *rec = &p->recording;
+	char size[PLN_QUANTITY_SIZE], samples[PLN_QUANTITY_SIZE], bad[PLN_QUANTITY_SIZE];
+	double bytes_per_sample =
+		p->sample_count ? (double)p->file_size / (double)p->sample_count : 0;
+
+	pln_text_field(screen, "file", PLN_STYLE_PLAIN,
+		       "%s, %s samples, %.3g bytes a sample; written by Pillion %s",
+		       pln_bytes_text(size, p->file_size), pln_count_text(samples, p->sample_count),
+		       bytes_per_sample, rec->pillion_version);
+	pln_text_field(screen, "state", rec->complete ? PLN_STYLE_PLAIN : PLN_STYLE_WARNING, "%s%s",
+		       rec->complete	? "complete"
+		       : rec->truncated ? "cut short"
+					: "unfinished: being recorded, or the collector was killed",
+		       rec->symbolized ? ", symbols included"
+				       : ", without symbols (looked up on this machine)");
+	if (p->bad_bytes)
+		pln_text_field(screen, "unreadable", PLN_STYLE_WARNING,
+			       "%s at the end or in between", pln_bytes_text(bad, p->bad_bytes));
+}
+
+static void print_contents(const struct pln_report *r, const struct pln_screen *screen)
+{
+	const struct pln_profile *p = r->profile;
+	const struct {
+		size_t count;
+		const char *one, *many;
+	} parts[] = {
+		{ p->process_count, "process", "processes" },
+		{ p->thread_count, "thread", "threads" },
+		{ p->module_count, "module", "modules" },
+		{ p->stack_count, "stack node", "stack nodes" },
+		{ p->frame_count, "frame", "frames" },
+		{ p->function_count, "function", "functions" },
+		{ p->note_count, "note", "notes" },
+	};
+	char text[256], number[PLN_QUANTITY_SIZE];
+	size_t used = 0;
+
+	for (size_t i = 0; i < COUNT_OF(parts); i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %s", i ? ", " : "",
+					 pln_count_text(number, parts[i].count),
+					 parts[i].count == 1 ? parts[i].one : parts[i].many);
+	pln_text_field(screen, "contents", PLN_STYLE_PLAIN, "%s", text);
+}
+
+static void print_unsampled(const struct pln_report *r, const struct pln_screen *screen)
+{
+	const struct pln_times *t = &r->summary.all;
+	char cpu[PLN_QUANTITY_SIZE], wall[PLN_QUANTITY_SIZE];
+
+	if (t->unsampled_cpu_ns || t->unsampled_wall_ns)
+		pln_text_field(screen, "unsampled", PLN_STYLE_PLAIN,
+			       "%s of CPU and %s of other time are known, but no sample stands for "
+			       "them",
+			       pln_duration_text(cpu, t->unsampled_cpu_ns),
+			       pln_duration_text(wall, t->unsampled_wall_ns));
+}
+
+static void print_memory(const struct pln_report *r, const struct pln_screen *screen)
+{
+	char tables[PLN_QUANTITY_SIZE], other[PLN_QUANTITY_SIZE];
+	char calls[PLN_QUANTITY_SIZE], mean[PLN_QUANTITY_SIZE];
+	const struct pln_summary *s = &r->summary;
+
+	pln_text_field(
+		screen, "in target", PLN_STYLE_PLAIN,
+		"%s of unwind tables and %s of other memory at most; %s handler calls of %s "
+		"on average",
+		pln_bytes_text(tables, s->table_bytes), pln_bytes_text(other, s->private_bytes),
+		pln_count_text(calls, s->handler_calls),
+		pln_duration_text(mean, s->handler_calls ? s->handler_ns / s->handler_calls : 0));
+}
+
+static void print_process(const struct pln_report *r, const struct pln_screen *screen, uint32_t id)
+{
+	const struct pln_process *p = &r->profile->processes[id];
+	char version[32], ended[48], engine[256], lasted[PLN_QUANTITY_SIZE];
+	uint64_t end_ns = p->end_ns ? p->end_ns : r->profile->recording.end_ns;
+
+	pln_text_heading(screen, "Process", "%u", p->pid);
+	pln_text_field(screen, "command", PLN_STYLE_PLAIN, "%s",
+		       *p->command ? p->command : p->executable);
+	pln_text_field(screen, "executable", PLN_STYLE_PLAIN, "%s", p->executable);
+	pln_text_field(screen, "python", PLN_STYLE_PLAIN, "%s%s%s%s%s%s",
+		       pln_python_version(p->python_version, version, sizeof(version)),
+		       p->free_threaded ? " free-threaded" : "", *p->layout ? ", layout " : "",
+		       p->layout, *p->layout_detail ? ": " : "", p->layout_detail);
+	pln_text_field(screen, "engine", PLN_STYLE_PLAIN, "%s",
+		       pln_engine_text(p->engine, engine, sizeof(engine)));
+	pln_text_field(screen, "sampled", PLN_STYLE_PLAIN, "for %s, %s pid %u; %s",
+		       pln_duration_text(lasted, end_ns > p->start_ns ? end_ns - p->start_ns : 0),
+		       p->reason == PILLION_REASON_FORK ? "forked from" : "a child of", p->ppid,
+		       !p->end_ns ? "still running when the file was written"
+				  : pln_exit_text(p->exit_status, ended, sizeof(ended)));
+}
+
+static const struct pln_column thread_columns[] = {
+	{ "thread", false, true, 0 },	  { "tid", true, false, 3 },
+	{ "samples", true, false, 1 },	  { "CPU", true, false, 0 },
+	{ "of clock %", true, false, 0 }, { "wall", true, false, 2 },
+	{ "of clock %", true, false, 2 }, { "unsampled", true, false, 4 },
+};
+
+static void thread_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
+{
+	const struct pln_thread *thread = &r->profile->threads[id];
+	const struct pln_times *t = &r->summary.threads[id];
+	char text[PLN_QUANTITY_SIZE], name[32];
+
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s%s", pln_thread_name(thread, name, sizeof(name)),
+		       thread->exited ? "" : " (alive)");
+	pln_table_cell(table, PLN_STYLE_DIM, "%u", thread->tid);
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_count_text(text, t->samples));
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_duration_text(text, t->cpu_ns));
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s",
+		       pln_percent_text(text, t->cpu_ns, t->clock_cpu_ns));
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_duration_text(text, pln_times_wall_ns(t)));
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s",
+		       pln_percent_text(text, pln_times_wall_ns(t), t->clock_wall_ns));
+	pln_table_cell(table, PLN_STYLE_DIM, "%s",
+		       pln_duration_text(text, t->unsampled_cpu_ns + t->unsampled_wall_ns));
+}
+
+static void print_threads(const struct pln_report *r, const struct pln_screen *screen,
+			  uint32_t process)
+{
+	struct pln_table *table = pln_table_new(thread_columns, COUNT_OF(thread_columns));
+	size_t count;
+	uint32_t *order = pln_report_order_threads(r, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (r->profile->threads[order[i]].process == process)
+			thread_row(r, table, order[i]);
+	}
+	pln_table_print(table, screen);
+	free(order);
+}
+
+/* ----------------------------------------------------------------- modules */
+
+static const struct pln_column module_columns[] = {
+	{ "frames", true, false, 0 },	   { "named %", true, false, 0 },
+	{ "with line %", true, false, 0 }, { "build id", false, false, 1 },
+	{ "module", false, true, 0 },
+};
+
+static void module_row(struct pln_table *table, const struct pln_module_symbols *m)
+{
+	char text[PLN_QUANTITY_SIZE], id[2 * 6 + 1] = "-";
+	unsigned size = m->module->build_id_size;
+
+	for (unsigned i = 0; i < size && i < 6; i++)
+		snprintf(id + 2 * i, 3, "%02x", m->module->build_id[i]);
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_count_text(text, m->frames));
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_percent_text(text, m->named, m->frames));
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s",
+		       pln_percent_text(text, m->with_line, m->frames));
+	pln_table_cell(table, PLN_STYLE_DIM, "%s", id);
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", m->module->path);
+}
+
+static void print_modules(const struct pln_report *r, const struct pln_screen *screen)
+{
+	size_t count, unused = 0;
+	struct pln_module_symbols *modules = pln_module_symbols(r->profile, &count);
+	struct pln_table *table = pln_table_new(module_columns, COUNT_OF(module_columns));
+
+	pln_text_heading(screen, "Modules", "%s", "frames met in them, and how many have symbols");
+	for (size_t m = 0; m < count; m++) {
+		if (modules[m].frames)
+			module_row(table, &modules[m]);
+		unused += !modules[m].frames;
+	}
+	pln_table_print(table, screen);
+	if (unused)
+		fprintf(screen->out, "  %zu more that no sample met\n", unused);
+	free(modules);
+}
+
+void pln_info_print_text(const struct pln_report *built, const struct pln_screen *screen)
+{
+	pln_text_title(built, screen);
+	print_file(built, screen);
+	print_contents(built, screen);
+	pln_text_recording(built, screen);
+	print_unsampled(built, screen);
+	print_memory(built, screen);
+	pln_text_notes(built, screen);
+	for (uint32_t id = 0; id < built->profile->process_count; id++) {
+		print_process(built, screen, id);
+		print_threads(built, screen, id);
+	}
+	print_modules(built, screen);
+}

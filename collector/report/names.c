@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * names.c - see names.h.
+ */
+#include "report/names.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* Made at build time from <asm/unistd_64.h>: lines of the form [0] = "read". */
+static const char *const syscall_names[] = {
+#include "syscall_names.inc"
+};
+
+const char *pln_syscall_name(int32_t number)
+{
+	size_t count = sizeof(syscall_names) / sizeof(*syscall_names);
+
+	return number >= 0 && (size_t)number < count ? syscall_names[number] : NULL;
+}
+
+/* Behind the last "/<mark>" of the path, or NULL. */
+static const char *behind_last(const char *file, const char *mark)
+{
+	const char *found = NULL;
+
+	for (const char *at = file; (at = strstr(at, mark)); at++)
+		found = at + strlen(mark);
+	return found;
+}
+
+/* Behind ".../lib/python3.11/", or NULL. */
+static const char *behind_standard_library(const char *file)
+{
+	const char *version = behind_last(file, "/lib/python3.");
+	const char *slash = version ? strchr(version, '/') : NULL;
+
+	return slash ? slash + 1 : NULL;
+}
+
+const char *pln_short_file(const char *file, const char *working_directory)
+{
+	size_t size = working_directory ? strlen(working_directory) : 0;
+	const char *found = behind_last(file, "/site-packages/");
+
+	if (!found)
+		found = behind_last(file, "/dist-packages/");
+	if (!found)
+		found = behind_standard_library(file);
+	if (!found && size > 1 && !strncmp(file, working_directory, size) && file[size] == '/')
+		found = file + size + 1;
+	return found && *found ? found : file;
+}
+
+const char *pln_function_name(const struct pln_profile *profile, uint32_t id)
+{
+	return id < profile->function_count ? profile->functions[id].name : "(no stack)";
+}
+
+const char *pln_function_kind_name(const struct pln_profile *profile, uint32_t id)
+{
+	if (id >= profile->function_count)
+		return "";
+	return profile->functions[id].kind == PLN_FUNCTION_PYTHON ? "python" : "native";
+}
+
+const char *pln_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+const char *pln_thread_name(const struct pln_thread *thread, char *buffer, size_t size)
+{
+	if (thread->name && *thread->name)
+		return thread->name;
+	snprintf(buffer, size, "tid %u", thread->tid);
+	return buffer;
+}
+
+const char *pln_python_version(uint32_t hex, char *buffer, size_t size)
+{
+	unsigned level = hex >> 4 & 0xf;
+	const char *suffix = level == 0xa ? "a" : level == 0xb ? "b" : level == 0xc ? "rc" : "";
+	int used;
+
+	if (!hex)
+		return "none";
+	used = snprintf(buffer, size, "%u.%u.%u%s", hex >> 24, hex >> 16 & 0xff, hex >> 8 & 0xff,
+			suffix);
+	if (*suffix && used > 0 && (size_t)used < size)
+		snprintf(buffer + used, size - (size_t)used, "%u", hex & 0xf);
+	return buffer;
+}
+
+const char *pln_exit_text(int32_t status, char *buffer, size_t size)
+{
+	if (status == -1)
+		return "unknown";
+	if (WIFSIGNALED(status)) {
+		const char *name = sigabbrev_np(WTERMSIG(status));
+
+		if (name)
+			snprintf(buffer, size, "killed by SIG%s", name);
+		else
+			snprintf(buffer, size, "killed by signal %d", WTERMSIG(status));
+	} else {
+		snprintf(buffer, size, "exit %d", WEXITSTATUS(status));
+	}
+	return buffer;
+}
+
+static const struct {
+	const char *key;
+	const char *text;
+} drops[PILLION_DROP_COUNT] = {
+	[PILLION_DROP_LANE_FULL] = { "lane_full", "the collector did not keep up (lane full)" },
+	[PILLION_DROP_RECURSION] = { "recursion", "the handler was already running" },
+	[PILLION_DROP_SMALL_STACK] = { "small_stack", "no room left on the thread's stack" },
+	[PILLION_DROP_NO_LANE] = { "no_lane", "more threads than lanes (--max-threads)" },
+	[PILLION_DROP_NO_TIMER] = { "no_timer",
+				    "a thread got no timer (RLIMIT_SIGPENDING, ulimit -i)" },
+	[PILLION_DROP_SIGNAL_TAKEN] = { "signal_taken", "the program took our signal (--signal)" },
+	[PILLION_DROP_SIGNAL_BLOCKED] = { "signal_blocked", "a thread blocks our signal" },
+	[PILLION_DROP_BLOCKED_RACE] = { "blocked_race",
+					"a blocked thread woke up while it was read" },
+	[PILLION_DROP_STALE_SIGNAL] = { "stale_signal", "a signal for a thread already gone" },
+	[PILLION_DROP_CODE_UNREADABLE] = { "code_unreadable",
+					   "a code object could not be described" },
+};
+
+const char *pln_drop_text(unsigned drop)
+{
+	return drop < PILLION_DROP_COUNT ? drops[drop].text : "unknown";
+}
+
+const char *pln_drop_key(unsigned drop)
+{
+	return drop < PILLION_DROP_COUNT ? drops[drop].key : "unknown";
+}
+
+unsigned pln_utf8_size(const char *s, uint32_t *code_point)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const unsigned char *u = (const unsigned char *)s;
+	unsigned size = *u < 0x80	      ? 1
+			: (*u & 0xe0) == 0xc0 ? 2
+			: (*u & 0xf0) == 0xe0 ? 3
+			: (*u & 0xf8) == 0xf0 ? 4
+					      : 0;
+	uint32_t c = size == 1 ? *u : *u & (0x7fu >> size);
+
+	for (unsigned i = 1; i < size; i++) {
+		if ((u[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (u[i] & 0x3f);
+	}
+	if (!size || c < least[size] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return 0;
+	*code_point = c;
+	return size;
+}
+
+/* Would change what stands around it: control, line separator, or direction override. */
+static bool is_disruptive(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 ||
+	       (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0x200e ||
+	       c == 0x200f || c == 0xfeff;
+}
+
+char *pln_printable(const char *text)
+{
+	/* The longest escape of one byte has four characters; \u2028 has six for three bytes. */
+	char *copy = malloc(4 * strlen(text) + 1), *out = copy;
+
+	while (copy && *text) {
+		uint32_t c;
+		unsigned size = pln_utf8_size(text, &c);
+
+		if (!size) {
+			out += sprintf(out, "\\x%02x", (unsigned char)*text++);
+		} else if (is_disruptive(c)) {
+			out += c == '\n'   ? sprintf(out, "\\n")
+			       : c == '\t' ? sprintf(out, "\\t")
+			       : c < 0x100 ? sprintf(out, "\\x%02x", c)
+					   : sprintf(out, "\\u%04x", c);
+			text += size;
+		} else {
+			memcpy(out, text, size);
+			out += size;
+			text += size;
+		}
+	}
+	if (copy)
+		*out = '\0';
+	return copy;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * names.h - what things are called in front of the user.
+ */
+#ifndef PILLION_COLLECTOR_NAMES_H
+#define PILLION_COLLECTOR_NAMES_H
+
+#include "profile/reader.h"
+
+/* Of x86-64 Linux, as this build's kernel headers know them; NULL when they do not. */
+const char *pln_syscall_name(int32_t number);
+
+/*
+ * A source file without what every reader knows already: the part behind site-packages/,
+ * behind the standard library's folder, or behind the recording's working directory. Points
+ * into `file`.
+ */
+const char *pln_short_file(const char *file, const char *working_directory);
+
+/* Name of function `id`, which may be the one behind the last: "(no stack)". */
+const char *pln_function_name(const struct pln_profile *profile, uint32_t id);
+
+/* "python" or "native"; "" for time without a stack. */
+const char *pln_function_kind_name(const struct pln_profile *profile, uint32_t id);
+
+/* The process's program: base name of its executable. */
+const char *pln_base_name(const char *path);
+
+/* Name of a thread, or "tid 4711" in `buffer` when it has none. */
+const char *pln_thread_name(const struct pln_thread *thread, char *buffer, size_t size);
+
+/* "3.13.1", "3.14.0rc2" out of PY_VERSION_HEX; "none" for 0. */
+const char *pln_python_version(uint32_t hex, char *buffer, size_t size);
+
+/* "exit 1", "killed by SIGKILL", "still running", "unknown" out of wait(2)'s form. */
+const char *pln_exit_text(int32_t status, char *buffer, size_t size);
+
+/* Why samples were dropped, in words for the user; by enum pln_drop. */
+const char *pln_drop_text(unsigned drop);
+/* The same as a JSON key: "lane_full". */
+const char *pln_drop_key(unsigned drop);
+
+/*
+ * A malloc()ed copy that is safe to print on one line of a terminal: control characters,
+ * direction overrides and malformed UTF-8 as escapes. NULL: out of memory.
+ */
+char *pln_printable(const char *text);
+
+/* Bytes of the well-formed UTF-8 sequence at `s` (at least one byte left), 0: malformed. */
+unsigned pln_utf8_size(const char *s, uint32_t *code_point);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * summary.c - see summary.h.
+ */
+#include "report/summary.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static void add_cell(struct pln_times *times, const struct pln_cell *cell)
+{
+	uint64_t wall_ns = pln_cell_wall_ns(cell);
+
+	times->samples += cell->samples;
+	times->cpu_ns += cell->cpu_ns;
+	times->offcpu_ns += cell->offcpu_ns;
+	times->runnable_ns += cell->runnable_ns;
+	switch (cell->gil) {
+	case PILLION_GIL_HOLDS:
+		times->hold_ns += wall_ns;
+		times->hold_blocked_ns += cell->offcpu_ns;
+		break;
+	case PILLION_GIL_WAITS:
+		times->wait_ns += wall_ns;
+		break;
+	case PILLION_GIL_NONE:
+		times->neither_ns += wall_ns;
+		break;
+	default:
+		times->gil_unknown_ns += wall_ns;
+	}
+}
+
+static void add_clocks(struct pln_times *times, const struct pln_thread *thread)
+{
+	times->threads++;
+	times->clock_cpu_ns += thread->cpu_ns;
+	times->clock_wall_ns += less(thread->seen_ns, thread->start_ns);
+	times->unsampled_cpu_ns += thread->unsampled_cpu_ns;
+	times->unsampled_wall_ns += thread->unsampled_wall_ns;
+}
+
+static void add_threads(struct pln_summary *s, const struct pln_aggregate *a)
+{
+	const struct pln_profile *p = a->profile;
+
+	for (size_t t = 0; t < p->thread_count; t++) {
+		uint32_t process = p->threads[t].process;
+
+		if (!a->thread_kept[t])
+			continue;
+		add_clocks(&s->threads[t], &p->threads[t]);
+		add_clocks(&s->all, &p->threads[t]);
+		if (process < p->process_count)
+			add_clocks(&s->processes[process], &p->threads[t]);
+	}
+	for (size_t i = 0; i < a->cell_count; i++) {
+		const struct pln_cell *cell = &a->cells[i];
+		uint32_t process = p->threads[cell->thread].process;
+
+		add_cell(&s->threads[cell->thread], cell);
+		add_cell(&s->all, cell);
+		if (process < p->process_count)
+			add_cell(&s->processes[process], cell);
+	}
+}
+
+static void add_process(struct pln_summary *s, const struct pln_process *process)
+{
+	for (unsigned d = 0; d < PILLION_DROP_COUNT; d++) {
+		s->drops[d] += process->drops[d];
+		s->drop_count += process->drops[d];
+	}
+	s->ticks += process->ticks;
+	s->handler_calls += process->handler_calls;
+	s->handler_ns += process->handler_ns;
+	s->sampler_cpu_ns += process->sampler_cpu_ns;
+	s->process_cpu_ns += process->process_cpu_ns;
+	s->lost_records += process->lost_records;
+	if (process->table_bytes > s->table_bytes)
+		s->table_bytes = process->table_bytes;
+	if (process->private_bytes > s->private_bytes)
+		s->private_bytes = process->private_bytes;
+}
+
+static void add_processes(struct pln_summary *s, const struct pln_profile *p,
+			  const struct pln_filter *filter)
+{
+	uint64_t ticked_ns = 0;
+
+	for (size_t i = 0; i < p->process_count; i++) {
+		const struct pln_process *process = &p->processes[i];
+		uint64_t end_ns = process->end_ns ? process->end_ns : p->recording.end_ns;
+
+		s->process_count += s->processes[i].threads > 0;
+		if (!pln_filter_keeps_process(filter, process))
+			continue;
+		add_process(s, process);
+		ticked_ns += less(end_ns, process->start_ns);
+	}
+	if (ticked_ns)
+		s->reached_tick_hz = (double)s->ticks * 1e9 / (double)ticked_ns;
+}
+
+static void find_rates(struct pln_summary *s, const struct pln_aggregate *a)
+{
+	const struct pln_recording *r = &a->profile->recording;
+
+	if (r->period_ns)
+		s->asked_hz = 1e9 / (double)r->period_ns;
+	if (r->tick_ns)
+		s->asked_tick_hz = 1e9 / (double)r->tick_ns;
+	if (s->all.cpu_ns)
+		s->reached_hz = (double)a->quality.on_cpu * 1e9 / (double)s->all.cpu_ns;
+}
+
+int pln_summary_compute(struct pln_summary *summary, const struct pln_aggregate *aggregate,
+			const struct pln_filter *filter)
+{
+	const struct pln_profile *p = aggregate->profile;
+
+	memset(summary, 0, sizeof(*summary));
+	summary->threads = calloc(p->thread_count + 1, sizeof(*summary->threads));
+	summary->processes = calloc(p->process_count + 1, sizeof(*summary->processes));
+	if (!summary->threads || !summary->processes)
+		return -ENOMEM;
+	summary->duration_ns = less(p->recording.end_ns, p->recording.start_ns);
+	add_threads(summary, aggregate);
+	add_processes(summary, p, filter);
+	find_rates(summary, aggregate);
+	return 0;
+}
+
+void pln_summary_free(struct pln_summary *summary)
+{
+	free(summary->threads);
+	free(summary->processes);
+	memset(summary, 0, sizeof(*summary));
+}

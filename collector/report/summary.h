@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * summary.h - the recording in figures: time by thread and process, what of it is
+ * accounted for, what it cost, what was missed. Same figures for text and JSON.
+ */
+#ifndef PILLION_COLLECTOR_SUMMARY_H
+#define PILLION_COLLECTOR_SUMMARY_H
+
+#include "report/aggregate.h"
+
+/* Time of a thread, a process, or all. */
+struct pln_times {
+	uint64_t samples;
+	uint64_t cpu_ns;
+	uint64_t offcpu_ns;
+	uint64_t runnable_ns; /* waiting for a CPU */
+	uint64_t hold_ns; /* wall time while holding the GIL */
+	uint64_t hold_blocked_ns; /* off-CPU part of it: others were kept from running */
+	uint64_t wait_ns; /* wall time while waiting for the GIL */
+	uint64_t neither_ns; /* wall time while doing neither */
+	uint64_t gil_unknown_ns;
+	uint32_t threads;
+	/* What the kernel's clocks say of the same threads. */
+	uint64_t clock_cpu_ns;
+	uint64_t clock_wall_ns;
+	uint64_t unsampled_cpu_ns; /* known, but no sample stands for it */
+	uint64_t unsampled_wall_ns;
+};
+
+struct pln_summary {
+	uint64_t duration_ns;
+	struct pln_times all; /* of kept threads */
+	struct pln_times *threads; /* by thread id */
+	struct pln_times *processes; /* by process id, of their kept threads */
+	uint32_t process_count; /* with a kept thread */
+
+	/* Of every process that the filter keeps. */
+	uint64_t drops[PILLION_DROP_COUNT];
+	uint64_t drop_count;
+	uint64_t ticks;
+	uint64_t handler_calls;
+	uint64_t handler_ns;
+	uint64_t sampler_cpu_ns;
+	uint64_t process_cpu_ns;
+	uint64_t table_bytes; /* largest of any process */
+	uint64_t private_bytes;
+	uint64_t lost_records;
+
+	double asked_hz; /* by the settings of the recording */
+	double reached_hz; /* samples on a CPU per second of CPU time; 0 unknown */
+	double asked_tick_hz;
+	double reached_tick_hz; /* mean of the processes */
+};
+
+/* Returns 0 or -errno. pln_summary_free() is due in either case. */
+int pln_summary_compute(struct pln_summary *summary, const struct pln_aggregate *aggregate,
+			const struct pln_filter *filter);
+void pln_summary_free(struct pln_summary *summary);
+
+static inline uint64_t pln_times_wall_ns(const struct pln_times *times)
+{
+	return times->cpu_ns + times->offcpu_ns + times->runnable_ns;
+}
+
+#endif

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * table.c - see table.h.
+ */
+#include "report/table.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+#include "report/names.h"
+
+#define GAP 2 /* columns between columns */
+#define ELASTIC_LEAST 12 /* an elastic column narrower than this is no use */
+
+struct cell {
+	char *text; /* printable; NULL: out of memory, shown as nothing */
+	enum pln_style style;
+};
+
+struct pln_table {
+	const struct pln_column *columns;
+	unsigned column_count;
+	struct cell *cells;
+	size_t cell_count;
+	size_t capacity;
+	unsigned *width; /* by column; 0: left out */
+};
+
+/* ------------------------------------------------------------------- style */
+
+static const char *const escapes[] = {
+	[PLN_STYLE_PLAIN] = "",		 [PLN_STYLE_HEADING] = "\033[1m",
+	[PLN_STYLE_DIM] = "\033[2m",	 [PLN_STYLE_HOT] = "\033[1;31m",
+	[PLN_STYLE_WARM] = "\033[33m",	 [PLN_STYLE_PYTHON] = "\033[32m",
+	[PLN_STYLE_NATIVE] = "\033[36m", [PLN_STYLE_WARNING] = "\033[1;33m",
+};
+
+const char *pln_style_on(const struct pln_screen *screen, enum pln_style style)
+{
+	return screen->color ? escapes[style] : "";
+}
+
+const char *pln_style_off(const struct pln_screen *screen, enum pln_style style)
+{
+	return screen->color && style != PLN_STYLE_PLAIN ? "\033[0m" : "";
+}
+
+enum pln_style pln_style_of_share(double share)
+{
+	return share >= 0.10	? PLN_STYLE_HOT
+	       : share >= 0.02	? PLN_STYLE_WARM
+	       : share >= 0.005 ? PLN_STYLE_PLAIN
+				: PLN_STYLE_DIM;
+}
+
+/* ------------------------------------------------------------------- width */
+
+/* wcwidth() knows by the locale; what it does not know is taken for one column. */
+static unsigned code_point_width(uint32_t c)
+{
+	int width = c < 0x7f ? 1 : wcwidth((wchar_t)c);
+
+	return width < 0 ? 1 : (unsigned)width;
+}
+
+/* Size in bytes of the first character, and its columns. */
+static unsigned step(const char *text, unsigned *columns)
+{
+	uint32_t c;
+	unsigned size = pln_utf8_size(text, &c);
+
+	*columns = size ? code_point_width(c) : 1;
+	return size ? size : 1;
+}
+
+unsigned pln_text_width(const char *text)
+{
+	unsigned width = 0, columns;
+
+	while (*text) {
+		text += step(text, &columns);
+		width += columns;
+	}
+	return width;
+}
+
+/* The longest start of `text` within `width` columns: its bytes; *used its columns. */
+static size_t fitting_start(const char *text, unsigned width, unsigned *used)
+{
+	const char *at = text;
+
+	*used = 0;
+	while (*at) {
+		unsigned columns, size = step(at, &columns);
+
+		if (*used + columns > width)
+			break;
+		*used += columns;
+		at += size;
+	}
+	return (size_t)(at - text);
+}
+
+/* The longest end of `text` within `width` columns. */
+static const char *fitting_end(const char *text, unsigned width, unsigned *used)
+{
+	unsigned all = pln_text_width(text), columns;
+
+	*used = all;
+	while (*used > width) {
+		text += step(text, &columns);
+		*used -= columns;
+	}
+	return text;
+}
+
+unsigned pln_print_elided(const struct pln_screen *screen, const char *text, unsigned width)
+{
+	unsigned whole = pln_text_width(text), mark = screen->utf8 ? 1 : 2, head, tail;
+	size_t head_bytes;
+
+	if (whole <= width) {
+		fputs(text, screen->out);
+		return whole;
+	}
+	if (width <= mark + 2) {
+		fwrite(text, 1, fitting_start(text, width, &head), screen->out);
+		return head;
+	}
+	head_bytes = fitting_start(text, (width - mark + 1) / 2, &head);
+	fwrite(text, 1, head_bytes, screen->out);
+	fputs(screen->utf8 ? "\u2026" : "..", screen->out);
+	fputs(fitting_end(text + head_bytes, width - mark - head, &tail), screen->out);
+	return head + mark + tail;
+}
+
+/* ------------------------------------------------------------------- table */
+
+struct pln_table *pln_table_new(const struct pln_column *columns, unsigned count)
+{
+	struct pln_table *table = calloc(1, sizeof(*table));
+
+	if (!table)
+		return NULL;
+	table->width = calloc(count, sizeof(*table->width));
+	if (!table->width) {
+		free(table);
+		return NULL;
+	}
+	table->columns = columns;
+	table->column_count = count;
+	return table;
+}
+
+void pln_table_cell(struct pln_table *table, enum pln_style style, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+	int size;
+
+	if (!table)
+		return;
+	if (table->cell_count == table->capacity) {
+		size_t capacity = table->capacity ? table->capacity * 2 : 64;
+		struct cell *cells = realloc(table->cells, capacity * sizeof(*cells));
+
+		if (!cells)
+			return;
+		table->cells = cells;
+		table->capacity = capacity;
+	}
+	va_start(args, format);
+	size = vasprintf(&text, format, args);
+	va_end(args);
+	table->cells[table->cell_count++] =
+		(struct cell){ .text = size < 0 ? NULL : pln_printable(text), .style = style };
+	if (size >= 0)
+		free(text);
+}
+
+static void measure(struct pln_table *table)
+{
+	for (unsigned c = 0; c < table->column_count; c++)
+		table->width[c] = pln_text_width(table->columns[c].title);
+	for (size_t i = 0; i < table->cell_count; i++) {
+		unsigned *width = &table->width[i % table->column_count];
+		unsigned own = table->cells[i].text ? pln_text_width(table->cells[i].text) : 0;
+
+		if (own > *width)
+			*width = own;
+	}
+}
+
+/* Columns that the row takes; with every elastic column at most `most` wide. */
+static unsigned row_width(const struct pln_table *table, unsigned most)
+{
+	unsigned sum = 0;
+
+	for (unsigned c = 0; c < table->column_count; c++) {
+		unsigned width = table->width[c];
+
+		if (table->columns[c].elastic && width > most)
+			width = most;
+		if (width)
+			sum += width + GAP;
+	}
+	return sum;
+}
+
+/* Leaves out the least important column; false when all that are left are needed. */
+static bool drop_column(struct pln_table *table)
+{
+	unsigned worst = 0;
+
+	for (unsigned c = 1; c < table->column_count; c++) {
+		if (table->width[c] &&
+		    (!table->width[worst] ||
+		     table->columns[c].drop_order > table->columns[worst].drop_order))
+			worst = c;
+	}
+	if (!table->columns[worst].drop_order || !table->width[worst])
+		return false;
+	table->width[worst] = 0;
+	return true;
+}
+
+/* Drops columns, then lowers the ceiling of the elastic ones until the row fits. */
+static void fit(struct pln_table *table, unsigned width)
+{
+	unsigned ceiling = width;
+
+	while (row_width(table, ELASTIC_LEAST) > width && drop_column(table))
+		;
+	while (ceiling > ELASTIC_LEAST && row_width(table, ceiling) > width)
+		ceiling--;
+	for (unsigned c = 0; c < table->column_count; c++) {
+		if (table->columns[c].elastic && table->width[c] > ceiling)
+			table->width[c] = ceiling;
+	}
+}
+
+/* Prints a cell; *blanks are owed before the next text, so that no line ends in them. */
+static void print_cell(const struct pln_table *table, unsigned c, const struct cell *cell,
+		       const struct pln_screen *screen, unsigned *blanks)
+{
+	const char *text = cell->text ? cell->text : "";
+	unsigned width = table->width[c], own = pln_text_width(text), pad;
+
+	if (!width)
+		return;
+	if (own > width)
+		own = width;
+	pad = width - own;
+	*blanks += GAP + (table->columns[c].right ? pad : 0);
+	if (own) {
+		fprintf(screen->out, "%*s%s", (int)*blanks, "", pln_style_on(screen, cell->style));
+		own = pln_print_elided(screen, text, width);
+		fputs(pln_style_off(screen, cell->style), screen->out);
+		*blanks = 0;
+	}
+	*blanks += table->columns[c].right ? 0 : width - own;
+}
+
+static void print_titles(const struct pln_table *table, const struct pln_screen *screen)
+{
+	unsigned blanks = 0;
+
+	for (unsigned c = 0; c < table->column_count; c++) {
+		const struct cell title = { .text = (char *)(uintptr_t)table->columns[c].title,
+					    .style = PLN_STYLE_DIM };
+
+		print_cell(table, c, &title, screen, &blanks);
+	}
+	putc('\n', screen->out);
+}
+
+void pln_table_free(struct pln_table *table)
+{
+	if (!table)
+		return;
+	for (size_t i = 0; i < table->cell_count; i++)
+		free(table->cells[i].text);
+	free(table->cells);
+	free(table->width);
+	free(table);
+}
+
+void pln_table_print(struct pln_table *table, const struct pln_screen *screen)
+{
+	unsigned blanks = 0;
+
+	if (!table)
+		return;
+	measure(table);
+	fit(table, screen->width);
+	print_titles(table, screen);
+	for (size_t i = 0; i < table->cell_count; i++) {
+		unsigned c = i % table->column_count;
+
+		if (!c)
+			blanks = 0;
+		print_cell(table, c, &table->cells[i], screen, &blanks);
+		if (c + 1 == table->column_count)
+			putc('\n', screen->out);
+	}
+	pln_table_free(table);
+}
+
+/* -------------------------------------------------------------- quantities */
+
+const char *pln_duration_text(char buffer[PLN_QUANTITY_SIZE], uint64_t ns)
+{
+	double s = (double)ns / 1e9;
+	uint64_t whole = (ns + 500000000) / 1000000000;
+
+	if (!ns)
+		snprintf(buffer, PLN_QUANTITY_SIZE, "0 s");
+	else if (ns < 1000)
+		snprintf(buffer, PLN_QUANTITY_SIZE, "%" PRIu64 " ns", ns);
+	else if (ns < 999500)
+		snprintf(buffer, PLN_QUANTITY_SIZE, "%.3g us", s * 1e6);
+	else if (ns < 999500000)
+		snprintf(buffer, PLN_QUANTITY_SIZE,
+			 ns < 9995000	 ? "%.2f ms"
+			 : ns < 99950000 ? "%.1f ms"
+					 : "%.0f ms",
+			 s * 1e3);
+	else if (whole < 300)
+		snprintf(buffer, PLN_QUANTITY_SIZE, s < 9.995 ? "%.2f s" : "%.1f s", s);
+	else if (whole < 7200)
+		snprintf(buffer, PLN_QUANTITY_SIZE, "%" PRIu64 " min %02" PRIu64 " s", whole / 60,
+			 whole % 60);
+	else
+		snprintf(buffer, PLN_QUANTITY_SIZE, "%" PRIu64 " h %02" PRIu64 " min", whole / 3600,
+			 whole / 60 % 60);
+	return buffer;
+}
+
+const char *pln_count_text(char buffer[PLN_QUANTITY_SIZE], uint64_t count)
+{
+	char digits[24];
+	int size = snprintf(digits, sizeof(digits), "%" PRIu64, count);
+	char *out = buffer;
+
+	for (int i = 0; i < size; i++) {
+		if (i && (size - i) % 3 == 0)
+			*out++ = ',';
+		*out++ = digits[i];
+	}
+	*out = '\0';
+	return buffer;
+}
+
+const char *pln_bytes_text(char buffer[PLN_QUANTITY_SIZE], uint64_t bytes)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double value = (double)bytes;
+	unsigned unit = 0;
+
+	while (value >= 1023.5 && unit < 4) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(buffer, PLN_QUANTITY_SIZE, unit && value < 99.95 ? "%.1f %s" : "%.0f %s", value,
+		 units[unit]);
+	return buffer;
+}
+
+const char *pln_percent_text(char buffer[PLN_QUANTITY_SIZE], uint64_t part, uint64_t whole)
+{
+	if (!whole)
+		return "-";
+	snprintf(buffer, PLN_QUANTITY_SIZE, "%.1f", 100.0 * (double)part / (double)whole);
+	return buffer;
+}
+
+const char *pln_share_text(char buffer[PLN_QUANTITY_SIZE], double part, double whole)
+{
+	double percent = whole > 0 ? 100.0 * part / whole : 0;
+
+	if (whole <= 0)
+		return "unknown";
+	snprintf(buffer, PLN_QUANTITY_SIZE, percent < 9.995 ? "%.2f %%" : "%.1f %%", percent);
+	return buffer;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * text_tree.c - the call tree.
+ *
+ * A call with one shown callee does not indent it, so that deep stacks stay on the
+ * screen: only branches move to the right.
+ *
+ *   100.0   0.1  main                app.py
+ *    99.0   0.0  run                 app.py
+ *    60.0   2.0  +- fit              model.py
+ *    58.0  58.0  |  dgemm            libopenblas.so.0
+ *    39.0  39.0  `- load             data.py
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/names.h"
+#include "report/report.h"
+
+enum { PLACE_SIZE = 512, MAX_BRANCHES = 256 };
+
+/* What is printed before a call: one entry for each branch above it. */
+struct branches {
+	bool more_behind[MAX_BRANCHES]; /* that branch has siblings still to come */
+	unsigned depth;
+};
+
+struct walk {
+	const struct pln_report *report;
+	const struct pln_screen *screen;
+	uint64_t least_ns; /* calls below are not shown */
+	struct branches branches;
+};
+
+void pln_report_print_text(const struct pln_report *report, const struct pln_screen *screen)
+{
+	pln_text_header(report, screen);
+	if (!report->totals.all.ns)
+		return;
+	switch (report->options.part) {
+	case PLN_REPORT_ALL:
+		pln_text_tables(report, screen);
+		break;
+	case PLN_REPORT_TREE:
+		pln_text_tree(report, screen);
+		break;
+	case PLN_REPORT_LINES:
+		pln_text_lines(report, screen);
+		break;
+	}
+}
+
+static void print_branches(const struct walk *w, bool first_of_branch, unsigned *columns)
+{
+	bool utf8 = w->screen->utf8;
+
+	for (unsigned i = 0; i < w->branches.depth; i++) {
+		bool more = w->branches.more_behind[i];
+		bool own = first_of_branch && i + 1 == w->branches.depth;
+
+		if (own && utf8)
+			fputs(more ? "├─ " : "└─ ", w->screen->out);
+		else if (own)
+			fputs(more ? "+- " : "`- ", w->screen->out);
+		else
+			fputs(!more ? "   " : utf8 ? "│  " : "|  ", w->screen->out);
+		*columns += 3;
+	}
+}
+
+/* Name and, behind it, place or library: the place goes when there is no room. */
+static void print_call_name(const struct walk *w, uint32_t function, unsigned room)
+{
+	const struct pln_profile *p = w->report->profile;
+	bool python =
+		function < p->function_count && p->functions[function].kind == PLN_FUNCTION_PYTHON;
+	enum pln_style style = python ? PLN_STYLE_PYTHON : PLN_STYLE_NATIVE;
+	char where_text[PLACE_SIZE];
+	char *name = pln_printable(pln_function_name(p, function));
+	char *where = pln_printable(pln_where_text(p, function, where_text, sizeof(where_text)));
+	unsigned used;
+
+	if (name && where) {
+		fputs(pln_style_on(w->screen, style), w->screen->out);
+		used = pln_print_elided(w->screen, name, room);
+		fputs(pln_style_off(w->screen, style), w->screen->out);
+		if (*where && room > used + 10) {
+			fprintf(w->screen->out, "  %s", pln_style_on(w->screen, PLN_STYLE_DIM));
+			pln_print_elided(w->screen, where, room - used - 2);
+			fputs(pln_style_off(w->screen, PLN_STYLE_DIM), w->screen->out);
+		}
+	}
+	putc('\n', w->screen->out);
+	free(name);
+	free(where);
+}
+
+static void print_call(const struct walk *w, const struct pln_call *call, bool first_of_branch)
+{
+	uint64_t all = w->report->totals.all.ns;
+	enum pln_style style = pln_style_of_share((double)call->self.ns / (double)all);
+	char total[PLN_QUANTITY_SIZE], self[PLN_QUANTITY_SIZE];
+	unsigned columns = 18, width = w->screen->width;
+
+	fprintf(w->screen->out, "  %6s  %s%6s%s  ", pln_percent_text(total, call->total.ns, all),
+		pln_style_on(w->screen, style), pln_percent_text(self, call->self.ns, all),
+		pln_style_off(w->screen, style));
+	print_branches(w, first_of_branch, &columns);
+	print_call_name(w, call->function, width > columns + 20 ? width - columns : 20);
+}
+
+/* Calls are in order of total time, so the ones to show come first. */
+static bool is_shown(const struct walk *w, uint32_t call)
+{
+	return call != PLN_NONE && w->report->tree.calls[call].total.ns >= w->least_ns;
+}
+
+static void print_siblings(struct walk *w, uint32_t first);
+
+/* A call and, on the same level, the calls below it as long as there is one each. */
+static void print_chain(struct walk *w, uint32_t id, bool is_branch)
+{
+	const struct pln_call *calls = w->report->tree.calls;
+	uint32_t child = calls[id].first_child;
+
+	print_call(w, &calls[id], is_branch);
+	while (is_shown(w, child) && !is_shown(w, calls[child].next_sibling)) {
+		print_call(w, &calls[child], false);
+		child = calls[child].first_child;
+	}
+	if (is_shown(w, child))
+		print_siblings(w, child);
+}
+
+/* Recursion is as deep as branches are: each level has at least two calls of 0.5 % each, so
+ * there are at most 199 of them. */
+static void print_siblings(struct walk *w, uint32_t first)
+{
+	const struct pln_call *calls = w->report->tree.calls;
+
+	if (w->branches.depth == MAX_BRANCHES)
+		return;
+	w->branches.depth++;
+	for (uint32_t c = first; is_shown(w, c); c = calls[c].next_sibling) {
+		w->branches.more_behind[w->branches.depth - 1] = is_shown(w, calls[c].next_sibling);
+		print_chain(w, c, true);
+	}
+	w->branches.depth--;
+}
+
+void pln_text_tree(const struct pln_report *report, const struct pln_screen *screen)
+{
+	struct walk w = { .report = report,
+			  .screen = screen,
+			  .least_ns = report->totals.all.ns / 200 };
+	char all[PLN_QUANTITY_SIZE];
+
+	pln_text_heading(screen, "Call tree", "100 %% is %s of %s; calls below 0.5 %% are left out",
+			 pln_duration_text(all, report->totals.all.ns),
+			 pln_view_text(report->options.view));
+	fprintf(screen->out, "  %s%6s  %6s  %s%s\n", pln_style_on(screen, PLN_STYLE_DIM), "total %",
+		"self %", "call", pln_style_off(screen, PLN_STYLE_DIM));
+	if (!w.least_ns)
+		w.least_ns = 1;
+	for (uint32_t c = report->tree.first_root; is_shown(&w, c);
+	     c = report->tree.calls[c].next_sibling)
+		print_chain(&w, c, false);
+}
