@@ -2,10 +2,13 @@
 /*
  * symbols.h - from (file, address) to functions, files and lines.
  *
- * elf.c reads symbol tables, PLT stubs and build ids (libelf), debug_file.c finds
- * separate debug files (build id, debuglink, dwz), dwarf.c reads lines and inlined
- * chains (libdwarf; the only file that knows it; not thread-safe), demangle.c makes
- * C++ and Rust names readable (libiberty).
+ * symbolizer.c answers, from the best source that a file has. elf_*.c read symbol
+ * tables, PLT stubs and build ids (libelf), debug_file.c finds separate debug files
+ * (build id, debuglink, dwz), dwarf_*.c read lines and inlined chains (libdwarf, behind
+ * dwarf_i.h) in a child process that may die of a hostile file (dwarf_worker.h),
+ * demangle.c makes C++ and Rust names readable (libiberty).
+ *
+ * Not thread-safe: one thread at a time per symbolizer.
  */
 #ifndef PILLION_COLLECTOR_SYMBOLS_H
 #define PILLION_COLLECTOR_SYMBOLS_H
@@ -52,6 +55,8 @@ unsigned pln_symbolizer_lookup(struct pln_symbolizer *s, struct pln_symbol_file 
  * "". */
 const char *pln_symbol_file_source(const struct pln_symbol_file *file);
 const char *pln_symbol_file_debug_path(const struct pln_symbol_file *file);
+/* Why debug information that is there could not be used in full, or "". */
+const char *pln_symbol_file_problem(const struct pln_symbol_file *file);
 
 /* Demangled copy (malloc), or NULL when `name` is not mangled. C++ (Itanium), Rust legacy and v0.
  */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * elf_symbols.h - which symbol an address lies in, by .symtab, .dynsym and the PLT.
+ */
+#ifndef PILLION_COLLECTOR_SYMBOLS_ELF_SYMBOLS_H
+#define PILLION_COLLECTOR_SYMBOLS_ELF_SYMBOLS_H
+
+#include "symbols/arena.h"
+#include "symbols/buffer.h"
+#include "symbols/elf_file.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pln_elf_symbol {
+	const char *linkage_name; /* as in the table */
+	const char *name; /* NULL until it is first asked for */
+};
+
+/* What is collected, then how it is looked up. Zero is an empty one. */
+struct pln_symtab {
+	struct pln_buffer candidates; /* between add and finish */
+	struct pln_buffer symbols; /* struct pln_elf_symbol */
+	struct pln_buffer slices; /* struct pln_slice: address to index in symbols */
+	bool has_symtab; /* one of the files added has a .symtab */
+};
+
+/* Adds the functions and stubs of a file, which must stay open until pln_symtab_finish(). */
+int pln_symtab_add(struct pln_symtab *table, const struct pln_elf *file);
+/* Chooses one name for each address. Returns 0 or -ENOMEM. */
+int pln_symtab_finish(struct pln_symtab *table, struct pln_arena *arena);
+void pln_symtab_free(struct pln_symtab *table);
+
+/* Or NULL. */
+struct pln_elf_symbol *pln_symtab_find(const struct pln_symtab *table, uint64_t address);
+
+#endif
