@@ -2,8 +2,8 @@
 /*
  * chunk.c - see chunk.h.
  *
- * Level 3: on the chunks of a long recording level 1 makes files 6 % larger and
- * levels 6 and 9 save 1 % at 3 and 6 times the time.
+ * Level 3: on a long recording's chunks level 1 makes the file 0.5 % larger without
+ * being faster, level 6 saves 1.2 % at 1.4 times the time, and level 9 saves no more.
  */
 #include "profile/chunk.h"
 

@@ -23,6 +23,7 @@ struct pln_raw_stack {
 	const uint64_t *pc; /* innermost first */
 	const uint32_t *cfa; /* minus sp; PILLION_CFA_GUESSED may be set; 0 unknown (last frame) */
 	unsigned native_count;
+	bool native_complete; /* the native walk reached the root */
 	const struct pln_wire_frame *python; /* innermost first */
 	unsigned python_count;
 	uint64_t eval_lo, eval_hi; /* for stacks without markers */
@@ -40,8 +41,10 @@ struct pln_joined_frame {
 
 /*
  * Joins into `out` (room for native_count + python_count), innermost first. Returns
- * the number of frames; sets *mismatch when markers and native frames disagree (all
- * Python frames are kept all the same, in order, at the best known place).
+ * the number of frames. Every Python frame is kept, in order; a native frame is left out
+ * only when Python frames stand in its place. Where markers and native frames disagree,
+ * frames go to the best known place and *mismatch is set; that a walk stopped before the
+ * frame it would have needed is no disagreement.
  */
 unsigned pln_join(const struct pln_raw_stack *raw, struct pln_joined_frame *out, bool *mismatch);
 
