@@ -25,19 +25,19 @@
 	X(output, "PILLION_OUTPUT", TEXT, 0, 0, 0, "--output", 'o', "FILE",                        \
 	  "where the profile goes; %p pid, %h host, %t time, %e program, %n number")               \
 	X(freq, "PILLION_FREQ", NUMBER, 100, 1, 10000, "--freq", 'F', "HZ",                        \
-	  "samples per second of CPU time of each thread, and ticks per second")                   \
+	  "samples per second of CPU time of each thread")                                         \
 	X(native, "PILLION_NATIVE", FLAG, 1, 0, 1, "--no-native", 0, "0|1",                        \
-	  "record native frames as well as Python ones")                                           \
+	  "record native frames")                                                                  \
 	X(subprocesses, "PILLION_SUBPROCESSES", FLAG, 1, 0, 1, "--no-subprocesses", 0, "0|1",      \
 	  "follow fork and exec into Python children")                                             \
 	X(duration, "PILLION_DURATION", NUMBER, 0, 0, 31536000, "--duration", 'd', "SECONDS",      \
-	  "stop sampling after this long (the program runs on); 0: to its end")                    \
+	  "stop sampling after this long; the program runs on")                                    \
 	X(max_depth, "PILLION_MAX_DEPTH", NUMBER, 512, 16, 1024, "--max-depth", 0, "FRAMES",       \
-	  "most Python frames, and most native frames, kept of a stack")                           \
+	  "most frames kept of a stack, of each kind")                                             \
 	X(max_threads, "PILLION_MAX_THREADS", NUMBER, 1024, 16, 16384, "--max-threads", 0, "N",    \
-	  "most threads of a process that can be sampled at one time")                             \
+	  "most threads of a process sampled at one time")                                         \
 	X(signal, "PILLION_SIGNAL", NUMBER, 0, 0, 64, "--signal", 0, "NUMBER",                     \
-	  "signal used for CPU samples; 0: one that the program leaves alone")                     \
+	  "signal used for CPU samples; 0: a free one")                                            \
 	X(log, "PILLION_LOG", TEXT, 0, 0, 0, "", 0, "error|info|debug",                            \
 	  "let the library write to stderr; unset: silent")                                        \
 	X(collector, "PILLION_COLLECTOR", TEXT, 0, 0, 0, "", 0, "PATH",                            \

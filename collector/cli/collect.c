@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * collect.c - pillion collect: record processes that somebody else starts.
+ *
+ *   --listen ADDRESS   serves whoever says hello there, until SIGTERM or SIGINT
+ *   --inherit FD       started by the library in a target, with a socket that already
+ *                      listens: serves that target and its children, then ends
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <pillion/pillion.h>
+
+#include "cli/cli.h"
+#include "cli/outcome.h"
+#include "cli/socket.h"
+#include "cli/template.h"
+#include "cli/variables.h"
+#include "ingest/session.h"
+
+#define NOT_GIVEN UINT64_MAX
+
+struct collector {
+	const char *listen;
+	uint64_t inherit;
+	const char *output_text;
+	uint64_t duration;
+	bool force, quiet;
+
+	int listen_fd;
+	uint8_t token[PILLION_TOKEN_SIZE];
+	bool need_token;
+	struct pln_output output;
+	struct pln_loop loop;
+	struct pln_watch signals;
+	struct pln_session *session;
+	char host[256];
+	char directory[4096];
+	uint64_t start_ns;
+};
+
+/* ------------------------------------------------------------------ options */
+
+static const char *const examples[] = {
+	"pillion collect --listen @here -o %e.%p.pillion",
+	"LD_PRELOAD=/path/libpillion.so PILLION_SOCKET=@here python app.py",
+	NULL,
+};
+
+static int parse(struct collector *c, int argc, char **argv)
+{
+	const struct pln_variable *out = &pln_variables[PLN_VARIABLE_output];
+	const struct pln_variable *end = &pln_variables[PLN_VARIABLE_duration];
+	const struct pln_option options[] = {
+		{ .type = PLN_OPTION_TEXT,
+		  .name = "listen",
+		  .letter = 'l',
+		  .metavar = "ADDRESS",
+		  .help = "where to listen: @abstract-name or /path",
+		  .to = &c->listen },
+		{ .type = PLN_OPTION_TEXT,
+		  .name = "output",
+		  .letter = 'o',
+		  .metavar = out->metavar,
+		  .help = out->help,
+		  .to = &c->output_text },
+		{ .type = PLN_OPTION_FLAG,
+		  .name = "force",
+		  .letter = 'f',
+		  .help = "overwrite a profile that exists",
+		  .to = &c->force },
+		{ .type = PLN_OPTION_NUMBER,
+		  .name = "duration",
+		  .letter = 'd',
+		  .metavar = end->metavar,
+		  .help = end->help,
+		  .max = end->max,
+		  .to = &c->duration },
+		{ .type = PLN_OPTION_FLAG,
+		  .name = "quiet",
+		  .letter = 'q',
+		  .help = "print nothing but errors",
+		  .to = &c->quiet },
+		{ .type = PLN_OPTION_NUMBER,
+		  .name = "inherit",
+		  .metavar = "FD",
+		  .max = INT_MAX,
+		  .help = "serve the socket that listens at this descriptor",
+		  .hidden = true,
+		  .to = &c->inherit },
+	};
+	const struct pln_verb verb = {
+		.name = "collect",
+		.usage = "--listen ADDRESS [options]",
+		.summary = "Record processes that are started elsewhere, until SIGTERM or SIGINT.",
+		.options = options,
+		.option_count = sizeof(options) / sizeof(options[0]),
+		.examples = examples,
+	};
+	struct pln_operands operands;
+	int result;
+
+	c->inherit = c->duration = NOT_GIVEN;
+	result = pln_cli_parse(&verb, argc, argv, &operands);
+	if (result >= 0)
+		return result;
+	if (operands.count)
+		return pln_cli_usage_error(&verb, "'%s' is not an option", operands.value[0]);
+	if (!c->listen == (c->inherit == NOT_GIVEN))
+		return pln_cli_usage_error(&verb, "--listen ADDRESS is missing");
+	return -1;
+}
+
+static bool is_inherited(const struct collector *c)
+{
+	return !c->listen;
+}
+
+/* -------------------------------------------------------------------- set up */
+
+/*
+ * The target's collector must hold nothing of the target: not its terminal, not its
+ * pipes (their readers would wait for us), not our own library.
+ */
+static void detach(int keep)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)setsid();
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		dup2(null, fd);
+	if (keep > 3)
+		(void)syscall(SYS_close_range, 3u, (unsigned)keep - 1, 0u);
+	(void)syscall(SYS_close_range, (unsigned)keep + 1, ~0u, 0u);
+	unsetenv("LD_PRELOAD");
+}
+
+static bool is_listening(int fd)
+{
+	int type = 0, accepts = 0;
+	socklen_t size = sizeof(int);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) && type == SOCK_SEQPACKET &&
+	       !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &size) && accepts;
+}
+
+static int take_token(struct collector *c)
+{
+	const char *text = getenv("PILLION_TOKEN");
+
+	if (!text || !*text)
+		return 0;
+	c->need_token = true;
+	return pln_token_parse(text, c->token) ? 0 : -EINVAL;
+}
+
+static int open_socket(struct collector *c)
+{
+	if (!is_inherited(c)) {
+		c->listen_fd = pln_socket_listen(c->listen);
+		if (c->listen_fd >= 0)
+			return 0;
+		pln_cli_message("cannot listen at '%s': %s; give @name or /path that is free",
+				c->listen, strerror(-c->listen_fd));
+		return PLN_EXIT_FAILURE;
+	}
+	if (!is_listening((int)c->inherit)) {
+		pln_cli_message("descriptor %d is no listening socket", (int)c->inherit);
+		return PLN_EXIT_USAGE;
+	}
+	c->listen_fd = (int)c->inherit;
+	detach(c->listen_fd);
+	return 0;
+}
+
+/* Named after the first process that says hello. */
+static int open_output(pid_t pid, const char *executable, char *why, size_t size, void *arg)
+{
+	struct collector *c = arg;
+	enum pln_overwrite overwrite = c->force ? PLN_OVERWRITE_YES : PLN_OVERWRITE_NO;
+	int error;
+
+	/* Nobody is there to choose another name. */
+	if (is_inherited(c))
+		overwrite = PLN_OVERWRITE_AVOID;
+	error = pln_output_open(&c->output, c->output_text, pid, executable, overwrite, why, size);
+	if (!error)
+		error = pln_output_commit(&c->output);
+	if (error)
+		pln_cli_message("%s", why);
+	else if (!c->quiet)
+		pln_cli_message("recording into %s", c->output.path);
+	return error ? error : c->output.fd;
+}
+
+static void on_event(struct pln_session *session, enum pln_session_event event, void *arg)
+{
+	struct collector *c = arg;
+
+	(void)session;
+	if (event == PLN_SESSION_TIME_OVER || is_inherited(c))
+		pln_loop_stop(&c->loop);
+}
+
+static void on_signal(struct pln_watch *watch)
+{
+	struct collector *c = pln_watch_owner(watch, struct collector, signals);
+	struct signalfd_siginfo si;
+
+	while (read(watch->fd, &si, sizeof(si)) == sizeof(si))
+		pln_loop_stop(&c->loop);
+}
+
+static void on_progress(size_t done, size_t total, void *arg)
+{
+	const struct collector *c = arg;
+
+	if (!c->quiet)
+		pln_outcome_progress(done, total);
+}
+
+/* A signal ends the recording in order; the second one, while we write, ends us. */
+static int watch_signals(struct collector *c)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	/* Who started us may have blocked or ignored anything. */
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	c->signals =
+		(struct pln_watch){ signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), on_signal };
+	if (c->signals.fd < 0)
+		return -errno;
+	return pln_loop_add(&c->loop, &c->signals);
+}
+
+static void unwatch_signals(struct collector *c)
+{
+	sigset_t none;
+
+	pln_loop_remove(&c->loop, &c->signals);
+	close(c->signals.fd);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int open_session(struct collector *c)
+{
+	struct pln_session_options options = {
+		.loop = &c->loop,
+		.listen_fd = c->listen_fd,
+		.need_token = c->need_token,
+		.open_output = open_output,
+		.event = on_event,
+		.progress = on_progress,
+		.arg = c,
+	};
+
+	(void)gethostname(c->host, sizeof(c->host) - 1);
+	if (!getcwd(c->directory, sizeof(c->directory)))
+		c->directory[0] = '\0';
+	memcpy(options.token, c->token, sizeof(options.token));
+	if (c->duration == NOT_GIVEN)
+		c->duration = pln_variable_number(PLN_VARIABLE_duration);
+	options.duration_ns = 1000000000u * c->duration;
+	options.recording = (struct pln_recording){
+		.command = "",
+		.host = c->host,
+		.pillion_version = PILLION_VERSION,
+		.working_directory = c->directory,
+		.start_real_ns = now_ns(CLOCK_REALTIME),
+		.start_ns = c->start_ns,
+		.exit_status = -1,
+	};
+	return pln_session_open(&c->session, &options);
+}
+
+static void choose_output(struct collector *c)
+{
+	if (!c->output_text)
+		c->output_text = getenv("PILLION_OUTPUT");
+	if (!c->output_text || !*c->output_text)
+		c->output_text = PLN_TEMPLATE_DEFAULT;
+}
+
+/* ---------------------------------------------------------------------- run */
+
+static int conclude(struct collector *c)
+{
+	struct pln_session_summary sum;
+
+	pln_session_finish(c->session, -1);
+	pln_session_summarize(c->session, &sum);
+	if (sum.processes)
+		pln_outcome_print(&sum, c->output.path, now_ns(CLOCK_MONOTONIC) - c->start_ns,
+				  c->quiet);
+	else
+		pln_cli_message("nothing was recorded: %s",
+				sum.refused_count ? sum.refused : "no process said hello");
+	pln_output_close(&c->output, !sum.processes);
+	return sum.write_error || !sum.processes ? PLN_EXIT_FAILURE : PLN_EXIT_OK;
+}
+
+static int run(struct collector *c)
+{
+	int error = pln_loop_open(&c->loop);
+
+	c->start_ns = now_ns(CLOCK_MONOTONIC);
+	if (!error)
+		error = watch_signals(c);
+	if (!error)
+		error = open_session(c);
+	if (error) {
+		pln_cli_message("cannot record: %s", strerror(-error));
+		return PLN_EXIT_FAILURE;
+	}
+	if (!c->quiet && c->listen)
+		pln_cli_message("listening at %s", c->listen);
+	(void)pln_loop_run(&c->loop);
+	unwatch_signals(c);
+	return conclude(c);
+}
+
+int pln_cmd_collect(int argc, char **argv)
+{
+	static struct collector c = {
+		.listen_fd = -1,
+		.output = { .fd = -1 },
+		.loop = { .epoll_fd = -1 },
+	};
+	int result = parse(&c, argc, argv);
+
+	if (result >= 0)
+		return result;
+	choose_output(&c);
+	if (take_token(&c)) {
+		pln_cli_message("PILLION_TOKEN must be 32 hex digits");
+		return PLN_EXIT_USAGE;
+	}
+	result = open_socket(&c);
+	if (result)
+		return result;
+	result = run(&c);
+	pln_session_free(c.session);
+	pln_loop_close(&c.loop);
+	if (c.listen)
+		pln_socket_remove(c.listen);
+	return result;
+}

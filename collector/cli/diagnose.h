@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * diagnose.h - why no process of a command could be recorded.
+ */
+#ifndef PILLION_COLLECTOR_DIAGNOSE_H
+#define PILLION_COLLECTOR_DIAGNOSE_H
+
+#include <stddef.h>
+
+/* One line, "what; what to do", about the program that `command` names. */
+void pln_diagnose(const char *command, char *text, size_t size);
+
+#endif

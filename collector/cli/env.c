@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * env.c - pillion env: the variables that the library obeys.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cli/cli.h"
+#include "cli/help.h"
+#include "cli/variables.h"
+
+static const char *const examples[] = {
+	"LD_PRELOAD=.../libpillion.so PILLION_OUTPUT=/tmp/%p.pillion python app.py",
+	NULL,
+};
+
+static void print_variable(const struct pln_variable *v)
+{
+	char left[80], text[256];
+
+	snprintf(left, sizeof(left), "  %s=%s", v->name, v->metavar);
+	if (v->type == PLN_VARIABLE_TEXT)
+		snprintf(text, sizeof(text), "%s", v->help);
+	else
+		snprintf(text, sizeof(text), "%s (%" PRIu64 ")", v->help, v->otherwise);
+	pln_help_print_item(stdout, left, text);
+}
+
+static void print_set_variables(void)
+{
+	bool any = false;
+
+	for (unsigned id = 0; id < PLN_VARIABLE_COUNT; id++) {
+		const struct pln_variable *v = &pln_variables[id];
+		const char *value = getenv(v->name);
+
+		if (!value || v->type == PLN_VARIABLE_SECRET)
+			continue;
+		if (!any)
+			printf("Set now:\n");
+		any = true;
+		printf("  %s=%s\n", v->name, value);
+	}
+}
+
+int pln_cmd_env(int argc, char **argv)
+{
+	const struct pln_verb verb = {
+		.name = "env",
+		.usage = "",
+		.summary = "List the variables that the library obeys, with their (defaults).",
+		.examples = examples,
+	};
+	struct pln_operands operands;
+	int result = pln_cli_parse(&verb, argc, argv, &operands);
+
+	if (result > 0)
+		return result;
+	if (result < 0 && operands.count)
+		return pln_cli_usage_error(&verb, "it takes nothing but --help");
+	/* The help of this verb is the list itself. */
+	printf("Variables:\n");
+	for (unsigned id = 0; id < PLN_VARIABLE_COUNT; id++)
+		if (pln_variables[id].type != PLN_VARIABLE_SECRET)
+			print_variable(&pln_variables[id]);
+	if (result < 0)
+		print_set_variables();
+	return fflush(stdout) ? PLN_EXIT_FAILURE : PLN_EXIT_OK;
+}

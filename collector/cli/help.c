@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * help.c - see help.h. A screen is 80 columns and 24 lines: texts are wrapped here,
+ * and a test counts.
+ */
+#include "cli/help.h"
+
+#include <string.h>
+
+#define COLUMNS 80
+#define HELP_COLUMN 26
+
+static enum pln_help_form form;
+
+void pln_help_set_form(enum pln_help_form new_form)
+{
+	form = new_form;
+}
+
+/* Words of `text`, from column `at` on, in lines that begin at HELP_COLUMN. */
+static void print_wrapped(FILE *out, const char *text, int at)
+{
+	bool first = true;
+
+	while (*text) {
+		int length = (int)strcspn(text, " ");
+
+		if (!first && at + 1 + length > COLUMNS) {
+			fprintf(out, "\n%*s", HELP_COLUMN, "");
+			at = HELP_COLUMN;
+		} else if (!first) {
+			fputc(' ', out);
+			at++;
+		}
+		fprintf(out, "%.*s", length, text);
+		at += length;
+		text += length + strspn(text + length, " ");
+		first = false;
+	}
+	fputc('\n', out);
+}
+
+void pln_help_print_item(FILE *out, const char *left, const char *text)
+{
+	int at = fprintf(out, "%s", left);
+
+	if (at >= HELP_COLUMN) {
+		fputc('\n', out);
+		at = 0;
+	}
+	fprintf(out, "%*s", HELP_COLUMN - at, "");
+	print_wrapped(out, text, HELP_COLUMN);
+}
+
+static void print_option(FILE *out, const struct pln_option *o)
+{
+	char letter[8] = "    ", left[128];
+
+	if (o->letter)
+		snprintf(letter, sizeof(letter), "-%c, ", o->letter);
+	snprintf(left, sizeof(left), "  %s--%s%s%s", letter, o->name, o->metavar ? " " : "",
+		 o->metavar ? o->metavar : "");
+	pln_help_print_item(out, left, o->help);
+}
+
+static void print_screen(FILE *out, const struct pln_verb *verb)
+{
+	fprintf(out, "usage: pillion %s %s\n%s\n", verb->name, verb->usage, verb->summary);
+	for (size_t i = 0; i < verb->option_count; i++) {
+		const struct pln_option *o = &verb->options[i];
+
+		if (o->hidden)
+			continue;
+		if (o->type == PLN_OPTION_GROUP)
+			fprintf(out, "%s:\n", o->help);
+		else
+			print_option(out, o);
+	}
+	if (verb->examples && verb->examples[0])
+		fputs("Examples:\n", out);
+	for (const char *const *e = verb->examples; e && *e; e++)
+		fprintf(out, "  %s\n", *e);
+}
+
+/* A dot or quote at the start of a line, and any backslash, would be commands. */
+void pln_help_print_mdoc_text(FILE *out, const char *text)
+{
+	if (*text == '.' || *text == '\'')
+		fputs("\\&", out);
+	for (; *text; text++) {
+		if (*text == '\\')
+			fputs("\\e", out);
+		else
+			fputc(*text, out);
+	}
+}
+
+static void print_mdoc_option(FILE *out, const struct pln_option *o)
+{
+	fputs(".It ", out);
+	if (o->letter)
+		fprintf(out, "Fl %c , ", o->letter);
+	fprintf(out, "Fl -%s", o->name);
+	if (o->metavar)
+		fprintf(out, " Ar %s", o->metavar);
+	fputc('\n', out);
+	pln_help_print_mdoc_text(out, o->help);
+	fputs(".\n", out);
+}
+
+/* .Nm and .Op would need the usage in pieces; a literal line says the same. */
+static void print_mdoc(FILE *out, const struct pln_verb *verb)
+{
+	bool listed = false;
+
+	fprintf(out, ".Ss pillion %s\n.Dl pillion %s %s\n.Pp\n", verb->name, verb->name,
+		verb->usage);
+	pln_help_print_mdoc_text(out, verb->summary);
+	fputc('\n', out);
+	for (size_t i = 0; i < verb->option_count; i++) {
+		const struct pln_option *o = &verb->options[i];
+
+		if (o->hidden || o->type == PLN_OPTION_GROUP)
+			continue;
+		if (!listed)
+			fputs(".Bl -tag -width Ds\n", out);
+		listed = true;
+		print_mdoc_option(out, o);
+	}
+	if (listed)
+		fputs(".El\n", out);
+}
+
+void pln_help_print(FILE *out, const struct pln_verb *verb)
+{
+	if (form == PLN_HELP_MDOC)
+		print_mdoc(out, verb);
+	else
+		print_screen(out, verb);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * outcome.c - see outcome.h.
+ */
+#include "cli/outcome.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "ingest/quote.h"
+
+#define PATIENCE_NS 1000000000ull /* without a progress line */
+#define REDRAW_NS 100000000ull
+
+static double percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * (double)part / (double)whole : 0;
+}
+
+static const char *plural(uint64_t n, const char *one, const char *many)
+{
+	return n == 1 ? one : many;
+}
+
+static void print_result(const struct pln_session_summary *sum, const char *path, uint64_t wall_ns)
+{
+	pln_cli_message("%" PRIu64 " %s of %" PRIu32 " %s, %" PRIu32 " %s; %" PRIu64 " dropped; "
+			"overhead %.2f %% of the CPU time, collector %.2f %% of a CPU; %s (%" PRIu64
+			" KiB)",
+			sum->samples, plural(sum->samples, "sample", "samples"), sum->processes,
+			plural(sum->processes, "process", "processes"), sum->threads,
+			plural(sum->threads, "thread", "threads"), sum->drops,
+			percent(sum->overhead_ns, sum->target_cpu_ns),
+			percent(sum->collector_cpu_ns, wall_ns), path, (sum->bytes + 1023) / 1024);
+}
+
+static void print_warnings(const struct pln_session_summary *sum, const char *path)
+{
+	if (sum->write_error)
+		pln_cli_message("the profile %s is incomplete: %s (%" PRIu64
+				" samples were given up); what was written before can be read",
+				path, strerror(-sum->write_error), sum->lost_samples);
+	if (sum->refused_count)
+		pln_cli_message("%" PRIu32 " %s could not be recorded: %s", sum->refused_count,
+				plural(sum->refused_count, "process", "processes"), sum->refused);
+	if (sum->native_only)
+		pln_cli_message("%" PRIu32 " %s recorded without Python frames: %s",
+				sum->native_only,
+				plural(sum->native_only, "process was", "processes were"),
+				sum->native_only_why);
+	if (sum->lost_records)
+		pln_cli_message("%" PRIu64 " records made no sense and were left out; see pillion "
+				"info",
+				sum->lost_records);
+}
+
+void pln_outcome_print(const struct pln_session_summary *sum, const char *path, uint64_t wall_ns,
+		       bool quiet)
+{
+	char *quoted = pln_quote_words(&path, 1);
+
+	pln_outcome_progress_end();
+	print_warnings(sum, path);
+	if (!quiet) {
+		print_result(sum, path, wall_ns);
+		pln_cli_message("next: pillion report %s", quoted ? quoted : path);
+	}
+	free(quoted);
+}
+
+/* ----------------------------------------------------------------- progress */
+
+static uint64_t progress_since_ns;
+static uint64_t progress_drawn_ns;
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void pln_outcome_progress(size_t done, size_t total)
+{
+	uint64_t now = now_ns();
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	if (!progress_since_ns)
+		progress_since_ns = now;
+	if (now - progress_since_ns < PATIENCE_NS || now - progress_drawn_ns < REDRAW_NS)
+		return;
+	progress_drawn_ns = now;
+	fprintf(stderr, "\rpillion: reading symbols: %3.0f %%", percent(done, total));
+}
+
+void pln_outcome_progress_end(void)
+{
+	if (progress_drawn_ns)
+		fprintf(stderr, "\r%40s\r", "");
+	progress_since_ns = progress_drawn_ns = 0;
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record.c - pillion record: run a command, and record what it does.
+ *
+ * To its command it is as if it were not there: signals, limits, descriptors and
+ * stdout are the command's own, and the command's exit status or signal becomes ours
+ * whatever happens to the profile. In order: everything that can fail is tried before
+ * the command runs; then it runs, and from there on nothing stops it.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <pillion/pillion.h>
+
+#include "cli/cli.h"
+#include "cli/diagnose.h"
+#include "cli/launch.h"
+#include "cli/library.h"
+#include "cli/outcome.h"
+#include "cli/socket.h"
+#include "cli/template.h"
+#include "cli/variables.h"
+#include "ingest/quote.h"
+#include "ingest/session.h"
+
+#define OWN_OPTIONS 6
+#define HELP_SIZE 128
+
+struct recorder {
+	struct pln_variable_value values[PLN_VARIABLE_COUNT];
+	bool force, quiet, verbose, strict;
+
+	char **command;
+	struct pln_library library;
+	char address[PLN_ADDRESS_SIZE];
+	uint8_t token[PILLION_TOKEN_SIZE];
+	int listen_fd;
+	struct pln_launch launch;
+	struct pln_output output;
+	struct pln_loop loop;
+	struct pln_watch signals; /* a signalfd */
+	sigset_t old_mask;
+	struct pln_session *session;
+	char *command_text;
+	char host[256];
+	char directory[4096];
+	uint64_t start_ns;
+	bool over; /* the profile is written, whether or not the command still runs */
+	bool failed; /* there is no profile, or it is incomplete */
+};
+
+/* ------------------------------------------------------------------ options */
+
+static const char *const examples[] = {
+	"pillion record python app.py --its-own-options",
+	"pillion record -o app.pillion -F 1000 -d 30 -- python -m app",
+	NULL,
+};
+
+struct option_rows {
+	struct pln_option rows[PLN_VARIABLE_COUNT + OWN_OPTIONS];
+	char help[PLN_VARIABLE_COUNT][HELP_SIZE];
+	size_t count;
+};
+
+static void add_variable(struct option_rows *o, struct recorder *r, enum pln_variable_id id)
+{
+	if (pln_variable_option(id, &r->values[id], o->help[id], HELP_SIZE, &o->rows[o->count]))
+		o->count++;
+}
+
+static void add_own(struct option_rows *o, enum pln_option_type type, const char *name, char letter,
+		    const char *help, bool *to)
+{
+	o->rows[o->count++] = (struct pln_option){
+		.type = type, .name = name, .letter = letter, .help = help, .to = to
+	};
+}
+
+/* Output first, then what the table says, then how we behave. */
+static void build_options(struct option_rows *o, struct recorder *r)
+{
+	o->count = 0;
+	add_own(o, PLN_OPTION_GROUP, "", 0, "Profile", NULL);
+	add_variable(o, r, PLN_VARIABLE_output);
+	add_own(o, PLN_OPTION_FLAG, "force", 'f', "overwrite a profile that exists", &r->force);
+	add_own(o, PLN_OPTION_GROUP, "", 0, "Sampling", NULL);
+	for (unsigned id = 0; id < PLN_VARIABLE_COUNT; id++)
+		if (id != PLN_VARIABLE_output)
+			add_variable(o, r, id);
+	add_own(o, PLN_OPTION_GROUP, "", 0, "Messages", NULL);
+	add_own(o, PLN_OPTION_FLAG, "quiet", 'q', "print nothing but errors", &r->quiet);
+	add_own(o, PLN_OPTION_FLAG, "verbose", 'v', "say what is done, and with which files",
+		&r->verbose);
+	add_own(o, PLN_OPTION_FLAG, "strict", 0, "exit with 125 when the recording failed",
+		&r->strict);
+}
+
+static int parse(struct recorder *r, int argc, char **argv)
+{
+	struct option_rows options;
+	struct pln_operands operands;
+	struct pln_verb verb = {
+		.name = "record",
+		.usage = "[options] [--] COMMAND [ARGUMENT...]",
+		.summary = "Run a command and record the stacks of its Python processes.",
+		.examples = examples,
+		.command_follows = true,
+	};
+	int result;
+
+	pln_variable_values_init(r->values);
+	build_options(&options, r);
+	verb.options = options.rows;
+	verb.option_count = options.count;
+	result = pln_cli_parse(&verb, argc, argv, &operands);
+	if (result >= 0)
+		return result;
+	if (!operands.count)
+		return pln_cli_usage_error(&verb, "there is no command to run");
+	/* Operands were moved within argv; what is behind them is left over. */
+	operands.value[operands.count] = NULL;
+	r->command = operands.value;
+	return -1;
+}
+
+/* ----------------------------------------------------------- before it runs */
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* In the child: single-threaded, and no program yet. */
+static void set_environment(void *arg)
+{
+	const struct recorder *r = arg;
+	char text[2 * PILLION_TOKEN_SIZE + 1];
+
+	for (unsigned id = 0; id < PLN_VARIABLE_COUNT; id++)
+		(void)pln_variable_export(id, &r->values[id]);
+	/* Without the socket a process must not start a collector of its own. */
+	unsetenv("PILLION_OUTPUT");
+	setenv("PILLION_SOCKET", r->address, 1);
+	pln_token_format(r->token, text);
+	setenv("PILLION_TOKEN", text, 1);
+	unsetenv("PILLION_ONLY_PID");
+	if (!pln_variable_number(PLN_VARIABLE_subprocesses)) {
+		snprintf(text, sizeof(text), "%ld", (long)getpid());
+		setenv("PILLION_ONLY_PID", text, 1);
+	}
+	(void)pln_library_preload(&r->library);
+}
+
+static const char *output_text(const struct recorder *r)
+{
+	const char *text = r->values[PLN_VARIABLE_output].text;
+
+	if (!text)
+		text = getenv("PILLION_OUTPUT");
+	return text && *text ? text : PLN_TEMPLATE_DEFAULT;
+}
+
+static int wrapper_error(const char *what, int error)
+{
+	pln_cli_message("%s: %s", what, strerror(-error));
+	return PLN_EXIT_WRAPPER;
+}
+
+/* The library, the socket, a child that waits, and the file named after its pid. */
+static int prepare(struct recorder *r)
+{
+	char why[5000];
+	int error;
+
+	if (pln_library_open(&r->library, why, sizeof(why))) {
+		pln_cli_message("%s", why);
+		return PLN_EXIT_WRAPPER;
+	}
+	error = pln_socket_random_address(r->address);
+	if (!error)
+		error = pln_token_random(r->token);
+	if (!error)
+		error = r->listen_fd = pln_socket_listen(r->address);
+	if (error < 0)
+		return wrapper_error("cannot make a socket to talk to the command", error);
+	error = pln_launch_prepare(&r->launch, r->command, set_environment, r);
+	if (error)
+		return wrapper_error("cannot start a process", error);
+	error = pln_output_open(&r->output, output_text(r), r->launch.pid, r->command[0],
+				r->force ? PLN_OVERWRITE_YES : PLN_OVERWRITE_NO, why, sizeof(why));
+	if (error) {
+		pln_launch_cancel(&r->launch);
+		pln_cli_message("%s", why);
+		return PLN_EXIT_WRAPPER;
+	}
+	return -1;
+}
+
+/* ------------------------------------------------------------ while it runs */
+
+static bool child_has_ended(const struct recorder *r)
+{
+	siginfo_t si = { 0 };
+
+	/* Not reaped yet: until the end its pid must stay its own. */
+	return !waitid(P_PID, (id_t)r->launch.pid, &si, WEXITED | WNOHANG | WNOWAIT) && si.si_pid;
+}
+
+/* What the terminal sends goes to the command as well; only what is meant for us is passed on. */
+static void on_signal(struct pln_watch *watch)
+{
+	struct recorder *r = pln_watch_owner(watch, struct recorder, signals);
+	struct signalfd_siginfo si;
+
+	while (read(watch->fd, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo != SIGCHLD && si.ssi_code <= 0)
+			kill(r->launch.pid, (int)si.ssi_signo);
+	}
+	if (child_has_ended(r))
+		pln_loop_stop(&r->loop);
+}
+
+static int watch_signals(struct recorder *r)
+{
+	static const int watched[] = {
+		SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2
+	};
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++)
+		sigaddset(&mask, watched[i]);
+	/* A full disk or a closed terminal is an error to report, not our end. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	sigprocmask(SIG_BLOCK, &mask, &r->old_mask);
+	r->signals =
+		(struct pln_watch){ signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), on_signal };
+	if (r->signals.fd < 0)
+		return -errno;
+	return pln_loop_add(&r->loop, &r->signals);
+}
+
+static void unwatch_signals(struct recorder *r)
+{
+	struct signalfd_siginfo si;
+
+	/* A Ctrl-C that the command answered by ending in order was not meant for us. */
+	while (read(r->signals.fd, &si, sizeof(si)) == sizeof(si))
+		;
+	pln_loop_remove(&r->loop, &r->signals);
+	close(r->signals.fd);
+	sigprocmask(SIG_SETMASK, &r->old_mask, NULL);
+}
+
+static int give_output(pid_t pid, const char *executable, char *why, size_t size, void *arg)
+{
+	struct recorder *r = arg;
+	int error = pln_output_commit(&r->output);
+
+	if (r->verbose)
+		pln_cli_message("process %ld says hello: %s", (long)pid, executable);
+	if (error)
+		snprintf(why, size, "%s: %s", r->output.path, strerror(-error));
+	return error ? error : r->output.fd;
+}
+
+static void explain_nothing(struct recorder *r, const struct pln_session_summary *sum)
+{
+	char why[1200];
+
+	r->failed = true;
+	if (sum->refused_count)
+		snprintf(why, sizeof(why), "%s", sum->refused);
+	else
+		pln_diagnose(r->command[0], why, sizeof(why));
+	pln_cli_message("nothing was recorded: %s", why);
+}
+
+/* Writes what is left and says what came of it. */
+static void conclude(struct recorder *r, int exit_status)
+{
+	struct pln_session_summary sum;
+
+	if (r->over)
+		return;
+	r->over = true;
+	pln_session_finish(r->session, exit_status);
+	pln_session_summarize(r->session, &sum);
+	if (sum.processes) {
+		r->failed = sum.write_error != 0;
+		pln_outcome_print(&sum, r->output.path, now_ns(CLOCK_MONOTONIC) - r->start_ns,
+				  r->quiet);
+	} else {
+		explain_nothing(r, &sum);
+	}
+	pln_output_close(&r->output, !sum.processes);
+	/* Who says hello from now on is told so at once by the kernel. */
+	close(r->listen_fd);
+	r->listen_fd = -1;
+}
+
+static void on_event(struct pln_session *session, enum pln_session_event event, void *arg)
+{
+	struct recorder *r = arg;
+
+	(void)session;
+	/* The command may run for days; its profile is ready now. */
+	if (event == PLN_SESSION_TIME_OVER)
+		conclude(r, -1);
+}
+
+static void on_progress(size_t done, size_t total, void *arg)
+{
+	const struct recorder *r = arg;
+
+	if (!r->quiet)
+		pln_outcome_progress(done, total);
+}
+
+static void raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int open_session(struct recorder *r)
+{
+	size_t count = 0;
+	struct pln_session_options options = {
+		.loop = &r->loop,
+		.listen_fd = r->listen_fd,
+		.need_token = true,
+		.open_output = give_output,
+		.event = on_event,
+		.progress = on_progress,
+		.arg = r,
+	};
+
+	while (r->command[count])
+		count++;
+	r->command_text = pln_quote_words((const char *const *)r->command, count);
+	(void)gethostname(r->host, sizeof(r->host) - 1);
+	if (!getcwd(r->directory, sizeof(r->directory)))
+		r->directory[0] = '\0';
+	memcpy(options.token, r->token, sizeof(options.token));
+	options.duration_ns = 1000000000u * (r->values[PLN_VARIABLE_duration].number != UINT64_MAX
+						     ? r->values[PLN_VARIABLE_duration].number
+						     : pln_variable_number(PLN_VARIABLE_duration));
+	options.recording = (struct pln_recording){
+		.command = r->command_text ? r->command_text : r->command[0],
+		.host = r->host,
+		.pillion_version = PILLION_VERSION,
+		.working_directory = r->directory,
+		.start_real_ns = now_ns(CLOCK_REALTIME),
+		.start_ns = r->start_ns,
+		.exit_status = -1,
+	};
+	return pln_session_open(&r->session, &options);
+}
+
+/* --------------------------------------------------------------------- end */
+
+/* Waits for the command and returns its status, which stays there to be reaped. */
+static int await_command(const struct recorder *r)
+{
+	siginfo_t si = { 0 };
+
+	while (waitid(P_PID, (id_t)r->launch.pid, &si, WEXITED | WNOWAIT) && errno == EINTR)
+		;
+	if (si.si_code == CLD_EXITED)
+		return W_EXITCODE(si.si_status, 0);
+	return W_EXITCODE(0, si.si_status) | (si.si_code == CLD_DUMPED ? WCOREFLAG : 0);
+}
+
+/* As the command ended, so do we: by the same signal, or with the same code. */
+static int end_as(int status)
+{
+	int signo = WTERMSIG(status);
+	sigset_t one;
+
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	/* Its core dump is its own business; ours would be noise. */
+	prctl(PR_SET_DUMPABLE, 0);
+	signal(signo, SIG_DFL);
+	sigemptyset(&one);
+	sigaddset(&one, signo);
+	sigprocmask(SIG_UNBLOCK, &one, NULL);
+	raise(signo);
+	return 128 + signo;
+}
+
+static int exec_error(const struct recorder *r, int error)
+{
+	pln_cli_message("cannot run '%s': %s", r->command[0], strerror(-error));
+	return error == -ENOENT ? PLN_EXIT_NOT_FOUND : PLN_EXIT_NOT_EXECUTABLE;
+}
+
+static void release(struct recorder *r, bool nothing_written)
+{
+	pln_session_free(r->session);
+	pln_loop_close(&r->loop);
+	pln_output_close(&r->output, nothing_written);
+	if (r->listen_fd >= 0)
+		close(r->listen_fd);
+	pln_library_close(&r->library);
+	free(r->command_text);
+}
+
+/* Ready to record: sets up what watches, lets the command go. Returns -1, or the exit code. */
+static int begin(struct recorder *r)
+{
+	int error = pln_loop_open(&r->loop);
+
+	raise_fd_limit();
+	r->start_ns = now_ns(CLOCK_MONOTONIC);
+	if (!error)
+		error = watch_signals(r);
+	if (!error)
+		error = open_session(r);
+	if (error) {
+		pln_launch_cancel(&r->launch);
+		return wrapper_error("cannot record", error);
+	}
+	if (r->verbose)
+		pln_cli_message("recording with %s into %s", r->library.path, r->output.path);
+	error = pln_launch_go(&r->launch);
+	return error ? exec_error(r, error) : -1;
+}
+
+static int run(struct recorder *r)
+{
+	int result = prepare(r), status;
+
+	if (result < 0)
+		result = begin(r);
+	if (result >= 0) {
+		release(r, true);
+		return result;
+	}
+	/* It could have ended before SIGCHLD was watched for. */
+	if (!child_has_ended(r) && pln_loop_run(&r->loop))
+		pln_cli_message("the recording stopped: the command runs on");
+	status = await_command(r);
+	unwatch_signals(r);
+	conclude(r, status);
+	(void)waitpid(r->launch.pid, NULL, 0);
+	release(r, false);
+	if (r->strict && r->failed)
+		return PLN_EXIT_WRAPPER;
+	return end_as(status);
+}
+
+int pln_cmd_record(int argc, char **argv)
+{
+	static struct recorder r = {
+		.listen_fd = -1,
+		.output = { .fd = -1 },
+		.loop = { .epoll_fd = -1 },
+		.signals = { .fd = -1 },
+	};
+	int result = parse(&r, argc, argv);
+
+	return result >= 0 ? result : run(&r);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * socket.h - the socket that targets say hello to, and the token they show.
+ */
+#ifndef PILLION_COLLECTOR_SOCKET_H
+#define PILLION_COLLECTOR_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pillion/wire.h>
+
+#define PLN_ADDRESS_SIZE 108
+
+/* A listening SOCK_SEQPACKET at "@name" or "/path". Returns its fd or -errno. */
+int pln_socket_listen(const char *address);
+
+/* "@pillion-<random>". Returns 0 or -errno. */
+int pln_socket_random_address(char address[PLN_ADDRESS_SIZE]);
+
+/* Takes the file of a "/path" away. */
+void pln_socket_remove(const char *address);
+
+int pln_token_random(uint8_t token[PILLION_TOKEN_SIZE]);
+void pln_token_format(const uint8_t token[PILLION_TOKEN_SIZE],
+		      char text[2 * PILLION_TOKEN_SIZE + 1]);
+/* False when it is not 32 hex digits. */
+bool pln_token_parse(const char *text, uint8_t token[PILLION_TOKEN_SIZE]);
+
+#endif

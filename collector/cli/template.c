@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * template.c - see template.h.
+ */
+#include "cli/template.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_NUMBER 100000u
+
+struct text {
+	char *at;
+	size_t left; /* with the terminator */
+	bool cut;
+};
+
+static void append(struct text *t, const char *part)
+{
+	size_t length = strlen(part);
+
+	if (length >= t->left) {
+		t->cut = true;
+		return;
+	}
+	memcpy(t->at, part, length + 1);
+	t->at += length;
+	t->left -= length;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+static void append_host(struct text *t)
+{
+	char host[256] = "";
+
+	(void)gethostname(host, sizeof(host) - 1);
+	append(t, host);
+}
+
+static void append_time(struct text *t)
+{
+	time_t now = time(NULL);
+	char text[32] = "";
+	struct tm tm;
+
+	if (localtime_r(&now, &tm))
+		strftime(text, sizeof(text), "%Y%m%dT%H%M%S", &tm);
+	append(t, text);
+}
+
+static bool append_value(struct text *t, char letter, const struct pln_template_values *values)
+{
+	char number[24];
+
+	switch (letter) {
+	case 'p':
+		snprintf(number, sizeof(number), "%ld", (long)values->pid);
+		append(t, number);
+		return true;
+	case 'n':
+		snprintf(number, sizeof(number), "%u", values->number);
+		append(t, number);
+		return true;
+	case 'h':
+		append_host(t);
+		return true;
+	case 't':
+		append_time(t);
+		return true;
+	case 'e':
+		append(t, base_name(values->program));
+		return true;
+	case '%':
+		append(t, "%");
+		return true;
+	default:
+		return false;
+	}
+}
+
+int pln_template_expand(char *out, size_t size, const char *text,
+			const struct pln_template_values *values, bool *numbered, char *bad)
+{
+	struct text t = { out, size, false };
+	char one[2] = "";
+
+	*numbered = false;
+	*out = '\0';
+	for (; *text; text++) {
+		if (*text != '%') {
+			one[0] = *text;
+			append(&t, one);
+			continue;
+		}
+		text++;
+		*numbered |= *text == 'n';
+		if (!append_value(&t, *text, values)) {
+			*bad = *text ? *text : ' ';
+			return -EINVAL;
+		}
+	}
+	return t.cut ? -ENAMETOOLONG : 0;
+}
+
+/* ------------------------------------------------------------------- output */
+
+/* What to do about an errno of opening. */
+static const char *advice(int error)
+{
+	switch (error) {
+	case EEXIST:
+		return "choose another name with -o, or overwrite it with --force";
+	case ENOENT:
+		return "create the directory first, or choose another with -o";
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return "choose a directory that you can write to with -o";
+	case ENOSPC:
+	case EDQUOT:
+		return "free some space, or choose another place with -o";
+	default:
+		return "choose another name with -o";
+	}
+}
+
+static int fail(int error, const char *path, char *why, size_t size)
+{
+	snprintf(why, size, "cannot write the profile %s: %s; %s", path, strerror(error),
+		 advice(error));
+	return -error;
+}
+
+/* /dev/null and its like may be there already. */
+static bool is_device(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISCHR(st.st_mode);
+}
+
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+static int open_new(struct pln_output *o)
+{
+	int flags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOCTTY;
+
+	o->fd = open(o->path, flags, 0666);
+	o->created = o->fd >= 0;
+	return o->fd < 0 ? -errno : 0;
+}
+
+static int open_old(struct pln_output *o)
+{
+	o->created = false;
+	o->fd = open(o->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return o->fd < 0 ? -errno : 0;
+}
+
+static int open_path(struct pln_output *o, enum pln_overwrite overwrite)
+{
+	int error = open_new(o);
+
+	if (error == -EEXIST && (overwrite == PLN_OVERWRITE_YES || is_device(o->path)))
+		error = open_old(o);
+	return error;
+}
+
+/* "a.pillion" is taken: "a.2.pillion". */
+static int number_path(struct pln_output *o, const char *path, unsigned number)
+{
+	const char *base = base_name(path);
+	const char *dot = strrchr(base, '.');
+	size_t stem = dot && dot != base ? (size_t)(dot - path) : strlen(path);
+	int n = snprintf(o->path, sizeof(o->path), "%.*s.%u%s", (int)stem, path, number,
+			 path + stem);
+
+	return n < (int)sizeof(o->path) ? 0 : -ENAMETOOLONG;
+}
+
+static int open_avoiding(struct pln_output *o)
+{
+	char path[sizeof(o->path)];
+	int error = open_path(o, PLN_OVERWRITE_NO);
+
+	strcpy(path, o->path);
+	for (unsigned n = 2; error == -EEXIST && n < MAX_NUMBER; n++) {
+		error = number_path(o, path, n);
+		if (!error)
+			error = open_new(o);
+	}
+	return error;
+}
+
+/* A directory as the template means: the usual name in it. */
+static int choose_text(char *out, size_t size, const char *text)
+{
+	size_t length = strlen(text);
+	bool slash = length && text[length - 1] == '/';
+	int n = snprintf(out, size, "%s", text);
+
+	if (slash || is_directory(text))
+		n = snprintf(out, size, "%s%s%s", text, slash ? "" : "/", PLN_TEMPLATE_DEFAULT);
+	return n < (int)size ? 0 : -ENAMETOOLONG;
+}
+
+int pln_output_open(struct pln_output *o, const char *text, pid_t pid, const char *program,
+		    enum pln_overwrite overwrite, char *why, size_t why_size)
+{
+	struct pln_template_values values = { pid, program, 1 };
+	char chosen[sizeof(o->path)];
+	bool numbered = false;
+	char bad = 0;
+	int error;
+
+	*o = (struct pln_output){ .fd = -1 };
+	error = choose_text(chosen, sizeof(chosen), text);
+	for (; !error; values.number++) {
+		error = pln_template_expand(o->path, sizeof(o->path), chosen, &values, &numbered,
+					    &bad);
+		if (error)
+			break;
+		error = overwrite == PLN_OVERWRITE_AVOID && !numbered ? open_avoiding(o)
+								      : open_path(o, overwrite);
+		if (error != -EEXIST || !numbered || values.number >= MAX_NUMBER)
+			break;
+		error = 0;
+	}
+	if (error == -EINVAL && bad)
+		snprintf(why, why_size,
+			 "unknown %%%c in the profile's name '%s'; known are %%p %%h %%t %%e %%n "
+			 "%%%%",
+			 bad, text);
+	else if (error)
+		fail(-error, *o->path ? o->path : text, why, why_size);
+	return error;
+}
+
+int pln_output_commit(struct pln_output *o)
+{
+	struct stat st;
+
+	if (o->created || fstat(o->fd, &st) || !S_ISREG(st.st_mode))
+		return 0;
+	return ftruncate(o->fd, 0) ? -errno : 0;
+}
+
+void pln_output_close(struct pln_output *o, bool nothing_written)
+{
+	if (o->fd >= 0)
+		close(o->fd);
+	o->fd = -1;
+	if (nothing_written && o->created)
+		unlink(o->path);
+	o->created = false;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * terminal.c - one-line messages, and what a stream can show.
+ */
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+const char *const pln_color_choices[] = { "auto", "always", "never", NULL };
+
+void pln_cli_message(const char *format, ...)
+{
+	va_list args;
+
+	/* Locked as one, so that no other writer of this process gets in between. */
+	flockfile(stderr);
+	fputs("pillion: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	funlockfile(stderr);
+}
+
+static bool is_set(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value;
+}
+
+bool pln_cli_use_color(FILE *stream, enum pln_color when)
+{
+	const char *term = getenv("TERM");
+	const char *force = getenv("CLICOLOR_FORCE");
+
+	if (when != PLN_COLOR_AUTO)
+		return when == PLN_COLOR_ALWAYS;
+	if (is_set("NO_COLOR"))
+		return false;
+	if (is_set("FORCE_COLOR") || (force && *force && strcmp(force, "0")))
+		return true;
+	return isatty(fileno(stream)) && term && strcmp(term, "dumb");
+}
+
+unsigned pln_cli_width(FILE *stream, unsigned otherwise)
+{
+	struct winsize size;
+
+	if (ioctl(fileno(stream), TIOCGWINSZ, &size) || !size.ws_col)
+		return otherwise;
+	return size.ws_col;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * variables.c - see variables.h.
+ */
+#include "cli/variables.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct pln_variable pln_variables[PLN_VARIABLE_COUNT] = {
+#define PLN_VARIABLE_ROW(id, name, type, otherwise, min, max, option, letter, metavar, help)       \
+	{ name, PLN_VARIABLE_##type, otherwise, min, max, option, letter, metavar, help },
+	PILLION_ENV_TABLE(PLN_VARIABLE_ROW)
+#undef PLN_VARIABLE_ROW
+};
+
+void pln_variable_values_init(struct pln_variable_value *values)
+{
+	for (unsigned i = 0; i < PLN_VARIABLE_COUNT; i++)
+		values[i] = (struct pln_variable_value){ NULL, UINT64_MAX, true };
+}
+
+bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *value, char *help,
+			 size_t help_size, struct pln_option *option)
+{
+	const struct pln_variable *v = &pln_variables[id];
+
+	if (!*v->option)
+		return false;
+	*option = (struct pln_option){
+		.name = v->option + 2,
+		.letter = v->letter,
+		.metavar = v->metavar,
+		.help = v->help,
+		.min = v->min,
+		.max = v->max,
+	};
+	switch (v->type) {
+	case PLN_VARIABLE_FLAG:
+		/* The variable says what it turns on, the option what it leaves out. */
+		snprintf(help, help_size, "do not %s", v->help);
+		option->type = PLN_OPTION_NO;
+		option->help = help;
+		option->metavar = NULL;
+		option->to = &value->flag;
+		return true;
+	case PLN_VARIABLE_NUMBER:
+		option->type = PLN_OPTION_NUMBER;
+		option->to = &value->number;
+		return true;
+	case PLN_VARIABLE_TEXT:
+		option->type = PLN_OPTION_TEXT;
+		option->to = &value->text;
+		return true;
+	case PLN_VARIABLE_SECRET:
+		break;
+	}
+	return false;
+}
+
+int pln_variable_export(enum pln_variable_id id, const struct pln_variable_value *value)
+{
+	char number[24];
+	const char *text = value->text;
+
+	if (value->number != UINT64_MAX) {
+		snprintf(number, sizeof(number), "%" PRIu64, value->number);
+		text = number;
+	} else if (!value->flag) {
+		text = "0";
+	}
+	if (!text)
+		return 0;
+	return setenv(pln_variables[id].name, text, 1) ? -errno : 0;
+}
+
+uint64_t pln_variable_number(enum pln_variable_id id)
+{
+	const struct pln_variable *v = &pln_variables[id];
+	const char *text = getenv(v->name);
+	uint64_t number;
+
+	if (!text || !*text || text[strspn(text, "0123456789")])
+		return v->otherwise;
+	errno = 0;
+	number = strtoull(text, NULL, 10);
+	return errno || number < v->min || number > v->max ? v->otherwise : number;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hello.c - one message, one memfd, and who sent them.
+ *
+ * Anybody who can reach the socket can write to it (abstract names have no file
+ * permissions), so: the kernel says who is there, the token proves that the process
+ * was invited, and the memory is checked in segment.c.
+ */
+#include "ingest/hello.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+#define MAX_FDS 4
+
+struct message {
+	struct pln_hello hello;
+	size_t size;
+	int memfd; /* -1: none came */
+};
+
+static int refuse(char *why, size_t size, int error, const char *reason)
+{
+	snprintf(why, size, "%s", reason);
+	return error;
+}
+
+/* Keeps the first descriptor that came, closes all others. */
+static void take_fds(struct msghdr *msg, struct message *m)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			if (m->memfd < 0)
+				m->memfd = fd;
+			else
+				close(fd);
+		}
+	}
+}
+
+static int receive(int conn, struct message *m)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(MAX_FDS * sizeof(int))];
+	struct iovec iov = { &m->hello, sizeof(m->hello) };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n;
+
+	memset(m, 0, sizeof(*m));
+	m->memfd = -1;
+	n = recvmsg(conn, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return -ECONNRESET;
+	m->size = (size_t)n;
+	take_fds(&msg, m);
+	return 0;
+}
+
+/* Takes the same time wherever the difference is. */
+static bool same_token(const uint8_t *a, const uint8_t *b)
+{
+	unsigned difference = 0;
+
+	for (size_t i = 0; i < PILLION_TOKEN_SIZE; i++)
+		difference |= a[i] ^ b[i];
+	return difference == 0;
+}
+
+static bool is_same_user(const struct ucred *peer)
+{
+	return peer->uid == geteuid() || peer->uid == 0;
+}
+
+/* Version before all else: of another one, not even the sizes are known. */
+static int check(const struct message *m, const struct pln_hello_rules *rules,
+		 const struct ucred *peer, char *why, size_t size)
+{
+	const struct pln_hello *h = &m->hello;
+
+	if (m->size < offsetof(struct pln_hello, token) || h->magic != PILLION_HELLO_MAGIC)
+		return refuse(why, size, -EPROTO, "that was no hello");
+	if (h->version != PILLION_WIRE_VERSION) {
+		snprintf(why, size,
+			 "libpillion.so speaks protocol %u and this pillion %u: use both from one "
+			 "version",
+			 h->version, PILLION_WIRE_VERSION);
+		return -EPROTONOSUPPORT;
+	}
+	if (m->size < sizeof(*h) || h->size < sizeof(*h))
+		return refuse(why, size, -EPROTO, "the hello was cut short");
+	if (rules->need_token ? !same_token(h->token, rules->token) : !is_same_user(peer))
+		return refuse(why, size, -EACCES, "the process was not invited to this recording");
+	if (m->memfd < 0)
+		return refuse(why, size, -EPROTO, "the hello came without shared memory");
+	return 0;
+}
+
+/* By the kernel's word where it has one: a pid alone could be another's by now. */
+static int open_pidfd(int conn, pid_t pid)
+{
+	socklen_t size = sizeof(int);
+	int fd = -1;
+
+	if (!getsockopt(conn, SOL_SOCKET, SO_PEERPIDFD, &fd, &size))
+		return fd;
+	return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+}
+
+int pln_hello_take(int conn, const struct pln_hello_rules *rules, struct pln_target_hello *hello,
+		   char *why, size_t why_size)
+{
+	struct ucred peer = { 0 };
+	socklen_t peer_size = sizeof(peer);
+	struct message m;
+	int error;
+
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size))
+		return refuse(why, why_size, -errno, "the process cannot be identified");
+	error = receive(conn, &m);
+	if (error)
+		return refuse(why, why_size, error, "the hello could not be read");
+	error = check(&m, rules, &peer, why, why_size);
+	if (!error)
+		error = pln_segment_map(&hello->segment, m.memfd, why, why_size);
+	/* The mapping stays without it. */
+	if (m.memfd >= 0)
+		close(m.memfd);
+	if (error)
+		return error;
+	hello->pid = peer.pid;
+	hello->pidfd = open_pidfd(conn, peer.pid);
+	return 0;
+}
+
+void pln_hello_answer(int conn, int status, const char *why)
+{
+	struct pln_welcome welcome = {
+		.magic = PILLION_HELLO_MAGIC,
+		.version = PILLION_WIRE_VERSION,
+		.size = sizeof(welcome),
+		.status = status,
+	};
+
+	snprintf(welcome.message, sizeof(welcome.message), "%s", why);
+	/* Who is gone by now needs no answer. */
+	(void)send(conn, &welcome, sizeof(welcome), MSG_NOSIGNAL | MSG_DONTWAIT);
+}

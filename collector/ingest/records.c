@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * records.c - what the target tells about itself: threads, modules, code objects,
+ * its interpreter, notes.
+ *
+ * Every record here is our own copy, but its content is the target's: each size that
+ * a record names is checked against the size of the record itself.
+ */
+#include "ingest/target.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pillion/atomic.h>
+
+#define MAX_THREADS 1000000u
+
+/* ------------------------------------------------------------------ threads */
+
+/* The slot of a thread that has samples but no record yet. */
+static const struct pln_slot *find_slot(const struct pln_target *t, uint32_t serial)
+{
+	for (uint32_t i = 0; i < t->segment.lane_count; i++)
+		/* relaxed: a thread whose samples we hold was given its slot long ago */
+		if (pln_load_relaxed(&t->segment.slots[i].serial) == serial)
+			return &t->segment.slots[i];
+	return NULL;
+}
+
+static void init_thread(const struct pln_target *t, struct pln_target_thread *thread,
+			uint32_t serial)
+{
+	const struct pln_slot *slot = find_slot(t, serial);
+
+	memset(thread, 0, sizeof(*thread));
+	thread->row.process = t->id;
+	thread->row.serial = serial;
+	if (slot) {
+		thread->row.tid = pln_load_relaxed(&slot->tid);
+		thread->row.start_ns = pln_load_relaxed(&slot->start_ns);
+		thread->clock_base_ns = pln_load_relaxed(&slot->cpu_base_ns);
+	}
+	thread->row.name = thread->name;
+}
+
+struct pln_target_thread *pln_target_thread(struct pln_target *t, uint32_t serial)
+{
+	bool is_new = false;
+	struct pln_target_thread *thread;
+	uint32_t index;
+
+	if (t->thread_count >= MAX_THREADS ||
+	    !pln_tables_grow((void **)&t->threads, &t->thread_capacity, t->thread_count,
+			     sizeof(*t->threads)))
+		return NULL;
+	index = pln_intern_add(t->serials, &serial, sizeof(serial), &is_new);
+	if (index == PLN_NONE)
+		return NULL;
+	thread = &t->threads[index];
+	if (is_new) {
+		t->thread_count++;
+		init_thread(t, thread, serial);
+		thread->id = pln_writer_add_thread(t->writer, &thread->row);
+	}
+	/* The array may have moved since the row was filled. */
+	thread->row.name = thread->name;
+	return thread;
+}
+
+static void take_thread(struct pln_target *t, const struct pln_wire_thread *rec)
+{
+	struct pln_target_thread *thread = pln_target_thread(t, rec->thread);
+	struct pln_thread *row;
+
+	if (!thread)
+		return;
+	row = &thread->row;
+	row->tid = rec->tid;
+	row->start_ns = rec->start_ns;
+	row->is_main = rec->is_main != 0;
+	row->has_python |= rec->has_python != 0;
+	memcpy(thread->name, rec->name, sizeof(rec->name));
+	thread->clock_base_ns = rec->cpu_base_ns;
+	if (!row->exited && rec->time_ns >= row->seen_ns && rec->cpu_ns >= rec->cpu_base_ns) {
+		row->seen_ns = rec->time_ns;
+		row->cpu_ns = rec->cpu_ns - rec->cpu_base_ns;
+	}
+	if (rec->rec.type == PILLION_RECORD_THREAD_EXIT) {
+		row->exited = true;
+		row->unsampled_cpu_ns = rec->unsampled_cpu_ns;
+		row->unsampled_wall_ns = rec->unsampled_wall_ns;
+	}
+	thread->dirty = true;
+}
+
+/* ------------------------------------------------------------------ modules */
+
+static bool is_own_library(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	return !strcmp(base ? base + 1 : path, "libpillion.so");
+}
+
+/* The path as we can open it. */
+static char *reachable_path(const struct pln_target *t, const char *path)
+{
+	char *reachable;
+
+	if (!t->root || path[0] != '/')
+		return strdup(path);
+	if (asprintf(&reachable, "%s%s", t->root, path) < 0)
+		return NULL;
+	return reachable;
+}
+
+static int add_module(struct pln_target *t, const struct pln_wire_module *rec, const char *path)
+{
+	struct pln_module m = {
+		.lo = rec->lo,
+		.hi = rec->hi,
+		.bias = rec->bias,
+		.from_ns = rec->time_ns,
+		.is_own = is_own_library(path),
+		.unwind = { rec->lo, rec->hi, rec->bias, rec->eh_frame_hdr,
+			    reachable_path(t, path) },
+	};
+	struct pln_module_info info = {
+		.process = t->id,
+		.path = path,
+		.build_id_size = rec->build_id_size,
+		.lo = rec->lo,
+		.hi = rec->hi,
+		.bias = rec->bias,
+	};
+	int error = m.unwind.path ? pln_modules_check(&t->modules, &m) : -ENOMEM;
+
+	if (!error) {
+		memcpy(info.build_id, rec->build_id, sizeof(info.build_id));
+		m.id = pln_tables_module(t->tables, &info);
+		error = m.id == PLN_NONE ? -ENOMEM : pln_modules_add(&t->modules, &m);
+	}
+	if (error)
+		free((char *)m.unwind.path);
+	else
+		pln_target_forget_resolved(t);
+	return error;
+}
+
+static void take_module(struct pln_target *t, const struct pln_wire_module *rec)
+{
+	char *path;
+	int error;
+
+	if (rec->path_size > rec->rec.size - sizeof(*rec) ||
+	    rec->build_id_size > sizeof(rec->build_id)) {
+		t->row.lost_records++;
+		return;
+	}
+	path = strndup((const char *)(rec + 1), rec->path_size);
+	if (!path)
+		return;
+	error = add_module(t, rec, path);
+	if (error == -EINVAL)
+		t->row.lost_records++;
+	free(path);
+}
+
+static void take_module_gone(struct pln_target *t, const struct pln_wire_module_gone *rec)
+{
+	pln_modules_remove(&t->modules, rec->lo, rec->hi, rec->time_ns);
+	pln_target_forget_resolved(t);
+}
+
+/* ------------------------------------------------------------- code objects */
+
+struct pln_target_code *pln_target_code(struct pln_target *t, uint64_t key)
+{
+	bool is_new = false;
+	uint32_t index;
+
+	if (!pln_tables_grow((void **)&t->codes, &t->code_capacity, t->code_count,
+			     sizeof(*t->codes)))
+		return NULL;
+	index = pln_intern_add(t->code_keys, &key, sizeof(key), &is_new);
+	if (index == PLN_NONE)
+		return NULL;
+	if (is_new) {
+		t->codes[t->code_count++] = (struct pln_target_code){
+			.function = t->tables->unknown_function,
+		};
+	}
+	return &t->codes[index];
+}
+
+static uint32_t add_function(struct pln_target *t, const struct pln_wire_code *rec)
+{
+	const char *text = (const char *)(rec + 1);
+	char *name = strndup(text, rec->qualname_size);
+	char *file = strndup(text + rec->qualname_size, rec->filename_size);
+	struct pln_function function = {
+		.name = name,
+		.file = file,
+		.module = "",
+		.module_path = "",
+		.first_line = rec->first_line,
+		.kind = PLN_FUNCTION_PYTHON,
+	};
+	uint32_t id = PLN_NONE;
+
+	if (name && file)
+		id = pln_tables_function(t->tables, &function);
+	free(name);
+	free(file);
+	return id;
+}
+
+static bool code_is_whole(const struct pln_wire_code *rec)
+{
+	uint64_t names = (uint64_t)rec->qualname_size + rec->filename_size;
+
+	return names + rec->linetable_size <= rec->rec.size - sizeof(*rec) && rec->key;
+}
+
+static void take_code(struct pln_target *t, const struct pln_wire_code *rec)
+{
+	size_t known = t->code_count;
+	struct pln_target_code *code;
+	const uint8_t *table;
+	uint32_t function;
+
+	if (!code_is_whole(rec)) {
+		t->row.lost_records++;
+		return;
+	}
+	code = pln_target_code(t, rec->key);
+	if (!code || code->described)
+		return;
+	function = add_function(t, rec);
+	if (function == PLN_NONE)
+		return;
+	table = (const uint8_t *)(rec + 1) + rec->qualname_size + rec->filename_size;
+	code->linetable = malloc(rec->linetable_size ? rec->linetable_size : 1);
+	if (code->linetable) {
+		memcpy(code->linetable, table, rec->linetable_size);
+		code->linetable_size = rec->linetable_size;
+	}
+	code->function = function;
+	code->first_line = rec->first_line;
+	code->linetable_kind = rec->linetable_kind;
+	code->described = true;
+	/* Frames of it may have been resolved while it was unknown. */
+	if (known == t->code_count)
+		pln_target_forget_resolved(t);
+}
+
+/* ------------------------------------------------- interpreter, notes, all */
+
+static void take_interpreter(struct pln_target *t, const struct pln_wire_interpreter *rec)
+{
+	t->row.python_version = rec->version_hex;
+	t->row.free_threaded = rec->free_threaded;
+	t->row.interpreter_status = rec->status;
+	t->eval_lo = rec->eval_lo;
+	t->eval_hi = rec->eval_hi;
+	memcpy(t->layout, rec->layout, sizeof(rec->layout));
+	memcpy(t->layout_detail, rec->detail, sizeof(rec->detail));
+}
+
+static void take_note(struct pln_target *t, const struct pln_wire_note *rec)
+{
+	struct pln_note_row note = { rec->time_ns, t->id, rec->level, NULL };
+	char *text;
+
+	if (rec->text_size > rec->rec.size - sizeof(*rec)) {
+		t->row.lost_records++;
+		return;
+	}
+	text = strndup((const char *)(rec + 1), rec->text_size);
+	note.text = text;
+	if (text)
+		pln_writer_add_note(t->writer, &note);
+	free(text);
+}
+
+/* Smallest size of each type, 0: not expected here. */
+static size_t least_size(uint16_t type)
+{
+	switch (type) {
+	case PILLION_RECORD_CODE:
+		return sizeof(struct pln_wire_code);
+	case PILLION_RECORD_MODULE:
+		return sizeof(struct pln_wire_module);
+	case PILLION_RECORD_MODULE_GONE:
+		return sizeof(struct pln_wire_module_gone);
+	case PILLION_RECORD_THREAD:
+	case PILLION_RECORD_THREAD_EXIT:
+	case PILLION_RECORD_THREAD_NAME:
+		return sizeof(struct pln_wire_thread);
+	case PILLION_RECORD_INTERPRETER:
+		return sizeof(struct pln_wire_interpreter);
+	case PILLION_RECORD_NOTE:
+		return sizeof(struct pln_wire_note);
+	default:
+		return 0;
+	}
+}
+
+void pln_target_take_record(struct pln_target *t, const struct pln_record *rec)
+{
+	size_t least = least_size(rec->type);
+
+	if (!least || rec->size < least) {
+		t->row.lost_records++;
+		return;
+	}
+	switch (rec->type) {
+	case PILLION_RECORD_CODE:
+		take_code(t, (const void *)rec);
+		break;
+	case PILLION_RECORD_MODULE:
+		take_module(t, (const void *)rec);
+		break;
+	case PILLION_RECORD_MODULE_GONE:
+		take_module_gone(t, (const void *)rec);
+		break;
+	case PILLION_RECORD_INTERPRETER:
+		take_interpreter(t, (const void *)rec);
+		break;
+	case PILLION_RECORD_NOTE:
+		take_note(t, (const void *)rec);
+		break;
+	default:
+		take_thread(t, (const void *)rec);
+		break;
+	}
+}

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session.c - the recording: who is there, when to drain, when to write, when to end.
+ *
+ * Everything runs in one loop on one thread. A tick drains all targets, and once a
+ * second what was learned goes to the file. A target that dies is drained at once,
+ * by its pidfd; nothing is expected of it but what it committed before.
+ */
+#include "ingest/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <pillion/atomic.h>
+
+#include "ingest/session_i.h"
+
+#define MS 1000000ull
+#define SECOND (1000 * MS)
+#define DRAIN_INTERVAL (50 * MS)
+#define HURRIED_INTERVAL (10 * MS) /* while lanes fill faster than that */
+#define HURRY_PERCENT 25
+#define IDLE_INTERVAL (250 * MS)
+#define FLUSH_INTERVAL SECOND
+#define GUEST_PATIENCE (5 * SECOND) /* for a hello, once connected */
+#define MAX_GUESTS 64
+#define QUIET_AFTER (200 * MS) /* a target goes quiet within a few ticks */
+#define IDLE_AFTER (500 * MS)
+#define FIRST_HELLO_PATIENCE (10 * SECOND)
+#define LAST_WORDS (200 * MS) /* for processes that end with the command */
+
+uint64_t pln_session_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+static void arm_timer(struct pln_session *s, uint64_t interval_ns)
+{
+	struct itimerspec spec = {
+		.it_interval = { (time_t)(interval_ns / SECOND), (long)(interval_ns % SECOND) },
+		.it_value = { (time_t)(interval_ns / SECOND), (long)(interval_ns % SECOND) },
+	};
+
+	if (s->interval_ns == interval_ns)
+		return;
+	s->interval_ns = interval_ns;
+	(void)timerfd_settime(s->timer.fd, 0, &spec, NULL);
+}
+
+static void add_note(struct pln_session *s, uint32_t level, const char *text)
+{
+	struct pln_note_row note = { pln_session_now_ns(), PLN_NONE, level, text };
+
+	if (s->writer)
+		pln_writer_add_note(s->writer, &note);
+}
+
+static void keep_error(struct pln_session *s, int error)
+{
+	if (error && !s->summary.write_error)
+		s->summary.write_error = error;
+}
+
+unsigned pln_session_live(const struct pln_session *s)
+{
+	unsigned live = 0;
+
+	for (size_t i = 0; i < s->target_count; i++)
+		live += !s->targets[i]->target->ended;
+	return live;
+}
+
+/* ------------------------------------------------------------------- targets */
+
+static void unwatch(struct pln_session_target *st)
+{
+	if (st->watched)
+		pln_loop_remove(st->session->options.loop, &st->watch);
+	st->watched = false;
+}
+
+static void end_target(struct pln_session_target *st, uint64_t end_ns)
+{
+	unwatch(st);
+	if (!st->target->ended)
+		st->session->last_seen_ns = pln_session_now_ns();
+	pln_target_end(st->target, end_ns);
+}
+
+static void on_death(struct pln_watch *watch)
+{
+	end_target(pln_watch_owner(watch, struct pln_session_target, watch), pln_session_now_ns());
+}
+
+/* The same process with a new segment is a new program: the old one ended with exec. */
+static void end_same_pid(struct pln_session *s, pid_t pid)
+{
+	for (size_t i = 0; i < s->target_count; i++)
+		if (pid > 0 && s->targets[i]->target->pid == pid)
+			end_target(s->targets[i], pln_session_now_ns());
+}
+
+static int add_target(struct pln_session *s, struct pln_target_hello *hello)
+{
+	struct pln_session_target *st = NULL;
+
+	if (pln_tables_grow((void **)&s->targets, &s->target_capacity, s->target_count,
+			    sizeof(*s->targets)))
+		st = calloc(1, sizeof(*st));
+	end_same_pid(s, hello->pid);
+	/* relaxed: a clock value */
+	pln_store_relaxed(&hello->segment.shared->collector_ns, pln_session_now_ns());
+	if (st)
+		st->target = pln_target_new(&s->tables, s->scratch, hello);
+	if (!st || !st->target) {
+		free(st);
+		return -ENOMEM;
+	}
+	st->session = s;
+	st->watch = (struct pln_watch){ st->target->pidfd.fd, on_death };
+	s->targets[s->target_count++] = st;
+	st->watched = st->watch.fd >= 0 && !pln_loop_add(s->options.loop, &st->watch);
+	s->last_seen_ns = pln_session_now_ns();
+	arm_timer(s, DRAIN_INTERVAL);
+	return 0;
+}
+
+/* -------------------------------------------------------------------- guests */
+
+static int open_profile(struct pln_session *s, const struct pln_target_hello *hello, char *why,
+			size_t size)
+{
+	struct pln_recording *recording = &s->options.recording;
+	int fd, error;
+
+	if (s->writer)
+		return 0;
+	fd = s->options.open_output(hello->pid > 0 ? hello->pid : (pid_t)hello->segment.pid,
+				    hello->segment.executable, why, size, s->options.arg);
+	if (fd < 0)
+		return fd;
+	recording->period_ns = hello->segment.period_ns;
+	recording->tick_ns = hello->segment.tick_ns;
+	error = pln_writer_open(&s->writer, fd, recording);
+	if (!error)
+		error = pln_tables_open(&s->tables, s->writer);
+	if (error)
+		snprintf(why, size, "the profile cannot be written: %s", strerror(-error));
+	else
+		s->first_hello_ns = s->flushed_ns = pln_session_now_ns();
+	keep_error(s, error);
+	return error;
+}
+
+static void note_refused(struct pln_session *s, const char *why)
+{
+	char text[192];
+
+	s->summary.refused_count++;
+	snprintf(s->summary.refused, sizeof(s->summary.refused), "%s", why);
+	snprintf(text, sizeof(text), "a process was refused: %s", why);
+	add_note(s, 1, text);
+}
+
+static int admit(struct pln_session *s, int conn, char *why, size_t size)
+{
+	struct pln_target_hello hello;
+	int error = pln_hello_take(conn, &s->rules, &hello, why, size);
+
+	if (error)
+		return error;
+	if (s->stopped_ns) {
+		snprintf(why, size, "the recording is over");
+		error = -ECANCELED;
+	} else {
+		error = open_profile(s, &hello, why, size);
+	}
+	if (!error)
+		return add_target(s, &hello);
+	pln_segment_unmap(&hello.segment);
+	if (hello.pidfd >= 0)
+		close(hello.pidfd);
+	return error;
+}
+
+static void drop_guest(struct pln_guest *guest)
+{
+	struct pln_session *s = guest->session;
+	struct pln_guest **at = &s->guests;
+
+	while (*at != guest)
+		at = &(*at)->next;
+	*at = guest->next;
+	s->guest_count--;
+	pln_loop_remove(s->options.loop, &guest->watch);
+	close(guest->watch.fd);
+	free(guest);
+}
+
+static void on_hello(struct pln_watch *watch)
+{
+	struct pln_guest *guest = pln_watch_owner(watch, struct pln_guest, watch);
+	struct pln_session *s = guest->session;
+	char why[128] = "";
+	int error = admit(s, watch->fd, why, sizeof(why));
+
+	pln_hello_answer(watch->fd, error, why);
+	/* To come too late, or to die on the way, is no one's mistake. */
+	if (error && error != -ECANCELED && error != -ECONNRESET)
+		note_refused(s, why);
+	drop_guest(guest);
+}
+
+static void drop_oldest_guest(struct pln_session *s)
+{
+	struct pln_guest *oldest = s->guests;
+
+	/* New ones are put in front. */
+	while (oldest && oldest->next)
+		oldest = oldest->next;
+	if (oldest)
+		drop_guest(oldest);
+}
+
+static void add_guest(struct pln_session *s, int conn)
+{
+	struct pln_guest *guest = calloc(1, sizeof(*guest));
+
+	if (!guest) {
+		close(conn);
+		return;
+	}
+	if (s->guest_count >= MAX_GUESTS)
+		drop_oldest_guest(s);
+	guest->session = s;
+	guest->since_ns = pln_session_now_ns();
+	guest->watch = (struct pln_watch){ conn, on_hello };
+	guest->next = s->guests;
+	s->guests = guest;
+	s->guest_count++;
+	if (pln_loop_add(s->options.loop, &guest->watch))
+		drop_guest(guest);
+}
+
+static void on_connect(struct pln_watch *watch)
+{
+	struct pln_session *s = pln_watch_owner(watch, struct pln_session, listener);
+	int conn;
+
+	while ((conn = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+		add_guest(s, conn);
+	if (errno == EMFILE || errno == ENFILE) {
+		/* It stays readable: let the next tick try again, rather than spin. */
+		pln_loop_remove(s->options.loop, &s->listener);
+		s->listening = false;
+	}
+}
+
+static void listen_again(struct pln_session *s)
+{
+	if (!s->listening)
+		s->listening = !pln_loop_add(s->options.loop, &s->listener);
+}
+
+static void drop_silent_guests(struct pln_session *s, uint64_t now_ns)
+{
+	struct pln_guest *guest = s->guests, *next;
+
+	for (; guest; guest = next) {
+		next = guest->next;
+		if (now_ns - guest->since_ns > GUEST_PATIENCE)
+			drop_guest(guest);
+	}
+}
+
+/* ---------------------------------------------------------------------- tick */
+
+static void tell_targets_to_stop(struct pln_session *s)
+{
+	for (size_t i = 0; i < s->target_count; i++) {
+		struct pln_target *t = s->targets[i]->target;
+
+		/* relaxed: a word on its own */
+		if (!t->ended)
+			pln_store_relaxed(&t->segment.shared->command, PILLION_COMMAND_STOP);
+	}
+}
+
+static unsigned drain_all(struct pln_session *s, uint64_t now_ns)
+{
+	unsigned fullest = 0, percent;
+
+	for (size_t i = 0; i < s->target_count; i++) {
+		struct pln_target *t = s->targets[i]->target;
+
+		if (t->ended)
+			continue;
+		/* relaxed: a clock value */
+		pln_store_relaxed(&t->segment.shared->collector_ns, now_ns);
+		percent = pln_target_drain(t);
+		if (fullest < percent)
+			fullest = percent;
+		if (!s->targets[i]->watched && pln_target_is_gone(t, now_ns))
+			end_target(s->targets[i], now_ns);
+	}
+	return fullest;
+}
+
+static void publish_all(struct pln_session *s)
+{
+	for (size_t i = 0; i < s->target_count; i++) {
+		struct pln_target *t = s->targets[i]->target;
+
+		if (!t->ended)
+			pln_target_publish(t);
+		else if (t->wants_exit_status)
+			pln_target_collect_status(t);
+	}
+}
+
+static void flush(struct pln_session *s, uint64_t now_ns)
+{
+	if (!s->writer || now_ns - s->flushed_ns < FLUSH_INTERVAL)
+		return;
+	s->flushed_ns = now_ns;
+	publish_all(s);
+	keep_error(s, pln_writer_flush(s->writer));
+}
+
+static void tell(struct pln_session *s, enum pln_session_event event)
+{
+	if (s->options.event)
+		s->options.event(s, event, s->options.arg);
+}
+
+/* May finish the session: nothing of it is touched afterwards. */
+static void watch_clock(struct pln_session *s, uint64_t now_ns)
+{
+	uint64_t patience = s->first_hello_ns ? IDLE_AFTER : FIRST_HELLO_PATIENCE;
+	uint64_t duration = s->options.duration_ns;
+
+	if (duration && s->first_hello_ns && !s->stopped_ns &&
+	    now_ns - s->first_hello_ns >= duration) {
+		tell_targets_to_stop(s);
+		s->stopped_ns = now_ns;
+	}
+	if (s->stopped_ns && now_ns - s->stopped_ns >= QUIET_AFTER)
+		tell(s, PLN_SESSION_TIME_OVER);
+	else if (!s->guests && !pln_session_live(s) && now_ns - s->last_seen_ns >= patience)
+		tell(s, PLN_SESSION_IDLE);
+}
+
+static void on_tick(struct pln_watch *watch)
+{
+	struct pln_session *s = pln_watch_owner(watch, struct pln_session, timer);
+	uint64_t expired, now_ns = pln_session_now_ns();
+	unsigned fullest;
+
+	(void)!read(watch->fd, &expired, sizeof(expired));
+	fullest = drain_all(s, now_ns);
+	flush(s, now_ns);
+	drop_silent_guests(s, now_ns);
+	listen_again(s);
+	if (!pln_session_live(s))
+		arm_timer(s, IDLE_INTERVAL);
+	else
+		arm_timer(s, fullest > HURRY_PERCENT ? HURRIED_INTERVAL : DRAIN_INTERVAL);
+	watch_clock(s, now_ns);
+}
+
+/* --------------------------------------------------------------- open, finish */
+
+static int start(struct pln_session *s)
+{
+	int flags = fcntl(s->listener.fd, F_GETFL);
+	int error;
+
+	if (flags < 0 || fcntl(s->listener.fd, F_SETFL, flags | O_NONBLOCK))
+		return -errno;
+	s->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (s->timer.fd < 0)
+		return -errno;
+	s->scratch = pln_scratch_new();
+	if (!s->scratch)
+		return -ENOMEM;
+	error = pln_loop_add(s->options.loop, &s->timer);
+	if (!error)
+		error = pln_loop_add(s->options.loop, &s->listener);
+	s->listening = !error;
+	arm_timer(s, IDLE_INTERVAL);
+	return error;
+}
+
+int pln_session_open(struct pln_session **session, const struct pln_session_options *options)
+{
+	struct pln_session *s = calloc(1, sizeof(*s));
+	int error;
+
+	if (!s)
+		return -ENOMEM;
+	s->options = *options;
+	s->rules.need_token = options->need_token;
+	memcpy(s->rules.token, options->token, sizeof(s->rules.token));
+	s->listener = (struct pln_watch){ options->listen_fd, on_connect };
+	s->timer = (struct pln_watch){ -1, on_tick };
+	s->open_ns = s->last_seen_ns = pln_session_now_ns();
+	error = start(s);
+	if (error) {
+		pln_session_free(s);
+		s = NULL;
+	}
+	*session = s;
+	return error;
+}
+
+/* Stops ticking and listening; guests that already said hello were served before. */
+static void close_doors(struct pln_session *s)
+{
+	while (s->guests)
+		drop_guest(s->guests);
+	if (s->timer.fd >= 0) {
+		pln_loop_remove(s->options.loop, &s->timer);
+		close(s->timer.fd);
+		s->timer.fd = -1;
+	}
+	if (s->listening)
+		pln_loop_remove(s->options.loop, &s->listener);
+	s->listening = false;
+}
+
+/*
+ * The command is over, but a hello may still be on its way through the socket, and
+ * its helpers may still be dying.
+ */
+static void await_last_words(struct pln_session *s)
+{
+	uint64_t until_ns = pln_session_now_ns() + LAST_WORDS;
+
+	on_connect(&s->listener);
+	do
+		pln_loop_poll(s->options.loop, pln_session_live(s) || s->guests ? 10 : 0);
+	while ((pln_session_live(s) || s->guests) && pln_session_now_ns() < until_ns);
+}
+
+static void end_all(struct pln_session *s)
+{
+	tell_targets_to_stop(s);
+	for (size_t i = 0; i < s->target_count; i++) {
+		struct pln_session_target *st = s->targets[i];
+		uint64_t now_ns = pln_session_now_ns();
+
+		if (st->target->ended && st->target->wants_exit_status)
+			pln_target_collect_status(st->target);
+		else
+			end_target(st, pln_target_is_gone(st->target, now_ns) ? now_ns : 0);
+	}
+}
+
+static uint64_t own_cpu_ns(void)
+{
+	struct timespec cpu;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+	return (uint64_t)cpu.tv_sec * SECOND + (uint64_t)cpu.tv_nsec;
+}
+
+static void close_profile(struct pln_session *s, int exit_status)
+{
+	struct pln_recording *recording = &s->options.recording;
+	struct rusage usage;
+
+	recording->end_ns = pln_session_now_ns();
+	keep_error(s, pln_writer_flush(s->writer));
+	pln_session_symbolize(s);
+	recording->exit_status = exit_status;
+	recording->collector_cpu_ns = own_cpu_ns();
+	getrusage(RUSAGE_SELF, &usage);
+	recording->collector_peak_rss = (uint64_t)usage.ru_maxrss * 1024;
+	s->summary.lost_samples = pln_writer_lost_samples(s->writer);
+	s->summary.bytes = pln_writer_bytes(s->writer);
+	keep_error(s, pln_writer_close(s->writer, recording));
+	s->writer = NULL;
+}
+
+void pln_session_finish(struct pln_session *s, int exit_status)
+{
+	if (s->finished)
+		return;
+	s->finished = true;
+	if (!s->stopped_ns)
+		await_last_words(s);
+	close_doors(s);
+	end_all(s);
+	if (s->writer)
+		close_profile(s, exit_status);
+}
+
+static void add_to_summary(struct pln_session_summary *sum, const struct pln_target *t)
+{
+	sum->samples += t->samples;
+	for (unsigned i = 0; i < PILLION_DROP_COUNT; i++)
+		sum->drops += t->row.drops[i];
+	sum->lost_records += t->row.lost_records;
+	sum->target_cpu_ns += t->row.process_cpu_ns;
+	sum->overhead_ns += t->row.handler_ns + t->row.sampler_cpu_ns;
+	sum->threads += (uint32_t)t->thread_count;
+	if (t->row.interpreter_status == PILLION_INTERPRETER_REFUSED) {
+		sum->native_only++;
+		snprintf(sum->native_only_why, sizeof(sum->native_only_why), "%s",
+			 t->layout_detail);
+	}
+}
+
+void pln_session_summarize(const struct pln_session *s, struct pln_session_summary *summary)
+{
+	*summary = s->summary;
+	summary->processes = (uint32_t)s->target_count;
+	summary->collector_cpu_ns = s->options.recording.collector_cpu_ns;
+	for (size_t i = 0; i < s->target_count; i++)
+		add_to_summary(summary, s->targets[i]->target);
+}
+
+void pln_session_free(struct pln_session *s)
+{
+	if (!s)
+		return;
+	close_doors(s);
+	for (size_t i = 0; i < s->target_count; i++) {
+		unwatch(s->targets[i]);
+		pln_target_free(s->targets[i]->target);
+		free(s->targets[i]);
+	}
+	free(s->targets);
+	pln_tables_close(&s->tables);
+	pln_scratch_free(s->scratch);
+	free(s);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session.h - one recording: the processes that say hello, until they are gone.
+ *
+ *   session.c    the recording: sockets and timers in, chunks out
+ *   hello.c      who may join: credentials, token, version, the memfd
+ *   segment.c    maps a stranger's memory and checks its layout
+ *   target.c     one followed process, from hello to its end
+ *   drain.c      takes records out of lanes, in the order that makes sense of them
+ *   records.c    threads, modules, code objects, notes
+ *   samples.c    one sample to one row: finish, join, resolve, intern
+ *   modules.c    which file was mapped at an address at a time
+ *   tables.c     equal functions, frames and stacks get one id
+ *   symbols.c    the names of native frames, at the end
+ *
+ * Everything that a target wrote is untrusted: it is copied once, then checked.
+ */
+#ifndef PILLION_COLLECTOR_SESSION_H
+#define PILLION_COLLECTOR_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <pillion/wire.h>
+
+#include "ingest/loop.h"
+#include "profile/model.h"
+
+struct pln_session;
+
+enum pln_session_event {
+	PLN_SESSION_IDLE, /* every process ended and none came for a while */
+	PLN_SESSION_TIME_OVER, /* the duration is over and the targets went quiet */
+};
+
+struct pln_session_options {
+	struct pln_loop *loop;
+	int listen_fd; /* SOCK_SEQPACKET, listening; stays the caller's */
+	bool need_token; /* else: any process of the same user may join */
+	uint8_t token[PILLION_TOKEN_SIZE];
+	uint64_t duration_ns; /* 0: no end; counts from the first hello */
+	struct pln_recording recording; /* command, host, directory; strings outlive the session */
+	/*
+	 * Opens the profile when the first process says hello. Returns an fd (which stays
+	 * the caller's) or -errno, with the reason in `why`.
+	 */
+	int (*open_output)(pid_t pid, const char *executable, char *why, size_t size, void *arg);
+	void (*event)(struct pln_session *session, enum pln_session_event event, void *arg);
+	void (*progress)(size_t done, size_t total, void *arg); /* of symbols; may be NULL */
+	void *arg;
+};
+
+/* What the result line is made of. */
+struct pln_session_summary {
+	uint64_t samples;
+	uint64_t drops;
+	uint64_t lost_records; /* lane data that made no sense */
+	uint64_t lost_samples; /* the disk was full */
+	uint64_t bytes;
+	uint64_t target_cpu_ns;
+	uint64_t overhead_ns; /* handlers and sampling threads */
+	uint64_t collector_cpu_ns;
+	uint32_t processes;
+	uint32_t threads;
+	uint32_t refused_count;
+	uint32_t native_only; /* processes whose interpreter could not be read */
+	char refused[128]; /* why the last one was refused */
+	char native_only_why[128];
+	int write_error; /* first -errno of writing the profile, 0: none */
+};
+
+/* `options` is copied. Returns 0 or -errno. */
+int pln_session_open(struct pln_session **session, const struct pln_session_options *options);
+
+/*
+ * Ends the recording: takes in who still waits at the door, tells targets to go quiet,
+ * drains them, writes symbols and the end. `exit_status` is the command's, as from
+ * wait(2), or -1. The session can then only be asked for its summary, and freed.
+ */
+void pln_session_finish(struct pln_session *session, int exit_status);
+
+/* Processes of the recording that have not ended. */
+unsigned pln_session_live(const struct pln_session *session);
+
+void pln_session_summarize(const struct pln_session *session, struct pln_session_summary *summary);
+void pln_session_free(struct pln_session *session);
+
+#endif

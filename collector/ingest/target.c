@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * target.c - one followed process: its rows in the profile, its totals, its end.
+ *
+ * The totals lie in the shared segment, which outlives the process as long as we map
+ * it: they are as true after a SIGKILL as before.
+ */
+#include "ingest/target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <pillion/atomic.h>
+
+#include "ingest/quote.h"
+
+#define SILENCE_NS 30000000000ull
+
+/* ---------------------------------------------------------------------- new */
+
+static char *quote_arguments(const struct pln_segment_view *seg)
+{
+	const char *words[sizeof(seg->arguments) / 2];
+	size_t count = 0;
+	const char *at = seg->arguments, *end = at + seg->arguments_size;
+
+	while (at < end && count < sizeof(words) / sizeof(words[0]) - 1) {
+		words[count++] = at;
+		at += strlen(at) + 1;
+	}
+	/* The segment holds 1024 bytes of them, the last one zero. */
+	if (seg->arguments_size >= sizeof(seg->arguments) - 2)
+		words[count++] = "...";
+	return pln_quote_words(words, count);
+}
+
+static bool same_mounts(pid_t pid)
+{
+	char path[64], theirs[64], ours[64];
+	ssize_t a, b;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	a = readlink(path, theirs, sizeof(theirs));
+	b = readlink("/proc/self/ns/mnt", ours, sizeof(ours));
+	return a > 0 && a == b && !memcmp(theirs, ours, (size_t)a);
+}
+
+/*
+ * A target in a container or a chroot sees other files under the same names. An open
+ * root directory keeps them within reach when the process is gone.
+ */
+static void find_root(struct pln_target *t)
+{
+	struct stat theirs, ours;
+	char path[64];
+
+	if (t->pid <= 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)t->pid);
+	t->root_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (t->root_fd < 0)
+		return;
+	if (!fstat(t->root_fd, &theirs) && !stat("/", &ours) &&
+	    (theirs.st_dev != ours.st_dev || theirs.st_ino != ours.st_ino ||
+	     !same_mounts(t->pid)) &&
+	    asprintf(&t->root, "/proc/self/fd/%d", t->root_fd) >= 0)
+		return;
+	t->root = NULL;
+	close(t->root_fd);
+	t->root_fd = -1;
+}
+
+static void fill_row(struct pln_target *t)
+{
+	const struct pln_segment_view *seg = &t->segment;
+	struct pln_process *row = &t->row;
+
+	row->pid = t->pid > 0 ? (uint32_t)t->pid : seg->pid;
+	row->inner_pid = seg->pid;
+	row->ppid = seg->ppid;
+	row->reason = seg->reason;
+	row->executable = seg->executable;
+	row->command = t->command ? t->command : "";
+	row->start_ns = seg->start_mono_ns;
+	row->exit_status = -1;
+	row->interpreter_status = PILLION_INTERPRETER_FOUND;
+	row->layout = t->layout;
+	row->layout_detail = t->layout_detail;
+	row->period_ns = seg->period_ns;
+	row->tick_ns = seg->tick_ns;
+}
+
+struct pln_target *pln_target_new(struct pln_tables *tables, struct pln_scratch *scratch,
+				  struct pln_target_hello *hello)
+{
+	struct pln_target *t = calloc(1, sizeof(*t));
+
+	if (t) {
+		t->serials = pln_intern_new();
+		t->code_keys = pln_intern_new();
+	}
+	if (!t || !t->serials || !t->code_keys) {
+		pln_segment_unmap(&hello->segment);
+		if (hello->pidfd >= 0)
+			close(hello->pidfd);
+		if (t)
+			pln_intern_free(t->serials);
+		free(t);
+		return NULL;
+	}
+	t->tables = tables;
+	t->writer = tables->writer;
+	t->scratch = scratch;
+	t->segment = hello->segment;
+	t->pid = hello->pid;
+	t->pidfd.fd = hello->pidfd;
+	t->root_fd = -1;
+	t->command = quote_arguments(&t->segment);
+	find_root(t);
+	fill_row(t);
+	t->id = pln_writer_add_process(t->writer, &t->row);
+	return t;
+}
+
+/* ------------------------------------------------------------------ publish */
+
+static void read_totals(struct pln_target *t)
+{
+	struct pln_segment *seg = t->segment.shared;
+	struct pln_process *row = &t->row;
+
+	/* relaxed: statistics, each for itself */
+	for (unsigned i = 0; i < PILLION_DROP_COUNT; i++)
+		row->drops[i] = pln_load_relaxed(&seg->drops[i]);
+	row->engine = pln_load_relaxed(&seg->engine);
+	row->ticks = pln_load_relaxed(&seg->ticks);
+	row->handler_calls = pln_load_relaxed(&seg->handler_calls);
+	row->handler_ns = pln_load_relaxed(&seg->handler_ns);
+	row->sampler_cpu_ns = pln_load_relaxed(&seg->sampler_cpu_ns);
+	row->process_cpu_ns = pln_load_relaxed(&seg->process_cpu_ns);
+	row->table_bytes = pln_load_relaxed(&seg->table_bytes);
+	row->private_bytes = pln_load_relaxed(&seg->private_bytes);
+}
+
+struct clocks {
+	uint64_t seen_ns;
+	uint64_t cpu_ns;
+	uint64_t pending_ns;
+};
+
+/* Returns the serial of the thread that the clocks are of, 0: none, or just changing. */
+static uint32_t read_clocks(const struct pln_slot *slot, struct clocks *clocks)
+{
+	/* acquire: pairs with the release of the state, which comes after the clocks are set */
+	uint32_t state = pln_load_acquire(&slot->state);
+	uint32_t serial = pln_load_relaxed(&slot->serial);
+
+	if (state != PILLION_SLOT_LIVE && state != PILLION_SLOT_EXITED &&
+	    state != PILLION_SLOT_DRAINING)
+		return 0;
+	clocks->seen_ns = pln_load_relaxed(&slot->seen_ns);
+	clocks->cpu_ns = pln_load_relaxed(&slot->cpu_ns);
+	clocks->pending_ns = pln_load_relaxed(&slot->pending_offcpu_ns);
+	/* A slot that changed hands meanwhile has another serial, or shows it next time. */
+	return pln_load_acquire(&slot->serial) == serial ? serial : 0;
+}
+
+static void update_thread(struct pln_target_thread *thread, const struct clocks *clocks)
+{
+	struct pln_thread *row = &thread->row;
+	uint64_t cpu_ns;
+
+	if (row->exited || clocks->seen_ns < row->seen_ns || clocks->cpu_ns < thread->clock_base_ns)
+		return;
+	cpu_ns = clocks->cpu_ns - thread->clock_base_ns;
+	if (cpu_ns != row->cpu_ns)
+		thread->dirty = true;
+	row->seen_ns = clocks->seen_ns;
+	row->cpu_ns = cpu_ns;
+	row->unsampled_cpu_ns =
+		cpu_ns > thread->sampled_cpu_ns ? cpu_ns - thread->sampled_cpu_ns : 0;
+	row->unsampled_wall_ns = clocks->pending_ns;
+}
+
+static void read_slots(struct pln_target *t)
+{
+	struct clocks clocks;
+
+	for (uint32_t i = 0; i < t->segment.lane_count; i++) {
+		uint32_t serial = read_clocks(&t->segment.slots[i], &clocks);
+		uint32_t index = PLN_NONE;
+
+		if (serial)
+			index = pln_intern_find(t->serials, &serial, sizeof(serial));
+		if (index != PLN_NONE)
+			update_thread(&t->threads[index], &clocks);
+	}
+}
+
+/* A thread that used no CPU is told about at the end only: most threads wait, always. */
+static void publish_threads(struct pln_target *t, bool all)
+{
+	for (size_t i = 0; i < t->thread_count; i++) {
+		struct pln_target_thread *thread = &t->threads[i];
+
+		if (!thread->dirty && !all)
+			continue;
+		thread->row.name = thread->name;
+		pln_writer_update_thread(t->writer, thread->id, &thread->row);
+		thread->dirty = false;
+	}
+}
+
+void pln_target_publish(struct pln_target *t)
+{
+	if (t->ended)
+		return;
+	read_totals(t);
+	read_slots(t);
+	publish_threads(t, false);
+	pln_writer_update_process(t->writer, t->id, &t->row);
+}
+
+/* ---------------------------------------------------------------------- end */
+
+bool pln_target_is_gone(const struct pln_target *t, uint64_t now_ns)
+{
+	struct pollfd poll_pid = { .fd = t->pidfd.fd, .events = POLLIN };
+	uint64_t heartbeat_ns;
+
+	if (t->pidfd.fd >= 0)
+		return poll(&poll_pid, 1, 0) > 0;
+	if (t->pid > 0)
+		return kill(t->pid, 0) && errno == ESRCH;
+	/* Nothing but its silence can tell. */
+	heartbeat_ns = pln_load_relaxed(&t->segment.shared->heartbeat_ns);
+	return heartbeat_ns && now_ns > heartbeat_ns && now_ns - heartbeat_ns > SILENCE_NS;
+}
+
+static void note_undescribed(struct pln_target *t)
+{
+	struct pln_note_row note = { t->row.end_ns, t->id, 1, NULL };
+	size_t count = 0;
+	char text[128];
+
+	for (size_t i = 0; i < t->code_count; i++)
+		count += !t->codes[i].described;
+	if (!count)
+		return;
+	snprintf(text, sizeof(text),
+		 "%zu code objects were never described: their frames show as <unknown>", count);
+	note.text = text;
+	pln_writer_add_note(t->writer, &note);
+}
+
+void pln_target_collect_status(struct pln_target *t)
+{
+	int status = t->pidfd.fd >= 0 ? pln_exit_status(t->pidfd.fd) : -1;
+
+	if (status == -1)
+		return;
+	t->wants_exit_status = false;
+	t->row.exit_status = status;
+	pln_writer_update_process(t->writer, t->id, &t->row);
+}
+
+/* What only draining needs; rows and names stay. */
+static void release_memory(struct pln_target *t)
+{
+	for (size_t i = 0; i < t->code_count; i++)
+		free(t->codes[i].linetable);
+	free(t->codes);
+	t->codes = NULL;
+	t->code_count = t->code_capacity = 0;
+	pln_target_forget_resolved(t);
+	free(t->resolved);
+	t->resolved = NULL;
+	t->resolved_capacity = 0;
+	pln_unwinder_free(t->unwinder);
+	t->unwinder = NULL;
+	pln_modules_free(&t->modules);
+	pln_segment_unmap(&t->segment);
+}
+
+void pln_target_end(struct pln_target *t, uint64_t end_ns)
+{
+	if (t->ended)
+		return;
+	(void)pln_target_drain(t);
+	read_totals(t);
+	read_slots(t);
+	publish_threads(t, true);
+	t->ended = true;
+	t->row.end_ns = end_ns;
+	t->wants_exit_status = end_ns != 0;
+	pln_writer_update_process(t->writer, t->id, &t->row);
+	if (t->wants_exit_status)
+		pln_target_collect_status(t);
+	note_undescribed(t);
+	release_memory(t);
+}
+
+void pln_target_free(struct pln_target *t)
+{
+	if (!t)
+		return;
+	release_memory(t);
+	pln_intern_free(t->serials);
+	pln_intern_free(t->code_keys);
+	free(t->threads);
+	free(t->command);
+	free(t->root);
+	if (t->root_fd >= 0)
+		close(t->root_fd);
+	if (t->pidfd.fd >= 0)
+		close(t->pidfd.fd);
+	free(t);
+}

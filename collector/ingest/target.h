@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * target.h - one process that is followed, from its hello to its end.
+ *
+ * Ids (uint32_t) are those of the profile. Private to ingest/.
+ */
+#ifndef PILLION_COLLECTOR_TARGET_H
+#define PILLION_COLLECTOR_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ingest/loop.h"
+#include "ingest/modules.h"
+#include "ingest/segment.h"
+#include "ingest/tables.h"
+#include "profile/model.h"
+#include "profile/writer.h"
+#include "stacks/stacks.h"
+
+/* A stack as last seen, for samples that say "as before". */
+struct pln_last_stack {
+	uint64_t hash;
+	uint32_t stack; /* PLN_NONE: none, or an empty one */
+	uint32_t row_flags; /* PLN_ROW_* that go with it */
+	bool valid;
+};
+
+struct pln_target_thread {
+	uint32_t id;
+	bool dirty; /* the writer does not know the row's newest values */
+	struct pln_thread row; /* row.name points at name */
+	char name[17];
+	uint64_t sampled_cpu_ns; /* what rows stand for so far */
+	uint64_t clock_base_ns; /* its CPU clock before it was ours */
+	struct pln_last_stack last[2]; /* in its own lane, in the sampling thread's */
+};
+
+struct pln_target_code {
+	uint32_t function; /* id */
+	uint32_t first_line;
+	uint32_t linetable_size;
+	uint8_t linetable_kind;
+	bool described; /* false: seen in a stack, and nothing else known */
+	uint8_t *linetable;
+};
+
+/* Scratch for one sample, shared by all targets of a session. */
+struct pln_scratch;
+
+struct pln_target {
+	struct pln_tables *tables;
+	struct pln_writer *writer;
+	struct pln_scratch *scratch;
+	uint32_t id;
+	pid_t pid; /* as we see it; 0: in a namespace that we cannot see into */
+	struct pln_watch pidfd; /* fd -1: none */
+	struct pln_segment_view segment;
+	struct pln_process row;
+	char *command;
+	char layout[33];
+	char layout_detail[65];
+	char *root; /* put before the target's paths; NULL: it sees the files that we see */
+	int root_fd;
+	bool ended; /* nothing will be drained any more */
+	bool wants_exit_status; /* ended, but its parent has not reaped it yet */
+
+	struct pln_intern *serials; /* thread serial -> index of threads[] */
+	struct pln_target_thread *threads;
+	size_t thread_count, thread_capacity;
+	struct pln_intern *code_keys; /* code key -> index of codes[] */
+	struct pln_target_code *codes;
+	size_t code_count, code_capacity;
+	struct pln_module_list modules;
+	struct pln_unwinder *unwinder; /* made when the first snapshot comes */
+
+	/* Frames already resolved; holds for samples newer than the last change of modules. */
+	struct pln_intern *resolved_keys;
+	uint32_t *resolved; /* frame ids */
+	size_t resolved_count, resolved_capacity;
+
+	uint64_t eval_lo, eval_hi;
+	uint64_t sample_time_ns; /* of the walk that is being finished */
+	uint64_t samples;
+};
+
+/* ------------------------------------------------------------- target.c */
+
+struct pln_target_hello {
+	struct pln_segment_view segment; /* taken over */
+	pid_t pid;
+	int pidfd; /* taken over; -1: none */
+};
+
+/* Adds the process to the profile. NULL: no memory (the hello is released all the same). */
+struct pln_target *pln_target_new(struct pln_tables *tables, struct pln_scratch *scratch,
+				  struct pln_target_hello *hello);
+
+/* The rows of process and threads, with the newest totals, to the writer. */
+void pln_target_publish(struct pln_target *t);
+
+/* Whether the process is gone; asks the kernel when there is no pidfd to tell. */
+bool pln_target_is_gone(const struct pln_target *t, uint64_t now_ns);
+
+/*
+ * Drains what is left, records the end and lets go of the segment. `end_ns` 0: the
+ * process runs on without us.
+ */
+void pln_target_end(struct pln_target *t, uint64_t end_ns);
+
+/* Asks again for the exit status of an ended process. */
+void pln_target_collect_status(struct pln_target *t);
+
+void pln_target_free(struct pln_target *t);
+
+/* -------------------------------------------------------------- drain.c */
+
+/* Takes every record that is committed by now. Returns how full the fullest lane was, in percent.
+ */
+unsigned pln_target_drain(struct pln_target *t);
+
+/* ------------------------------------------------------------ records.c */
+
+/*
+ * `rec` is our copy of a record, with its checked size. What makes no sense is counted
+ * in row.lost_records.
+ */
+void pln_target_take_record(struct pln_target *t, const struct pln_record *rec);
+
+/* The thread of a serial, added when it was not announced yet. NULL: no memory. */
+struct pln_target_thread *pln_target_thread(struct pln_target *t, uint32_t serial);
+
+/* The code object of a key, added as unknown when it was not described. NULL: no memory. */
+struct pln_target_code *pln_target_code(struct pln_target *t, uint64_t key);
+
+/* ------------------------------------------------------------ samples.c */
+
+struct pln_scratch *pln_scratch_new(void);
+void pln_scratch_free(struct pln_scratch *s);
+
+/* A record of type SAMPLE; `from_sampler` tells the lane. */
+void pln_target_take_sample(struct pln_target *t, const struct pln_record *rec, bool from_sampler);
+
+/* The maps changed: forgets what pcs were resolved to. */
+void pln_target_forget_resolved(struct pln_target *t);
+
+/* ---------------------------------------------------------- exitstatus.c */
+
+/* wait(2) form, -1 when it cannot be known (yet). */
+int pln_exit_status(int pidfd);
+
+#endif
