@@ -49,9 +49,6 @@ bool pln_python_finalizing_sigsafe(void);
 
 /* -------------------------------------------------------------- walking */
 
-/* Reads target memory [addr, addr + size) into dst. Returns true when all of it was read. */
-typedef bool (*pln_read_fn)(uintptr_t addr, void *dst, size_t size, void *arg);
-
 /* One Python frame; wire form but for the marker, which is an absolute address here. */
 struct pln_python_frame {
 	uint64_t code; /* key; 0 when the frame could not be identified */
@@ -81,11 +78,12 @@ void pln_python_walk_self_sigsafe(const struct pln_stack *stack, struct pln_pyth
 
 /*
  * Context: sampling thread, for a blocked thread; everything through checked reads,
- * batched. `pthread_self_value` identifies the thread for <= 3.10, `tid` for 3.11+.
+ * batched. `tid` identifies the thread for 3.11+, `pthread_self_value` (0: unknown) for
+ * 3.8 to 3.10: without it those versions find no thread state. `stack` may be a copy.
  * The caller verifies afterwards that the thread did not run meanwhile.
  */
-void pln_python_walk_blocked(uint32_t tid, const struct pln_stack *stack,
-			     struct pln_python_walk *out);
+void pln_python_walk_blocked(uint32_t tid, uintptr_t pthread_self_value,
+			     const struct pln_stack *stack, struct pln_python_walk *out);
 
 /*
  * Context: handler. Whether the code object behind `frame` must be described in the

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * keyset.c - open addressing in mapped memory, emptied by counting a generation up.
+ *
+ * A slot holds the upper 56 bits of the mixed key and the generation in which it was
+ * added. Two threads that add the same key at one time may take two slots: harmless.
+ * Mixing is a bijection, so that only the 8 bits given to the generation are lost:
+ * one wrong "yes" in 2^56 / used questions.
+ */
+#include "keyset.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define SLOT_COUNT (1u << 16)
+#define SLOTS_BYTES (SLOT_COUNT * sizeof(uint64_t))
+#define USED_LIMIT (SLOT_COUNT / 4 * 3)
+#define PROBE_LIMIT 128
+#define GENERATION_MASK 0xffu
+
+bool pln_keyset_init(struct pln_keyset *set)
+{
+	void *memory;
+
+	if (set->slots)
+		return true;
+	memory =
+		mmap(NULL, SLOTS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return false;
+	pln_store_relaxed(&set->generation, 1);
+	set->slots = memory;
+	return true;
+}
+
+void pln_keyset_clear(struct pln_keyset *set)
+{
+	if (!set->slots)
+		return;
+	/* Private and anonymous: reads as zeros again, and gives the memory back. */
+	if (madvise(set->slots, SLOTS_BYTES, MADV_DONTNEED) < 0)
+		memset(set->slots, 0, SLOTS_BYTES);
+	pln_store_relaxed(&set->generation, 1);
+	pln_store_relaxed(&set->used, 0);
+}
+
+static uint64_t mix(uint64_t key)
+{
+	return key * 0x9e3779b97f4a7c15ull;
+}
+
+static uint64_t slot_value(uint64_t mixed, uint32_t generation)
+{
+	return (mixed & ~(uint64_t)GENERATION_MASK) | generation;
+}
+
+bool pln_keyset_has_sigsafe(const struct pln_keyset *set, uint64_t key)
+{
+	uint64_t mixed = mix(key);
+	uint32_t at = (uint32_t)(mixed >> 48), generation;
+	uint64_t want;
+
+	if (!set->slots)
+		return false;
+	generation = pln_load_relaxed(&set->generation);
+	want = slot_value(mixed, generation);
+	for (unsigned i = 0; i < PROBE_LIMIT; i++) {
+		/* acquire: pairs with the add, whose caller did its work before */
+		uint64_t value = pln_load_acquire(&set->slots[(at + i) % SLOT_COUNT]);
+
+		if (value == want)
+			return true;
+		if ((value & GENERATION_MASK) != generation)
+			return false;
+	}
+	return false;
+}
+
+/* Context: any. Several threads may come here at once: one of them wins, that is enough. */
+static void forget_all_sigsafe(struct pln_keyset *set, uint32_t generation)
+{
+	uint32_t next = generation == GENERATION_MASK ? 1 : generation + 1;
+
+	if (atomic_compare_exchange_strong(&set->generation, &generation, next))
+		pln_store_relaxed(&set->used, 0);
+}
+
+void pln_keyset_add_sigsafe(struct pln_keyset *set, uint64_t key)
+{
+	uint64_t mixed = mix(key);
+	uint32_t at = (uint32_t)(mixed >> 48), generation;
+
+	if (!set->slots)
+		return;
+	generation = pln_load_relaxed(&set->generation);
+	for (unsigned i = 0; i < PROBE_LIMIT; i++) {
+		_Atomic uint64_t *slot = &set->slots[(at + i) % SLOT_COUNT];
+		uint64_t value = pln_load_relaxed(slot);
+
+		if (value == slot_value(mixed, generation))
+			return;
+		if ((value & GENERATION_MASK) == generation)
+			continue;
+		/* release (and more): what was done for the key comes before it is in the set */
+		if (!atomic_compare_exchange_strong(slot, &value, slot_value(mixed, generation)))
+			continue;
+		if (pln_add_relaxed(&set->used, 1) >= USED_LIMIT)
+			forget_all_sigsafe(set, generation);
+		return;
+	}
+	forget_all_sigsafe(set, generation);
+}

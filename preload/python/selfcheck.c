@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * selfcheck.c - CPython's own word on what we read.
+ *
+ * The sampling thread leaves a pending call; the interpreter makes it on its main
+ * thread, between two instructions, holding the GIL. There our walk of that very stack
+ * is compared with the public API: every frame's code object, name, file and line. One
+ * difference, and nothing of this interpreter is read any more.
+ *
+ * All functions are looked up by name: nothing of CPython is linked. The call changes
+ * nothing that a program sees: no exception set or lost, no reference kept.
+ */
+#include "python_i.h"
+
+#include "checked_read.h"
+
+#define MAX_FRAMES 256
+#define DESCRIPTION_BYTES 4096
+
+/* An object of the interpreter. Never looked into here. */
+struct object;
+
+static struct {
+	int (*add_pending_call)(int (*)(void *), void *);
+	struct object *(*get_frame)(void); /* borrowed */
+	int (*line_of_frame)(struct object *);
+	int (*line_of_code)(struct object *, int);
+	struct object *(*get_attribute)(struct object *, const char *);
+	const char *(*utf8)(struct object *, intptr_t *);
+	void (*drop)(struct object *);
+	void (*fetch_error)(struct object **, struct object **, struct object **);
+	void (*restore_error)(struct object *, struct object *, struct object *);
+	/* 3.9+; before, the attributes f_code and f_back are asked for */
+	struct object *(*code_of_frame)(struct object *);
+	struct object *(*back_of_frame)(struct object *);
+} api;
+
+static const struct {
+	const char *name;
+	size_t at;
+	bool needed;
+} symbols[] = {
+	{ "Py_AddPendingCall", offsetof(__typeof__(api), add_pending_call), true },
+	{ "PyEval_GetFrame", offsetof(__typeof__(api), get_frame), true },
+	{ "PyFrame_GetLineNumber", offsetof(__typeof__(api), line_of_frame), true },
+	{ "PyCode_Addr2Line", offsetof(__typeof__(api), line_of_code), true },
+	{ "PyObject_GetAttrString", offsetof(__typeof__(api), get_attribute), true },
+	{ "PyUnicode_AsUTF8AndSize", offsetof(__typeof__(api), utf8), true },
+	{ "Py_DecRef", offsetof(__typeof__(api), drop), true },
+	{ "PyErr_Fetch", offsetof(__typeof__(api), fetch_error), true },
+	{ "PyErr_Restore", offsetof(__typeof__(api), restore_error), true },
+	{ "PyFrame_GetCode", offsetof(__typeof__(api), code_of_frame), false },
+	{ "PyFrame_GetBack", offsetof(__typeof__(api), back_of_frame), false },
+};
+
+static _Atomic int result; /* enum pln_selfcheck; release: `failure` before it */
+static const char *failure;
+static bool asked;
+
+/* Main thread, GIL held: only one check runs at a time. */
+static struct pln_python_frame frames[MAX_FRAMES];
+static unsigned char description[DESCRIPTION_BYTES];
+
+static bool resolve_symbols(void)
+{
+	for (unsigned i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
+		void *symbol = pln_python_symbol(symbols[i].name);
+
+		if (!symbol && symbols[i].needed)
+			return false;
+		memcpy((char *)&api + symbols[i].at, &symbol, sizeof(symbol));
+	}
+	return true;
+}
+
+static struct object *frame_code(struct object *frame)
+{
+	return api.code_of_frame ? api.code_of_frame(frame) : api.get_attribute(frame, "f_code");
+}
+
+/* New reference, NULL at the outermost frame. */
+static struct object *frame_back(struct object *frame)
+{
+	struct object *back;
+
+	if (api.back_of_frame)
+		return api.back_of_frame(frame);
+	back = api.get_attribute(frame, "f_back");
+	if (back && back == pln_python_symbol("_Py_NoneStruct")) {
+		api.drop(back);
+		back = NULL;
+	}
+	return back;
+}
+
+/* Whether the attribute of the code object is this text. What is not UTF-8 passes. */
+static bool is_text(struct object *code, const char *attribute, const unsigned char *text,
+		    size_t size, bool cut)
+{
+	struct object *value = api.get_attribute(code, attribute);
+	intptr_t length = 0;
+	const char *utf8;
+	bool same;
+
+	if (!value)
+		return false;
+	utf8 = api.utf8(value, &length);
+	same = !utf8 || ((cut ? (size_t)length >= size : (size_t)length == size) &&
+			 memcmp(utf8, text, size) == 0);
+	api.drop(value);
+	return same;
+}
+
+static const char *compare_names(struct object *code, const struct pln_python_frame *frame)
+{
+	const struct pln_wire_code *head = (const void *)description;
+	const unsigned char *names = description + sizeof(*head);
+	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
+	const char *name = layout->version >= 0x030b ? "co_qualname" : "co_name";
+
+	if (!pln_python_describe_sigsafe(frame, description, sizeof(description), false))
+		return "a code object could not be read";
+	if (!is_text(code, name, names, head->qualname_size, head->truncated))
+		return "names of code objects differ from what CPython says";
+	if (!is_text(code, "co_filename", names + head->qualname_size, head->filename_size,
+		     head->truncated))
+		return "file names of code objects differ from what CPython says";
+	return NULL;
+}
+
+static const char *compare_frame(struct object *frame, const struct pln_python_frame *ours)
+{
+	int address = ours->instr == PILLION_NO_INSTR ? -1 : (int)ours->instr;
+	struct object *code = frame_code(frame);
+	const char *difference = NULL;
+
+	if (!code)
+		return "a frame without code";
+	if ((uintptr_t)code != ours->code_addr)
+		difference = "frames differ from what CPython says";
+	else if (api.line_of_code(code, address) != api.line_of_frame(frame))
+		difference = "lines differ from what CPython says";
+	else
+		difference = compare_names(code, ours);
+	api.drop(code);
+	return difference;
+}
+
+static const char *compare_stack(void)
+{
+	struct pln_python_walk walk = { .frames = frames, .max = MAX_FRAMES };
+	const struct pln_stack no_stack = { 0 };
+	struct object *frame = api.get_frame(), *outer;
+	const char *difference = NULL;
+	unsigned i;
+
+	pln_python_walk_self_sigsafe(&no_stack, &walk);
+	if (!walk.has_tstate || walk.failed || (walk.truncated && walk.count < MAX_FRAMES))
+		return "the stack could not be walked";
+	if (walk.gil != PILLION_GIL_HOLDS && walk.gil != PILLION_GIL_UNKNOWN)
+		return "the GIL is not where this version has it";
+	for (i = 0; frame && i < walk.count && !difference; i++) {
+		difference = compare_frame(frame, &walk.frames[i]);
+		outer = frame_back(frame);
+		if (i)
+			api.drop(frame);
+		frame = outer;
+	}
+	if (frame && i)
+		api.drop(frame);
+	if (!difference && !walk.truncated && (frame || i != walk.count))
+		difference = "the number of frames differs from what CPython says";
+	return difference;
+}
+
+/* Context: main thread of the interpreter, GIL held, between two instructions. */
+static int check(void *unused)
+{
+	struct object *type, *value, *traceback;
+
+	(void)unused;
+	api.fetch_error(&type, &value, &traceback);
+	failure = compare_stack();
+	api.restore_error(type, value, traceback); /* and forgets what the comparison raised */
+	pln_store_relaxed(&pln_python.trusted, !failure);
+	/* release: pairs with the load in pln_python_selfcheck() */
+	pln_store_release(&result, failure ? PLN_SELFCHECK_FAILED : PLN_SELFCHECK_PASSED);
+	return 0;
+}
+
+enum pln_selfcheck pln_python_selfcheck(const char **detail)
+{
+	int now = pln_load_acquire(&result);
+
+	if (now == PLN_SELFCHECK_FAILED)
+		*detail = failure;
+	/* Without these symbols (a stripped static interpreter) it stays at FOUND. */
+	if (now == PLN_SELFCHECK_WAITING && !asked && resolve_symbols())
+		asked = api.add_pending_call(check, NULL) == 0;
+	return (enum pln_selfcheck)now;
+}
+
+void pln_python_selfcheck_after_fork(void)
+{
+	asked = false;
+}
