@@ -97,6 +97,24 @@ bool pln_die_number(struct pln_dwarf_session *session, Dwarf_Die die, Dwarf_Half
 	return found;
 }
 
+bool pln_die_offset(struct pln_dwarf_session *session, Dwarf_Die die, Dwarf_Half number,
+		    uint64_t *offset)
+{
+	Dwarf_Half form;
+	Dwarf_Attribute attribute = find(session, die, number, &form);
+	Dwarf_Off place;
+	bool found;
+
+	if (!attribute)
+		return false;
+	found = pln_dwarf_ok(session, dwarf_global_formref(attribute, &place, &session->error));
+	dwarf_dealloc_attribute(attribute);
+	if (!found)
+		return pln_die_number(session, die, number, offset);
+	*offset = place;
+	return true;
+}
+
 static bool is_alt_string(Dwarf_Half form)
 {
 	return form == DW_FORM_GNU_strp_alt || form == DW_FORM_strp_sup;

@@ -47,6 +47,8 @@ int pln_dwarf_session_open(struct pln_dwarf_session *session, struct pln_elf *fi
 			   struct pln_elf *alt);
 /* Bytes of DWARF in its files. */
 uint64_t pln_dwarf_session_size(const struct pln_dwarf_session *session);
+/* Bytes of one of them in the main file, or NULL. */
+const uint8_t *pln_dwarf_section(struct pln_dwarf_session *session, const char *name, size_t *size);
 
 /* dwarf_die.c: whether a call gave something; gives back its error. */
 bool pln_dwarf_ok(struct pln_dwarf_session *session, int rc);
@@ -59,6 +61,9 @@ Dwarf_Die pln_die_next(struct pln_dwarf_session *session, Dwarf_Die die, bool al
 Dwarf_Half pln_die_tag(struct pln_dwarf_session *session, Dwarf_Die die);
 bool pln_die_number(struct pln_dwarf_session *session, Dwarf_Die die, Dwarf_Half attribute,
 		    uint64_t *value);
+/* The same for an offset into another section. */
+bool pln_die_offset(struct pln_dwarf_session *session, Dwarf_Die die, Dwarf_Half attribute,
+		    uint64_t *offset);
 /* NULL when absent. Points into the file's sections. */
 const char *pln_die_string(struct pln_dwarf_session *session, Dwarf_Die die, Dwarf_Half attribute);
 bool pln_die_reference(struct pln_dwarf_session *session, Dwarf_Die die, bool in_alt,
@@ -72,6 +77,10 @@ int pln_die_ranges(struct pln_dwarf_session *session, Dwarf_Die die, uint64_t ba
 /* dwarf_lines.c: rows and files of a unit. `*first_file` is the number of files[0]. */
 int pln_dwarf_read_lines(struct pln_dwarf_session *session, Dwarf_Die unit,
 			 struct pln_dwarf_message *message, uint32_t *first_file);
+
+/* dwarf_line_program.c: one byte per row, not 0 when no file was set before it. */
+int pln_dwarf_rows_without_file(struct pln_dwarf_session *session, Dwarf_Die unit,
+				struct pln_buffer *unset);
 
 /* dwarf_names.c: functions of a unit, each described once. */
 struct pln_dwarf_names {

@@ -31,6 +31,7 @@ struct line_table {
 	Dwarf_Unsigned version;
 	const char *directory; /* of the compilation */
 	struct pln_buffer sequences;
+	struct pln_buffer unset; /* for each line: no file was set */
 };
 
 int pln_dwarf_add_string(struct pln_dwarf_message *message, const char *string, uint32_t *offset)
@@ -211,6 +212,8 @@ static struct pln_dwarf_row row_at(struct line_table *table, size_t i, uint64_t 
 	if (!pln_dwarf_ok(session, dwarf_line_srcfileno(table->lines[i], &file, &session->error)) ||
 	    !pln_dwarf_ok(session, dwarf_lineno(table->lines[i], &line, &session->error)))
 		return row;
+	if (i < table->unset.size && ((uint8_t *)table->unset.data)[i])
+		file = 1;
 	if (file < (Dwarf_Unsigned)table->first_file || file >= (Dwarf_Unsigned)table->end_file)
 		return row;
 	row.file = (uint32_t)(file - (Dwarf_Unsigned)table->first_file);
@@ -255,11 +258,13 @@ static int add_sequence(struct line_table *table, const struct sequence *sequenc
 
 static int read_rows(struct line_table *table, struct pln_buffer *rows)
 {
-	int rc = find_sequences(table);
-	const struct sequence *sequences = table->sequences.data;
-	size_t count = table->sequences.size / sizeof(*sequences);
+	const struct sequence *sequences;
 	uint64_t covered = 0;
+	size_t count;
+	int rc = find_sequences(table);
 
+	sequences = table->sequences.data;
+	count = table->sequences.size / sizeof(*sequences);
 	if (count)
 		qsort(table->sequences.data, count, sizeof(*sequences), compare_sequences);
 	for (size_t i = 0; !rc && i < count; i++) {
@@ -286,10 +291,13 @@ int pln_dwarf_read_lines(struct pln_dwarf_session *session, Dwarf_Die unit,
 		return 0;
 	rc = read_files(&table, message);
 	*first_file = (uint32_t)table.first_file;
+	if (!rc)
+		rc = pln_dwarf_rows_without_file(session, unit, &table.unset);
 	if (!rc && tables == 1 &&
 	    pln_dwarf_ok(session, dwarf_srclines_from_linecontext(table.context, &table.lines,
 								  &table.count, &session->error)))
 		rc = read_rows(&table, &message->arrays[PLN_DWARF_ROWS]);
 	dwarf_srclines_dealloc_b(table.context);
+	pln_buffer_free(&table.unset);
 	return rc;
 }

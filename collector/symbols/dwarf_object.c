@@ -212,3 +212,19 @@ uint64_t pln_dwarf_session_size(const struct pln_dwarf_session *session)
 
 	return session->alt_object ? size + session->alt_object->total_size : size;
 }
+
+const uint8_t *pln_dwarf_section(struct pln_dwarf_session *session, const char *name, size_t *size)
+{
+	struct pln_dwarf_object *object = session->object;
+	Dwarf_Small *data;
+	int error;
+
+	for (unsigned i = 1; i < object->count; i++) {
+		if (strcmp(object->sections[i].name, name) != 0 ||
+		    load_section(object, (index_type)i, &data, &error) != DW_DLV_OK)
+			continue;
+		*size = object->sections[i].content.size;
+		return data;
+	}
+	return NULL;
+}
