@@ -150,7 +150,8 @@ static void handle(const siginfo_t *info, const ucontext_t *uc)
 	}
 	pln_store_relaxed(&thread->busy, 1);
 	pln_signal_fence();
-	if (thread->calls++ % TIME_ONE_IN == 0)
+	/* Not the first call of every thread: that one finds cold caches and fresh pages. */
+	if ((thread->serial + thread->calls++) % TIME_ONE_IN == 0)
 		start = pln_now_ns_sigsafe();
 	take_sample(thread, info, uc);
 	if (start)

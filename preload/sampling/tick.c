@@ -36,6 +36,7 @@
 #define RUNQUEUE_WORTH_NS 100000 /* less off-CPU time than this is not split */
 #define COLLECTOR_SILENT_NS (5 * PLN_SECOND_NS)
 #define SIGNAL_BLOCKED_NS (500 * 1000000ull) /* CPU time without a sample */
+#define READ_SHARE 64 /* at most this part of the time is spent on reading stacks */
 #define CLOSE_RANGE_UNSHARE_FLAG 2
 
 static bool files_are_private;
@@ -201,13 +202,13 @@ static void visit(struct pln_thread *thread, bool in_time)
 /* -------------------------------------------------------------- the tick */
 
 /*
- * Reading stacks may take an eighth of the tick; what is left for later ticks keeps its
- * pending time, so that nothing is lost and the cost stays bounded with any number of
- * threads.
+ * Reading stacks of waiting threads (some 15 us each) may take a small part of the tick;
+ * threads left for later ticks keep their pending time, so that nothing is lost and the
+ * cost stays bounded with any number of threads.
  */
 static void visit_all(void)
 {
-	uint64_t limit = pln_now_ns_sigsafe() + pln_segment->tick_ns / 8;
+	uint64_t limit = pln_now_ns_sigsafe() + pln_segment->tick_ns / READ_SHARE;
 	uint32_t used = pln_threads_high_water_sigsafe();
 	uint32_t next = first_thread < used ? first_thread : 0;
 	bool in_time = true;
