@@ -14,7 +14,6 @@ struct builder {
 	struct pln_calltree *tree;
 	const struct pln_profile *profile;
 	struct pln_intern *keys;
-	uint32_t *call_of; /* by stack node: its innermost call */
 	size_t capacity;
 	bool by_line;
 };
@@ -43,19 +42,19 @@ static uint32_t find_call(struct builder *b, uint32_t parent, struct pln_locatio
 	return id;
 }
 
-/* Marks the nodes that lead to any weight: call_of is PLN_NONE for all others. */
+/* Marks the nodes that lead to any weight: node_call is PLN_NONE for all others. */
 static void mark_used(struct builder *b, const struct pln_aggregate *a, enum pln_view view)
 {
 	const struct pln_profile *p = b->profile;
 
-	memset(b->call_of, 0xff, (p->stack_count + 1) * sizeof(uint32_t));
+	memset(b->tree->node_call, 0xff, (p->stack_count + 1) * sizeof(uint32_t));
 	for (size_t i = 0; i < a->cell_count; i++) {
 		if (a->cells[i].stack != PLN_NONE && pln_cell_weight(&a->cells[i], view))
-			b->call_of[a->cells[i].stack] = 0;
+			b->tree->node_call[a->cells[i].stack] = 0;
 	}
 	for (uint32_t n = (uint32_t)p->stack_count; n-- > 0;) {
-		if (b->call_of[n] != PLN_NONE && p->stacks[n].parent != PLN_NONE)
-			b->call_of[p->stacks[n].parent] = 0;
+		if (b->tree->node_call[n] != PLN_NONE && p->stacks[n].parent != PLN_NONE)
+			b->tree->node_call[p->stacks[n].parent] = 0;
 	}
 }
 
@@ -65,17 +64,18 @@ static int add_calls(struct builder *b)
 
 	for (uint32_t n = 0; n < p->stack_count; n++) {
 		const struct pln_stack_node *node = &p->stacks[n];
-		uint32_t call = node->parent == PLN_NONE ? PLN_NONE : b->call_of[node->parent];
+		uint32_t call =
+			node->parent == PLN_NONE ? PLN_NONE : b->tree->node_call[node->parent];
 		uint32_t first = p->frame_first_location[node->frame];
 
-		if (b->call_of[n] == PLN_NONE)
+		if (b->tree->node_call[n] == PLN_NONE)
 			continue;
 		for (uint32_t i = p->frame_first_location[node->frame + 1]; i-- > first;) {
 			call = find_call(b, call, p->locations[i]);
 			if (call == PLN_NONE)
 				return -ENOMEM;
 		}
-		b->call_of[n] = call;
+		b->tree->node_call[n] = call;
 	}
 	return 0;
 }
@@ -92,8 +92,10 @@ static int add_amounts(struct builder *b, const struct pln_aggregate *a, enum pl
 
 		if (!amount.ns)
 			continue;
-		call = cell->stack == PLN_NONE ? find_call(b, PLN_NONE, nowhere)
-					       : b->call_of[cell->stack];
+		if (cell->stack == PLN_NONE)
+			call = b->tree->no_stack = find_call(b, PLN_NONE, nowhere);
+		else
+			call = b->tree->node_call[cell->stack];
 		if (call == PLN_NONE)
 			return -ENOMEM;
 		pln_amount_add(&b->tree->calls[call].self, &amount);
@@ -151,9 +153,10 @@ int pln_calltree_build(struct pln_calltree *tree, const struct pln_aggregate *ag
 	int err = -ENOMEM;
 
 	memset(tree, 0, sizeof(*tree));
+	tree->first_root = tree->no_stack = PLN_NONE;
 	b.keys = pln_intern_new();
-	b.call_of = malloc((p->stack_count + 1) * sizeof(uint32_t));
-	if (!b.keys || !b.call_of)
+	tree->node_call = malloc((p->stack_count + 1) * sizeof(uint32_t));
+	if (!b.keys || !tree->node_call)
 		goto out;
 	mark_used(&b, aggregate, view);
 	err = add_calls(&b);
@@ -163,13 +166,13 @@ int pln_calltree_build(struct pln_calltree *tree, const struct pln_aggregate *ag
 		err = link_children(tree);
 out:
 	pln_intern_free(b.keys);
-	free(b.call_of);
 	return err;
 }
 
 void pln_calltree_free(struct pln_calltree *tree)
 {
 	free(tree->calls);
+	free(tree->node_call);
 	memset(tree, 0, sizeof(*tree));
 }
 

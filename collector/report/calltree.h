@@ -26,6 +26,9 @@ struct pln_calltree {
 	struct pln_call *calls;
 	size_t count;
 	uint32_t first_root;
+	uint32_t
+		*node_call; /* by stack node: its innermost call; PLN_NONE: no weight leads there */
+	uint32_t no_stack; /* the call of time without a stack, or PLN_NONE */
 };
 
 /* With `by_line`, calls at different lines stay apart. Returns 0 or -errno;

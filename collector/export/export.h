@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * export.h - profiles for other tools.
+ *
+ *   folded.c      one line a call path, for flame graphs
+ *   pprof.c       profile.proto, gzipped, through protobuf.c
+ *   speedscope.c  one timeline a thread
+ *   output.c      the file that it goes to
+ *
+ * All of them are written from the cells (or, where the order in time matters, the
+ * samples) that the report sums up, in nanoseconds, so their numbers are the report's.
+ */
+#ifndef PILLION_COLLECTOR_EXPORT_H
+#define PILLION_COLLECTOR_EXPORT_H
+
+#include <stdio.h>
+
+#include "report/aggregate.h"
+
+enum pln_export_format {
+	PLN_EXPORT_FOLDED = 0,
+	PLN_EXPORT_PPROF = 1,
+	PLN_EXPORT_SPEEDSCOPE = 2,
+};
+
+struct pln_export {
+	struct pln_profile *profile;
+	const struct pln_aggregate *aggregate;
+	const char *name; /* of the profile, for titles */
+	enum pln_view view;
+	bool annotate; /* folded: mark Python and native frames */
+	bool by_line; /* folded, speedscope: keep lines apart */
+};
+
+/* Each returns 0 or -errno, write errors included. */
+int pln_export_folded(const struct pln_export *export, FILE *out);
+int pln_export_pprof(const struct pln_export *export, FILE *out);
+int pln_export_speedscope(const struct pln_export *export, FILE *out);
+
+#endif

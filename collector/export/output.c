@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * output.c - see output.h.
+ */
+#include "export/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A pipe, a socket, a device: there is nothing to replace, and no name to keep. */
+static bool is_special(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static int open_temporary(struct pln_output *output)
+{
+	int size = snprintf(output->temporary, sizeof(output->temporary), "%s.%ld.part",
+			    output->path, (long)getpid());
+	int fd;
+
+	if ((size_t)size >= sizeof(output->temporary))
+		return -ENAMETOOLONG;
+	fd = open(output->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	return fd < 0 ? -errno : fd;
+}
+
+int pln_output_open(struct pln_output *output, const char *path, bool replace)
+{
+	int fd;
+
+	memset(output, 0, sizeof(*output));
+	output->path = path;
+	output->replace = replace;
+	if (!strcmp(path, "-")) {
+		output->direct = true;
+		output->file = stdout;
+		return 0;
+	}
+	output->direct = is_special(path);
+	if (!output->direct && !replace && !access(path, F_OK))
+		return -EEXIST;
+	fd = output->direct ? open(path, O_WRONLY | O_CLOEXEC) : open_temporary(output);
+	if (fd < 0)
+		return output->direct ? -errno : fd;
+	output->file = fdopen(fd, "w");
+	if (!output->file) {
+		close(fd);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int close_file(struct pln_output *output)
+{
+	int err = 0;
+
+	errno = 0;
+	if (output->file == stdout ? fflush(stdout) : fclose(output->file))
+		err = -(errno ? errno : EIO);
+	output->file = NULL;
+	return err;
+}
+
+/* link() does not replace, so a file made meanwhile is safe; rename() does. */
+static int put_in_place(const struct pln_output *output)
+{
+	int err = 0;
+
+	if (output->replace)
+		return rename(output->temporary, output->path) ? -errno : 0;
+	if (link(output->temporary, output->path))
+		err = -errno;
+	/* File systems without hard links. */
+	if ((err == -EPERM || err == -EOPNOTSUPP) && access(output->path, F_OK))
+		return rename(output->temporary, output->path) ? -errno : 0;
+	unlink(output->temporary);
+	return err;
+}
+
+int pln_output_commit(struct pln_output *output)
+{
+	int err = close_file(output);
+
+	if (output->direct)
+		return err;
+	if (!err)
+		err = put_in_place(output);
+	if (err)
+		unlink(output->temporary);
+	return err;
+}
+
+void pln_output_abandon(struct pln_output *output)
+{
+	if (output->file)
+		close_file(output);
+	if (!output->direct)
+		unlink(output->temporary);
+}
