@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "checked_read.h"
-#include "native/eh_frame_i.h"
+#include "native/memo_i.h"
 #include "native/module_set_i.h"
 #include "native/modules_i.h"
 
@@ -308,6 +308,7 @@ size_t pln_native_table_bytes(void)
 void pln_native_after_fork(void)
 {
 	pln_module_set_after_fork();
+	pln_memo_after_fork();
 	for (unsigned i = 0; i < list.count; i++)
 		list.modules[i].announced = false;
 }

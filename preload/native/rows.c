@@ -22,23 +22,10 @@ static struct {
 	_Atomic uint64_t value;
 } cache[1u << CACHE_BITS];
 
-static uint64_t pack_sigsafe(const struct pln_walker *w, struct pln_row row)
-{
-	return (uint64_t)w->set->epoch << 32 | (uint64_t)row.cfa << 16 |
-	       (uint64_t)(uint8_t)row.rbp << 8 | row.kind;
-}
-
-static struct pln_row unpack_sigsafe(uint64_t value)
-{
-	return (struct pln_row){ .cfa = (uint16_t)(value >> 16),
-				 .rbp = (int8_t)(value >> 8),
-				 .kind = (uint8_t)value };
-}
-
 void pln_rows_remember_sigsafe(struct pln_walker *w, uintptr_t pc, struct pln_row row)
 {
 	uint64_t slot = pc * MIX >> (64 - CACHE_BITS);
-	uint64_t value = pack_sigsafe(w, row);
+	uint64_t value = (uint64_t)w->set->epoch << 32 | pln_row_pack_sigsafe(row);
 
 	pln_store_relaxed(&cache[slot].value, value);
 	pln_store_relaxed(&cache[slot].key, pc ^ value * MIX);
@@ -52,7 +39,7 @@ bool pln_rows_recall_sigsafe(const struct pln_walker *w, uintptr_t pc, struct pl
 
 	if ((key ^ value * MIX) != pc || value >> 32 != w->set->epoch)
 		return false;
-	*row = unpack_sigsafe(value);
+	*row = pln_row_unpack_sigsafe((uint32_t)value);
 	return true;
 }
 

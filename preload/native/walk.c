@@ -166,11 +166,25 @@ static enum pln_walk_end step_out_of_modules_sigsafe(struct pln_walker *w)
 	return step_by_guess_sigsafe(w, pln_guess_anonymous_sigsafe, PLN_WALK_UNKNOWN_PC);
 }
 
+/* By the memo of the last walk where that had the same frame. */
+static inline enum pln_lookup find_row_sigsafe(struct pln_walker *w, struct pln_row *row)
+{
+	uintptr_t pc = w->regs.pc - !w->exact;
+	uint32_t depth = (uint32_t)((w->stack->hi - w->regs.sp) / 8);
+	enum pln_lookup found = PLN_LOOKUP_ROW;
+
+	if (!pln_memo_recall_sigsafe(&w->memo, depth, pc, row))
+		found = pln_rows_find_sigsafe(w, pc, row);
+	if (found == PLN_LOOKUP_ROW)
+		pln_memo_note_sigsafe(&w->memo, depth, pc, *row);
+	return found;
+}
+
 /* `last`: there is no room for another frame; only tells whether this one is the root. */
 static enum pln_walk_end step_sigsafe(struct pln_walker *w, bool last)
 {
 	struct pln_row row;
-	enum pln_lookup found = pln_rows_find_sigsafe(w, w->regs.pc - !w->exact, &row);
+	enum pln_lookup found = find_row_sigsafe(w, &row);
 	bool has_row = found == PLN_LOOKUP_ROW;
 
 	if (has_row && pln_row_kind(row) == PLN_ROW_END)
@@ -234,10 +248,13 @@ void pln_native_walk_sigsafe(const struct pln_stack *stack, const struct pln_reg
 	out->end = PLN_WALK_BAD_STACK;
 	w.floor = regs->sp - stack->lo > RED_ZONE ? regs->sp - RED_ZONE : stack->lo;
 	w.set = pln_module_set_enter_sigsafe(stack->hi);
-	if (w.set && is_walkable_sigsafe(&w))
+	if (w.set && is_walkable_sigsafe(&w)) {
+		pln_memo_take_sigsafe(stack->hi, w.set->epoch, &w.memo);
 		out->end = walk_sigsafe(&w, out);
-	else if (out->max)
+		pln_memo_give_back_sigsafe(&w.memo);
+	} else if (out->max) {
 		add_frame_sigsafe(out, &w);
+	}
 	pln_module_set_leave_sigsafe(stack->hi);
 	out->stop_regs = w.regs;
 }

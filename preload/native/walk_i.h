@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "native/memo_i.h"
 #include "native/module_set_i.h"
 #include "native/native.h"
 
@@ -19,6 +20,7 @@ struct pln_walker {
 	struct pln_module_set *set;
 	struct pln_module_view *view; /* where the last pc was found: the next is often near */
 	struct pln_regs regs; /* of the frame that is stepped out of */
+	struct pln_memo_use memo;
 	uintptr_t bp_hint; /* rbp before code that may have changed it; 0: none */
 	bool exact; /* regs.pc is the instruction itself, not a return address */
 	bool guessed; /* the frame that regs now describe was found by guessing */
