@@ -89,9 +89,10 @@ static int check_interpreters(const char *script)
 	const char *home = getenv("HOME");
 	char pattern[512];
 	unsigned found = 0;
-	glob_t all = { 0 };
+	glob_t all;
 
-	glob("/usr/bin/python3.[0-9]*[0-9]", 0, NULL, &all);
+	glob("/usr/bin/python3.[89]", 0, NULL, &all);
+	glob("/usr/bin/python3.1[0-9]", GLOB_APPEND, NULL, &all);
 	snprintf(pattern, sizeof(pattern), "%s/.pyenv/versions/3.*/bin/python3", home ? home : "");
 	glob(pattern, GLOB_APPEND, NULL, &all);
 	for (size_t i = 0; i < all.gl_pathc; i++) {
