@@ -679,6 +679,8 @@ int pln_writer_open(struct pln_writer **writer, int fd, const struct pln_recordi
 	if (!w->strings)
 		goto out;
 	text_id(w, "");
+	if (!undefined_from(w, SECTION_STRINGS))
+		goto out;
 	put_file(&w->payload, recording);
 	err = write_chunk(w, PILLION_CHUNK_FILE);
 out:

@@ -98,7 +98,7 @@ static uint8_t *arena_take(struct pln_intern *table, size_t size)
 
 	if (size > ARENA_BLOCK_SIZE / 8)
 		return new_block(table, size);
-	if (size > table->arena_left) {
+	if (!table->arena || size > table->arena_left) {
 		uint8_t *fresh = new_block(table, ARENA_BLOCK_SIZE);
 
 		if (!fresh)
