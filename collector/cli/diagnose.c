@@ -17,6 +17,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "cli/program.h"
+
 #define MAX_SCRIPTS 4 /* as deep as the kernel follows #! */
 
 struct image {
@@ -51,26 +53,6 @@ static void close_image(struct image *image)
 	image->bytes = NULL;
 }
 
-/* As execvp finds it. */
-static bool resolve(const char *command, char path[PATH_MAX])
-{
-	const char *dirs = getenv("PATH");
-
-	if (strchr(command, '/'))
-		return snprintf(path, PATH_MAX, "%s", command) < PATH_MAX;
-	for (dirs = dirs ? dirs : "/bin:/usr/bin"; dirs; dirs = strchr(dirs, ':')) {
-		int length;
-
-		dirs += *dirs == ':';
-		length = (int)strcspn(dirs, ":");
-		if (snprintf(path, PATH_MAX, "%.*s%s%s", length, dirs, length ? "/" : "", command) <
-			    PATH_MAX &&
-		    !access(path, X_OK))
-			return true;
-	}
-	return false;
-}
-
 /*
  * "#!/path/interpreter argument": the interpreter's path, or what env(1) is told to
  * run. Returns false when the file is no script.
@@ -92,7 +74,7 @@ static bool script_interpreter(const struct image *image, char path[PATH_MAX])
 	do
 		word = strtok_r(NULL, " \t", &save);
 	while (word && (*word == '-' || strchr(word, '=')));
-	return word && resolve(word, path);
+	return word && pln_program_find(word, path);
 }
 
 static bool is_elf(const struct image *image)
@@ -198,7 +180,7 @@ void pln_diagnose(const char *command, char *text, size_t size)
 		snprintf(text, size, "PILLION_DISABLE is set; unset it to record");
 		return;
 	}
-	if (!resolve(command, image.path) || !open_image(&image)) {
+	if (!pln_program_find(command, image.path) || !open_image(&image)) {
 		snprintf(text, size, "%s could not be read to see why; is it Python?", command);
 		return;
 	}

@@ -47,7 +47,7 @@ int pln_cmd_env(int argc, char **argv)
 {
 	const struct pln_verb verb = {
 		.name = "env",
-		.usage = "",
+		.usage = "[--help]",
 		.summary = "List the variables that the library obeys, with their (defaults).",
 		.examples = examples,
 	};

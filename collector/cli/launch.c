@@ -10,10 +10,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/program.h"
+
 static void close_pair(const int pair[2])
 {
 	close(pair[0]);
 	close(pair[1]);
+}
+
+/*
+ * execvp gives what the kernel cannot execute to a shell. That is right for a script
+ * without #!, but a program for another machine is no script.
+ */
+static void exec_command(char **command)
+{
+	char path[PATH_MAX];
+
+	if (pln_program_find(command[0], path) && pln_program_is_elf(path))
+		execv(path, command);
+	else
+		execvp(command[0], command);
 }
 
 /* Does not return. `go` ends without a byte when the parent gave up, or died. */
@@ -24,7 +40,7 @@ static _Noreturn void run_child(int go, int failed, char **command)
 
 	if (read(go, &byte, 1) != 1)
 		_exit(125);
-	execvp(command[0], command);
+	exec_command(command);
 	error = errno;
 	(void)!write(failed, &error, sizeof(error));
 	_exit(127);

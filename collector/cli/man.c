@@ -40,7 +40,7 @@ static void print_variables(void)
 		printf(".It Ev %s Ns = Ns Ar %s\n", v->name, v->metavar);
 		pln_help_print_mdoc_text(stdout, v->help);
 		if (*v->option)
-			printf("\n.Pq option Fl %s\n", v->option + 1);
+			printf("\n.Pq option Fl %s .\n", v->option + 1);
 		else
 			printf(".\n");
 		if (v->type != PLN_VARIABLE_TEXT)

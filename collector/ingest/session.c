@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -150,6 +151,7 @@ static int open_profile(struct pln_session *s, const struct pln_target_hello *he
 				    hello->segment.executable, why, size, s->options.arg);
 	if (fd < 0)
 		return fd;
+	s->output_fd = fd;
 	recording->period_ns = hello->segment.period_ns;
 	recording->tick_ns = hello->segment.tick_ns;
 	error = pln_writer_open(&s->writer, fd, recording);
@@ -479,6 +481,7 @@ static void close_profile(struct pln_session *s, int exit_status)
 {
 	struct pln_recording *recording = &s->options.recording;
 	struct rusage usage;
+	struct stat st;
 
 	recording->end_ns = pln_session_now_ns();
 	keep_error(s, pln_writer_flush(s->writer));
@@ -488,9 +491,10 @@ static void close_profile(struct pln_session *s, int exit_status)
 	getrusage(RUSAGE_SELF, &usage);
 	recording->collector_peak_rss = (uint64_t)usage.ru_maxrss * 1024;
 	s->summary.lost_samples = pln_writer_lost_samples(s->writer);
-	s->summary.bytes = pln_writer_bytes(s->writer);
 	keep_error(s, pln_writer_close(s->writer, recording));
 	s->writer = NULL;
+	if (!fstat(s->output_fd, &st))
+		s->summary.bytes = (uint64_t)st.st_size;
 }
 
 void pln_session_finish(struct pln_session *s, int exit_status)

@@ -57,7 +57,7 @@ struct pln_session_summary {
 	uint64_t drops;
 	uint64_t lost_records; /* lane data that made no sense */
 	uint64_t lost_samples; /* the disk was full */
-	uint64_t bytes;
+	uint64_t bytes; /* of the whole profile */
 	uint64_t target_cpu_ns;
 	uint64_t overhead_ns; /* handlers and sampling threads */
 	uint64_t collector_cpu_ns;

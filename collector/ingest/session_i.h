@@ -39,6 +39,7 @@ struct pln_session {
 	struct pln_session_target **targets; /* by process id */
 	size_t target_count, target_capacity;
 	struct pln_writer *writer; /* NULL before the first hello and after the end */
+	int output_fd; /* the caller's; valid while there is a writer */
 	struct pln_tables tables;
 	struct pln_scratch *scratch;
 	uint64_t open_ns;
