@@ -139,8 +139,8 @@ static int write_output(const struct pln_report *report, const char *path)
 		.annotate = args.annotate,
 		.by_line = args.lines,
 	};
-	struct pln_output output;
-	int err = pln_output_open(&output, path, args.force);
+	struct pln_export_output output;
+	int err = pln_export_output_open(&output, path, args.force);
 
 	if (err == -EEXIST) {
 		pln_cli_message("%s is there already; --force replaces it, -o names another", path);
@@ -149,9 +149,9 @@ static int write_output(const struct pln_report *report, const char *path)
 	if (!err) {
 		err = write_format(&export, output.file);
 		if (err)
-			pln_output_abandon(&output);
+			pln_export_output_abandon(&output);
 		else
-			err = pln_output_commit(&output);
+			err = pln_export_output_commit(&output);
 	}
 	if (err) {
 		pln_cli_message("%s: cannot write: %s", path, strerror(-err));

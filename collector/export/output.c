@@ -18,7 +18,7 @@ static bool is_special(const char *path)
 	return !stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
-static int open_temporary(struct pln_output *output)
+static int open_temporary(struct pln_export_output *output)
 {
 	int size = snprintf(output->temporary, sizeof(output->temporary), "%s.%ld.part",
 			    output->path, (long)getpid());
@@ -30,7 +30,7 @@ static int open_temporary(struct pln_output *output)
 	return fd < 0 ? -errno : fd;
 }
 
-int pln_output_open(struct pln_output *output, const char *path, bool replace)
+int pln_export_output_open(struct pln_export_output *output, const char *path, bool replace)
 {
 	int fd;
 
@@ -56,7 +56,7 @@ int pln_output_open(struct pln_output *output, const char *path, bool replace)
 	return 0;
 }
 
-static int close_file(struct pln_output *output)
+static int close_file(struct pln_export_output *output)
 {
 	int err = 0;
 
@@ -68,7 +68,7 @@ static int close_file(struct pln_output *output)
 }
 
 /* link() does not replace, so a file made meanwhile is safe; rename() does. */
-static int put_in_place(const struct pln_output *output)
+static int put_in_place(const struct pln_export_output *output)
 {
 	int err = 0;
 
@@ -83,7 +83,7 @@ static int put_in_place(const struct pln_output *output)
 	return err;
 }
 
-int pln_output_commit(struct pln_output *output)
+int pln_export_output_commit(struct pln_export_output *output)
 {
 	int err = close_file(output);
 
@@ -96,7 +96,7 @@ int pln_output_commit(struct pln_output *output)
 	return err;
 }
 
-void pln_output_abandon(struct pln_output *output)
+void pln_export_output_abandon(struct pln_export_output *output)
 {
 	if (output->file)
 		close_file(output);

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-struct pln_output {
+struct pln_export_output {
 	FILE *file;
 	const char *path;
 	bool direct; /* stdout, a pipe or a device: written as it comes */
@@ -19,10 +19,10 @@ struct pln_output {
 };
 
 /* "-": stdout. Returns 0 or -errno; -EEXIST: the file is there, and `replace` is not set. */
-int pln_output_open(struct pln_output *output, const char *path, bool replace);
+int pln_export_output_open(struct pln_export_output *output, const char *path, bool replace);
 /* Puts the file in its place. Returns 0 or -errno; in either case nothing is left open. */
-int pln_output_commit(struct pln_output *output);
+int pln_export_output_commit(struct pln_export_output *output);
 /* Leaves no trace. */
-void pln_output_abandon(struct pln_output *output);
+void pln_export_output_abandon(struct pln_export_output *output);
 
 #endif
