@@ -43,7 +43,7 @@ EXPECTED = {
     "property": [("burn", PLAIN), ("value", EITHER)],
     "context_manager": [("burn", PLAIN), ("managed", C), ("__exit__", EITHER)],
     "class_body": [("burn", PLAIN), ("Body", "build_class")],
-    "eval": [("burn", PLAIN), ("<module>", "eval")],
+    "eval": [("burn", PLAIN), ("<module>", "PyEval_EvalCode")],
     "coroutine": [("burn", PLAIN), ("read", EITHER), ("fetch", C)],
     "async_generator": [("burn", PLAIN), ("ticks", EITHER), ("consume", C)],
     "c_callback": [("burn", PLAIN), ("from_c", IN_C), ("twice_from_c", IN_C)],
@@ -86,9 +86,11 @@ def leaf_samples(profile, scenario):
     return found
 
 
-def explain(samples):
-    """The first few stacks that are wrong, readable."""
-    return "\n\n".join("\n  ".join(map(str, s.stack)) for s in samples[:3])
+def check_none(wrong, samples, expected=""):
+    """Shows the first few of the stacks that are wrong."""
+    if wrong:
+        stacks = ("flags %#x\n  %s" % (s.flags, "\n  ".join(map(str, s.stack))) for s in wrong[:3])
+        pytest.fail("%d of %d differ. %s\n%s" % (len(wrong), len(samples), expected, "\n\n".join(stacks)), pytrace=False)
 
 
 def gaps(sample):
@@ -108,7 +110,7 @@ def same_python(interpreter, found, truth):
         return False
     for i, (frame, (name, file, line)) in enumerate(zip(found, truth)):
         # A leaf moves on over its own lines. Before 3.11 a code object knows its bare name only.
-        right_line = frame.line == line or (i == 0 and 0 < frame.line - line <= 3)
+        right_line = frame.line == line or (i == 0 and 0 <= frame.line - line <= 4)
         shown = frame.name if interpreter.minor >= (3, 11) else simple(frame.name)
         if (shown, frame.file) != (name, file) or not right_line:
             return False
@@ -121,8 +123,7 @@ def test_python_frames_are_what_the_interpreter_says(run_of, interpreter, scenar
     truth = run.truth[scenario]
     samples = leaf_samples(run.profile, scenario)
     wrong = [s for s in samples if not same_python(interpreter, s.python(), truth)]
-    assert not wrong, "%d of %d differ from\n%s\n\n%s" % (
-        len(wrong), len(samples), "\n".join(map(str, truth)), explain(wrong))
+    check_none(wrong, samples, "Right is\n%s\n" % "\n".join(map(str, truth)))
 
 
 def edge_holds(interpreter, edge, native):
@@ -150,18 +151,16 @@ def edges_hold(interpreter, scenario, sample):
 def test_native_frames_are_where_c_calls_python(run_of, interpreter, scenario):
     samples = leaf_samples(run_of(interpreter).profile, scenario)
     wrong = [s for s in samples if not edges_hold(interpreter, scenario, s)]
-    assert not wrong, "%d of %d\n%s" % (len(wrong), len(samples), explain(wrong))
+    check_none(wrong, samples)
 
 
 @pytest.mark.parametrize("scenario", ["c_leaf", "c_sandwich"])
 def test_a_c_leaf_shows_its_own_frames(run_of, interpreter, scenario):
     samples = leaf_samples(run_of(interpreter).profile, scenario)
-    inside = 0
-    for s in samples:
-        names = [f.name for f in s.stack]
-        above = names[:names.index(s.python()[0].name)]
-        inside += above[:3] == ["burn_round", "burn_cpu", "callback_ext_burn"]
-    assert inside >= 0.9 * len(samples), explain(samples)
+    outside = [s for s in samples
+               if [f.name for f in s.stack[:3]] != ["burn_round", "burn_cpu", "callback_ext_burn"]]
+    # Now and then the clock is read.
+    check_none(outside if len(outside) > 0.1 * len(samples) else [], samples)
 
 
 def entry_point(interpreter):
@@ -176,7 +175,7 @@ def test_the_main_thread_reaches_start(run_of, interpreter, scenario):
     samples = leaf_samples(run_of(interpreter).profile, scenario)
     wrong = [s for s in samples if s.stack[-1].module != executable or
              not entry < s.stack[-1].address <= entry + 64 or s.flags & BROKEN]
-    assert not wrong, "%d of %d\n%s" % (len(wrong), len(samples), explain(wrong))
+    check_none(wrong, samples)
 
 
 def test_a_thread_reaches_clone(run_of, interpreter):
@@ -186,7 +185,7 @@ def test_a_thread_reaches_clone(run_of, interpreter):
              [f.module for f in s.stack[-2:]] != ["libc.so.6"] * 2]
     if not interpreter.root:
         wrong += [s for s in samples if s.stack[-1].name not in ("clone3", "__clone3", "clone", "__clone")]
-    assert not wrong, "%d of %d\n%s" % (len(wrong), len(samples), explain(wrong))
+    check_none(wrong, samples)
 
 
 def test_no_eval_loop_is_left_among_the_native_frames(run_of, interpreter):
@@ -195,4 +194,4 @@ def test_no_eval_loop_is_left_among_the_native_frames(run_of, interpreter):
     # Above the first Python frame, the loop may be in the middle of entering the next one.
     wrong = [s for s in samples
              if any("EvalFrameDefault" in f.name for _, native in gaps(s) for f in native)]
-    assert not wrong, "%d of %d\n%s" % (len(wrong), len(samples), explain(wrong))
+    check_none(wrong, samples)

@@ -96,3 +96,14 @@ def host_compile(source, target, *flags):
     subprocess.run(["gcc", "-O2", "-g", "-Wall", "-Werror", "-pthread", str(source), "-o",
                     str(target), *flags], check=True)
     return str(target)
+
+
+def packages(interpreter, *names):
+    """A directory to put on PYTHONPATH with packages from the index, installed once; or None."""
+    directory = WORK / "packages" / interpreter.id
+    if interpreter.root or all((directory / name).exists() for name in names):
+        return str(directory)
+    result = subprocess.run([interpreter.path, "-m", "pip", "install", "-q", "--only-binary=:all:",
+                             "--target", str(directory), *names], stdin=subprocess.DEVNULL,
+                            env=dict(clean_environment(), PIP_ROOT_USER_ACTION="ignore"))
+    return str(directory) if result.returncode == 0 else None
