@@ -10,6 +10,7 @@
 
 #include "profile/format.h"
 #include "profile/reader_i.h"
+#include "profile/utf8.h"
 
 bool pln_reader_grow(void *array, size_t count, size_t size)
 {
@@ -37,17 +38,16 @@ bool pln_reader_grow(void *array, size_t count, size_t size)
 
 const char *pln_reader_text(struct pln_reader *r, const char *text, size_t size)
 {
-	char stack_copy[512];
-	char *copy = size < sizeof(stack_copy) ? stack_copy : malloc(size + 1);
+	struct pln_buffer *b = &r->text;
 	uint32_t id;
 
-	if (!copy)
+	pln_buffer_clear(b);
+	pln_put_utf8(b, text, size);
+	pln_put_byte(b, '\0');
+	if (b->failed)
 		return NULL;
-	memcpy(copy, text, size);
-	copy[size] = '\0';
-	id = pln_intern_add(r->texts, copy, strlen(copy) + 1, NULL);
-	if (copy != stack_copy)
-		free(copy);
+	/* A text ends at its first zero, wherever the file says that it does. */
+	id = pln_intern_add(r->texts, b->data, strlen((const char *)b->data) + 1, NULL);
 	return id == PLN_NONE ? NULL : pln_intern_key(r->texts, id);
 }
 
@@ -117,9 +117,12 @@ static enum pln_load_result load_file(struct pln_reader *r, struct pln_decoder *
 static enum pln_load_result load_end(struct pln_reader *r, struct pln_decoder *d)
 {
 	struct pln_recording *rec = &r->profile.recording;
+	uint64_t end_ns;
 
 	rec->exit_status = (int32_t)pln_get_signed(d);
-	rec->end_ns = pln_get_varint(d);
+	end_ns = pln_get_varint(d);
+	if (end_ns > rec->end_ns)
+		rec->end_ns = end_ns;
 	rec->collector_cpu_ns = pln_get_varint(d);
 	rec->collector_peak_rss = pln_get_varint(d);
 	rec->lost_samples = pln_get_varint(d);

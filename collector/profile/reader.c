@@ -228,6 +228,7 @@ void pln_profile_close(struct pln_profile *profile)
 		close(r->unpacker.fd);
 	pln_unpacker_free(&r->unpacker);
 	pln_intern_free(r->texts);
+	pln_buffer_free(&r->text);
 	free(r->chunks);
 	free(r->strings);
 	free(r->found);

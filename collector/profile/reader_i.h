@@ -33,6 +33,7 @@ struct pln_reader {
 	size_t chunk_count;
 	/* Texts, terminated, each once: equal texts have equal pointers. */
 	struct pln_intern *texts;
+	struct pln_buffer text; /* the one being added */
 	const char **strings; /* by string id of the file */
 	size_t string_count;
 	struct pln_found *found; /* by frame */
@@ -56,7 +57,7 @@ enum pln_load_result {
  */
 bool pln_reader_grow(void *array, size_t count, size_t size);
 
-/* The reader's own copy of a text, NULL when memory ran out. */
+/* The reader's own copy of a text, made valid UTF-8; NULL when memory ran out. */
 const char *pln_reader_text(struct pln_reader *r, const char *text, size_t size);
 
 /* Appends to found_locations. Returns false when memory ran out. */
