@@ -18,16 +18,21 @@ static bool is_special(const char *path)
 	return !stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
+/* Under a name that nobody has: what a killed export left behind may be there still. */
 static int open_temporary(struct pln_export_output *output)
 {
-	int size = snprintf(output->temporary, sizeof(output->temporary), "%s.%ld.part",
-			    output->path, (long)getpid());
-	int fd;
+	for (unsigned i = 0; i < 100; i++) {
+		int size = snprintf(output->temporary, sizeof(output->temporary), "%s.%ld-%u.part",
+				    output->path, (long)getpid(), i);
+		int fd;
 
-	if ((size_t)size >= sizeof(output->temporary))
-		return -ENAMETOOLONG;
-	fd = open(output->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	return fd < 0 ? -errno : fd;
+		if ((size_t)size >= sizeof(output->temporary))
+			return -ENAMETOOLONG;
+		fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (fd >= 0 || errno != EEXIST)
+			return fd < 0 ? -errno : fd;
+	}
+	return -EEXIST;
 }
 
 int pln_export_output_open(struct pln_export_output *output, const char *path, bool replace)

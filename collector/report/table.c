@@ -314,7 +314,7 @@ void pln_table_print(struct pln_table *table, const struct pln_screen *screen)
 const char *pln_duration_text(char buffer[PLN_QUANTITY_SIZE], uint64_t ns)
 {
 	double s = (double)ns / 1e9;
-	uint64_t whole = (ns + 500000000) / 1000000000;
+	uint64_t whole = ns / 1000000000 + (ns % 1000000000 >= 500000000);
 
 	if (!ns)
 		snprintf(buffer, PLN_QUANTITY_SIZE, "0 s");

@@ -362,12 +362,12 @@ void pln_text_title(const struct pln_report *report, const struct pln_screen *sc
 	fprintf(screen->out, "%s%s%s\n", pln_style_on(screen, PLN_STYLE_HEADING), path ? path : "",
 		pln_style_off(screen, PLN_STYLE_HEADING));
 	free(path);
+	pln_text_field(screen, "command", PLN_STYLE_PLAIN, "%s",
+		       report->profile->recording.command);
 }
 
 void pln_text_recording(const struct pln_report *report, const struct pln_screen *screen)
 {
-	pln_text_field(screen, "command", PLN_STYLE_PLAIN, "%s",
-		       report->profile->recording.command);
 	print_recorded(report, screen);
 	print_rates(report, screen);
 	print_samples(report, screen);

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the user sees: the report of a known profile as text and as JSON, at every width,
+ * hostile names made harmless, quantities in words.
+ */
+#include "check.h"
+#include "tiny_profile.h"
+
+#include <locale.h>
+
+#include "report/names.h"
+#include "report/report.h"
+
+static char *text_of(const struct pln_report_options *options, bool with_samples, unsigned width,
+		     bool utf8)
+{
+	struct pln_profile *profile = tiny_open(with_samples);
+	struct pln_screen screen = { .width = width, .utf8 = utf8 };
+	struct pln_report report;
+	char *text = NULL;
+	size_t size;
+
+	screen.out = open_memstream(&text, &size);
+	CHECK_EQ(pln_report_build(&report, profile, "tiny.pillion", options), 0);
+	pln_report_print_text(&report, &screen);
+	fclose(screen.out);
+	pln_report_free(&report);
+	pln_profile_close(profile);
+	return text;
+}
+
+static void check_has(const char *text, const char *line)
+{
+	if (!CHECK(strstr(text, line) != NULL))
+		fprintf(stderr, "\tno \"%s\" in:\n%s\n", line, text);
+}
+
+static void check_hasnt(const char *text, const char *line)
+{
+	if (!CHECK(strstr(text, line) == NULL))
+		fprintf(stderr, "\t\"%s\" in:\n%s\n", line, text);
+}
+
+static void test_text(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	char *text = text_of(&options, true, 120, false);
+
+	check_has(text, "  command    python3 app.py\n");
+	check_has(text, "  python     3.11.2, pid 100; layout 3.11 checked");
+	check_has(text, "10 of 3 threads in 2 processes; 10.0 % with native frames cut off");
+	check_has(text, "dropped    2: the collector did not keep up");
+	check_has(text, "CPU 94.4 % of the 90.0 ms");
+	check_has(text, "pid 100: be\\x1bware");
+	check_has(text, "100 % is 85.0 ms of CPU time");
+	check_has(text,
+		  "    43.5     43.5  37.0 ms  native  micro              libnum.so gemm.c:69\n");
+	check_has(text, "    36.5     80.0  31.0 ms  python  fact               app.py:10\n");
+	check_has(text, "     3.5      3.5  3.00 ms          (no stack)\n");
+	check_has(text, "                       100.0 % < fact                app.py:12\n");
+	check_has(text, "    36.5      43.5     80.0  app.py:12  fact\n");
+	check_has(text, "  200  python3 child.py  3.11.2");
+	check_has(text, "killed by SIGKILL");
+	check_has(text, "   69.0   100 ms  epoll_wait           100.0 %  lib.py:21  wait;ing\n");
+	check_has(text, "   27.6  40.0 ms  waiting for the GIL  100.0 %  lib.py:21  wait;ing\n");
+	check_has(text, "    3.4  5.00 ms  futex (other locks)  100.0 %  lib.py:21  wait;ing\n");
+	free(text);
+}
+
+static void test_gil_view(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_GIL, .limit = 1 };
+	char *text = text_of(&options, true, 120, false);
+
+	check_has(text, "  self %  total %  holding  waiting  kind    function");
+	check_has(text, "    47.9     47.9  5.00 ms  40.0 ms  native  futex_wait");
+	check_has(text, "more functions (--limit 0 shows all)");
+	free(text);
+}
+
+static void test_sort_and_filter(void)
+{
+	struct pln_report_options options = { .sort = PLN_SORT_NAME };
+	char *text = text_of(&options, true, 100, false);
+
+	CHECK(strstr(text, "(no stack)  ") < strstr(text, "python  fact"));
+	CHECK(strstr(text, "python  fact") < strstr(text, "native  micro"));
+	free(text);
+	options.filter.threads = "worker";
+	text = text_of(&options, true, 100, false);
+	check_has(text, "only       threads matching worker");
+	check_has(text, "100 % is 10.0 ms of CPU time");
+	check_hasnt(text, "child.py");
+	free(text);
+}
+
+static void test_tree(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU, .part = PLN_REPORT_TREE };
+	char *text = text_of(&options, true, 80, false);
+
+	check_has(text, "    91.8     0.0  _start  python3.11\n"
+			"    91.8    11.8  main  app.py:1\n"
+			"    80.0     0.0  fact  app.py:10\n"
+			"    43.5     0.0  +- dgemm  libnum.so gemm.c:98\n"
+			"    43.5    43.5  |  micro  libnum.so gemm.c:69\n"
+			"    36.5     0.0  `- fact  app.py:10\n"
+			"    36.5    36.5     fact  app.py:10\n"
+			"     4.7     4.7  [anon]+0x7fff0000  (no library)\n"
+			"     3.5     3.5  (no stack)\n");
+	free(text);
+	text = text_of(&options, true, 80, true);
+	check_has(text, "  43.5     0.0  ├─ dgemm");
+	free(text);
+}
+
+/* No line is wider than the screen, and none ends in a blank. */
+static void test_every_width(void)
+{
+	for (unsigned part = 0; part <= PLN_REPORT_LINES; part++) {
+		for (unsigned width = 40; width <= 240; width += 10) {
+			const struct pln_report_options options = { .part = part };
+			char *text = text_of(&options, true, width, false), *rest = text, *line;
+
+			while ((line = strsep(&rest, "\n"))) {
+				size_t size = strlen(line);
+
+				/* Titles and headings are sentences of their own. */
+				if (*line == ' ' && width >= 60 && !CHECK(size <= width))
+					fprintf(stderr, "\t%u: %s\n", width, line);
+				CHECK(!size || line[size - 1] != ' ');
+			}
+			free(text);
+		}
+	}
+}
+
+static void test_empty(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	struct pln_profile *profile = tiny_open(false);
+	struct pln_report report;
+	char *text = text_of(&options, false, 100, false);
+	char why[512];
+
+	check_has(text, "0 of 3 threads");
+	check_hasnt(text, "Functions");
+	free(text);
+	CHECK_EQ(pln_report_build(&report, profile, "tiny.pillion", &options), 0);
+	CHECK_EQ(report.totals.all.ns, 0);
+	pln_report_explain_empty(&report, why, sizeof(why));
+	check_has(why, "no sample was recorded");
+	pln_report_free(&report);
+	pln_profile_close(profile);
+}
+
+static void test_json(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	struct pln_profile *profile = tiny_open(true);
+	struct pln_report report;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	CHECK_EQ(pln_report_build(&report, profile, "tiny\"\x01\xff.pillion", &options), 0);
+	pln_report_print_json(&report, out);
+	fclose(out);
+	check_has(text, "\"schema\": \"pillion-report\"");
+	check_has(text, "\"profile\": \"tiny\\\"\\u0001\xef\xbf\xbd.pillion\"");
+	check_has(text, "\"wall_ns\": 233000000");
+	check_has(text, "\"lane_full\": 2");
+	check_has(text, "\"text\": \"be\\u001bware\"");
+	check_has(text, "\"self_ns\": 37000000");
+	free(text);
+	pln_report_free(&report);
+	pln_profile_close(profile);
+}
+
+static void check_printable(const char *in, const char *expected)
+{
+	char *out = pln_printable(in);
+
+	CHECK_STR(out, expected);
+	free(out);
+}
+
+static void test_printable(void)
+{
+	check_printable("plain", "plain");
+	check_printable("a\nb\tc\x7f", "a\\nb\\tc\\x7f");
+	check_printable("\x1b[31mred", "\\x1b[31mred");
+	check_printable("\xc3\xa9\xe4\xb8\xad", "\xc3\xa9\xe4\xb8\xad");
+	check_printable("\xff\xc0\xafx", "\\xff\\xc0\\xafx"); /* never UTF-8; overlong */
+	check_printable("\xe2\x80\xae!", "\\u202e!"); /* right-to-left override */
+	check_printable("\xc2\x9b", "\\x9b"); /* C1: an escape in one character */
+	check_printable("\xe4\xb8", "\\xe4\\xb8"); /* cut */
+}
+
+static void check_elided(const char *in, unsigned width, bool utf8, const char *expected)
+{
+	char *text = NULL;
+	size_t size;
+	struct pln_screen screen = { .out = open_memstream(&text, &size), .utf8 = utf8 };
+	unsigned columns = pln_print_elided(&screen, in, width);
+
+	fclose(screen.out);
+	CHECK_STR(text, expected);
+	CHECK(columns <= width);
+	free(text);
+}
+
+static void test_elided(void)
+{
+	check_elided("short", 5, false, "short");
+	check_elided("abcdefghijkl", 8, false, "abc..jkl");
+	check_elided("abcdefghijkl", 7, true, "abc\xe2\x80\xa6jkl");
+	check_elided("abcdef", 3, false, "abc");
+	check_elided("\xe4\xb8\xad\xe6\x96\x87\xe5\xad\x97\xe7\xac\xa6", 7, true,
+		     "\xe4\xb8\xad\xe2\x80\xa6\xe5\xad\x97\xe7\xac\xa6"); /* two columns each */
+	check_elided("", 4, false, "");
+}
+
+static void test_quantities(void)
+{
+	char b[PLN_QUANTITY_SIZE];
+
+	CHECK_STR(pln_duration_text(b, 0), "0 s");
+	CHECK_STR(pln_duration_text(b, 999), "999 ns");
+	CHECK_STR(pln_duration_text(b, 12345), "12.3 us");
+	CHECK_STR(pln_duration_text(b, 999999), "1.00 ms");
+	CHECK_STR(pln_duration_text(b, 9994999), "9.99 ms");
+	CHECK_STR(pln_duration_text(b, 9996000), "10.0 ms");
+	CHECK_STR(pln_duration_text(b, 999499999), "999 ms");
+	CHECK_STR(pln_duration_text(b, 999600000), "1.00 s");
+	CHECK_STR(pln_duration_text(b, 9999000000), "10.0 s");
+	CHECK_STR(pln_duration_text(b, 3723000000000), "62 min 03 s");
+	CHECK_STR(pln_duration_text(b, UINT64_MAX), "5124095 h 34 min");
+	CHECK_STR(pln_count_text(b, 0), "0");
+	CHECK_STR(pln_count_text(b, 999), "999");
+	CHECK_STR(pln_count_text(b, 1234567), "1,234,567");
+	CHECK_STR(pln_count_text(b, UINT64_MAX), "18,446,744,073,709,551,615");
+	CHECK_STR(pln_bytes_text(b, 1023), "1023 B");
+	CHECK_STR(pln_bytes_text(b, 3 << 20), "3.0 MiB");
+	CHECK_STR(pln_percent_text(b, 1, 0), "-");
+	CHECK_STR(pln_percent_text(b, 1, 8), "12.5");
+}
+
+static void test_names(void)
+{
+	char b[64];
+
+	CHECK_STR(pln_short_file("/srv/app/pkg/a.py", "/srv/app"), "pkg/a.py");
+	CHECK_STR(pln_short_file("/srv/apple/a.py", "/srv/app"), "/srv/apple/a.py");
+	CHECK_STR(pln_short_file("/v/lib/python3.11/json/decoder.py", "/"), "json/decoder.py");
+	CHECK_STR(pln_short_file("/v/lib/python3.11/site-packages/np/x.py", ""), "np/x.py");
+	CHECK_STR(pln_short_file("<frozen importlib._bootstrap>", "/srv"),
+		  "<frozen importlib._bootstrap>");
+	CHECK_STR(pln_syscall_name(0), "read");
+	CHECK_STR(pln_syscall_name(232), "epoll_wait");
+	CHECK(!pln_syscall_name(-1));
+	CHECK(!pln_syscall_name(1000000));
+	CHECK_STR(pln_python_version(0x030b02f0, b, sizeof(b)), "3.11.2");
+	CHECK_STR(pln_python_version(0x030f00a3, b, sizeof(b)), "3.15.0a3");
+	CHECK_STR(pln_python_version(0x030e00c2, b, sizeof(b)), "3.14.0rc2");
+	CHECK_STR(pln_exit_text(0x100, b, sizeof(b)), "exit 1");
+	CHECK_STR(pln_exit_text(11, b, sizeof(b)), "killed by SIGSEGV");
+	CHECK_STR(pln_exit_text(-1, b, sizeof(b)), "unknown");
+}
+
+int main(void)
+{
+	setlocale(LC_CTYPE, "C.UTF-8");
+	test_text();
+	test_gil_view();
+	test_sort_and_filter();
+	test_tree();
+	test_every_width();
+	test_empty();
+	test_json();
+	test_printable();
+	test_elided();
+	test_quantities();
+	test_names();
+	return check_result();
+}
