@@ -106,3 +106,15 @@ enum pln_call pln_call_before_sigsafe(struct pln_walker *w, uintptr_t ra)
 	pln_rows_remember_sigsafe(w, ra | ANSWER_TAG, answer);
 	return (enum pln_call)answer.cfa;
 }
+
+bool pln_call_target_sigsafe(uintptr_t ra, uintptr_t *target)
+{
+	uint8_t text[5];
+	int32_t distance;
+
+	if (!pln_checked_read_sigsafe(ra - sizeof(text), text, sizeof(text)) || text[0] != 0xe8)
+		return false;
+	memcpy(&distance, text + 1, sizeof(distance));
+	*target = ra + (uintptr_t)(intptr_t)distance;
+	return true;
+}

@@ -14,6 +14,7 @@
  */
 #include "native/module_set_i.h"
 
+#include <dlfcn.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -28,6 +29,25 @@ static struct {
 static _Atomic(struct pln_module_set *) current;
 static struct pln_block *dropped;
 static _Atomic bool hint;
+
+/* struct dl_find_object of glibc >= 2.35 and what may be added to it. */
+struct found_object {
+	uint64_t words[32];
+};
+/* Documented as async-signal-safe. Looked up: older C libraries do not have it. */
+static int (*find_object)(void *pc, struct found_object *result);
+
+void pln_module_set_init(void)
+{
+	*(void **)&find_object = dlsym(RTLD_DEFAULT, "_dl_find_object");
+}
+
+bool pln_module_set_is_loaded_sigsafe(uintptr_t pc)
+{
+	struct found_object result;
+
+	return find_object && !find_object((void *)pc, &result);
+}
 
 /* Stacks are some pages apart: neighbours get different counters. */
 static atomic_uint *counter_of_sigsafe(uintptr_t key)

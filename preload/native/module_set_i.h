@@ -43,11 +43,18 @@ struct pln_module_view *pln_module_set_find_sigsafe(struct pln_module_set *set, 
 
 /* Context: any. A walk met a pc in no module: there may be a new one. */
 void pln_module_set_missed_sigsafe(void);
+/*
+ * Whether the loader has a module at pc, which then is newer than the last refresh. False
+ * also where the C library cannot tell without a lock.
+ */
+bool pln_module_set_is_loaded_sigsafe(uintptr_t pc);
 /* A walk lacked a table, which is now marked in the view. */
 void pln_module_set_want_sigsafe(struct pln_module_view *view);
 
 /* ------------------------------------------------- sampling thread only */
 
+/* Once. */
+void pln_module_set_init(void);
 /* A set with room for `count` views, zeroed but for count; NULL when memory is short. */
 struct pln_module_set *pln_module_set_new(uint32_t count);
 struct pln_module_set *pln_module_set_current(void);

@@ -253,6 +253,7 @@ static bool publish(void)
 int pln_native_init(void)
 {
 	pln_loaded_init();
+	pln_module_set_init();
 	list.dirty = true;
 	if (!grow() || !publish())
 		return -ENOMEM;

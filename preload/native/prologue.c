@@ -235,17 +235,45 @@ static void read_prologue_sigsafe(const uint8_t *text, size_t size, struct dista
 	}
 }
 
-/* Whether rbp = `bp` would put a return address where the row says that it is. */
-static bool is_plausible_sigsafe(struct pln_walker *w, struct pln_row row, uintptr_t bp)
+/* How well the call that returns to a supposed return address fits the function. */
+enum fit {
+	FIT_CALLS_US, /* a direct call of this very function */
+	FIT_POSSIBLE, /* an indirect call, or one through a stub */
+	FIT_ANY /* any call: the function may have been reached by a jump from another */
+};
+
+static bool fits_sigsafe(struct pln_walker *w, uintptr_t ra, uintptr_t start, enum fit fit)
+{
+	enum pln_call call = pln_call_before_sigsafe(w, ra);
+	uintptr_t target;
+
+	switch (fit) {
+	case FIT_CALLS_US:
+		return call == PLN_CALL_TO_FUNCTION && pln_call_target_sigsafe(ra, &target) &&
+		       target == start;
+	case FIT_POSSIBLE:
+		return call == PLN_CALL_INDIRECT || call == PLN_CALL_TO_UNKNOWN;
+	default:
+		return call != PLN_CALL_NONE;
+	}
+}
+
+/* The return address that rbp = `bp` would give, if it could be one. */
+static bool return_by_sigsafe(struct pln_walker *w, struct pln_row row, uintptr_t bp, uintptr_t *ra)
 {
 	struct pln_walker tried = *w;
-	uintptr_t cfa, ra;
+	uintptr_t cfa;
 
 	tried.regs.bp = bp;
-	if (bp < w->regs.sp || !pln_walk_cfa_sigsafe(&tried, row, &cfa) ||
-	    !pln_walker_cfa_is_good_sigsafe(w, cfa) || !pln_walker_load_sigsafe(w, cfa - 8, &ra))
-		return false;
-	return pln_call_before_sigsafe(w, ra) != PLN_CALL_NONE;
+	return bp >= w->regs.sp && pln_walk_cfa_sigsafe(&tried, row, &cfa) &&
+	       pln_walker_cfa_is_good_sigsafe(w, cfa) && pln_walker_load_sigsafe(w, cfa - 8, ra);
+}
+
+static bool is_plausible_sigsafe(struct pln_walker *w, struct pln_row row, uintptr_t bp)
+{
+	uintptr_t ra;
+
+	return return_by_sigsafe(w, row, bp, &ra) && fits_sigsafe(w, ra, 0, FIT_ANY);
 }
 
 static bool take_sigsafe(struct pln_walker *w, uintptr_t bp)
@@ -278,24 +306,50 @@ static bool find_by_prologue_sigsafe(struct pln_walker *w, struct pln_row row)
 	return false;
 }
 
-/*
- * A pair on the stack: a saved rbp that points outwards (as it does where callers have
- * frame pointers too), or failing that any, and behind it a return address.
- */
-static bool find_on_stack_sigsafe(struct pln_walker *w, struct pln_row row, bool chained)
-{
-	uintptr_t saved;
+/* One way to look for a frame on the stack. */
+struct search {
+	enum fit fit;
+	bool chained; /* the saved rbp points outwards, as where callers have frame pointers */
+	unsigned words;
+};
 
-	for (unsigned i = 0; i < WORDS_TO_SEARCH; i++) {
+static bool find_on_stack_sigsafe(struct pln_walker *w, struct pln_row row,
+				  const struct search *how, uintptr_t start)
+{
+	struct pln_row unused;
+	uintptr_t saved, ra;
+
+	for (unsigned i = 0; i < how->words; i++) {
 		uintptr_t bp = w->regs.sp + 8 * i;
 
 		if (!pln_walker_load_sigsafe(w, bp, &saved))
 			return false;
-		if (chained && (saved <= bp || saved >= w->stack->hi || (saved & 7)))
+		if (how->chained && (saved <= bp || saved >= w->stack->hi || (saved & 7)))
 			continue;
-		if (is_plausible_sigsafe(w, row, bp))
+		if (return_by_sigsafe(w, row, bp, &ra) && ra &&
+		    pln_rows_find_sigsafe(w, ra - 1, &unused) == PLN_LOOKUP_ROW &&
+		    fits_sigsafe(w, ra, start, how->fit))
 			return take_sigsafe(w, bp);
 	}
+	return false;
+}
+
+/* A saved rbp and a return address, one behind the other: the best fit first. */
+static bool search_stack_sigsafe(struct pln_walker *w, struct pln_row row)
+{
+	static const struct search ways[] = {
+		{ FIT_CALLS_US, false, 8 * WORDS_TO_SEARCH },
+		{ FIT_POSSIBLE, true, WORDS_TO_SEARCH },
+		{ FIT_POSSIBLE, false, WORDS_TO_SEARCH },
+		{ FIT_ANY, true, WORDS_TO_SEARCH },
+		{ FIT_ANY, false, WORDS_TO_SEARCH },
+	};
+	uintptr_t start = 0;
+
+	pln_rows_function_start_sigsafe(w, w->regs.pc - !w->exact, &start);
+	for (unsigned i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		if (find_on_stack_sigsafe(w, row, &ways[i], start))
+			return true;
 	return false;
 }
 
@@ -306,5 +360,5 @@ bool pln_prologue_find_bp_sigsafe(struct pln_walker *w, struct pln_row row)
 	if (find_by_prologue_sigsafe(w, row))
 		return true;
 	w->guessed = true;
-	return find_on_stack_sigsafe(w, row, true) || find_on_stack_sigsafe(w, row, false);
+	return search_stack_sigsafe(w, row);
 }

@@ -161,6 +161,8 @@ static enum pln_walk_end step_out_of_modules_sigsafe(struct pln_walker *w)
 	struct pln_row row;
 
 	pln_module_set_missed_sigsafe();
+	if (pln_module_set_is_loaded_sigsafe(w->regs.pc))
+		return PLN_WALK_NO_TABLE;
 	if (pln_guess_trampoline_sigsafe(w, &row))
 		return step_by_row_sigsafe(w, row);
 	return step_by_guess_sigsafe(w, pln_guess_anonymous_sigsafe, PLN_WALK_UNKNOWN_PC);

@@ -76,6 +76,9 @@ enum pln_call {
 /* What call, if any, returns to `ra`. Reads text by checked reads, and remembers. */
 enum pln_call pln_call_before_sigsafe(struct pln_walker *w, uintptr_t ra);
 
+/* What the direct call that returns to `ra` calls. Not remembered: one checked read. */
+bool pln_call_target_sigsafe(uintptr_t ra, uintptr_t *target);
+
 /* --------------------------------------------------------------- guess.c */
 
 /*

@@ -276,8 +276,16 @@ static void walk_chain_sigsafe(struct walker *w, uintptr_t frame)
 		visit_sigsafe(w, frame, bytes);
 		frame = previous;
 	}
-	if (pln_has(l->thread.cframe) && !pln_has(l->cframe.frame) && !w->out->truncated)
+	if (w->out->truncated)
+		return;
+	if (pln_has(l->frame.instr_unit) && pln_has(l->thread.cframe))
 		align_cframes_sigsafe(w);
+	/*
+	 * The outermost frame is always entered from C. If the chain ends elsewhere, it does at
+	 * a generator that is being suspended: its link goes before it is off the chain.
+	 */
+	if (pln_has(l->frame.owner) && w->segment_start != w->out->count)
+		w->out->truncated = true;
 }
 
 /* ---------------------------------------------------------- code objects */
@@ -570,13 +578,15 @@ static void copy_chunks(struct walker *w)
 
 	while (is_plausible_sigsafe(chunk) && w->window_count < WINDOW_MAX) {
 		struct pln_stack_chunk header;
+		size_t copied;
 
-		if (top <= chunk || top - chunk > CHUNK_BYTES_MAX)
+		if (top <= chunk + sizeof(header) || top - chunk > CHUNK_BYTES_MAX)
 			return;
-		used += copy_window(w, chunk, top, bytes + used, sizeof(bytes) - used);
-		if (used == sizeof(bytes) ||
-		    !pln_checked_read_sigsafe(chunk, &header, sizeof(header)))
+		copied = copy_window(w, chunk, top, bytes + used, sizeof(bytes) - used);
+		if (copied != top - chunk) /* no room for more */
 			return;
+		memcpy(&header, bytes + used, sizeof(header));
+		used += copied;
 		chunk = header.previous;
 		if (!chunk || !pln_checked_read_sigsafe(chunk, &header, sizeof(header)))
 			return;

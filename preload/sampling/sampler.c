@@ -36,21 +36,24 @@ static bool running;
 static _Atomic uint32_t stopping; /* also the futex that the thread sleeps on */
 static _Atomic uint32_t sampler_tid;
 static pthread_mutex_t tick_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t next_ns; /* when the next tick is due */
 
-/* Mean tick, but never in step with the program: uniform in [0.5, 1.5) of it. */
-static uint64_t next_sleep_ns(void)
-{
-	uint64_t tick = pln_segment->tick_ns;
-
-	return tick / 2 + pln_timer_random(tick);
-}
-
+/*
+ * Until the next tick: on average a tick after the last one, whatever the round took, but
+ * never in step with the program (uniform in [0.5, 1.5) of a tick).
+ */
 static void sleep_until_next(void)
 {
-	uint64_t ns = next_sleep_ns();
-	struct timespec ts = { .tv_sec = (time_t)(ns / PLN_SECOND_NS),
-			       .tv_nsec = (long)(ns % PLN_SECOND_NS) };
+	uint64_t tick = pln_segment->tick_ns, now = pln_now_ns_sigsafe();
+	struct timespec ts;
 
+	if (now > next_ns + 10 * tick) /* stopped, or far too slow: do not catch up */
+		next_ns = now;
+	next_ns += tick / 2 + pln_timer_random(tick);
+	if (next_ns <= now)
+		return;
+	ts.tv_sec = (time_t)((next_ns - now) / PLN_SECOND_NS);
+	ts.tv_nsec = (long)((next_ns - now) % PLN_SECOND_NS);
 	(void)pln_syscall4(SYS_futex, (long)&stopping, FUTEX_WAIT_PRIVATE, 0, (long)&ts);
 }
 
@@ -61,6 +64,7 @@ static void *sampler_main(void *arg)
 	(void)pln_syscall3(SYS_prctl, PR_SET_NAME, (long)"pillion", 0);
 	pthread_mutex_lock(&tick_lock);
 	pln_tick_begin();
+	next_ns = pln_now_ns_sigsafe();
 	pthread_mutex_unlock(&tick_lock);
 	while (!pln_load_relaxed(&stopping)) {
 		pthread_mutex_lock(&tick_lock);

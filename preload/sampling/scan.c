@@ -27,8 +27,8 @@
 #include "text.h"
 
 #define MAP_SIZE 32768u /* twice the largest number of threads, a power of two */
-#define FEW_THREADS 64u /* with so many, each tick scans; with more, every n-th */
-#define NAME_EVERY 128u /* ticks between looks at thread names */
+#define SCAN_EVERY 8u /* rounds between looks at /proc/self/task, plus one for 8 threads */
+#define NAME_EVERY 16u /* looks at /proc/self/task between looks at thread names */
 #define NEWCOMERS 64u
 
 /* tid -> slot index + 1, open addressing; rebuilt by every scan. */
@@ -41,6 +41,7 @@ static bool keep_files;
 static uint32_t own_tid;
 static uint32_t adopted_count;
 static uint64_t rounds;
+static uint64_t scans;
 
 struct linux_dirent64 {
 	uint64_t inode;
@@ -163,7 +164,6 @@ static void sweep_slots(void)
 {
 	uint32_t used = pln_threads_high_water_sigsafe();
 
-	memset(map_tid, 0, sizeof(map_tid));
 	for (uint32_t i = 0; i < used; i++) {
 		struct pln_thread *thread = pln_thread_sigsafe(i);
 		struct pln_slot *slot = pln_segment_slot_sigsafe(i);
@@ -181,11 +181,14 @@ static void sweep_slots(void)
 		if (state == PILLION_SLOT_EXITED) {
 			account_last_words(thread);
 			retire(thread);
-			continue;
 		}
-		thread->gone = true; /* until the scan finds it */
-		*map_find(thread->tid) = i + 1;
 	}
+}
+
+static void map_thread(struct pln_thread *thread)
+{
+	thread->gone = true; /* until the scan finds it */
+	*map_find(thread->tid) = thread->index + 1;
 }
 
 static bool was_newcomer(uint32_t tid)
@@ -207,7 +210,7 @@ static void meet(uint32_t tid, uint32_t *seen_once, unsigned *seen_count)
 		pln_thread_sigsafe(*slot - 1)->gone = false;
 		return;
 	}
-	if (pln_threads_starting() || (!was_newcomer(tid) && rounds > 1)) {
+	if (pln_threads_starting() || (!was_newcomer(tid) && scans > 1)) {
 		if (*seen_count < NEWCOMERS)
 			seen_once[(*seen_count)++] = tid;
 		return;
@@ -273,16 +276,18 @@ static void refresh_name(struct pln_thread *thread)
 	pln_announce_thread(thread, PILLION_RECORD_THREAD_NAME);
 }
 
+/* Most threads tell of their start and end themselves, so the directory is read now and then. */
 void pln_scan_threads(void)
 {
-	uint32_t every = 1 + adopted_count / FEW_THREADS;
-
-	if (rounds++ % every)
-		return;
 	sweep_slots();
+	if (rounds++ % (SCAN_EVERY + adopted_count / 8))
+		return;
+	scans++;
+	memset(map_tid, 0, sizeof(map_tid));
+	pln_scan_each(map_thread);
 	if (read_task_dir())
 		pln_scan_each(retire_gone);
-	if (rounds / every % NAME_EVERY == 1)
+	if (scans % NAME_EVERY == 2)
 		pln_scan_each(refresh_name);
 }
 
@@ -319,7 +324,7 @@ void pln_scan_begin(bool keep_open)
 	keep_files = keep_open;
 	own_tid = (uint32_t)pln_gettid_sigsafe();
 	task_fd = -1;
-	rounds = 0;
+	rounds = scans = 0;
 	newcomer_count = 0;
 	adopted_count = 0;
 	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++)

@@ -65,6 +65,11 @@ int pln_threads_init(void)
 	return 0;
 }
 
+uint64_t pln_threads_bytes(void)
+{
+	return (pln_load_relaxed(&high_water) + 1) * (sizeof(*threads) + scratch_stride);
+}
+
 void pln_threads_reset(void)
 {
 	uint32_t used = pln_load_relaxed(&high_water);

@@ -70,6 +70,9 @@ struct pln_scratch {
 /* Once per process image: memory for all slots. Returns 0 or -errno. */
 int pln_threads_init(void);
 
+/* Memory that slots and scratch areas can have touched, in bytes: an upper bound. */
+uint64_t pln_threads_bytes(void);
+
 /* New segment: all threads are unknown again. */
 void pln_threads_reset(void);
 

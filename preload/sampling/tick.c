@@ -36,6 +36,7 @@
 #define RUNQUEUE_WORTH_NS 100000 /* less off-CPU time than this is not split */
 #define COLLECTOR_SILENT_NS (5 * PLN_SECOND_NS)
 #define SIGNAL_BLOCKED_NS (500 * 1000000ull) /* CPU time without a sample */
+#define SELDOM 16 /* ticks between looks at what changes slowly */
 #define READ_SHARE 64 /* at most this part of the time is spent on reading stacks */
 #define CLOSE_RANGE_UNSHARE_FLAG 2
 
@@ -44,6 +45,7 @@ static bool blocked_works;
 static bool dormant;
 static uint32_t first_thread; /* where the next round starts, for fairness */
 static uint64_t began_ns;
+static bool interpreter_settled;
 
 /* ------------------------------------------------------------- run queue */
 
@@ -174,23 +176,37 @@ static void notice_blocked_signal(struct pln_thread *thread, const struct pln_sl
 	}
 }
 
-static void visit(struct pln_thread *thread, bool in_time)
+/*
+ * Moves the thread's clocks to now. What of the time since then it did not run is pending
+ * until a stack is found for it. Returns false when the thread is gone.
+ */
+static bool advance(struct pln_thread *thread, uint64_t *ran, uint64_t *off)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
 	uint64_t cpu = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
 	uint64_t now = pln_now_ns_sigsafe();
-	uint64_t ran, passed, off;
+	uint64_t passed;
 
-	if (!cpu) /* gone; the next scan says so */
-		return;
-	ran = cpu - thread->cpu_ns;
+	if (!cpu)
+		return false;
+	*ran = cpu - thread->cpu_ns;
 	passed = now - thread->seen_ns;
-	off = passed > ran ? passed - ran : 0;
+	*off = passed > *ran ? passed - *ran : 0;
 	thread->cpu_ns = cpu;
 	thread->seen_ns = now;
 	pln_store_relaxed(&slot->cpu_ns, cpu);
 	pln_store_relaxed(&slot->seen_ns, now);
-	pln_add_relaxed(&slot->pending_offcpu_ns, off);
+	pln_add_relaxed(&slot->pending_offcpu_ns, *off);
+	return true;
+}
+
+static void visit(struct pln_thread *thread, bool in_time)
+{
+	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
+	uint64_t ran, off;
+
+	if (!advance(thread, &ran, &off)) /* the next scan says so */
+		return;
 	if (!ran && thread->idle)
 		thread_idles(thread, slot, off);
 	else
@@ -272,7 +288,7 @@ static void check_handler(void)
 {
 	static bool told;
 
-	if (told || pln_load_relaxed(&pln_segment->ticks) % 64 || pln_timer_handler_is_ours())
+	if (told || pln_timer_handler_is_ours())
 		return;
 	told = true;
 	/* Timers that go on would call the program's handler, or end the program. */
@@ -285,24 +301,40 @@ static void check_handler(void)
 		1, "the program took over the signal that samples use; CPU sampling stopped");
 }
 
-void pln_tick(void)
+/* Every tick until the interpreter is known for good, then now and then (its GILs, its end). */
+static void poll_interpreter(bool seldom)
 {
 	struct pln_wire_interpreter interpreter;
 
+	if (interpreter_settled && !seldom)
+		return;
+	if (pln_python_poll(&interpreter)) {
+		pln_announce_interpreter(&interpreter);
+		interpreter_settled = interpreter.status != PILLION_INTERPRETER_FOUND;
+	}
+	if (pln_python_finalizing_sigsafe())
+		pln_store_relaxed(&pln_segment->state, PILLION_TARGET_FINALIZING);
+}
+
+void pln_tick(void)
+{
+	bool seldom = pln_add_relaxed(&pln_segment->ticks, 1) % SELDOM == SELDOM - 1;
+
+	/* relaxed: the collector only looks at its age */
+	pln_store_relaxed(&pln_segment->heartbeat_ns, pln_now_ns_sigsafe());
 	if (should_be_dormant() != dormant)
 		dormant ? wake_up() : fall_asleep();
 	if (dormant)
 		return;
-	if (pln_python_poll(&interpreter))
-		pln_announce_interpreter(&interpreter);
-	if (pln_python_finalizing_sigsafe())
-		pln_store_relaxed(&pln_segment->state, PILLION_TARGET_FINALIZING);
+	poll_interpreter(seldom);
 	pln_stack_bounds_refresh();
 	pln_announce_modules();
 	pln_scan_threads();
 	visit_all();
-	check_handler();
-	publish_totals();
+	if (seldom) {
+		check_handler();
+		publish_totals();
+	}
 }
 
 /* ---------------------------------------------------------- begin and end */
@@ -329,10 +361,23 @@ void pln_tick_begin(void)
 	pln_scan_begin(files_are_private);
 	blocked_works = pln_blocked_init();
 	began_ns = pln_now_ns_sigsafe();
+	interpreter_settled = false;
 	dormant = false;
 	pln_store_relaxed(&pln_segment->engine,
 			  pln_load_relaxed(&pln_segment->engine) | probe_engine());
 	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_SAMPLING);
+}
+
+static void advance_only(struct pln_thread *thread)
+{
+	uint64_t ran, off;
+
+	(void)advance(thread, &ran, &off);
+}
+
+void pln_tick_last(void)
+{
+	pln_scan_each(advance_only);
 }
 
 void pln_tick_end(void)

@@ -11,6 +11,9 @@ void pln_tick_begin(void);
 /* One round over threads, modules and interpreter. */
 void pln_tick(void);
 
+/* Any thread, with the sampling thread held: the program exits, so bring all clocks up to date. */
+void pln_tick_last(void);
+
 /* The sampling thread is about to end: nothing it keeps open may stay open. */
 void pln_tick_end(void);
 
