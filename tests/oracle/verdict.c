@@ -14,9 +14,10 @@
 #define MAX_CAUSES 512
 #define MAX_TIMES (1u << 20)
 
-static const char *const class_names[ORACLE_CLASSES] = { "identical", "guessed_on", "guessed_same",
-							 "no_table",  "no_row",	    "shorter",
-							 "longer",    "different" };
+static const char *const class_names[ORACLE_CLASSES + 1] = { "identical",    "guessed_on",
+							     "guessed_same", "no_table",
+							     "no_row",	     "shorter",
+							     "longer",	     "different" };
 
 static const char *const end_names[] = { "root",   "depth",	"no_table",
 					 "no_row", "bad_stack", "unknown_pc" };
@@ -46,6 +47,8 @@ static struct {
 	unsigned cause_count;
 	uint32_t times[MAX_TIMES];
 	unsigned time_count;
+	uint32_t guess_times[MAX_TIMES]; /* of those, the walks that guessed */
+	unsigned guess_time_count;
 } stats;
 
 static unsigned first_difference(const struct oracle_stack *a, const struct oracle_stack *b)
@@ -121,7 +124,9 @@ void oracle_judge(const struct oracle_stack *ours, const struct oracle_stack *th
 	stats.their_root += ours->end == PLN_WALK_ROOT && theirs->count &&
 			    theirs->pc[theirs->count - 1] == ours->pc[ours->count - 1];
 	if (stats.time_count < MAX_TIMES)
-		stats.times[stats.time_count++] = walk_ns < UINT32_MAX ? walk_ns : UINT32_MAX;
+		stats.times[stats.time_count++] = (uint32_t)walk_ns;
+	if (stats.guess_time_count < MAX_TIMES && ours->any_guessed)
+		stats.guess_times[stats.guess_time_count++] = (uint32_t)walk_ns;
 	if (class != ORACLE_IDENTICAL && class != ORACLE_GUESSED_SAME)
 		note_cause(ours, theirs, at, class);
 }
@@ -134,6 +139,8 @@ void oracle_judge_blocked(const struct oracle_stack *ours, const struct oracle_s
 	stats.blocked_same += at == ours->count && at == blocked->count;
 	stats.blocked_guessed += blocked->any_guessed;
 	stats.blocked_root += blocked->end == PLN_WALK_ROOT;
+	if (at != ours->count || at != blocked->count)
+		note_cause(blocked, ours, at, ORACLE_CLASSES);
 }
 
 void oracle_skip(void)
@@ -192,11 +199,17 @@ static void print_causes(FILE *out)
 	fprintf(out, "]\n");
 }
 
-static uint32_t quantile(double q)
+static uint32_t quantile(const uint32_t *times, unsigned n, double q)
 {
-	unsigned n = stats.time_count;
+	return n ? times[(unsigned)(q * (n - 1))] : 0;
+}
 
-	return n ? stats.times[(unsigned)(q * (n - 1))] : 0;
+static void print_times(FILE *out, const char *prefix, uint32_t *times, unsigned n)
+{
+	qsort(times, n, sizeof(*times), by_value);
+	fprintf(out, " \"%smedian_ns\": %u, \"%sp99_ns\": %u, \"%smax_ns\": %u,\n", prefix,
+		quantile(times, n, 0.5), prefix, quantile(times, n, 0.99), prefix,
+		quantile(times, n, 1));
 }
 
 void oracle_report(const char *path)
@@ -205,7 +218,6 @@ void oracle_report(const char *path)
 
 	if (!out)
 		return;
-	qsort(stats.times, stats.time_count, sizeof(*stats.times), by_value);
 	fprintf(out, "{\"samples\": %lu, \"skipped\": %lu, \"frames\": %lu,\n", stats.samples,
 		stats.skipped, stats.frames);
 	for (unsigned i = 0; i < ORACLE_CLASSES; i++)
@@ -217,8 +229,9 @@ void oracle_report(const char *path)
 		" \"blocked\": %lu, \"blocked_same\": %lu, \"blocked_guessed\": %lu, "
 		"\"blocked_root\": %lu,\n",
 		stats.blocked, stats.blocked_same, stats.blocked_guessed, stats.blocked_root);
-	fprintf(out, " \"median_ns\": %u, \"p99_ns\": %u, \"max_ns\": %u, \"table_bytes\": %zu,\n",
-		quantile(0.5), quantile(0.99), quantile(1), pln_native_table_bytes());
+	print_times(out, "", stats.times, stats.time_count);
+	print_times(out, "guess_", stats.guess_times, stats.guess_time_count);
+	fprintf(out, " \"table_bytes\": %zu,\n", pln_native_table_bytes());
 	print_causes(out);
 	fprintf(out, "}\n");
 	fclose(out);
