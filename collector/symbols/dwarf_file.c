@@ -119,7 +119,7 @@ static const char *problem_text(int error)
 	}
 }
 
-static int ask(struct pln_dwarf_file *file, uint64_t offset, struct pln_dwarf_unit **unit)
+static int ask_once(struct pln_dwarf_file *file, uint64_t offset, struct pln_dwarf_unit **unit)
 {
 	int rc = 0;
 
@@ -130,13 +130,22 @@ static int ask(struct pln_dwarf_file *file, uint64_t offset, struct pln_dwarf_un
 		rc = pln_dwarf_worker_start(&file->source, &file->worker);
 	if (!rc)
 		rc = pln_dwarf_worker_ask(file->worker, offset, unit);
-	if (!rc)
-		return 0;
-	file->problem = problem_text(rc);
-	if (rc != -ENODATA) {
+	if (rc && rc != -ENODATA) {
 		file->deaths++;
 		stop_worker(file);
 	}
+	return rc;
+}
+
+static int ask(struct pln_dwarf_file *file, uint64_t offset, struct pln_dwarf_unit **unit)
+{
+	int rc = ask_once(file, offset, unit);
+
+	/* It may have been the kernel that killed it: once more. */
+	if (rc == -EPIPE)
+		rc = ask_once(file, offset, unit);
+	if (rc)
+		file->problem = problem_text(rc);
 	return rc;
 }
 

@@ -49,10 +49,12 @@ static bool next_unit(struct pln_dwarf_session *session, Dwarf_Die *unit)
 static int index_unit(struct pln_dwarf_session *session, Dwarf_Die unit, struct pln_buffer *ranges)
 {
 	struct index_sink sink = { .ranges = ranges };
+	Dwarf_Half tag = pln_die_tag(session, unit);
 	Dwarf_Addr base = 0;
 	Dwarf_Off offset;
 
-	if (pln_die_tag(session, unit) != DW_TAG_compile_unit ||
+	/* A skeleton has the lines of a unit whose functions are in a .dwo file. */
+	if ((tag != DW_TAG_compile_unit && tag != DW_TAG_skeleton_unit) ||
 	    !pln_dwarf_ok(session, dwarf_dieoffset(unit, &offset, &session->error)))
 		return 0;
 	sink.unit = offset;
