@@ -48,14 +48,22 @@ static bool takes_value(const struct pln_option *o)
 	       o->type == PLN_OPTION_CHOICE;
 }
 
-/* How a user knows it. */
-static int bad_value(const struct parser *p, const struct pln_option *o, const char *value)
+static int bad_number(const struct parser *p, const struct pln_option *o, const char *value)
 {
-	if (o->type == PLN_OPTION_NUMBER)
-		return pln_cli_usage_error(
-			p->verb, "--%s wants a number from %" PRIu64 " to %" PRIu64 ", not '%s'",
-			o->name, o->min, o->max, value);
-	return pln_cli_usage_error(p->verb, "--%s wants %s, not '%s'", o->name, o->metavar, value);
+	return pln_cli_usage_error(p->verb,
+				   "--%s wants a number from %" PRIu64 " to %" PRIu64 ", not '%s'",
+				   o->name, o->min, o->max, value);
+}
+
+static int bad_choice(const struct parser *p, const struct pln_option *o, const char *value)
+{
+	char list[256] = "";
+	size_t at = 0;
+
+	for (unsigned i = 0; o->choices[i] && at < sizeof(list); i++)
+		at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s", i ? ", " : "",
+				       o->choices[i]);
+	return pln_cli_usage_error(p->verb, "--%s wants one of %s; not '%s'", o->name, list, value);
 }
 
 /* Decimal digits and nothing else: "100Hz" is a mistake, not 100. */
@@ -104,12 +112,12 @@ static int set(const struct parser *p, const struct pln_option *o, const char *v
 		break;
 	case PLN_OPTION_NUMBER:
 		if (!parse_number(value, o->min, o->max, &number))
-			return bad_value(p, o, value);
+			return bad_number(p, o, value);
 		*(uint64_t *)o->to = number;
 		break;
 	case PLN_OPTION_CHOICE:
 		if (!parse_choice(value, o->choices, &choice))
-			return bad_value(p, o, value);
+			return bad_choice(p, o, value);
 		*(unsigned *)o->to = choice;
 		break;
 	case PLN_OPTION_GROUP:

@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 
 #define LIMIT_UNSET UINT64_MAX
-#define LIMIT_TEXT 15
+#define LIMIT_TEXT 10
 
 static struct {
 	const char *threads;
@@ -56,7 +56,7 @@ static const struct pln_option options[] = {
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "lines",
 	  .letter = 'l',
-	  .help = "the hottest lines alone",
+	  .help = "the hottest lines alone, Python and native",
 	  .to = &args.lines },
 	{ .type = PLN_OPTION_CHOICE,
 	  .name = "sort",
@@ -69,7 +69,7 @@ static const struct pln_option options[] = {
 	  .name = "limit",
 	  .letter = 'n',
 	  .metavar = "N",
-	  .help = "rows of each table (default 15), 0: all",
+	  .help = "rows of each table (default 10), 0: all",
 	  .to = &args.limit,
 	  .max = UINT32_MAX },
 	{ .type = PLN_OPTION_FLAG,

@@ -175,7 +175,7 @@ static unsigned percent_full(const struct lane_pass *pass)
 	return used < pass->view.data_size ? (unsigned)(used * 100 / pass->view.data_size) : 100;
 }
 
-unsigned pln_target_drain(struct pln_target *t)
+unsigned pln_target_drain(struct pln_target *t, uint64_t now_ns)
 {
 	unsigned fullest = 0;
 	struct lane_pass *passes = pln_scratch_passes(t->scratch, (t->segment.lane_count + 1) *
@@ -184,6 +184,7 @@ unsigned pln_target_drain(struct pln_target *t)
 
 	if (!passes)
 		return 0;
+	t->drain_ns = now_ns;
 	count = note_lanes(t, passes);
 	take_control(t);
 	take_all_codes(t);

@@ -260,6 +260,10 @@ static void take_code(struct pln_target *t, const struct pln_wire_code *rec)
 
 static void take_interpreter(struct pln_target *t, const struct pln_wire_interpreter *rec)
 {
+	if (rec->status > PILLION_INTERPRETER_REFUSED) {
+		t->row.lost_records++;
+		return;
+	}
 	t->row.python_version = rec->version_hex;
 	t->row.free_threaded = rec->free_threaded;
 	t->row.interpreter_status = rec->status;

@@ -16,7 +16,9 @@
 #include "ingest/scratch.h"
 #include "profile/linetable.h"
 
-#define WIRE_FLAGS 0x00ffffffu
+#define WIRE_FLAGS ((2u * PILLION_SAMPLE_NO_STACK) - 1) /* those that this version knows */
+#define MAX_SPAN_NS (1ull << 62) /* so that sums of a few stay in 64 bits */
+#define MAX_AHEAD_NS 1000000000u
 
 /* The parts behind a struct pln_sample, all inside the record. */
 struct parts {
@@ -360,6 +362,15 @@ static void write_row(struct pln_target *t, struct pln_target_thread *thread,
 	t->samples++;
 }
 
+/* A reader refuses values that it has no name for, and a time to come would stretch the recording.
+ */
+static bool is_plausible(const struct pln_target *t, const struct pln_sample *rec)
+{
+	return rec->cause <= PILLION_CAUSE_EXIT && rec->gil <= PILLION_GIL_WAITS && rec->thread &&
+	       rec->time_ns <= t->drain_ns + MAX_AHEAD_NS && rec->cpu_ns < MAX_SPAN_NS &&
+	       rec->offcpu_ns < MAX_SPAN_NS && rec->runnable_ns < MAX_SPAN_NS;
+}
+
 void pln_target_take_sample(struct pln_target *t, const struct pln_record *record,
 			    bool from_sampler)
 {
@@ -368,7 +379,7 @@ void pln_target_take_sample(struct pln_target *t, const struct pln_record *recor
 	struct pln_last_stack *last;
 	struct parts p;
 
-	if (record->size < sizeof(*rec) || !split(rec, &p)) {
+	if (record->size < sizeof(*rec) || !is_plausible(t, rec) || !split(rec, &p)) {
 		t->row.lost_records++;
 		return;
 	}

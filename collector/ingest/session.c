@@ -91,17 +91,19 @@ static void unwatch(struct pln_session_target *st)
 	st->watched = false;
 }
 
-static void end_target(struct pln_session_target *st, uint64_t end_ns)
+static void end_target(struct pln_session_target *st, bool gone)
 {
+	uint64_t now_ns = pln_session_now_ns();
+
 	unwatch(st);
 	if (!st->target->ended)
-		st->session->last_seen_ns = pln_session_now_ns();
-	pln_target_end(st->target, end_ns);
+		st->session->last_seen_ns = now_ns;
+	pln_target_end(st->target, now_ns, gone);
 }
 
 static void on_death(struct pln_watch *watch)
 {
-	end_target(pln_watch_owner(watch, struct pln_session_target, watch), pln_session_now_ns());
+	end_target(pln_watch_owner(watch, struct pln_session_target, watch), true);
 }
 
 /* The same process with a new segment is a new program: the old one ended with exec. */
@@ -109,7 +111,7 @@ static void end_same_pid(struct pln_session *s, pid_t pid)
 {
 	for (size_t i = 0; i < s->target_count; i++)
 		if (pid > 0 && s->targets[i]->target->pid == pid)
-			end_target(s->targets[i], pln_session_now_ns());
+			end_target(s->targets[i], true);
 }
 
 static int add_target(struct pln_session *s, struct pln_target_hello *hello)
@@ -310,11 +312,11 @@ static unsigned drain_all(struct pln_session *s, uint64_t now_ns)
 			continue;
 		/* relaxed: a clock value */
 		pln_store_relaxed(&t->segment.shared->collector_ns, now_ns);
-		percent = pln_target_drain(t);
+		percent = pln_target_drain(t, now_ns);
 		if (fullest < percent)
 			fullest = percent;
 		if (!s->targets[i]->watched && pln_target_is_gone(t, now_ns))
-			end_target(s->targets[i], now_ns);
+			end_target(s->targets[i], true);
 	}
 	return fullest;
 }
@@ -460,12 +462,11 @@ static void end_all(struct pln_session *s)
 	tell_targets_to_stop(s);
 	for (size_t i = 0; i < s->target_count; i++) {
 		struct pln_session_target *st = s->targets[i];
-		uint64_t now_ns = pln_session_now_ns();
 
 		if (st->target->ended && st->target->wants_exit_status)
 			pln_target_collect_status(st->target);
-		else
-			end_target(st, pln_target_is_gone(st->target, now_ns) ? now_ns : 0);
+		else if (!st->target->ended)
+			end_target(st, pln_target_is_gone(st->target, pln_session_now_ns()));
 	}
 }
 

@@ -290,17 +290,17 @@ static void release_memory(struct pln_target *t)
 	pln_segment_unmap(&t->segment);
 }
 
-void pln_target_end(struct pln_target *t, uint64_t end_ns)
+void pln_target_end(struct pln_target *t, uint64_t now_ns, bool gone)
 {
 	if (t->ended)
 		return;
-	(void)pln_target_drain(t);
+	(void)pln_target_drain(t, now_ns);
 	read_totals(t);
 	read_slots(t);
 	publish_threads(t, true);
 	t->ended = true;
-	t->row.end_ns = end_ns;
-	t->wants_exit_status = end_ns != 0;
+	t->row.end_ns = gone ? now_ns : 0;
+	t->wants_exit_status = gone;
 	pln_writer_update_process(t->writer, t->id, &t->row);
 	if (t->wants_exit_status)
 		pln_target_collect_status(t);

@@ -81,6 +81,7 @@ struct pln_target {
 	size_t resolved_count, resolved_capacity;
 
 	uint64_t eval_lo, eval_hi;
+	uint64_t drain_ns; /* when the drain that is going on began */
 	uint64_t sample_time_ns; /* of the walk that is being finished */
 	uint64_t samples;
 };
@@ -104,10 +105,10 @@ void pln_target_publish(struct pln_target *t);
 bool pln_target_is_gone(const struct pln_target *t, uint64_t now_ns);
 
 /*
- * Drains what is left, records the end and lets go of the segment. `end_ns` 0: the
- * process runs on without us.
+ * Drains what is left, records the end and lets go of the segment. `gone`: it ended now,
+ * else it runs on without us.
  */
-void pln_target_end(struct pln_target *t, uint64_t end_ns);
+void pln_target_end(struct pln_target *t, uint64_t now_ns, bool gone);
 
 /* Asks again for the exit status of an ended process. */
 void pln_target_collect_status(struct pln_target *t);
@@ -116,9 +117,11 @@ void pln_target_free(struct pln_target *t);
 
 /* -------------------------------------------------------------- drain.c */
 
-/* Takes every record that is committed by now. Returns how full the fullest lane was, in percent.
+/*
+ * Takes every record that is committed by now (`now_ns`). Returns how full the fullest
+ * lane was, in percent.
  */
-unsigned pln_target_drain(struct pln_target *t);
+unsigned pln_target_drain(struct pln_target *t, uint64_t now_ns);
 
 /* ------------------------------------------------------------ records.c */
 

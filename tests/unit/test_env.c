@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_env.c - the one table of PILLION_* variables makes sense, and what is made of it.
+ */
+#include <stdlib.h>
+
+#include "check.h"
+#include "cli/variables.h"
+
+static void check_row(const struct pln_variable *v)
+{
+	CHECK(!strncmp(v->name, "PILLION_", 8));
+	CHECK(*v->help && *v->metavar);
+	CHECK(v->help[strlen(v->help) - 1] != '.');
+	if (v->type == PLN_VARIABLE_NUMBER || v->type == PLN_VARIABLE_FLAG)
+		CHECK(v->min <= v->otherwise && v->otherwise <= v->max);
+	if (v->type == PLN_VARIABLE_FLAG)
+		CHECK(v->max == 1 && (!*v->option || !strncmp(v->option, "--no-", 5)));
+	if (v->type == PLN_VARIABLE_SECRET)
+		CHECK(!*v->option && !v->letter);
+	CHECK(!*v->option || !strncmp(v->option, "--", 2));
+}
+
+static void test_table(void)
+{
+	for (unsigned i = 0; i < PLN_VARIABLE_COUNT; i++) {
+		const struct pln_variable *a = &pln_variables[i];
+
+		check_row(a);
+		for (unsigned j = 0; j < i; j++) {
+			const struct pln_variable *b = &pln_variables[j];
+
+			CHECK(strcmp(a->name, b->name));
+			CHECK(!*a->option || strcmp(a->option, b->option));
+			CHECK(!a->letter || a->letter != b->letter);
+		}
+	}
+}
+
+static void check_number(const char *text, uint64_t expected)
+{
+	if (text)
+		setenv("PILLION_FREQ", text, 1);
+	else
+		unsetenv("PILLION_FREQ");
+	CHECK_EQ(pln_variable_number(PLN_VARIABLE_freq), expected);
+}
+
+static void test_numbers(void)
+{
+	check_number(NULL, 100);
+	check_number("250", 250);
+	check_number("10000", 10000);
+	check_number("", 100);
+	check_number("0", 100);
+	check_number("10001", 100);
+	check_number("-5", 100);
+	check_number("99Hz", 100);
+	check_number("99999999999999999999999", 100);
+}
+
+/* An option that was given reaches the environment; one that was not leaves it alone. */
+static void test_options(void)
+{
+	struct pln_variable_value values[PLN_VARIABLE_COUNT];
+	struct pln_option option;
+	char help[128];
+
+	pln_variable_values_init(values);
+	setenv("PILLION_FREQ", "77", 1);
+	setenv("PILLION_NATIVE", "1", 1);
+	CHECK(pln_variable_option(PLN_VARIABLE_freq, &values[PLN_VARIABLE_freq], help, sizeof(help),
+				  &option));
+	CHECK_STR(option.name, "freq");
+	CHECK_EQ(option.letter, 'F');
+	CHECK_EQ(pln_variable_export(PLN_VARIABLE_freq, &values[PLN_VARIABLE_freq]), 0);
+	CHECK_STR(getenv("PILLION_FREQ"), "77");
+	*(uint64_t *)option.to = 500;
+	CHECK_EQ(pln_variable_export(PLN_VARIABLE_freq, &values[PLN_VARIABLE_freq]), 0);
+	CHECK_STR(getenv("PILLION_FREQ"), "500");
+
+	CHECK(pln_variable_option(PLN_VARIABLE_native, &values[PLN_VARIABLE_native], help,
+				  sizeof(help), &option));
+	CHECK_STR(option.name, "no-native");
+	CHECK_EQ(option.type, PLN_OPTION_NO);
+	CHECK(!strncmp(option.help, "do not ", 7));
+	*(bool *)option.to = false;
+	CHECK_EQ(pln_variable_export(PLN_VARIABLE_native, &values[PLN_VARIABLE_native]), 0);
+	CHECK_STR(getenv("PILLION_NATIVE"), "0");
+
+	CHECK(!pln_variable_option(PLN_VARIABLE_token, &values[PLN_VARIABLE_token], help,
+				   sizeof(help), &option));
+}
+
+int main(void)
+{
+	test_table();
+	test_numbers();
+	test_options();
+	return check_result();
+}

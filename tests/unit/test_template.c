@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_template.c - names of profiles, and that no file is overwritten unasked.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "cli/template.h"
+
+static const struct pln_template_values values = { 4711, "/opt/bin/python3", 3 };
+
+static void check_expands(const char *text, const char *expected, bool is_numbered)
+{
+	char out[256], bad;
+	bool numbered;
+
+	CHECK_EQ(pln_template_expand(out, sizeof(out), text, &values, &numbered, &bad), 0);
+	CHECK_STR(out, expected);
+	CHECK_EQ(numbered, is_numbered);
+}
+
+static void test_expand(void)
+{
+	char out[256], host[256] = "", bad = 0;
+	bool numbered;
+
+	check_expands("plain", "plain", false);
+	check_expands("a.%p.%e.%n.%%", "a.4711.python3.3.%", true);
+	check_expands(PLN_TEMPLATE_DEFAULT, "pillion.python3.4711.pillion", false);
+	gethostname(host, sizeof(host) - 1);
+	check_expands("%h", host, false);
+	CHECK_EQ(pln_template_expand(out, sizeof(out), "%t", &values, &numbered, &bad), 0);
+	CHECK(strlen(out) == 15 && out[8] == 'T');
+	CHECK_EQ(pln_template_expand(out, sizeof(out), "x%q", &values, &numbered, &bad), -EINVAL);
+	CHECK_EQ(bad, 'q');
+	CHECK_EQ(pln_template_expand(out, sizeof(out), "x%", &values, &numbered, &bad), -EINVAL);
+	CHECK_EQ(pln_template_expand(out, 5, "12345", &values, &numbered, &bad), -ENAMETOOLONG);
+	CHECK_EQ(pln_template_expand(out, 5, "1234", &values, &numbered, &bad), 0);
+}
+
+static void put_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	if (CHECK(f != NULL)) {
+		fputs(text, f);
+		fclose(f);
+	}
+}
+
+static void check_content(const char *path, const char *expected)
+{
+	char text[64] = "";
+	FILE *f = fopen(path, "r");
+
+	if (!CHECK(f != NULL))
+		return;
+	CHECK(fgets(text, sizeof(text), f) || !*expected);
+	fclose(f);
+	CHECK_STR(text, expected);
+}
+
+static int open_as(struct pln_output *o, const char *text, enum pln_overwrite overwrite, char *why)
+{
+	return pln_output_open(o, text, 7, "prog", overwrite, why, 1024);
+}
+
+static void test_existing_files_are_kept(void)
+{
+	struct pln_output o;
+	char why[1024];
+
+	put_file("there.pillion", "precious");
+	CHECK_EQ(open_as(&o, "there.pillion", PLN_OVERWRITE_NO, why), -EEXIST);
+	CHECK(strstr(why, "there.pillion") && strstr(why, "--force"));
+	check_content("there.pillion", "precious");
+
+	/* Opened, but not begun: still there. */
+	CHECK_EQ(open_as(&o, "there.pillion", PLN_OVERWRITE_YES, why), 0);
+	pln_output_close(&o, true);
+	check_content("there.pillion", "precious");
+	CHECK_EQ(open_as(&o, "there.pillion", PLN_OVERWRITE_YES, why), 0);
+	CHECK_EQ(pln_output_commit(&o), 0);
+	pln_output_close(&o, false);
+	check_content("there.pillion", "");
+}
+
+static void test_free_names_are_found(void)
+{
+	struct pln_output o;
+	char why[1024];
+
+	put_file("n.1", "a");
+	put_file("n.2", "b");
+	CHECK_EQ(open_as(&o, "n.%n", PLN_OVERWRITE_NO, why), 0);
+	CHECK_STR(o.path, "n.3");
+	pln_output_close(&o, false);
+	put_file("avoid.pillion", "a");
+	put_file("avoid.2.pillion", "b");
+	CHECK_EQ(open_as(&o, "avoid.pillion", PLN_OVERWRITE_AVOID, why), 0);
+	CHECK_STR(o.path, "avoid.3.pillion");
+	pln_output_close(&o, true);
+	CHECK(access("avoid.3.pillion", F_OK));
+	check_content("avoid.pillion", "a");
+}
+
+static void test_places(void)
+{
+	struct pln_output o;
+	char why[1024];
+
+	CHECK_EQ(mkdir("sub", 0700), 0);
+	CHECK_EQ(open_as(&o, "sub", PLN_OVERWRITE_NO, why), 0);
+	CHECK_STR(o.path, "sub/pillion.prog.7.pillion");
+	pln_output_close(&o, false);
+	CHECK_EQ(open_as(&o, "sub/", PLN_OVERWRITE_NO, why), -EEXIST);
+	CHECK_EQ(open_as(&o, "/dev/null", PLN_OVERWRITE_NO, why), 0);
+	CHECK_EQ(pln_output_commit(&o), 0);
+	pln_output_close(&o, true);
+	CHECK(!access("/dev/null", F_OK));
+	CHECK_EQ(open_as(&o, "no/such/x", PLN_OVERWRITE_NO, why), -ENOENT);
+	CHECK(strstr(why, "no/such/x") && strstr(why, "No such file") && !strchr(why, '\n'));
+	CHECK_EQ(open_as(&o, "x.%z", PLN_OVERWRITE_NO, why), -EINVAL);
+	CHECK(strstr(why, "%z") && strstr(why, "%p"));
+}
+
+int main(void)
+{
+	char dir[] = "/tmp/test_template.XXXXXX", command[64];
+
+	if (!mkdtemp(dir) || chdir(dir))
+		return check_skip("no temporary directory");
+	test_expand();
+	test_existing_files_are_kept();
+	test_free_names_are_found();
+	test_places();
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	CHECK_EQ(system(command), 0);
+	return check_result();
+}
