@@ -248,13 +248,15 @@ static void without_markers_one_frame_for_each_eval_call(void)
 
 static void pc_is_looked_up_one_before_a_return_address(void)
 {
+	struct pln_joined_frame out[4];
 	struct stack s;
 
 	make_unmarked(&s, "012", "a");
 	s.pc[0] = EVAL_HI; /* the leaf's own pc: just outside */
 	s.pc[1] = EVAL_HI; /* a return address: the call was the last instruction inside */
 	s.pc[2] = EVAL_LO; /* behind a call just before it */
-	CHECK_EQ(pln_join(&s.raw, (struct pln_joined_frame[4]){ { 0 } }, &s.mismatch), 3);
+	CHECK_EQ(pln_join(&s.raw, out, &s.mismatch), 3);
+	CHECK(!out[0].is_python && out[1].is_python && !out[2].is_python);
 	CHECK(!s.mismatch);
 	s.pc[0] = EVAL_LO;
 	s.raw.native_count = 1;

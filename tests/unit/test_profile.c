@@ -621,6 +621,16 @@ static void scramble(uint16_t *type, uint8_t *payload, size_t size)
 		payload[next_random() % size] = (uint8_t)next_random();
 }
 
+static int check_row_ids(const struct pln_sample_row *row, void *arg)
+{
+	const struct pln_profile *p = arg;
+
+	CHECK(row->thread < p->thread_count);
+	CHECK(row->stack == PLN_NONE || row->stack < p->stack_count);
+	CHECK(row->cause <= PILLION_CAUSE_EXIT && row->gil <= PILLION_GIL_WAITS);
+	return 0;
+}
+
 /*
  * A payload that lies, in a chunk whose checksum is right: any result but a crash, a
  * read out of bounds, or a frame, function or stack that does not exist.
@@ -639,7 +649,7 @@ static void lying_payloads_are_survived(void)
 		rebuild(bytes, size, (unsigned)(next_random() % 16), scramble);
 		if (pln_profile_open(&p, path, true))
 			continue;
-		pln_profile_each_sample(p, tally_row, &(struct tally){ 0 });
+		pln_profile_each_sample(p, check_row_ids, p);
 		for (size_t i = 0; i < p->stack_count; i++)
 			CHECK((p->stacks[i].parent == PLN_NONE || p->stacks[i].parent < i) &&
 			      p->stacks[i].frame < p->frame_count);
@@ -718,6 +728,49 @@ static void damaged_samples_cost_their_chunk_only(void)
 	free(bytes);
 }
 
+/* Stacks 0-2, then 3, then 4, each in a chunk of its own, and samples that need each. */
+static void write_stacks_apart(void)
+{
+	int fd = open_output();
+	struct pln_writer *w = start_writer(fd);
+
+	add_definitions(w);
+	for (uint32_t i = 3; i < 6; i++) {
+		struct pln_sample_row sample = some_row(i);
+
+		sample.stack = i - 1;
+		pln_writer_add_sample(w, &sample);
+		CHECK_EQ(pln_writer_flush(w), 0);
+		if (i < 5)
+			pln_writer_add_stack(w, &(struct pln_stack_node){ 0, 0 });
+	}
+	CHECK_EQ(pln_writer_close(w, &recording), 0);
+	close(fd);
+}
+
+/* Behind damaged definitions, ids would mean something else: nothing more is taken. */
+static void gaps_end_the_file(void)
+{
+	size_t size, offset[64];
+	struct pln_profile *p;
+	uint8_t *bytes;
+
+	write_stacks_apart();
+	p = open_profile();
+	CHECK(p->stack_count == 5 && p->sample_count == 3);
+	pln_profile_close(p);
+	bytes = read_file(&size);
+	find_chunks(bytes, size, offset, 64);
+	bytes[offset[chunk_of_type(bytes, size, PILLION_CHUNK_STACKS, 1)] + 24] ^= 1;
+	write_file(bytes, size);
+	p = open_profile();
+	CHECK_EQ(p->stack_count, 3);
+	CHECK_EQ(p->sample_count, 1);
+	CHECK(p->recording.truncated && p->bad_bytes);
+	pln_profile_close(p);
+	free(bytes);
+}
+
 /* ------------------------------------------------------------------ full disk */
 
 static void limit_file_size(rlim_t bytes)
@@ -792,6 +845,7 @@ static void definitions_are_bounded_too(void)
 	int fd = open_output();
 	struct pln_writer *w = start_writer(fd);
 	static char name[2000];
+	struct pln_thread thread = some_thread(0, name);
 	struct pln_profile *p;
 	uint32_t stack = 0;
 
@@ -809,6 +863,9 @@ static void definitions_are_bounded_too(void)
 		stack = pln_writer_add_stack(
 			w, &(struct pln_stack_node){ 0, pln_writer_add_frame(w, &frame) });
 		sample.stack = stack;
+		/* Threads and processes are always kept; a name that cannot be is "". */
+		thread.name = name;
+		pln_writer_add_thread(w, &thread);
 		if (i % 100 == 0)
 			pln_writer_add_sample(w, &sample);
 	}
@@ -827,6 +884,9 @@ static void definitions_are_bounded_too(void)
 	p = open_profile();
 	CHECK(p->sample_count > 110 && !p->bad_bytes && p->recording.complete);
 	CHECK(p->stack_count > 20000 && p->stack_count < 40000);
+	CHECK_EQ(p->thread_count, 40001);
+	CHECK(strlen(p->threads[1].name) == sizeof(name) - 1);
+	CHECK_STR(p->threads[40000].name, "");
 	CHECK_EQ(p->sample_count + p->recording.lost_samples, 400 + 10);
 	pln_profile_close(p);
 }
@@ -848,6 +908,7 @@ int main(void)
 	lying_payloads_are_survived();
 	versions_and_unknown_chunks();
 	damaged_samples_cost_their_chunk_only();
+	gaps_end_the_file();
 	short_writes_are_taken_back();
 	what_a_full_disk_costs_is_counted();
 	definitions_are_bounded_too();
