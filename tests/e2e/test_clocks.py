@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A profile adds up to the kernel's clocks, thread by thread.
 
-Bounds: over 10 s, CPU within 1 % and wall within 0.5 %. Shorter runs get what the edges
-can cost: a thread's last, unfinished period (10 ms at 100 Hz) and the time before
-sampling starts.
+Bounds: over 10 s, CPU within 1 % and wall within 0.5 %, and nothing finer than the last
+period of a thread (10 ms at 100 Hz), which it does not live to see the end of. Shorter
+runs get also the time before sampling starts.
 """
 import json
 
@@ -39,13 +39,13 @@ def test_cpu_time_is_the_kernels_within_1_percent(ten_seconds):
     profile, clocks = ten_seconds
     for measured, true in per_thread(profile, clocks, "cpu_ns"):
         # Start of the interpreter, before it can be sampled, is part of the main thread's clock.
-        assert abs(measured - true) <= 0.01 * true, (measured / 1e9, true / 1e9)
+        assert abs(measured - true) <= max(0.01 * true, PERIOD_NS), (measured / 1e9, true / 1e9)
 
 
 def test_wall_time_is_accounted_for_within_half_a_percent(ten_seconds):
     profile, clocks = ten_seconds
     for measured, true in per_thread(profile, clocks, "wall_ns")[1:]:
-        assert abs(measured - true) <= 0.005 * true, (measured / 1e9, true / 1e9)
+        assert abs(measured - true) <= 0.005 * true + PERIOD_NS, (measured / 1e9, true / 1e9)
     main = [i for i, t in enumerate(profile.threads) if t["is_main"]]
     measured = sum(profile.by_thread("wall_ns")[i] for i in main)
     assert abs(measured - clocks["age_ns"]) <= 0.005 * clocks["age_ns"] + PERIOD_NS
@@ -99,5 +99,5 @@ def test_cpu_time_stays_exact_above_the_kernels_tick_rate(one_python, work):
     profile, out = recording.record_ok(
         one_python, [place.WORKLOADS / "cpu_split.py", "3"], work, options=["-F", "1000"])
     clocks = json.loads(out)
-    assert abs(profile.total("cpu_ns") - clocks["process_ns"]) <= 0.02 * clocks["process_ns"] + PERIOD_NS
+    assert abs(profile.total("cpu_ns") - clocks["thread_ns"]) <= 0.01 * clocks["thread_ns"] + PERIOD_NS
     assert len(profile.samples) >= 500

@@ -34,6 +34,8 @@ enum oracle_class {
 	ORACLE_NO_TABLE, /* equal up to a module whose table is not built: the collector finishes */
 	ORACLE_NO_ROW, /* equal up to a rule outside of tables: the collector finishes */
 	ORACLE_SHORTER, /* libunwind has more frames */
+	ORACLE_ANONYMOUS, /* equal up to code in no module (a trampoline, a JIT), where libunwind
+			     ends */
 	ORACLE_LONGER, /* libunwind has fewer */
 	ORACLE_DIFFERENT, /* another pc or stack pointer */
 	ORACLE_CLASSES

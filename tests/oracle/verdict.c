@@ -14,10 +14,11 @@
 #define MAX_CAUSES 512
 #define MAX_TIMES (1u << 20)
 
-static const char *const class_names[ORACLE_CLASSES + 1] = { "identical",    "guessed_on",
-							     "guessed_same", "no_table",
-							     "no_row",	     "shorter",
-							     "longer",	     "different" };
+/* By enum oracle_class; the last one is for walks with pc and sp alone. */
+static const char *const class_names[ORACLE_CLASSES + 1] = {
+	"identical", "guessed_on", "guessed_same", "no_table",	"no_row",
+	"shorter",   "anonymous",  "longer",	   "different", "blocked",
+};
 
 static const char *const end_names[] = { "root",   "depth",	"no_table",
 					 "no_row", "bad_stack", "unknown_pc" };
@@ -70,6 +71,14 @@ static unsigned first_guessed(const struct oracle_stack *stack)
 	return i;
 }
 
+static bool ends_in_no_module(const struct oracle_stack *stack)
+{
+	uintptr_t lo, hi;
+
+	return stack->count &&
+	       !pln_native_module_range_sigsafe(stack->pc[stack->count - 1], &lo, &hi);
+}
+
 static enum oracle_class classify(const struct oracle_stack *ours,
 				  const struct oracle_stack *theirs, unsigned at)
 {
@@ -85,7 +94,9 @@ static enum oracle_class classify(const struct oracle_stack *ours,
 		return ORACLE_NO_ROW;
 	if (at == ours->count)
 		return ORACLE_SHORTER;
-	return at == theirs->count ? ORACLE_LONGER : ORACLE_DIFFERENT;
+	if (at == theirs->count || at + 1 == theirs->count)
+		return ends_in_no_module(theirs) ? ORACLE_ANONYMOUS : ORACLE_LONGER;
+	return ORACLE_DIFFERENT;
 }
 
 static void note_cause(const struct oracle_stack *ours, const struct oracle_stack *theirs,

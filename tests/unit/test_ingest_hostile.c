@@ -150,6 +150,9 @@ static void put_nonsense(const struct fake *f)
 	size_t size = 8 * (1 + rng() % (sizeof(body) / 8));
 	unsigned which = rng() % 3;
 
+	/* After scribbling: an honest reservation would not work there. */
+	if (pln_load_relaxed(&lanes[which]->head) % 8)
+		return;
 	for (size_t i = 0; i < size / 8; i++)
 		body[i] = odd_value();
 	fake_put(lanes[which], which ? f->lane_data : f->control_data, (uint16_t)(rng() % 13), body,

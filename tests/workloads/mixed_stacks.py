@@ -45,7 +45,7 @@ def burn_in_c(scenario):
     witness(scenario), callback_ext.burn(SECONDS)
 
 
-# Each scenario is warmed up by main(): the interpreter specializes what runs often.
+# Each scenario is warmed up first: the interpreter specializes what runs often.
 
 def descend(depth):
     if depth:
@@ -300,18 +300,24 @@ def run(scenario):
         scenario()
 
 
-def run_all():
+def warm_up():
+    global SECONDS
+    SECONDS = 0
+    for _ in range(30):
+        for scenario in SCENARIOS.values():
+            run(scenario)
+
+
+def measure(seconds):
+    global SECONDS
+    SECONDS = seconds
     for scenario in SCENARIOS.values():
         run(scenario)
 
 
 def main(truth_path, seconds):
-    global SECONDS
-    SECONDS = 0
-    for _ in range(30):
-        run_all()
-    SECONDS = seconds
-    run_all()
+    warm_up()
+    measure(seconds)
     with open(truth_path, "w") as f:
         json.dump(TRUTH, f)
 

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * harness.c - the walker of preload/python in a live interpreter, for check_walk.py.
+ *
+ * Preloaded into a Python process, and called from it through ctypes. It walks the
+ * calling thread, walks a waiting thread from another one, and samples all threads
+ * from a signal handler at a high rate; frames and descriptions are handed back raw,
+ * to be decoded and judged in Python.
+ */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include <unwind.h>
+
+#include "checked_read.h"
+#include "python/python_i.h"
+#include "syscall.h"
+
+#define MAX_FRAMES 1024
+#define SAMPLE_BYTES (256u << 20)
+#define CODE_BYTES (64u << 20)
+#define CODE_RECORD_MAX (40u << 10)
+#define MAX_THREADS 1024
+
+/* In memory shared with check_walk.py: keep in step with its ctypes structures. */
+struct sample {
+	uint32_t bytes; /* this struct and its frames; written last */
+	uint32_t tid;
+	uint32_t count;
+	uint32_t ns; /* cost of the walk */
+	uint8_t has_tstate;
+	uint8_t truncated;
+	uint8_t failed;
+	uint8_t no_markers;
+	uint8_t gil;
+	uint8_t trusted;
+	uint8_t reserved[2];
+	struct pln_python_frame frames[];
+};
+
+static unsigned char *samples, *codes;
+static _Atomic uint64_t sample_end, code_end;
+static _Atomic bool sampling, signalling;
+static _Atomic uint64_t dropped;
+static struct pln_wire_interpreter last_info;
+static unsigned info_count;
+static uint8_t statuses[8];
+static pthread_t sampler;
+static unsigned sampling_period_us;
+
+static __thread uintptr_t stack_hi;
+static __thread bool in_handler;
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* ------------------------------------------------------------ samples */
+
+static bool describe(const struct pln_python_frame *frame, bool checked)
+{
+	unsigned char record[CODE_RECORD_MAX];
+	uint32_t size;
+	uint64_t at;
+
+	if (!pln_python_code_is_new_sigsafe(frame))
+		return true;
+	size = pln_python_describe_sigsafe(frame, record, sizeof(record), checked);
+	if (!size)
+		return false;
+	at = pln_add_relaxed(&code_end, size);
+	if (at + size > CODE_BYTES)
+		return false;
+	memcpy(codes + at, record, size);
+	pln_python_code_described_sigsafe(frame);
+	return true;
+}
+
+static void record_sample(const struct pln_python_walk *walk, uint64_t ns, uint32_t tid,
+			  bool checked)
+{
+	uint32_t size = (uint32_t)(sizeof(struct sample) + walk->count * sizeof(walk->frames[0]));
+	uint64_t at = pln_add_relaxed(&sample_end, size);
+	struct sample *sample = (struct sample *)(samples + at);
+
+	if (at + size > SAMPLE_BYTES) {
+		pln_add_relaxed(&dropped, 1);
+		return;
+	}
+	*sample = (struct sample){ .tid = tid,
+				   .count = walk->count,
+				   .ns = (uint32_t)ns,
+				   .has_tstate = walk->has_tstate,
+				   .truncated = walk->truncated,
+				   .failed = walk->failed,
+				   .no_markers = walk->no_markers,
+				   .gil = walk->gil,
+				   .trusted = pln_python.trusted };
+	for (unsigned i = 0; i < walk->count; i++) {
+		if (!describe(&walk->frames[i], checked))
+			walk->frames[i].code = 0;
+		sample->frames[i] = walk->frames[i];
+	}
+	sample->bytes = size;
+}
+
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	uintptr_t sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+	struct pln_stack stack = { .lo = sp, .hi = sp, .bytes = (const unsigned char *)sp };
+	static __thread struct pln_python_frame frames[MAX_FRAMES];
+	struct pln_python_walk walk = { .frames = frames, .max = MAX_FRAMES };
+	uint64_t start;
+
+	(void)number;
+	(void)info;
+	if (in_handler || !pln_python_ready_sigsafe())
+		return;
+	in_handler = true;
+	if (stack_hi > sp)
+		stack.hi = stack_hi;
+	start = now_ns();
+	pln_python_walk_self_sigsafe(&stack, &walk);
+	record_sample(&walk, now_ns() - start, (uint32_t)pln_gettid_sigsafe(), false);
+	in_handler = false;
+}
+
+static unsigned list_threads(uint32_t *tids, uint32_t self)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	unsigned count = 0;
+
+	while (dir && (entry = readdir(dir)) && count < MAX_THREADS) {
+		uint32_t tid = (uint32_t)atoi(entry->d_name);
+
+		if (tid && tid != self)
+			tids[count++] = tid;
+	}
+	if (dir)
+		closedir(dir);
+	return count;
+}
+
+static void signal_all(void)
+{
+	static uint32_t tids[MAX_THREADS];
+	unsigned count;
+
+	signalling = true;
+	count = sampling ? list_threads(tids, (uint32_t)pln_gettid_sigsafe()) : 0;
+	for (unsigned i = 0; i < count; i++)
+		pln_syscall3(SYS_tgkill, pln_getpid_sigsafe(), tids[i], SIGPROF);
+	signalling = false;
+}
+
+/* The sampling thread: drives the state machine, and signals while sampling is on. */
+static void *run(void *unused)
+{
+	struct pln_wire_interpreter info;
+
+	while (!unused) {
+		if (pln_python_poll(&info)) {
+			last_info = info;
+			if (info_count < sizeof(statuses))
+				statuses[info_count++] = info.status;
+		}
+		usleep(sampling_period_us);
+		signal_all();
+	}
+	return NULL;
+}
+
+__attribute__((constructor)) static void start(void)
+{
+	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART };
+
+	if (getenv("HARNESS_INERT") || !pln_python_find(0))
+		return;
+	if (!getenv("HARNESS_NO_CHECKED_READ"))
+		pln_checked_read_init();
+	samples = mmap(NULL, SAMPLE_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	codes = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	sigaction(SIGPROF, &action, NULL);
+	sampling_period_us = 200;
+	pthread_create(&sampler, NULL, run, NULL);
+}
+
+/* ------------------------------------------------------------ called from Python */
+
+void harness_sampling(int on, unsigned period_us);
+const unsigned char *harness_samples(uint64_t *size);
+const unsigned char *harness_codes(uint64_t *size);
+uint64_t harness_dropped(void);
+int harness_status(char *detail);
+unsigned harness_history(uint8_t *out);
+void harness_register_stack(void);
+int harness_walk_self(int with_stack, struct pln_python_frame *frames, unsigned max,
+		      struct sample *head);
+int harness_walk_blocked(uint32_t tid, uintptr_t pthread_id, struct pln_python_frame *frames,
+			 unsigned max, struct sample *head, unsigned repeat);
+unsigned harness_native(uint64_t *pc, uint64_t *sp, uint8_t *is_eval, unsigned max);
+int harness_is_gil_futex(uintptr_t address);
+int harness_tls_offset(const void *function, int64_t *offset, uint64_t *value);
+void harness_untrust(int trusted);
+
+void harness_sampling(int on, unsigned period_us)
+{
+	if (period_us)
+		sampling_period_us = period_us;
+	sampling = on;
+	while (!on && signalling)
+		usleep(50);
+}
+
+const unsigned char *harness_samples(uint64_t *size)
+{
+	*size = pln_swap_relaxed(&sample_end, 0);
+	return samples;
+}
+
+const unsigned char *harness_codes(uint64_t *size)
+{
+	*size = pln_load_relaxed(&code_end);
+	return codes;
+}
+
+uint64_t harness_dropped(void)
+{
+	return dropped;
+}
+
+/* -1: nothing published yet */
+int harness_status(char *detail)
+{
+	if (!info_count)
+		return -1;
+	memcpy(detail, last_info.detail, sizeof(last_info.detail));
+	return last_info.status;
+}
+
+unsigned harness_history(uint8_t *out)
+{
+	memcpy(out, statuses, sizeof(statuses));
+	return info_count;
+}
+
+/* The calling thread's stack may be read in place from now on. */
+void harness_register_stack(void)
+{
+	pthread_attr_t attr;
+	size_t size;
+	void *lo;
+
+	pthread_getattr_np(pthread_self(), &attr);
+	pthread_attr_getstack(&attr, &lo, &size);
+	pthread_attr_destroy(&attr);
+	stack_hi = (uintptr_t)lo + size;
+}
+
+static void fill_head(struct sample *head, const struct pln_python_walk *walk, uint64_t ns)
+{
+	*head = (struct sample){ .count = walk->count,
+				 .ns = (uint32_t)ns,
+				 .has_tstate = walk->has_tstate,
+				 .truncated = walk->truncated,
+				 .failed = walk->failed,
+				 .no_markers = walk->no_markers,
+				 .gil = walk->gil,
+				 .trusted = pln_python.trusted };
+}
+
+int harness_walk_self(int with_stack, struct pln_python_frame *frames, unsigned max,
+		      struct sample *head)
+{
+	struct pln_python_walk walk = { .frames = frames, .max = max };
+	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+	struct pln_stack stack = { .lo = sp, .hi = sp, .bytes = (const unsigned char *)sp };
+	uint64_t start;
+
+	if (with_stack && stack_hi)
+		stack.hi = stack_hi;
+	start = now_ns();
+	pln_python_walk_self_sigsafe(&stack, &walk);
+	fill_head(head, &walk, now_ns() - start);
+	for (unsigned i = 0; i < walk.count; i++)
+		if (!describe(&frames[i], false))
+			return -1;
+	return 0;
+}
+
+int harness_walk_blocked(uint32_t tid, uintptr_t pthread_id, struct pln_python_frame *frames,
+			 unsigned max, struct sample *head, unsigned repeat)
+{
+	struct pln_python_walk walk = { .frames = frames, .max = max };
+	struct pln_stack stack = { 0 };
+	uint64_t start = now_ns();
+
+	for (unsigned i = 0; i < repeat; i++) {
+		pln_python_states_tick();
+		pln_python_walk_blocked(tid, pthread_id, &stack, &walk);
+	}
+	fill_head(head, &walk, (now_ns() - start) / repeat);
+	for (unsigned i = 0; i < walk.count; i++)
+		if (!describe(&frames[i], true))
+			return -1;
+	return 0;
+}
+
+struct native {
+	uint64_t *pc, *sp;
+	uint8_t *is_eval;
+	unsigned count, max;
+};
+
+static _Unwind_Reason_Code note_native(struct _Unwind_Context *context, void *arg)
+{
+	struct native *native = arg;
+	Dl_info info;
+
+	if (native->count == native->max)
+		return _URC_END_OF_STACK;
+	native->pc[native->count] = _Unwind_GetIP(context);
+	/* libgcc: the CFA of the callee, that is this frame's stack pointer */
+	native->sp[native->count] = _Unwind_GetCFA(context);
+	native->is_eval[native->count] =
+		dladdr((void *)(_Unwind_GetIP(context) - 1), &info) && info.dli_sname &&
+		!strcmp(info.dli_sname, "_PyEval_EvalFrameDefault");
+	native->count++;
+	return _URC_NO_REASON;
+}
+
+/* Every native frame of the caller. */
+unsigned harness_native(uint64_t *pc, uint64_t *sp, uint8_t *is_eval, unsigned max)
+{
+	struct native native = { pc, sp, is_eval, 0, max };
+
+	_Unwind_Backtrace(note_native, &native);
+	return native.count;
+}
+
+int harness_is_gil_futex(uintptr_t address)
+{
+	return pln_python_is_gil_futex(address);
+}
+
+/* What the accessor's instructions say, and what stands there on this thread. */
+int harness_tls_offset(const void *function, int64_t *offset, uint64_t *value)
+{
+	intptr_t found;
+	uintptr_t tp;
+
+	if (!pln_python_tls_offset(function, &found))
+		return 0;
+	__asm__("mov %%fs:0, %0" : "=r"(tp));
+	*offset = found;
+	*value = *(uint64_t *)(tp + (uintptr_t)found);
+	return 1;
+}
+
+void harness_untrust(int trusted)
+{
+	pln_store_relaxed(&pln_python.trusted, trusted);
+}
