@@ -332,6 +332,8 @@ static bool find_stack(struct pln_target *t, const struct pln_sample *rec, const
 		last->stack = intern_stack(t, count, rec->time_ns);
 	}
 	last->hash = rec->stack_hash;
+	last->syscall_nr = rec->syscall_nr;
+	last->gil = rec->gil;
 	last->row_flags = flags & ~(uint32_t)PILLION_SAMPLE_SAME_STACK;
 	last->valid = true;
 	return true;
@@ -397,4 +399,45 @@ void pln_target_take_sample(struct pln_target *t, const struct pln_record *recor
 		thread->dirty = true;
 	}
 	write_row(t, thread, rec, last);
+}
+
+/* ------------------------------------------------------------------ the end */
+
+static void charge(struct pln_target *t, struct pln_target_thread *thread,
+		   const struct pln_last_stack *last, uint64_t offcpu_ns, uint64_t runnable_ns)
+{
+	struct pln_sample_row row = {
+		.time_ns = thread->row.seen_ns,
+		.offcpu_ns = offcpu_ns,
+		.runnable_ns = runnable_ns,
+		.thread = thread->id,
+		.stack = last->stack,
+		.syscall_nr = last->syscall_nr,
+		.flags = last->row_flags,
+		.cause = PILLION_CAUSE_EXIT,
+		.gil = last->gil,
+	};
+
+	pln_writer_add_sample(t->writer, &row);
+}
+
+void pln_target_charge_pending(struct pln_target *t)
+{
+	for (size_t i = 0; i < t->thread_count; i++) {
+		struct pln_target_thread *thread = &t->threads[i];
+		const struct pln_last_stack *running = &thread->last[0],
+					    *waiting = &thread->last[1];
+
+		if (thread->row.exited)
+			continue;
+		if (thread->row.unsampled_wall_ns && waiting->valid) {
+			charge(t, thread, waiting, thread->row.unsampled_wall_ns, 0);
+			thread->row.unsampled_wall_ns = 0;
+		}
+		if (thread->pending_runnable_ns && running->valid) {
+			charge(t, thread, running, 0, thread->pending_runnable_ns);
+			thread->pending_runnable_ns = 0;
+		}
+		thread->row.unsampled_wall_ns += thread->pending_runnable_ns;
+	}
 }

@@ -23,6 +23,7 @@
 #include "ingest/quote.h"
 
 #define SILENCE_NS 30000000000ull
+#define MAX_WAIT_NS (1ull << 60)
 
 /* ---------------------------------------------------------------------- new */
 
@@ -153,7 +154,8 @@ static void read_totals(struct pln_target *t)
 struct clocks {
 	uint64_t seen_ns;
 	uint64_t cpu_ns;
-	uint64_t pending_ns;
+	uint64_t pending_offcpu_ns;
+	uint64_t pending_runnable_ns;
 };
 
 /* Returns the serial of the thread that the clocks are of, 0: none, or just changing. */
@@ -168,9 +170,16 @@ static uint32_t read_clocks(const struct pln_slot *slot, struct clocks *clocks)
 		return 0;
 	clocks->seen_ns = pln_load_relaxed(&slot->seen_ns);
 	clocks->cpu_ns = pln_load_relaxed(&slot->cpu_ns);
-	clocks->pending_ns = pln_load_relaxed(&slot->pending_offcpu_ns);
+	clocks->pending_offcpu_ns = pln_load_relaxed(&slot->pending_offcpu_ns);
+	clocks->pending_runnable_ns = pln_load_relaxed(&slot->pending_runnable_ns);
 	/* A slot that changed hands meanwhile has another serial, or shows it next time. */
 	return pln_load_acquire(&slot->serial) == serial ? serial : 0;
+}
+
+/* The target wrote it: what no thread can have waited is not believed. */
+static uint64_t plausible_wait(uint64_t ns)
+{
+	return ns < MAX_WAIT_NS ? ns : 0;
 }
 
 static void update_thread(struct pln_target_thread *thread, const struct clocks *clocks)
@@ -187,7 +196,8 @@ static void update_thread(struct pln_target_thread *thread, const struct clocks 
 	row->cpu_ns = cpu_ns;
 	row->unsampled_cpu_ns =
 		cpu_ns > thread->sampled_cpu_ns ? cpu_ns - thread->sampled_cpu_ns : 0;
-	row->unsampled_wall_ns = clocks->pending_ns;
+	row->unsampled_wall_ns = plausible_wait(clocks->pending_offcpu_ns);
+	thread->pending_runnable_ns = plausible_wait(clocks->pending_runnable_ns);
 }
 
 static void read_slots(struct pln_target *t)
@@ -297,6 +307,7 @@ void pln_target_end(struct pln_target *t, uint64_t now_ns, bool gone)
 	(void)pln_target_drain(t, now_ns);
 	read_totals(t);
 	read_slots(t);
+	pln_target_charge_pending(t);
 	publish_threads(t, true);
 	t->ended = true;
 	t->row.end_ns = gone ? now_ns : 0;

@@ -24,6 +24,8 @@ struct pln_last_stack {
 	uint64_t hash;
 	uint32_t stack; /* PLN_NONE: none, or an empty one */
 	uint32_t row_flags; /* PLN_ROW_* that go with it */
+	int32_t syscall_nr;
+	uint8_t gil;
 	bool valid;
 };
 
@@ -34,6 +36,7 @@ struct pln_target_thread {
 	char name[17];
 	uint64_t sampled_cpu_ns; /* what rows stand for so far */
 	uint64_t clock_base_ns; /* its CPU clock before it was ours */
+	uint64_t pending_runnable_ns; /* measured, not yet in a row */
 	struct pln_last_stack last[2]; /* in its own lane, in the sampling thread's */
 };
 
@@ -144,6 +147,13 @@ void pln_scratch_free(struct pln_scratch *s);
 
 /* A record of type SAMPLE; `from_sampler` tells the lane. */
 void pln_target_take_sample(struct pln_target *t, const struct pln_record *rec, bool from_sampler);
+
+/*
+ * The process ended: time that a thread was measured to wait, but that no sample stands for
+ * yet, goes to the stack on which it was last seen waiting (for a CPU: running). Clocks have
+ * been read before.
+ */
+void pln_target_charge_pending(struct pln_target *t);
 
 /* The maps changed: forgets what pcs were resolved to. */
 void pln_target_forget_resolved(struct pln_target *t);
