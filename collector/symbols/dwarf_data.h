@@ -9,7 +9,7 @@
 #ifndef PILLION_COLLECTOR_SYMBOLS_DWARF_DATA_H
 #define PILLION_COLLECTOR_SYMBOLS_DWARF_DATA_H
 
-#include "symbols/buffer.h"
+#include "symbols/array.h"
 #include "symbols/spans.h"
 
 #include <stdbool.h>
@@ -66,7 +66,7 @@ struct pln_dwarf_header {
 
 /* What a worker builds and sends. */
 struct pln_dwarf_message {
-	struct pln_buffer arrays[PLN_DWARF_ARRAYS];
+	struct pln_array arrays[PLN_DWARF_ARRAYS];
 };
 
 /* An array that was received. */

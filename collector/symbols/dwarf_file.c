@@ -31,7 +31,7 @@ struct pln_dwarf_file {
 	struct pln_dwarf_pool *pool;
 	struct pln_dwarf_source source;
 	struct pln_dwarf_worker *worker; /* NULL: none alive */
-	struct pln_buffer slices; /* struct pln_slice: address to unit */
+	struct pln_array slices; /* struct pln_slice: address to unit */
 	struct unit_slot *units;
 	size_t unit_count;
 	bool indexed;
@@ -82,7 +82,7 @@ void pln_dwarf_file_free(struct pln_dwarf_file *file)
 		free(file->units[i].files);
 	}
 	free(file->units);
-	pln_buffer_free(&file->slices);
+	pln_array_free(&file->slices);
 	close(file->source.fd);
 	if (file->source.alt_fd >= 0)
 		close(file->source.alt_fd);

@@ -15,7 +15,7 @@ struct walk {
 	struct pln_dwarf_session *session;
 	struct pln_dwarf_message *message;
 	struct pln_dwarf_names names;
-	struct pln_buffer spans;
+	struct pln_array spans;
 	uint64_t base; /* of the unit, for its range lists */
 	uint32_t first_file;
 	uint32_t file_count;
@@ -36,7 +36,7 @@ static int add_span(uint64_t low, uint64_t high, void *arg)
 	struct owner *owner = arg;
 	struct pln_span span = { low, high, owner->node, owner->depth };
 
-	return pln_buffer_append(&owner->walk->spans, &span, sizeof(span));
+	return pln_array_append(&owner->walk->spans, &span, sizeof(span));
 }
 
 static uint32_t call_file(struct walk *walk, Dwarf_Die die)
@@ -54,7 +54,7 @@ static void visit_function(struct walk *walk, Dwarf_Die die, uint32_t caller, ui
 			   bool inlined)
 {
 	struct pln_dwarf_node node = { .caller = PLN_DWARF_NONE, .call_file = PLN_DWARF_NONE };
-	struct pln_buffer *nodes = &walk->message->arrays[PLN_DWARF_NODES];
+	struct pln_array *nodes = &walk->message->arrays[PLN_DWARF_NODES];
 	struct owner owner = { walk, pln_dwarf_count(walk->message, PLN_DWARF_NODES, sizeof(node)),
 			       depth };
 	size_t spans = walk->spans.size;
@@ -77,7 +77,7 @@ static void visit_function(struct walk *walk, Dwarf_Die die, uint32_t caller, ui
 	}
 	walk->rc = pln_dwarf_name(&walk->names, die, &node.function);
 	if (!walk->rc)
-		walk->rc = pln_buffer_append(nodes, &node, sizeof(node));
+		walk->rc = pln_array_append(nodes, &node, sizeof(node));
 	walk_children(walk, die, owner.node, depth + 1);
 }
 
@@ -144,7 +144,7 @@ int pln_dwarf_read_functions(struct pln_dwarf_session *session, Dwarf_Die unit, 
 		walk.rc = pln_spans_flatten(walk.spans.data,
 					    walk.spans.size / sizeof(struct pln_span),
 					    &message->arrays[PLN_DWARF_SLICES]);
-	pln_buffer_free(&walk.spans);
-	pln_buffer_free(&walk.names.table);
+	pln_array_free(&walk.spans);
+	pln_array_free(&walk.names.table);
 	return walk.rc;
 }

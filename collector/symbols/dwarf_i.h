@@ -80,13 +80,13 @@ int pln_dwarf_read_lines(struct pln_dwarf_session *session, Dwarf_Die unit,
 
 /* dwarf_line_program.c: one byte per row, not 0 when no file was set before it. */
 int pln_dwarf_rows_without_file(struct pln_dwarf_session *session, Dwarf_Die unit,
-				struct pln_buffer *unset);
+				struct pln_array *unset);
 
 /* dwarf_names.c: functions of a unit, each described once. */
 struct pln_dwarf_names {
 	struct pln_dwarf_session *session;
 	struct pln_dwarf_message *message;
-	struct pln_buffer table; /* open-addressing map from pln_die_ref to function */
+	struct pln_array table; /* open-addressing map from pln_die_ref to function */
 	size_t used;
 };
 int pln_dwarf_name(struct pln_dwarf_names *names, Dwarf_Die die, uint32_t *function);

@@ -15,7 +15,7 @@
 #define UNITS_MAX (1u << 20)
 
 struct index_sink {
-	struct pln_buffer *ranges;
+	struct pln_array *ranges;
 	uint64_t unit;
 };
 
@@ -24,7 +24,7 @@ static int add_range(uint64_t low, uint64_t high, void *arg)
 	struct index_sink *sink = arg;
 	struct pln_dwarf_range range = { low, high, sink->unit };
 
-	return pln_buffer_append(sink->ranges, &range, sizeof(range));
+	return pln_array_append(sink->ranges, &range, sizeof(range));
 }
 
 /* Moves to the next unit; NULL at the end. Its DIE is to be given back. */
@@ -46,7 +46,7 @@ static bool next_unit(struct pln_dwarf_session *session, Dwarf_Die *unit)
 	return true;
 }
 
-static int index_unit(struct pln_dwarf_session *session, Dwarf_Die unit, struct pln_buffer *ranges)
+static int index_unit(struct pln_dwarf_session *session, Dwarf_Die unit, struct pln_array *ranges)
 {
 	struct index_sink sink = { .ranges = ranges };
 	Dwarf_Half tag = pln_die_tag(session, unit);

@@ -86,11 +86,11 @@ static bool open_program(struct reader reader, struct program *program)
 	       (size_t)(reader.end - reader.at) >= program->opcode_base - 1u;
 }
 
-static int add_row(struct pln_buffer *unset, bool file_set)
+static int add_row(struct pln_array *unset, bool file_set)
 {
 	uint8_t flag = !file_set;
 
-	return pln_buffer_append(unset, &flag, sizeof(flag));
+	return pln_array_append(unset, &flag, sizeof(flag));
 }
 
 /* A standard opcode; `*file_set` becomes true when it sets the file. */
@@ -105,7 +105,7 @@ static void skip_operands(struct program *program, uint8_t opcode, bool *file_se
 		read_uleb(&program->code);
 }
 
-static int run(struct program *program, struct pln_buffer *unset)
+static int run(struct program *program, struct pln_array *unset)
 {
 	bool file_set = false;
 	int rc = 0;
@@ -132,7 +132,7 @@ static int run(struct program *program, struct pln_buffer *unset)
 }
 
 int pln_dwarf_rows_without_file(struct pln_dwarf_session *session, Dwarf_Die unit,
-				struct pln_buffer *unset)
+				struct pln_array *unset)
 {
 	struct program program;
 	struct reader reader;

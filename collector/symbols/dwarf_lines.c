@@ -30,13 +30,13 @@ struct line_table {
 	Dwarf_Signed end_file;
 	Dwarf_Unsigned version;
 	const char *directory; /* of the compilation */
-	struct pln_buffer sequences;
-	struct pln_buffer unset; /* for each line: no file was set */
+	struct pln_array sequences;
+	struct pln_array unset; /* for each line: no file was set */
 };
 
 int pln_dwarf_add_string(struct pln_dwarf_message *message, const char *string, uint32_t *offset)
 {
-	struct pln_buffer *strings = &message->arrays[PLN_DWARF_STRINGS];
+	struct pln_array *strings = &message->arrays[PLN_DWARF_STRINGS];
 	int rc;
 
 	*offset = 0;
@@ -45,7 +45,7 @@ int pln_dwarf_add_string(struct pln_dwarf_message *message, const char *string, 
 	if (strings->size > UINT32_MAX / 2)
 		return -EFBIG;
 	*offset = (uint32_t)strings->size;
-	rc = pln_buffer_append(strings, string, strlen(string) + 1);
+	rc = pln_array_append(strings, string, strlen(string) + 1);
 	return rc;
 }
 
@@ -131,7 +131,7 @@ static int add_file(struct line_table *table, Dwarf_Signed number,
 	rc = pln_dwarf_add_string(message, name ? path : "", &offset);
 	free(path);
 	return rc ? rc
-		  : pln_buffer_append(&message->arrays[PLN_DWARF_FILES], &offset, sizeof(offset));
+		  : pln_array_append(&message->arrays[PLN_DWARF_FILES], &offset, sizeof(offset));
 }
 
 static int read_files(struct line_table *table, struct pln_dwarf_message *message)
@@ -186,7 +186,7 @@ static int find_sequences(struct line_table *table)
 		sequence = (struct sequence){ line_address(table, first), line_address(table, i),
 					      first, i };
 		if (pln_dwarf_is_code(table->session, sequence.start, sequence.end))
-			rc = pln_buffer_append(&table->sequences, &sequence, sizeof(sequence));
+			rc = pln_array_append(&table->sequences, &sequence, sizeof(sequence));
 		first = i + 1;
 	}
 	return rc;
@@ -222,7 +222,7 @@ static struct pln_dwarf_row row_at(struct line_table *table, size_t i, uint64_t 
 }
 
 /* Appends a row, in place of one at the same address, unless it says nothing new. */
-static int add_row(struct pln_buffer *rows, size_t start, struct pln_dwarf_row row)
+static int add_row(struct pln_array *rows, size_t start, struct pln_dwarf_row row)
 {
 	struct pln_dwarf_row *last;
 
@@ -233,11 +233,11 @@ static int add_row(struct pln_buffer *rows, size_t start, struct pln_dwarf_row r
 		else if (last->file == row.file && last->line == row.line)
 			return 0;
 	}
-	return pln_buffer_append(rows, &row, sizeof(row));
+	return pln_array_append(rows, &row, sizeof(row));
 }
 
 static int add_sequence(struct line_table *table, const struct sequence *sequence,
-			struct pln_buffer *rows)
+			struct pln_array *rows)
 {
 	struct pln_dwarf_row end = { sequence->end, PLN_DWARF_NONE, 0 };
 	uint64_t last = sequence->start;
@@ -253,10 +253,10 @@ static int add_sequence(struct line_table *table, const struct sequence *sequenc
 		last = address;
 		rc = add_row(rows, start, row_at(table, i, address));
 	}
-	return rc ? rc : pln_buffer_append(rows, &end, sizeof(end));
+	return rc ? rc : pln_array_append(rows, &end, sizeof(end));
 }
 
-static int read_rows(struct line_table *table, struct pln_buffer *rows)
+static int read_rows(struct line_table *table, struct pln_array *rows)
 {
 	const struct sequence *sequences;
 	uint64_t covered = 0;
@@ -274,7 +274,7 @@ static int read_rows(struct line_table *table, struct pln_buffer *rows)
 		covered = sequences[i].end;
 		rc = add_sequence(table, &sequences[i], rows);
 	}
-	pln_buffer_free(&table->sequences);
+	pln_array_free(&table->sequences);
 	return rc;
 }
 
@@ -298,6 +298,6 @@ int pln_dwarf_read_lines(struct pln_dwarf_session *session, Dwarf_Die unit,
 								  &table.count, &session->error)))
 		rc = read_rows(&table, &message->arrays[PLN_DWARF_ROWS]);
 	dwarf_srclines_dealloc_b(table.context);
-	pln_buffer_free(&table.unset);
+	pln_array_free(&table.unset);
 	return rc;
 }

@@ -215,8 +215,8 @@ static int add_function(struct pln_dwarf_names *names, const struct identity *id
 		function.decl_line = (uint32_t)identity->decl_line;
 	*index = pln_dwarf_count(message, PLN_DWARF_FUNCTIONS, sizeof(function));
 	if (!rc)
-		rc = pln_buffer_append(&message->arrays[PLN_DWARF_FUNCTIONS], &function,
-				       sizeof(function));
+		rc = pln_array_append(&message->arrays[PLN_DWARF_FUNCTIONS], &function,
+				      sizeof(function));
 	return rc;
 }
 
@@ -248,7 +248,7 @@ static int make_room(struct pln_dwarf_names *names)
 		if (old[i].offset)
 			*find_slot(slots, new_count, ref) = old[i];
 	}
-	pln_buffer_free(&names->table);
+	pln_array_free(&names->table);
 	names->table.data = slots;
 	names->table.size = names->table.capacity = new_count * sizeof(*slots);
 	return 0;

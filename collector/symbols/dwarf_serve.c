@@ -9,6 +9,7 @@
 #include "symbols/dwarf_i.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -56,6 +57,18 @@ static void close_others(int socket, const struct pln_dwarf_source *source)
 	close_between(last + 1, INT32_MAX);
 }
 
+/* What libc says of a damaged heap must not appear among the collector's own lines. */
+static void be_quiet(int socket, const struct pln_dwarf_source *source)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	/* A collector that was started without them may have other files there. */
+	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++) {
+		if (fd != socket && fd != source->fd && fd != source->alt_fd)
+			dup2(null, fd);
+	}
+}
+
 static rlim_t memory_in_use(void)
 {
 	unsigned long data = 0;
@@ -85,6 +98,7 @@ static void confine(int socket, const struct pln_dwarf_source *source)
 		signal(quiet[i], SIG_IGN);
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
 		signal(fatal[i], SIG_DFL);
+	be_quiet(socket, source);
 	close_others(socket, source);
 	set_limit(RLIMIT_CORE, 0);
 	set_limit(RLIMIT_DATA, memory_in_use() + MEMORY_MAX_BYTES);
@@ -139,7 +153,7 @@ static bool send_message(int socket, int error, const struct pln_dwarf_message *
 	int count = 1;
 
 	for (int i = 0; !error && i < PLN_DWARF_ARRAYS; i++) {
-		const struct pln_buffer *array = &message->arrays[i];
+		const struct pln_array *array = &message->arrays[i];
 
 		header.sizes[i] = array->size;
 		parts[count++] = (struct iovec){ array->data, array->size };
@@ -161,7 +175,7 @@ static bool receive_request(int socket, uint64_t *offset)
 static int answer(struct pln_dwarf_session *session, uint64_t offset,
 		  struct pln_dwarf_message *message)
 {
-	int rc = pln_buffer_append(&message->arrays[PLN_DWARF_STRINGS], "", 1);
+	int rc = pln_array_append(&message->arrays[PLN_DWARF_STRINGS], "", 1);
 
 	if (rc)
 		return rc;
@@ -186,7 +200,7 @@ void pln_dwarf_serve(int socket, const struct pln_dwarf_source *source)
 
 		going = send_message(socket, error, &message);
 		for (int i = 0; i < PLN_DWARF_ARRAYS; i++)
-			pln_buffer_free(&message.arrays[i]);
+			pln_array_free(&message.arrays[i]);
 	}
 	/* Not exit(): what the collector had buffered is the collector's to write. */
 	_exit(0);

@@ -31,7 +31,7 @@ struct slot {
 
 /* The slots of one file, sorted. */
 struct slots {
-	struct pln_buffer items;
+	struct pln_array items;
 	const struct pln_elf *file;
 	unsigned resolved; /* lookups of resolvers, which are slow */
 };
@@ -73,7 +73,7 @@ static int add_slots(struct slots *slots, Elf_Scn *section, const GElf_Shdr *hea
 		default:
 			continue;
 		}
-		rc = pln_buffer_append(&slots->items, &slot, sizeof(slot));
+		rc = pln_array_append(&slots->items, &slot, sizeof(slot));
 	}
 	return rc;
 }
@@ -139,7 +139,7 @@ static int add_stub(struct pln_symtab *table, struct slots *slots, uint64_t addr
 		return -ENOMEM;
 	stub.name = stub.owned;
 	stub.kind = PLN_SYMBOL_STUB;
-	rc = pln_buffer_append(&table->candidates, &stub, sizeof(stub));
+	rc = pln_array_append(&table->candidates, &stub, sizeof(stub));
 	if (rc)
 		free(stub.owned);
 	return rc;
@@ -223,6 +223,6 @@ int pln_symtab_add_stubs(struct pln_symtab *table, const struct pln_elf *file)
 	}
 	if (!rc)
 		rc = scan_pushes(table, &slots);
-	pln_buffer_free(&slots.items);
+	pln_array_free(&slots.items);
 	return rc;
 }

@@ -63,7 +63,7 @@ static int add_symbol(struct pln_symtab *table, const struct pln_elf *file, Elf_
 	candidate.name = elf_strptr(file->elf, strings, symbol.st_name);
 	if (!candidate.name || !*candidate.name || !classify(&candidate, &symbol, &section))
 		return 0;
-	return pln_buffer_append(&table->candidates, &candidate, sizeof(candidate));
+	return pln_array_append(&table->candidates, &candidate, sizeof(candidate));
 }
 
 static int add_table(struct pln_symtab *table, const struct pln_elf *file, Elf_Scn *section,
@@ -174,7 +174,7 @@ static int build(struct pln_symtab *table, struct pln_arena *arena,
 
 		symbol.linkage_name = pln_arena_copy(arena, name, strlen(name));
 		if (!symbol.linkage_name ||
-		    pln_buffer_append(&table->symbols, &symbol, sizeof(symbol)))
+		    pln_array_append(&table->symbols, &symbol, sizeof(symbol)))
 			return -ENOMEM;
 		spans[i] = (struct pln_span){ candidates[i].address, end_of(candidates, count, i),
 					      (uint32_t)i, candidates[i].kind };
@@ -197,7 +197,7 @@ int pln_symtab_finish(struct pln_symtab *table, struct pln_arena *arena)
 	free(spans);
 	for (size_t i = 0; i < count; i++)
 		free(candidates[i].owned);
-	pln_buffer_free(&table->candidates);
+	pln_array_free(&table->candidates);
 	return rc;
 }
 
@@ -207,9 +207,9 @@ void pln_symtab_free(struct pln_symtab *table)
 
 	for (size_t i = 0; i < table->candidates.size / sizeof(*candidates); i++)
 		free(candidates[i].owned);
-	pln_buffer_free(&table->candidates);
-	pln_buffer_free(&table->symbols);
-	pln_buffer_free(&table->slices);
+	pln_array_free(&table->candidates);
+	pln_array_free(&table->symbols);
+	pln_array_free(&table->slices);
 }
 
 struct pln_elf_symbol *pln_symtab_find(const struct pln_symtab *table, uint64_t address)

@@ -6,7 +6,7 @@
 #define PILLION_COLLECTOR_SYMBOLS_ELF_SYMBOLS_H
 
 #include "symbols/arena.h"
-#include "symbols/buffer.h"
+#include "symbols/array.h"
 #include "symbols/elf_file.h"
 
 #include <stdbool.h>
@@ -19,9 +19,9 @@ struct pln_elf_symbol {
 
 /* What is collected, then how it is looked up. Zero is an empty one. */
 struct pln_symtab {
-	struct pln_buffer candidates; /* between add and finish */
-	struct pln_buffer symbols; /* struct pln_elf_symbol */
-	struct pln_buffer slices; /* struct pln_slice: address to index in symbols */
+	struct pln_array candidates; /* between add and finish */
+	struct pln_array symbols; /* struct pln_elf_symbol */
+	struct pln_array slices; /* struct pln_slice: address to index in symbols */
 	bool has_symtab; /* one of the files added has a .symtab */
 };
 

@@ -18,7 +18,7 @@ struct sweep {
 	const struct pln_span *open[OPEN_MAX_SPANS];
 	size_t open_count;
 	uint32_t last; /* value of the last slice */
-	struct pln_buffer *out;
+	struct pln_array *out;
 };
 
 static int compare_low(const void *a, const void *b)
@@ -81,10 +81,10 @@ static int emit(struct sweep *sweep, uint64_t at)
 	if (slice.value == sweep->last)
 		return 0;
 	sweep->last = slice.value;
-	return pln_buffer_append(sweep->out, &slice, sizeof(slice));
+	return pln_array_append(sweep->out, &slice, sizeof(slice));
 }
 
-int pln_spans_flatten(struct pln_span *spans, size_t count, struct pln_buffer *out)
+int pln_spans_flatten(struct pln_span *spans, size_t count, struct pln_array *out)
 {
 	struct sweep sweep = { .last = PLN_SPAN_NONE, .out = out };
 	size_t i = 0;

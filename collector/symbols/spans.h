@@ -13,7 +13,7 @@
 #ifndef PILLION_COLLECTOR_SYMBOLS_SPANS_H
 #define PILLION_COLLECTOR_SYMBOLS_SPANS_H
 
-#include "symbols/buffer.h"
+#include "symbols/array.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -36,7 +36,7 @@ struct pln_slice {
 };
 
 /* Sorts `spans` and appends slices to `out`. Empty spans are skipped. Returns 0 or -ENOMEM. */
-int pln_spans_flatten(struct pln_span *spans, size_t count, struct pln_buffer *out);
+int pln_spans_flatten(struct pln_span *spans, size_t count, struct pln_array *out);
 
 /* The value at `address`, or PLN_SPAN_NONE. */
 uint32_t pln_slices_find(const struct pln_slice *slices, size_t count, uint64_t address);

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 
 /* Deeper chains of inlined functions are shown without their middle. */
@@ -107,16 +108,42 @@ void pln_symbolizer_free(struct pln_symbolizer *s)
 	free(s);
 }
 
+static int check_build(const uint8_t *build_id, size_t size, struct pln_elf **elf)
+{
+	if (!size || pln_elf_same_build(*elf, build_id, size))
+		return 0;
+	pln_elf_close(*elf);
+	*elf = NULL;
+	return -ESTALE;
+}
+
 static int open_checked(const char *path, const uint8_t *build_id, size_t size,
 			struct pln_elf **elf)
 {
 	int rc = pln_elf_open(path, elf);
 
-	if (rc || !size || pln_elf_same_build(*elf, build_id, size))
-		return rc;
-	pln_elf_close(*elf);
-	*elf = NULL;
-	return -ESTALE;
+	return rc ? rc : check_build(build_id, size, elf);
+}
+
+/* The kernel's own library is in no file, but in this process too: the same when its build is. */
+static int open_vdso(const uint8_t *build_id, size_t size, struct pln_elf **elf)
+{
+	const char *image = (const char *)getauxval(AT_SYSINFO_EHDR);
+	const Elf64_Ehdr *header = (const void *)image;
+	size_t image_size;
+	void *copy;
+	int rc;
+
+	if (!image || !size)
+		return -ENOENT;
+	/* The section headers come last in it. */
+	image_size = header->e_shoff + (size_t)header->e_shnum * header->e_shentsize;
+	copy = malloc(image_size);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, image, image_size);
+	rc = pln_elf_open_memory(copy, image_size, elf);
+	return rc ? rc : check_build(build_id, size, elf);
 }
 
 /*
@@ -129,6 +156,8 @@ static int open_target(const char *root, const char *path, const uint8_t *build_
 	char rooted[PATH_MAX];
 	int rc;
 
+	if (!strcmp(path, "[vdso]"))
+		return open_vdso(build_id, size, elf);
 	if (!root)
 		return open_checked(path, build_id, size, elf);
 	if (snprintf(rooted, sizeof(rooted), "%s%s", root, path) >= (int)sizeof(rooted))
@@ -174,12 +203,12 @@ int pln_symbolizer_file(struct pln_symbolizer *s, const char *root, const char *
 {
 	struct pln_symbol_file *file;
 	struct pln_elf *elf;
-	struct stat st;
+	struct stat st = { 0 };
 	int rc = open_target(root, path, build_id, build_id_size, &elf);
 
 	if (rc)
 		return rc;
-	if (fstat(elf->fd, &st)) {
+	if (elf->fd >= 0 && fstat(elf->fd, &st)) {
 		pln_elf_close(elf);
 		return -EIO;
 	}

@@ -37,7 +37,9 @@ void pln_symbolizer_free(struct pln_symbolizer *s);
 /*
  * Opens (once) the file at `path`. When `build_id_size` is not 0 and the file's own
  * build id differs, it is the wrong file and is refused (-ESTALE). `root` (or NULL)
- * is put before the path when that exists there: /proc/PID/root. Returns 0 or -errno.
+ * is put before the path when that exists there: /proc/PID/root; without it, the path
+ * alone is only taken when the build id matches. "[vdso]" with its build id is found
+ * in this process. Returns 0 or -errno.
  */
 int pln_symbolizer_file(struct pln_symbolizer *s, const char *root, const char *path,
 			const uint8_t *build_id, size_t build_id_size,

@@ -5,7 +5,10 @@
  */
 #include "symbols/fixture.h"
 
+#include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
+#include <sys/auxv.h>
 
 static void check_name(struct fixture *f, const char *name, const char *symbol, int offset,
 		       const char *shown, const char *linkage_name)
@@ -188,6 +191,57 @@ static void test_root(void)
 	pln_symbolizer_free(s);
 }
 
+/* The build id in this process's vdso, by the notes that the loader maps. */
+static size_t vdso_build_id(uint8_t *id)
+{
+	const uint8_t *image = (const uint8_t *)getauxval(AT_SYSINFO_EHDR);
+	const Elf64_Ehdr *header = (const void *)image;
+	const Elf64_Phdr *segments = image ? (const void *)(image + header->e_phoff) : NULL;
+
+	for (unsigned i = 0; image && i < header->e_phnum; i++) {
+		const uint8_t *at = image + segments[i].p_offset;
+		const uint8_t *end = at + segments[i].p_filesz;
+
+		while (segments[i].p_type == PT_NOTE && at < end) {
+			const Elf64_Nhdr *note = (const void *)at;
+
+			at += sizeof(*note) + ((note->n_namesz + 3) & ~3U);
+			if (note->n_type == NT_GNU_BUILD_ID) {
+				memcpy(id, at, note->n_descsz);
+				return note->n_descsz;
+			}
+			at += (note->n_descsz + 3) & ~3U;
+		}
+	}
+	return 0;
+}
+
+/* It is in no file, but most programs spend time in it. */
+static void test_vdso(void)
+{
+	uint8_t id[64];
+	size_t size = vdso_build_id(id);
+	struct fixture f = { .symbolizer = pln_symbolizer_new(NULL) };
+	void *library = dlopen("linux-vdso.so.1", RTLD_NOW | RTLD_NOLOAD);
+	char *code = library ? dlsym(library, "__vdso_clock_gettime") : NULL;
+	uint64_t base = getauxval(AT_SYSINFO_EHDR);
+
+	if (!size || !code) {
+		printf("not tested: no vdso\n");
+	} else if (CHECK_EQ(pln_symbolizer_file(f.symbolizer, "/proc/1/root", "[vdso]", id, size,
+						&f.file),
+			    0)) {
+		f.count = pln_symbolizer_lookup(f.symbolizer, f.file, (uint64_t)code - base + 4,
+						f.symbols, 16);
+		fixture_check(&f, 0, "clock_gettime", "", NULL);
+		id[0] ^= 1;
+		CHECK_EQ(-pln_symbolizer_file(f.symbolizer, NULL, "[vdso]", id, size, &f.file),
+			 ESTALE);
+	}
+	CHECK_EQ(-pln_symbolizer_file(f.symbolizer, NULL, "[vdso]", NULL, 0, &f.file), ENOENT);
+	pln_symbolizer_free(f.symbolizer);
+}
+
 int main(void)
 {
 	if (!fixture_has("gcc"))
@@ -199,5 +253,6 @@ int main(void)
 	test_stub_in_plt_got();
 	test_wrong_file();
 	test_root();
+	test_vdso();
 	return check_result();
 }

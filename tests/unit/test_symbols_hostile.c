@@ -269,7 +269,7 @@ static struct pln_dwarf_unit *receive(struct pln_dwarf_message *message)
 	size_t at = 0;
 
 	for (int i = 0; i < PLN_DWARF_ARRAYS; i++) {
-		const struct pln_buffer *array = &message->arrays[i];
+		const struct pln_array *array = &message->arrays[i];
 
 		header.sizes[i] = array->size;
 		if (array->size)
@@ -318,7 +318,7 @@ static void test_lying_worker(void)
 	file = 1;
 	CHECK(!receive(&good));
 	file = 0;
-	good.arrays[PLN_DWARF_STRINGS] = (struct pln_buffer){ "x", 1, 0 };
+	good.arrays[PLN_DWARF_STRINGS] = (struct pln_array){ "x", 1, 0 };
 	CHECK(!receive(&good));
 	good.arrays[PLN_DWARF_STRINGS].size = 0;
 	CHECK(!receive(&good));

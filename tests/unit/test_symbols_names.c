@@ -60,7 +60,7 @@ static void test_shown_names(void)
 	check_shown("", "");
 }
 
-static uint32_t value_at(const struct pln_buffer *slices, uint64_t address)
+static uint32_t value_at(const struct pln_array *slices, uint64_t address)
 {
 	return pln_slices_find(slices->data, slices->size / sizeof(struct pln_slice), address);
 }
@@ -72,7 +72,7 @@ static void test_spans(void)
 		{ 250, 250, 4, 9 }, /* empty */
 		{ 300, 310, 5, 0 }, { 310, 320, 5, 0 },
 	};
-	struct pln_buffer slices = { 0 };
+	struct pln_array slices = { 0 };
 
 	CHECK_EQ(pln_spans_flatten(spans, 6, &slices), 0);
 	CHECK_EQ(value_at(&slices, 99), PLN_SPAN_NONE);
@@ -86,14 +86,14 @@ static void test_spans(void)
 	CHECK_EQ(value_at(&slices, 250), PLN_SPAN_NONE);
 	CHECK_EQ(value_at(&slices, 319), 5);
 	CHECK_EQ(value_at(&slices, UINT64_MAX), PLN_SPAN_NONE);
-	pln_buffer_free(&slices);
+	pln_array_free(&slices);
 }
 
 /* Against the definition, on spans that nest and overlap at random. */
 static void test_spans_random(void)
 {
 	struct pln_span spans[60], sorted[60];
-	struct pln_buffer slices = { 0 };
+	struct pln_array slices = { 0 };
 	unsigned different = 0;
 
 	srand(1);
@@ -114,7 +114,7 @@ static void test_spans_random(void)
 		different += value_at(&slices, at) != best;
 	}
 	CHECK_EQ(different, 0);
-	pln_buffer_free(&slices);
+	pln_array_free(&slices);
 }
 
 static void test_arena(void)
