@@ -55,6 +55,21 @@ const char *pln_short_file(const char *file, const char *working_directory)
 	return found && *found ? found : file;
 }
 
+const char *pln_short_library(const char *name, char *buffer, size_t size)
+{
+	static const char *const ends[] = { ".cpython-", ".abi3.", ".so" };
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		const char *end = strstr(name, ends[i]);
+
+		if (end && end > name && (size_t)(end - name) < length)
+			length = (size_t)(end - name);
+	}
+	snprintf(buffer, size, "%.*s", (int)length, name);
+	return buffer;
+}
+
 const char *pln_function_name(const struct pln_profile *profile, uint32_t id)
 {
 	return id < profile->function_count ? profile->functions[id].name : "(no stack)";

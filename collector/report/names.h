@@ -17,6 +17,9 @@ const char *pln_syscall_name(int32_t number);
  */
 const char *pln_short_file(const char *file, const char *working_directory);
 
+/* "libc" of "libc.so.6", "_json" of "_json.cpython-311-x86_64-linux-gnu.so"; in `buffer`. */
+const char *pln_short_library(const char *name, char *buffer, size_t size);
+
 /* Name of function `id`, which may be the one behind the last: "(no stack)". */
 const char *pln_function_name(const struct pln_profile *profile, uint32_t id);
 

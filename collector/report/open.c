@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,6 +69,15 @@ struct pln_profile *pln_report_open(const char *path, bool no_symbolize, char *p
 	return NULL;
 }
 
+/* Behind a pipe there is no width to ask for; $COLUMNS is what the user wishes. */
+static unsigned width_without_terminal(void)
+{
+	const char *columns = getenv("COLUMNS");
+	unsigned long width = columns ? strtoul(columns, NULL, 10) : 0;
+
+	return width >= 40 && width <= 1000 ? (unsigned)width : 100;
+}
+
 struct pln_screen pln_report_screen(unsigned color)
 {
 	bool terminal = isatty(STDOUT_FILENO);
@@ -75,7 +85,7 @@ struct pln_screen pln_report_screen(unsigned color)
 	setlocale(LC_CTYPE, "");
 	return (struct pln_screen){
 		.out = stdout,
-		.width = pln_cli_width(stdout, 100),
+		.width = pln_cli_width(stdout, width_without_terminal()),
 		.color = pln_cli_use_color(stdout, color),
 		.utf8 = terminal && !strcmp(nl_langinfo(CODESET), "UTF-8"),
 	};

@@ -108,6 +108,19 @@ static int compare_functions(const void *pa, const void *pb, void *arg)
 	return order ? order : a < b ? -1 : a > b;
 }
 
+static int compare_python(const void *pa, const void *pb, void *arg)
+{
+	const struct pln_report *r = arg;
+	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+	const struct pln_totals *t = &r->totals;
+	int order = 0;
+
+	if (r->options.sort == PLN_SORT_SELF)
+		order = compare_ns(t->functions[a].self.ns + t->function_native[a].ns,
+				   t->functions[b].self.ns + t->function_native[b].ns);
+	return order ? order : compare_functions(pa, pb, arg);
+}
+
 static int compare_lines(const void *pa, const void *pb, void *arg)
 {
 	const struct pln_report *r = arg;
@@ -173,6 +186,12 @@ static bool function_has_any(const struct pln_report *r, uint32_t id)
 	return r->totals.functions[id].total.ns;
 }
 
+static bool python_has_any(const struct pln_report *r, uint32_t id)
+{
+	return r->totals.functions[id].total.ns &&
+	       r->profile->functions[id].kind == PLN_FUNCTION_PYTHON;
+}
+
 /* Without a file, or without a number, it is not a line. */
 static bool line_has_any(const struct pln_report *r, uint32_t id)
 {
@@ -195,6 +214,12 @@ uint32_t *pln_report_order_functions(const struct pln_report *report, size_t *co
 {
 	return order_ids(report, report->profile->function_count + 1, function_has_any,
 			 compare_functions, count);
+}
+
+uint32_t *pln_report_order_python(const struct pln_report *report, size_t *count)
+{
+	return order_ids(report, report->profile->function_count, python_has_any, compare_python,
+			 count);
 }
 
 uint32_t *pln_report_order_lines(const struct pln_report *report, size_t *count)

@@ -79,6 +79,8 @@ struct pln_screen pln_report_screen(unsigned color);
  * there are none or memory is short.
  */
 uint32_t *pln_report_order_functions(const struct pln_report *report, size_t *count);
+/* Python ones alone; by self and native time together where the others go by self. */
+uint32_t *pln_report_order_python(const struct pln_report *report, size_t *count);
 uint32_t *pln_report_order_lines(const struct pln_report *report, size_t *count);
 uint32_t *pln_report_order_libraries(const struct pln_report *report, size_t *count);
 uint32_t *pln_report_order_threads(const struct pln_report *report, size_t *count);
@@ -114,6 +116,8 @@ const char *pln_place_text(const struct pln_profile *profile, uint32_t function,
 const char *pln_where_text(const struct pln_profile *profile, uint32_t function, char *buffer,
 			   size_t size);
 const char *pln_library_name(const struct pln_library *library);
+/* The same without versions and platforms. */
+const char *pln_library_text(const struct pln_library *library, char *buffer, size_t size);
 /* "CPU time" and so on. */
 const char *pln_view_text(enum pln_view view);
 

@@ -65,6 +65,7 @@ static void functions(struct pln_json *json, const struct pln_report *r)
 		pln_json_object(json, NULL);
 		function_identity(json, r->profile, order[i]);
 		cost(json, &r->totals.functions[order[i]]);
+		amount(json, "native", &r->totals.function_native[order[i]]);
 		pln_json_object_end(json);
 	}
 	pln_json_array_end(json);
@@ -238,6 +239,7 @@ void pln_json_times(struct pln_json *json, const char *key, const struct pln_tim
 	pln_json_number(json, "wall_ns", pln_times_wall_ns(times));
 	pln_json_number(json, "gil_hold_ns", times->hold_ns);
 	pln_json_number(json, "gil_hold_blocked_ns", times->hold_blocked_ns);
+	pln_json_number(json, "gil_hold_runnable_ns", times->hold_runnable_ns);
 	pln_json_number(json, "gil_wait_ns", times->wait_ns);
 	pln_json_number(json, "gil_neither_ns", times->neither_ns);
 	pln_json_number(json, "gil_unknown_ns", times->gil_unknown_ns);

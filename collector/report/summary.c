@@ -25,6 +25,7 @@ static void add_cell(struct pln_times *times, const struct pln_cell *cell)
 	case PILLION_GIL_HOLDS:
 		times->hold_ns += wall_ns;
 		times->hold_blocked_ns += cell->offcpu_ns;
+		times->hold_runnable_ns += cell->runnable_ns;
 		break;
 	case PILLION_GIL_WAITS:
 		times->wait_ns += wall_ns;

@@ -16,6 +16,7 @@ struct pln_times {
 	uint64_t runnable_ns; /* waiting for a CPU */
 	uint64_t hold_ns; /* wall time while holding the GIL */
 	uint64_t hold_blocked_ns; /* off-CPU part of it: others were kept from running */
+	uint64_t hold_runnable_ns; /* part of it without a CPU */
 	uint64_t wait_ns; /* wall time while waiting for the GIL */
 	uint64_t neither_ns; /* wall time while doing neither */
 	uint64_t gil_unknown_ns;

@@ -13,7 +13,7 @@
 #include "report/names.h"
 
 #define GAP 2 /* columns between columns */
-#define ELASTIC_LEAST 12 /* an elastic column narrower than this is no use */
+#define ELASTIC_LEAST 20 /* an elastic column narrower than this is no use */
 
 struct cell {
 	char *text; /* printable; NULL: out of memory, shown as nothing */

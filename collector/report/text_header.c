@@ -91,15 +91,18 @@ void pln_text_field(const struct pln_screen *screen, const char *name, enum pln_
 
 void pln_text_heading(const struct pln_screen *screen, const char *title, const char *format, ...)
 {
+	char remark[128];
 	va_list args;
 
-	fprintf(screen->out, "\n%s%s%s  ", pln_style_on(screen, PLN_STYLE_HEADING), title,
-		pln_style_off(screen, PLN_STYLE_HEADING));
-	fputs(pln_style_on(screen, PLN_STYLE_DIM), screen->out);
 	va_start(args, format);
-	vfprintf(screen->out, format, args);
+	vsnprintf(remark, sizeof(remark), format, args);
 	va_end(args);
-	fprintf(screen->out, "%s\n", pln_style_off(screen, PLN_STYLE_DIM));
+	fprintf(screen->out, "\n%s%s%s", pln_style_on(screen, PLN_STYLE_HEADING), title,
+		pln_style_off(screen, PLN_STYLE_HEADING));
+	if (strlen(title) + 2 + strlen(remark) <= screen->width)
+		fprintf(screen->out, "  %s%s%s", pln_style_on(screen, PLN_STYLE_DIM), remark,
+			pln_style_off(screen, PLN_STYLE_DIM));
+	putc('\n', screen->out);
 }
 
 /* -------------------------------------------------------------- list of parts */
@@ -291,7 +294,7 @@ static void print_spent(const struct pln_report *r, const struct pln_screen *scr
 	size_t count, shown;
 	uint32_t *order = pln_report_order_libraries(r, &count);
 	uint64_t rest = r->totals.all.ns;
-	char share[PLN_QUANTITY_SIZE];
+	char share[PLN_QUANTITY_SIZE], name[128];
 	struct parts parts = { .size = 0 };
 
 	shown = count > 6 ? 6 : count;
@@ -300,7 +303,7 @@ static void print_spent(const struct pln_report *r, const struct pln_screen *scr
 
 		if (!library->cost.self.ns)
 			break;
-		add_part(&parts, "%s %s %%", pln_library_name(library),
+		add_part(&parts, "%s %s %%", pln_library_text(library, name, sizeof(name)),
 			 pln_percent_text(share, library->cost.self.ns, r->totals.all.ns));
 		rest -= library->cost.self.ns;
 	}

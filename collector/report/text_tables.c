@@ -22,6 +22,11 @@ const char *pln_library_name(const struct pln_library *library)
 	return !library->name ? "Python code" : *library->name ? library->name : "(no library)";
 }
 
+const char *pln_library_text(const struct pln_library *library, char *buffer, size_t size)
+{
+	return pln_short_library(pln_library_name(library), buffer, size);
+}
+
 const char *pln_place_text(const struct pln_profile *profile, uint32_t function, uint32_t line,
 			   char *buffer, size_t size)
 {
@@ -41,7 +46,7 @@ const char *pln_where_text(const struct pln_profile *profile, uint32_t function,
 			   size_t size)
 {
 	const struct pln_function *f;
-	char place[PLACE_SIZE];
+	char place[PLACE_SIZE], library[128];
 
 	if (function >= profile->function_count)
 		return "";
@@ -49,10 +54,11 @@ const char *pln_where_text(const struct pln_profile *profile, uint32_t function,
 	pln_place_text(profile, function, f->first_line, place, sizeof(place));
 	if (f->kind == PLN_FUNCTION_PYTHON)
 		snprintf(buffer, size, "%s", place);
-	else if (*place)
-		snprintf(buffer, size, "%s %s", f->module, place);
 	else
-		snprintf(buffer, size, "%s", *f->module ? f->module : "(no library)");
+		snprintf(buffer, size, "%s%s%s",
+			 *f->module ? pln_short_library(f->module, library, sizeof(library))
+				    : "(no library)",
+			 *place ? " " : "", place);
 	return buffer;
 }
 
@@ -156,12 +162,47 @@ static void print_functions(const struct pln_report *r, const struct pln_screen 
 	uint32_t *order = pln_report_order_functions(r, &count);
 
 	shown = pln_report_limited(r, count);
-	pln_text_heading(screen, "Functions", "by %s; 100 %% is %s of %s", sorted[r->options.sort],
-			 pln_duration_text(all, r->totals.all.ns), pln_view_text(r->options.view));
+	pln_text_heading(screen, "All functions", "by %s; 100 %% is %s of %s",
+			 sorted[r->options.sort], pln_duration_text(all, r->totals.all.ns),
+			 pln_view_text(r->options.view));
 	for (size_t i = 0; i < shown; i++)
 		function_row(r, table, order[i]);
 	pln_table_print(table, screen);
 	print_more(screen, count - shown, "functions");
+	free(order);
+}
+
+/* ---------------------------------------------------------- Python functions */
+
+static const struct pln_column python_columns[] = {
+	{ "self %", true, false, 0 },	 { "native %", true, false, 0 },
+	{ "total %", true, false, 0 },	 { "function", false, true, 0 },
+	{ "file:line", false, true, 1 },
+};
+
+static void print_python(const struct pln_report *r, const struct pln_screen *screen)
+{
+	struct pln_table *table = pln_table_new(python_columns, COUNT_OF(python_columns));
+	size_t count, shown;
+	uint32_t *order = pln_report_order_python(r, &count);
+	char where[PLACE_SIZE];
+
+	shown = pln_report_limited(r, count);
+	pln_text_heading(screen, "Python functions", "%s",
+			 "self: in Python code; native: in native code that it called");
+	for (size_t i = 0; i < shown; i++) {
+		const struct pln_cost *cost = &r->totals.functions[order[i]];
+
+		percent_cell(table, cost->self.ns, r->totals.all.ns);
+		percent_cell(table, r->totals.function_native[order[i]].ns, r->totals.all.ns);
+		percent_cell(table, cost->total.ns, r->totals.all.ns);
+		pln_table_cell(table, PLN_STYLE_PYTHON, "%s",
+			       pln_function_name(r->profile, order[i]));
+		pln_table_cell(table, PLN_STYLE_DIM, "%s",
+			       pln_where_text(r->profile, order[i], where, sizeof(where)));
+	}
+	pln_table_print(table, screen);
+	print_more(screen, count - shown, "Python functions");
 	free(order);
 }
 
@@ -170,7 +211,7 @@ static void print_functions(const struct pln_report *r, const struct pln_screen 
 static const struct pln_column native_columns[] = {
 	{ "self %", true, false, 0 },
 	{ "total %", true, false, 3 },
-	{ "library > function < Python line", false, true, 0 },
+	{ "library > function < line", false, true, 0 },
 	{ "file:line, or source", false, true, 2 },
 };
 
@@ -285,34 +326,69 @@ static const struct pln_column line_columns[] = {
 	{ "function", false, true, 1 },
 };
 
-void pln_text_lines(const struct pln_report *report, const struct pln_screen *screen)
+static const struct pln_column native_line_columns[] = {
+	{ "self %", true, false, 0 },
+	{ "total %", true, false, 0 },
+	{ "file:line", false, true, 0 },
+	{ "function", false, true, 1 },
+};
+
+static void line_row(const struct pln_report *r, struct pln_table *table, uint32_t id,
+		     enum pln_style style)
 {
-	struct pln_table *table = pln_table_new(line_columns, COUNT_OF(line_columns));
-	size_t count, shown;
-	uint32_t *order = pln_report_order_lines(report, &count);
-	uint64_t all = report->totals.all.ns;
+	const struct pln_line *line = &r->totals.lines[id];
+	uint64_t all = r->totals.all.ns;
 	char place[PLACE_SIZE];
 
-	shown = pln_report_limited(report, count);
-	pln_text_heading(screen, "Lines", "%s",
-			 "self: in the line itself; native: in native code that it called");
-	for (size_t i = 0; i < shown; i++) {
-		const struct pln_line *line = &report->totals.lines[order[i]];
-		bool python =
-			report->profile->functions[line->function].kind == PLN_FUNCTION_PYTHON;
-
-		percent_cell(table, line->cost.self.ns, all);
+	percent_cell(table, line->cost.self.ns, all);
+	if (style == PLN_STYLE_PYTHON)
 		percent_cell(table, line->native.ns, all);
-		percent_cell(table, line->cost.total.ns, all);
-		pln_table_cell(table, python ? PLN_STYLE_PYTHON : PLN_STYLE_NATIVE, "%s",
-			       pln_place_text(report->profile, line->function, line->line, place,
-					      sizeof(place)));
-		pln_table_cell(table, PLN_STYLE_PLAIN, "%s",
-			       pln_function_name(report->profile, line->function));
+	percent_cell(table, line->cost.total.ns, all);
+	pln_table_cell(
+		table, style, "%s",
+		pln_place_text(r->profile, line->function, line->line, place, sizeof(place)));
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_function_name(r->profile, line->function));
+}
+
+/* Keeps the lines of one kind of function; returns how many. */
+static size_t keep_lines(const struct pln_report *r, uint32_t *order, size_t count, uint8_t kind)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (r->profile->functions[r->totals.lines[order[i]].function].kind == kind)
+			order[kept++] = order[i];
 	}
+	return kept;
+}
+
+static void print_lines(const struct pln_report *r, const struct pln_screen *screen, uint8_t kind)
+{
+	bool python = kind == PLN_FUNCTION_PYTHON;
+	struct pln_table *table =
+		python ? pln_table_new(line_columns, COUNT_OF(line_columns))
+		       : pln_table_new(native_line_columns, COUNT_OF(native_line_columns));
+	size_t count, shown;
+	uint32_t *order = pln_report_order_lines(r, &count);
+
+	count = keep_lines(r, order, count, kind);
+	shown = pln_report_limited(r, count);
+	if (python)
+		pln_text_heading(screen, "Python lines", "%s",
+				 "native: in native code that the line called");
+	else
+		pln_text_heading(screen, "Native lines", "%s", "where line tables were found");
+	for (size_t i = 0; i < shown; i++)
+		line_row(r, table, order[i], python ? PLN_STYLE_PYTHON : PLN_STYLE_NATIVE);
 	pln_table_print(table, screen);
 	print_more(screen, count - shown, "lines");
 	free(order);
+}
+
+void pln_text_lines(const struct pln_report *report, const struct pln_screen *screen)
+{
+	print_lines(report, screen, PLN_FUNCTION_PYTHON);
+	print_lines(report, screen, PLN_FUNCTION_NATIVE);
 }
 
 /* ---------------------------------------------------- processes and threads */
@@ -363,6 +439,7 @@ static void print_processes(const struct pln_report *r, const struct pln_screen 
 	print_more(screen, r->summary.process_count - shown, "processes");
 }
 
+enum { THREAD_COLUMN_PID = 2 };
 static const struct pln_column thread_columns[] = {
 	{ "thread", false, true, 0 },	{ "tid", true, false, 2 },
 	{ "pid", true, false, 4 },	{ "CPU", true, false, 0 },
@@ -382,9 +459,10 @@ static void thread_row(const struct pln_report *r, struct pln_table *table, uint
 		       pln_thread_name(thread, name, sizeof(name)),
 		       thread->is_main ? " (main)" : "");
 	pln_table_cell(table, PLN_STYLE_DIM, "%u", thread->tid);
-	pln_table_cell(table, PLN_STYLE_DIM, "%u",
-		       process < r->profile->process_count ? r->profile->processes[process].pid
-							   : 0);
+	if (r->summary.process_count > 1 && process < r->profile->process_count)
+		pln_table_cell(table, PLN_STYLE_DIM, "%u", r->profile->processes[process].pid);
+	else
+		empty_cells(table, 1);
 	duration_cell(table, times->cpu_ns);
 	duration_cell(table, times->offcpu_ns);
 	duration_cell(table, times->runnable_ns);
@@ -395,10 +473,16 @@ static void thread_row(const struct pln_report *r, struct pln_table *table, uint
 
 static void print_threads(const struct pln_report *r, const struct pln_screen *screen)
 {
-	struct pln_table *table = pln_table_new(thread_columns, COUNT_OF(thread_columns));
+	struct pln_column columns[COUNT_OF(thread_columns)];
+	struct pln_table *table;
 	size_t count, shown;
 	uint32_t *order = pln_report_order_threads(r, &count);
 
+	memcpy(columns, thread_columns, sizeof(columns));
+	/* A column with no text in it is not there. */
+	if (r->summary.process_count == 1)
+		columns[THREAD_COLUMN_PID].title = "";
+	table = pln_table_new(columns, COUNT_OF(columns));
 	shown = pln_report_limited(r, count);
 	pln_text_heading(screen, "Threads", "%s",
 			 "by CPU time; \"wait CPU\" is runnable, not running");
@@ -421,7 +505,7 @@ static const struct pln_wait *find_wait(const struct pln_report *r, enum pln_wai
 }
 
 static const struct pln_column gil_columns[] = {
-	{ "GIL", false, false, 0 },
+	{ "state", false, false, 0 },
 	{ "time", true, false, 0 },
 	{ "% of all", true, false, 1 },
 	{ "most of it at", false, true, 2 },
@@ -470,7 +554,9 @@ static void print_gil(const struct pln_report *r, const struct pln_screen *scree
 			pln_share_text(share, (double)t->hold_ns, (double)r->summary.duration_ns));
 	else
 		pln_text_heading(screen, "GIL", "%s", "one a process; time summed over threads");
-	gil_row(r, table, "held, running", t->hold_ns - t->hold_blocked_ns, NULL);
+	gil_row(r, table, "held, running", t->hold_ns - t->hold_blocked_ns - t->hold_runnable_ns,
+		NULL);
+	gil_row(r, table, "held, waiting for a CPU", t->hold_runnable_ns, NULL);
 	gil_row(r, table, "held, blocked", t->hold_blocked_ns, find_wait(r, PLN_WAIT_HOLDING));
 	gil_row(r, table, "waited for", t->wait_ns, find_wait(r, PLN_WAIT_GIL));
 	gil_row(r, table, "neither", t->neither_ns, NULL);
@@ -517,9 +603,10 @@ static void print_waits(const struct pln_report *r, const struct pln_screen *scr
 
 void pln_text_tables(const struct pln_report *report, const struct pln_screen *screen)
 {
+	print_python(report, screen);
 	print_functions(report, screen);
 	print_native(report, screen);
-	pln_text_lines(report, screen);
+	print_lines(report, screen, PLN_FUNCTION_PYTHON);
 	print_processes(report, screen);
 	print_threads(report, screen);
 	print_gil(report, screen);

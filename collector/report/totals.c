@@ -182,8 +182,10 @@ static int add_native_self(struct work *w, uint32_t node, uint32_t function)
 	if (!caller)
 		return -ENOMEM;
 	pln_amount_add(&caller->amount, &w->nodes[node]);
-	if (line != PLN_NONE)
-		pln_amount_add(&t->lines[line].native, &w->nodes[node]);
+	if (line == PLN_NONE)
+		return 0;
+	pln_amount_add(&t->lines[line].native, &w->nodes[node]);
+	pln_amount_add(&t->function_native[t->lines[line].function], &w->nodes[node]);
 	return 0;
 }
 
@@ -346,6 +348,7 @@ static int start_work(struct work *w, struct pln_totals *t)
 	size_t nodes = p->stack_count + 1;
 
 	t->functions = calloc(p->function_count + 1, sizeof(*t->functions));
+	t->function_native = calloc(p->function_count + 1, sizeof(*t->function_native));
 	t->node_python_line = malloc(nodes * sizeof(uint32_t));
 	w->nodes = calloc(nodes, sizeof(*w->nodes));
 	w->first_child = malloc(nodes * sizeof(uint32_t));
@@ -354,8 +357,8 @@ static int start_work(struct work *w, struct pln_totals *t)
 	w->lines_on_path = calloc(t->line_count + 1, sizeof(uint32_t));
 	w->libraries_on_path = calloc(t->library_count + 1, sizeof(uint32_t));
 	w->keys = pln_intern_new();
-	if (!t->functions || !t->node_python_line || !w->nodes || !w->first_child ||
-	    !w->next_sibling || !w->functions_on_path || !w->lines_on_path ||
+	if (!t->functions || !t->function_native || !t->node_python_line || !w->nodes ||
+	    !w->first_child || !w->next_sibling || !w->functions_on_path || !w->lines_on_path ||
 	    !w->libraries_on_path || !w->keys)
 		return -ENOMEM;
 	return 0;
@@ -406,6 +409,7 @@ out:
 void pln_totals_free(struct pln_totals *totals)
 {
 	free(totals->functions);
+	free(totals->function_native);
 	free(totals->function_library);
 	free(totals->libraries);
 	free(totals->lines);

@@ -50,6 +50,7 @@ struct pln_totals {
 	struct pln_amount all;
 	/* By function id; the one behind the last is time without a stack. */
 	struct pln_cost *functions;
+	struct pln_amount *function_native; /* Python: native time with it the nearest Python one */
 	uint32_t *function_library; /* by function id */
 	struct pln_library *libraries;
 	size_t library_count;

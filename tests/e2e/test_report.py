@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: MIT
+"""report and info, as they are used: from a terminal, through a pipe, by a program."""
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+
+import pytest
+
+import recording
+from test_export import NO_SAMPLES, OK, USAGE, make_profile, report
+
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+VIEWS = ["cpu", "wall", "offcpu", "gil"]
+
+PROGRAM = """
+import hashlib, json, threading, time
+
+def burn(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        sum(range(2000))
+
+def hashes():
+    end = time.thread_time() + 0.5
+    while time.thread_time() < end:
+        hashlib.sha256(bytes(1 << 20)).digest()
+
+def sleeps():
+    time.sleep(1.0)
+
+threads = [threading.Thread(target=f, name=f.__name__) for f in (hashes, sleeps)]
+for t in threads: t.start()
+burn(0.5)
+for t in threads: t.join()
+"""
+
+
+@pytest.fixture(scope="module")
+def synthetic(session_work):
+    return make_profile(session_work / "report.pillion", "-n", 20000, "-m", 500, "-t", 6, "-p", 2)
+
+
+@pytest.fixture(scope="module")
+def real(session_work, one_python):
+    r = recording.record(one_python, ["-c", PROGRAM], session_work, name="report-real.pillion")
+    assert r.returncode == 0, r.stderr
+    return r.path
+
+
+def text(here, profile, *options, env=None):
+    result = here.run([here.pillion, "report", *options, profile], env=env)
+    assert result.returncode == OK, result.stderr
+    return result.stdout
+
+
+def on_terminal(here, argv, columns, env=None):
+    """Runs with stdout on a terminal so wide; returns what it printed."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    env = dict({"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}, **(env or {}))
+    process = here.popen(argv, env=env, stdout=slave, stderr=subprocess.PIPE)
+    os.close(slave)
+    chunks = []
+    while True:
+        try:
+            chunk = os.read(master, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        chunks.append(chunk)
+    assert process.wait() == OK, process.stderr.read()
+    process.stderr.close()
+    os.close(master)
+    return b"".join(chunks).decode().replace("\r\n", "\n")
+
+
+# --------------------------------------------------------------------- truth
+
+def test_a_real_program_is_reported_as_it_is(here, real):
+    """Half a second in Python, half in OpenSSL, one asleep."""
+    cpu = report(here, real)
+    functions = {f["function"]: f for f in cpu["functions"]}
+    assert 0.4e9 < functions["burn"]["total_ns"] < 0.65e9
+    assert 0.4e9 < functions["hashes"]["total_ns"] < 0.65e9
+    # Native time is charged to the Python line that led to it.
+    assert functions["hashes"]["native_ns"] > 0.35e9
+    lines = [(line["function"], line["offcpu_ns"]) for wait in cpu["off_cpu"]
+             if wait["syscall"] in ("clock_nanosleep", "select", "pselect6") for line in wait["python_lines"]]
+    assert lines and lines[0][0] == "sleeps" and 0.9e9 < lines[0][1] < 1.2e9, cpu["off_cpu"]
+
+
+def test_the_whole_is_the_sum_of_its_parts(here, synthetic, real):
+    for profile in (synthetic, real):
+        for view in VIEWS:
+            r = report(here, profile, "--view", view)
+            whole = r["view_total"]["ns"]
+            assert whole == sum(f["self_ns"] for f in r["functions"])
+            assert whole == sum(x["self_ns"] for x in r["libraries"])
+            for key in ("cpu_ns", "wall_ns", "offcpu_ns", "gil_wait_ns"):
+                assert r["time"][key] == sum(t["time"][key] for t in r["threads"])
+                assert r["time"][key] == sum(p["time"][key] for p in r["processes"])
+            assert r["time"]["offcpu_ns"] == sum(w["offcpu_ns"] for w in r["off_cpu"]
+                                                 if w["kind"] != "holding_gil")
+            native = sum(f["self_ns"] for f in r["functions"] if f["kind"] == "native")
+            assert native == sum(f["self_ns"] for f in r["native_hotspots"])
+            for f in r["native_hotspots"]:
+                assert f["self_ns"] == sum(line["ns"] for line in f["python_lines"])
+            tree = report(here, profile, "--view", view, "--tree")["tree"]
+            assert whole == sum(c["self_ns"] for c in tree)
+            assert all(c["parent"] is None or c["parent"] < c["id"] for c in tree)
+
+
+def test_text_and_json_agree(here, synthetic):
+    r = report(here, synthetic, "--sort", "total", "--limit", "5")
+    shown = text(here, synthetic, "--sort", "total", "--limit", "5", env={"COLUMNS": "200"})
+    table = shown.partition("All functions")[2].splitlines()[2:7]
+    assert len(table) == len(r["functions"]) == 5
+    for row, f in zip(table, r["functions"]):
+        self_percent, total_percent, rest = row.split(None, 2)
+        assert abs(float(self_percent) - 100 * f["self_ns"] / r["view_total"]["ns"]) <= 0.051
+        assert abs(float(total_percent) - 100 * f["total_ns"] / r["view_total"]["ns"]) <= 0.051
+        assert f["function"] in rest and f["kind"] in rest
+
+
+def test_the_same_profile_gives_the_same_report(here, synthetic):
+    assert text(here, synthetic) == text(here, synthetic)
+    assert text(here, synthetic, "--tree") == text(here, synthetic, "--tree")
+
+
+# ------------------------------------------------------------------- screens
+
+def test_through_a_pipe_it_is_plain(here, real):
+    shown = text(here, real)
+    assert "\x1b" not in shown and shown.isascii()
+    assert max(map(len, shown.splitlines())) <= 100
+    assert max(map(len, text(here, real, env={"COLUMNS": "72"}).splitlines())) <= 72
+
+
+@pytest.mark.parametrize("columns", [72, 80, 120, 200])
+@pytest.mark.parametrize("options", [[], ["--tree"], ["--lines"], ["--view", "gil"]], ids=" ".join)
+def test_on_a_terminal_it_fits(here, real, columns, options):
+    shown = on_terminal(here, [here.pillion, "report", *options, real], columns)
+    assert "\x1b[" in shown
+    lines = ESCAPE.sub("", shown).splitlines()[1:]  # the first is the path
+    assert max(map(len, lines)) <= columns
+    if options == ["--tree"]:
+        assert "├─ " in shown or "└─ " in shown
+
+
+def test_a_terminal_that_is_not_utf8_gets_ascii(here, real):
+    shown = on_terminal(here, [here.pillion, "report", "--tree", real], 80, {"LC_ALL": "C"})
+    assert ESCAPE.sub("", shown).isascii()
+
+
+@pytest.mark.parametrize("env, options, colored", [
+    ({"NO_COLOR": "1"}, [], False), ({"TERM": "dumb"}, [], False), ({}, ["--color", "never"], False),
+    ({"NO_COLOR": "1"}, ["--color", "always"], True)])
+def test_color_is_the_users_choice(here, real, env, options, colored):
+    shown = on_terminal(here, [here.pillion, "report", *options, real], 80, env)
+    assert ("\x1b[" in shown) == colored
+
+
+def test_color_through_a_pipe_when_asked(here, real):
+    assert "\x1b[" in text(here, real, "--color=always")
+
+
+def test_hostile_names_do_not_reach_the_terminal(here, one_python, work):
+    """Function, file and thread names are the program's to choose."""
+    source = work / "hostile.py"
+    source.write_text("""
+import threading, time
+def burn():
+    end = time.thread_time() + 0.3
+    while time.thread_time() < end: pass
+burn.__code__ = burn.__code__.replace(co_name="\\x1b[2Jgone\\nnext", co_filename="\\x1b]0;title\\x07.py")
+if hasattr(burn.__code__, "co_qualname"):
+    burn.__code__ = burn.__code__.replace(co_qualname="\\x1b[2Jgone\\nnext;1")
+burn()
+""")
+    r = recording.record(one_python, [str(source)], work)
+    shown = text(here, r.path) + text(here, r.path, "--tree")
+    assert "\x1b" not in shown and "\x07" not in shown and "\\x1b[2Jgone\\nnext" in shown
+    assert any(f["function"].startswith("\x1b[2Jgone\nnext") for f in report(here, r.path)["functions"])
+    folded = here.run([here.pillion, "export", "-f", "folded", "-o", "-", r.path]).stdout
+    assert all(c == "\n" or c.isprintable() for c in folded)
+
+
+# ------------------------------------------------------------------- options
+
+def test_the_newest_profile_here_is_the_default(here, work):
+    make_profile(work / "old.pillion", "-n", 100, "-t", 1)
+    make_profile(work / "new.pillion", "-n", 100, "-t", 1)
+    os.utime(str(work / "old.pillion"), (1, 1))
+    result = here.run([here.pillion, "report"], cwd=work)
+    assert result.returncode == OK and result.stdout.startswith("new.pillion\n"), result
+    assert "new.pillion" in result.stderr
+
+
+def test_no_profile_here(here, work):
+    result = here.run([here.pillion, "report"], cwd=work)
+    assert (result.returncode, result.stdout) == (1, "") and "record" in result.stderr
+
+
+def test_thread_and_process_filters(here, real):
+    threads = report(here, real)["threads"]
+    for thread in threads:
+        by_tid = report(here, real, "--thread", str(thread["tid"]), "--view", "wall")
+        assert by_tid["view_total"]["ns"] == thread["time"]["wall_ns"]
+        assert [t["tid"] for t in by_tid["threads"]] == [thread["tid"]]
+    pid = report(here, real)["processes"][0]["pid"]
+    assert len(report(here, real, "--process", str(pid))["threads"]) == len(threads)
+
+
+@pytest.mark.parametrize("options", [["--thread", "no such"], ["--process", "1"]])
+def test_a_filter_that_matches_nothing(here, real, options):
+    result = here.run([here.pillion, "report", *options, real])
+    assert result.returncode == NO_SAMPLES
+    assert options[1] in result.stderr and "pillion info" in result.stderr
+
+
+def test_an_empty_profile_says_why_it_may_be(here, work):
+    path = make_profile(work / "empty.pillion", "-n", 0, "-t", 1)
+    for options in ([], ["--json"], ["--tree"]):
+        result = here.run([here.pillion, "report", *options, path])
+        assert result.returncode == NO_SAMPLES and "no sample was recorded" in result.stderr, result
+    assert here.run([here.pillion, "info", path]).returncode == OK
+
+
+@pytest.mark.parametrize("verb", ["report", "info"])
+@pytest.mark.parametrize("options", [["--limit", "x"], ["--view", "heap"], ["a", "b"], ["--tree=1"]])
+def test_wrong_options_are_refused(here, verb, options):
+    result = here.run([here.pillion, verb, *options])
+    assert (result.returncode, result.stdout) == (USAGE, ""), result
+
+
+def test_tree_and_lines_exclude_each_other(here, real):
+    assert here.run([here.pillion, "report", "--tree", "--lines", real]).returncode == USAGE
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("verb", [["report"], ["report", "--json"], ["info"], ["info", "--json"]], ids=" ".join)
+def test_a_report_that_cannot_be_written_is_an_error(here, real, verb):
+    with open("/dev/full", "w") as full:
+        result = here.run([here.pillion, *verb, real], stdout=full)
+    assert result.returncode == 1 and "space" in result.stderr, result
+
+
+# ---------------------------------------------------------------------- info
+
+def test_info_tells_what_the_profile_holds(here, real):
+    result = here.run([here.pillion, "info", real])
+    assert result.returncode == OK
+    for word in ("complete, symbols included", "bytes a sample", "CPU-clock timers", "exit 0", "Modules"):
+        assert word in result.stdout, result.stdout
+
+
+def test_info_as_json(here, real):
+    info = json.loads(here.run([here.pillion, "info", "--json", real]).stdout)
+    assert (info["schema"], info["schema_version"]) == ("pillion-info", 1)
+    assert info["recording"]["complete"] and info["recording"]["symbolized"]
+    assert info["contents"]["samples"] == report(here, real)["quality"]["samples"]
+    assert info["recording"]["file_bytes"] == real.stat().st_size
+    assert any(m["frames"] and len(m["build_id"]) >= 16 for m in info["modules"])
+    assert set(info["quality"]["drops"]) >= {"lane_full", "signal_blocked"}
+
+
+@pytest.mark.long
+def test_a_million_samples_take_little_memory(here, work):
+    path = make_profile(work / "million.pillion", "-n", 1000000, "-m", 200000, "-t", 16, "-p", 2)
+    for verb in (["report"], ["report", "--tree"], ["info"], ["export", "-f", "folded", "-o", "/dev/null"],
+                 ["export", "-f", "pprof", "-o", "/dev/null"], ["export", "-f", "speedscope", "-o", "/dev/null"]):
+        with here.popen([here.pillion, *verb, path], stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL) as process:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = status
+        assert status == 0 and usage.ru_maxrss < 300 * 1024, (verb, usage.ru_maxrss)
