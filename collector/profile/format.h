@@ -11,7 +11,9 @@
  * wrong, so a file can be read at any moment, while it is written and after any
  * crash. Ids are dense, count from 0 in each space, and are defined by a chunk that
  * stands before (in file order) any chunk that refers to them. A reader skips chunk
- * types that it does not know, and refuses a file whose major version is newer.
+ * types that it does not know, and refuses a file whose major version is newer. A newer
+ * minor version may add chunk types, columns of samples, kinds of drops, and fields at
+ * the end of FILE and END.
  *
  * A definition chunk says which id it starts at, so that a reader that had to leave
  * out a damaged chunk notices the first id that it cannot know, and stops there.

@@ -287,7 +287,9 @@ static void newest_set(struct newest_table *t, uint32_t id, const struct pln_buf
 	if (!bytes)
 		return;
 	memcpy(bytes, entry->data, entry->size);
-	*row = (struct newest){ bytes, (uint32_t)entry->size, true };
+	row->bytes = bytes;
+	row->size = (uint32_t)entry->size;
+	row->dirty = true;
 }
 
 static void put_dirty(struct pln_buffer *payload, const struct newest_table *t)

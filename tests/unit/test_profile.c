@@ -452,14 +452,24 @@ static void unsymbolized_frames_are_named(void)
 	pln_profile_close(p);
 }
 
-/* The one function that it looks for in its own file. */
-__attribute__((noinline, used)) void pln_test_symbolize_me(void);
-void pln_test_symbolize_me(void)
-{
-	__asm__ volatile("");
-}
+/* Two functions that follow each other without a gap, to be looked for in our own file. */
+__asm__(".pushsection .text\n"
+	"	.type pln_test_first, @function\n"
+	"pln_test_first:\n"
+	"	nop\n"
+	"	.size pln_test_first, . - pln_test_first\n"
+	"	.type pln_test_second, @function\n"
+	"pln_test_second:\n"
+	"	nop\n"
+	"	ret\n"
+	"	.size pln_test_second, . - pln_test_second\n"
+	".popsection\n");
+extern const char pln_test_second[], __executable_start[];
 
-extern const char __executable_start[];
+static const char *name_of_frame(const struct pln_profile *p, uint32_t frame)
+{
+	return p->functions[p->locations[p->frame_first_location[frame]].function].name;
+}
 
 static void missing_symbols_are_looked_up_here(void)
 {
@@ -469,22 +479,31 @@ static void missing_symbols_are_looked_up_here(void)
 	char self[4096] = "";
 	struct pln_module_info module = { .path = self, .lo = 1, .hi = UINT64_MAX };
 	struct pln_frame frame = { .kind = PLN_FRAME_NATIVE, .function = PLN_NONE, .is_leaf = 1 };
-	const struct pln_function *f;
 	struct pln_profile *p;
 
 	CHECK(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
-	frame.address = (uint64_t)(uintptr_t)pln_test_symbolize_me -
-			(uint64_t)(uintptr_t)__executable_start;
+	frame.address = (uint64_t)(pln_test_second - __executable_start);
 	pln_writer_add_process(w, &process);
 	CHECK_EQ(pln_writer_add_module(w, &module), 0);
 	CHECK_EQ(pln_writer_add_frame(w, &frame), 0);
+	/* A return address there: the call was the last instruction of the function before. */
+	frame.is_leaf = 0;
+	CHECK_EQ(pln_writer_add_frame(w, &frame), 1);
+	frame.address++;
+	CHECK_EQ(pln_writer_add_frame(w, &frame), 2);
+	/* Another file than the one that ran. */
+	module.build_id_size = 20;
+	CHECK_EQ(pln_writer_add_module(w, &module), 1);
+	frame.module = 1;
+	CHECK_EQ(pln_writer_add_frame(w, &frame), 3);
 	CHECK_EQ(pln_writer_close(w, &recording), 0);
 	close(fd);
 	CHECK_EQ(pln_profile_open(&p, path, false), PLN_OPEN_OK);
-	f = &p->functions[p->locations[0].function];
-	CHECK_STR(f->name, "pln_test_symbolize_me");
-	CHECK(!f->unknown && f->kind == PLN_FUNCTION_NATIVE);
-	CHECK(!p->recording.symbolized);
+	CHECK_STR(name_of_frame(p, 0), "pln_test_second");
+	CHECK_STR(name_of_frame(p, 1), "pln_test_first");
+	CHECK_STR(name_of_frame(p, 2), "pln_test_second");
+	CHECK(strstr(name_of_frame(p, 3), "test_profile+0x"));
+	CHECK(!p->functions[p->locations[0].function].unknown && !p->recording.symbolized);
 	pln_profile_close(p);
 }
 
