@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: MIT
+"""`pillion record` is not there: for its command, for who started it, for the terminal.
+
+And what the other verbs of the frame promise: help that fits, a man page, names of
+profiles, `collect`.
+"""
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+import place
+import recording
+
+BURN = "import time\nend = time.thread_time() + 0.2\nwhile time.thread_time() < end: pass\n"
+SIGNAL_NAMES = ("SigBlk", "SigIgn", "SigCgt", "SigPnd")
+
+
+def own_lines(stderr):
+    return [line for line in stderr.splitlines() if line.startswith("pillion")]
+
+
+def record(here, work, options, command, **how):
+    return here.run([here.pillion, "record", *options, "--", *command], cwd=work, **how)
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError("waited %d s in vain for %s" % (seconds, condition))
+
+
+# ------------------------------------------------------------------- output
+
+def test_one_result_line_and_the_next_command(here, one_python, work):
+    result = record(here, work, [], [one_python.path, "-c", BURN + "print('out')"])
+    assert (result.returncode, result.stdout) == (0, "out\n"), result.stderr
+    lines = result.stderr.splitlines()
+    assert len(lines) == 2 and own_lines(result.stderr) == lines, lines
+    assert re.search(r"[1-9]\d* samples of 1 process, 1 thread; 0 dropped; overhead [\d.]+ %", lines[0])
+    name, = os.listdir(str(work))
+    assert re.fullmatch(r"pillion\.python[\d.]*\.\d+\.pillion", name)
+    assert name in lines[0] and lines[1].endswith("pillion report " + name)
+    assert here.run([here.pillion, *lines[1].split()[3:]], cwd=work).returncode == 0
+
+
+def test_quiet_prints_nothing(here, one_python, work):
+    result = record(here, work, ["-q"], [one_python.path, "-c", BURN])
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert len(os.listdir(str(work))) == 1
+
+
+def test_names_of_profiles(here, one_python, work):
+    command = [one_python.path, "-c", BURN + "import os; print(os.getpid())"]
+    pid = record(here, work, ["-q", "-o", "%p.%e.pillion"], command).stdout.strip()
+    assert os.listdir(str(work)) == ["%s.%s.pillion" % (pid, os.path.basename(one_python.path))]
+    (work / "sub").mkdir()
+    record(here, work, ["-q", "-o", "sub"], command)
+    assert len(os.listdir(str(work / "sub"))) == 1
+    for _ in range(2):
+        record(here, work, ["-q", "-o", "sub/%n"], command)
+    assert {"1", "2"} < set(os.listdir(str(work / "sub")))
+
+
+def test_force_overwrites(here, one_python, work):
+    path = work / "x.pillion"
+    path.write_text("old" * 100000)
+    assert record(here, work, ["-q", "-f", "-o", path], [one_python.path, "-c", BURN]).returncode == 0
+    assert recording.load(path).data["complete"]
+
+
+def test_force_keeps_the_old_profile_when_the_command_does_not_start(here, work):
+    path = work / "x.pillion"
+    path.write_text("old")
+    assert record(here, work, ["-f", "-o", path], ["no-such-command"]).returncode == 127
+    assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("options, command", [
+    (["-o", "no/such/x"], ["touch", "ran"]), (["-o", "there"], ["touch", "ran"]), (["-o", "%q"], ["touch", "ran"])])
+def test_a_name_that_cannot_be_used_is_an_error_before_the_command_runs(here, work, options, command):
+    (work / "there").write_text("precious")
+    result = record(here, work, options, command)
+    assert result.returncode == 125 and len(result.stderr.splitlines()) == 1, result
+    assert os.listdir(str(work)) == ["there"] and (work / "there").read_text() == "precious"
+
+
+def test_a_device_that_is_full_does_not_change_the_run(here, one_python, work):
+    result = record(here, work, ["-o", "/dev/full"], [one_python.path, "-c", BURN + "print('ran'); raise SystemExit(6)"])
+    assert (result.returncode, result.stdout) == (6, "ran\n")
+    assert "No space left" in result.stderr, result.stderr
+    strict = record(here, work, ["--strict", "-o", "/dev/full"], [one_python.path, "-c", BURN])
+    assert strict.returncode == 125
+
+
+def test_nothing_recorded_leaves_no_file(here, work):
+    assert record(here, work, ["-o", "x.pillion"], ["true"]).returncode == 0
+    assert record(here, work, ["--strict", "-o", "x.pillion"], ["true"]).returncode == 125
+    assert record(here, work, ["-o", "x.pillion"], ["no-such-command"]).returncode == 127
+    assert not os.listdir(str(work))
+
+
+# --------------------------------------------------------------- exit status
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 77, 125, 126, 127, 128, 255])
+def test_the_exit_code_is_the_commands(here, one_python, work, code):
+    assert record(here, work, ["-q"], [one_python.path, "-c", "raise SystemExit(%d)" % code]).returncode == code
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGINT])
+def test_the_signal_is_the_commands(here, one_python, work, number):
+    program = BURN + "import os, signal; signal.signal(%d, signal.SIG_DFL)\nos.kill(os.getpid(), %d)" % (
+        (number, number) if number != signal.SIGKILL else (signal.SIGTERM, number))
+    result = record(here, work, ["-o", "x.pillion"], [one_python.path, "-c", program])
+    assert result.returncode == -number, result
+    assert recording.load(work / "x.pillion").processes[0]["exit_status"] & 0x7f == number
+    assert not [name for name in os.listdir(str(work)) if "core" in name and name != "core"]
+
+
+def test_a_script_without_interpreter_line_runs(here, work):
+    script = work / "script"
+    script.write_text("echo from the shell; exit 9\n")
+    script.chmod(0o755)
+    result = record(here, work, [], [script])
+    assert (result.returncode, result.stdout) == (9, "from the shell\n")
+
+
+# -------------------------------------------------------- the command's world
+
+def signal_state(here, work, prefix):
+    script = "trap '' USR1; exec \"$@\" cat /proc/self/status"
+    out = here.run(["sh", "-c", script, "sh", *prefix], cwd=work).stdout
+    return [line for line in out.splitlines() if line.startswith(SIGNAL_NAMES)]
+
+
+def test_signals_descriptors_and_limits_are_as_without(here, work):
+    wrapper = [here.pillion, "record", "-q", "--"]
+    assert signal_state(here, work, wrapper) == signal_state(here, work, []) != []
+    for script in ["ls -l /proc/self/fd | wc -l", "ulimit -a", "umask", "pwd", "ps -o sid=,pgid= -p $$ | tr -d ' '"]:
+        plain = here.run(["sh", "-c", script], cwd=work)
+        wrapped = here.run([*wrapper, "sh", "-c", script], cwd=work)
+        if not script.startswith("ps"):
+            assert plain.stdout == wrapped.stdout, script
+
+
+def test_the_environment_is_kept_and_the_library_comes_first(here, work):
+    program = "env | grep -v -e ^_= -e ^PILLION_ | sort; env | grep ^PILLION_ | cut -d= -f1 | sort >&2"
+    plain = here.run(["sh", "-c", program], cwd=work, env={"LD_PRELOAD": "libc.so.6"})
+    wrapped = here.run([here.pillion, "record", "-q", "-F", "50", "--", "sh", "-c", program], cwd=work,
+                       env={"LD_PRELOAD": "libc.so.6"})
+    expected = plain.stdout.replace("LD_PRELOAD=libc.so.6", "LD_PRELOAD=%s:libc.so.6" % os.path.realpath(here.library))
+    assert wrapped.stdout == expected
+    names = [line for line in wrapped.stderr.splitlines() if line.startswith("PILLION_")]
+    assert names == ["PILLION_FREQ", "PILLION_SOCKET", "PILLION_TOKEN"]
+
+
+def test_a_path_that_ld_preload_cannot_hold(here, one_python, work):
+    """The loader splits at spaces and colons: a link without them is made, and taken away."""
+    prefix = work / "a place: with $odd name"
+    shutil.copytree(str(here.prefix), str(prefix), symlinks=True)
+    links = work / "links"
+    links.mkdir()
+    result = here.run([prefix / "bin" / "pillion", "record", "-o", work / "x.pillion", "--", one_python.path, "-c", BURN],
+                      env={"XDG_RUNTIME_DIR": str(links)})
+    assert result.returncode == 0 and "ERROR: ld.so" not in result.stderr, result.stderr
+    assert recording.load(work / "x.pillion").samples
+    assert not os.listdir(str(links))
+
+
+# ------------------------------------------------------------------ signals
+
+HANDLER = """
+import os, signal, sys, time
+def handler(number, frame):
+    os.write(1, signal.Signals(number).name.encode() + b"\n")
+    raise SystemExit(5)
+for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT):
+    signal.signal(s, handler)
+print("ready", flush=True)
+time.sleep(30)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2, signal.SIGINT])
+def test_a_signal_for_record_reaches_the_command(here, one_python, work, number):
+    process = here.popen([here.pillion, "record", "-o", "x.pillion", "--", one_python.path, "-c", HANDLER], cwd=work,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (5, number.name + "\n"), err
+    assert recording.load(work / "x.pillion").data["complete"]
+
+
+def read_until(fd, text, seconds=20):
+    seen, deadline = "", time.monotonic() + seconds
+    while text not in seen and time.monotonic() < deadline:
+        if select.select([fd], [], [], 0.1)[0]:
+            try:
+                seen += os.read(fd, 4096).decode()
+            except OSError:
+                break
+    return seen
+
+
+def test_ctrl_c_at_a_terminal_is_the_commands(here, one_python, work):
+    """Once: the terminal sends it to both, and record passes on only what is meant for it."""
+    program = HANDLER.replace("raise SystemExit(5)", "time.sleep(0.5); raise SystemExit(5)")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(str(work))
+        os.execv(here.pillion, [here.pillion, "record", "-o", "x.pillion", "--", one_python.path, "-c", program])
+    assert "ready" in read_until(terminal, "ready")
+    os.write(terminal, b"\x03")
+    seen = read_until(terminal, "next:")
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.WIFEXITED(status) and os.WEXITSTATUS(status) == 5, (status, seen)
+    assert seen.count("SIGINT") == 1, seen
+    assert recording.load(work / "x.pillion").data["complete"]
+
+
+# ----------------------------------------------------------------- duration
+
+def test_duration_ends_the_recording_and_not_the_command(here, one_python, work):
+    program = "import time\nend = time.monotonic() + 3\nwhile time.monotonic() < end: sum(range(999))\nprint('whole')"
+    process = here.popen([here.pillion, "record", "-d", "1", "-o", "x.pillion", "--", one_python.path, "-c", program],
+                         cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first = process.stderr.readline()
+    assert process.poll() is None, "the command was ended"
+    assert "samples" in first
+    profile = recording.load(work / "x.pillion")
+    assert profile.data["complete"] and 0.5e9 <= profile.total("cpu_ns") <= 1.6e9
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, "whole\n")
+
+
+def test_a_daemon_left_behind_does_not_keep_record(here, one_python, work):
+    program = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    devnull = os.open(os.devnull, os.O_RDWR)
+    for fd in range(3): os.dup2(devnull, fd)
+    end = time.monotonic() + 8
+    while time.monotonic() < end and not os.path.exists('stop'): time.sleep(0.05)
+    open('daemon-ended', 'w').close()
+    os._exit(0)
+""" + BURN
+    started = time.monotonic()
+    result = record(here, work, ["-o", "x.pillion"], [one_python.path, "-c", program])
+    assert result.returncode == 0 and time.monotonic() - started < 6, result
+    assert recording.load(work / "x.pillion").data["complete"]
+    (work / "stop").touch()
+    wait_for(lambda: (work / "daemon-ended").exists())
+
+
+def test_without_subprocesses(here, one_python, work):
+    program = "import subprocess, sys\n%ssubprocess.check_call([sys.executable, '-c', %r])" % (BURN, BURN)
+    record(here, work, ["-q", "-o", "one"], [one_python.path, "-c", program])
+    record(here, work, ["-q", "--no-subprocesses", "-o", "other"], [one_python.path, "-c", program])
+    assert len(recording.load(work / "one").processes) == 2
+    assert len(recording.load(work / "other").processes) == 1
+
+
+# ------------------------------------------------------------------ collect
+
+def start_collect(here, work, *options):
+    process = here.popen([here.pillion, "collect", *options], cwd=work, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+    assert "listening" in process.stderr.readline()
+    return process
+
+
+@pytest.mark.parametrize("kind", ["abstract", "path"])
+def test_collect_serves_who_says_hello(here, one_python, work, kind):
+    address = "@pillion-test-%d" % os.getpid() if kind == "abstract" else str(work / "socket")
+    process = start_collect(here, work, "--listen", address, "-o", "all.pillion")
+    env = {"LD_PRELOAD": here.library, "PILLION_SOCKET": address}
+    for _ in range(2):
+        result = here.run([one_python.path, "-c", BURN + "print('ran')"], cwd=work, env=env)
+        assert (result.returncode, result.stdout, result.stderr) == (0, "ran\n", "")
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, ""), err
+    profile = recording.load(work / "all.pillion")
+    assert len(profile.processes) == 2 and profile.data["complete"]
+    assert sorted(os.listdir(str(work))) == ["all.pillion"]
+
+
+def test_collect_refuses_an_address_in_use(here, work):
+    process = start_collect(here, work, "--listen", str(work / "socket"))
+    second = here.run([here.pillion, "collect", "--listen", work / "socket"])
+    assert second.returncode == 1 and len(second.stderr.splitlines()) == 1 and "in use" in second.stderr
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1 and "no process said hello" in err
+
+
+@pytest.mark.parametrize("options", [[], ["--listen"], ["--listen", "here"], ["--inherit", "0"],
+                                     ["--listen", "@x", "--inherit", "3"], ["--listen", "@x", "operand"]])
+def test_collect_says_what_is_wrong_with_its_options(here, work, options):
+    result = here.run([here.pillion, "collect", *options], cwd=work)
+    assert result.returncode in (1, 2) and len(result.stderr.splitlines()) == 1, result
+    assert not os.listdir(str(work))
+
+
+# ------------------------------------------------------------------ the frame
+
+VERBS = ["record", "report", "export", "info", "collect", "env"]
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["help"], *([v, "--help"] for v in VERBS)],
+                         ids=" ".join)
+def test_help_fits_a_screen(here, argv):
+    result = here.run([here.pillion, *argv])
+    lines = result.stdout.splitlines()
+    assert result.returncode == 0 and result.stderr == ""
+    assert 5 < len(lines) <= 24, "\n".join(lines)
+    assert max(map(len, lines)) <= 80, "\n".join(lines)
+    assert "xamples" in result.stdout
+
+
+def test_help_is_the_same_by_every_road(here):
+    expected = here.run([here.pillion, "record", "--help"]).stdout
+    for argv in (["help", "record"], ["record", "-h"], ["rec", "-h"], ["help", "rec"]):
+        assert here.run([here.pillion, *argv]).stdout == expected
+
+
+def test_verbs_may_be_shortened_while_they_are_clear(here):
+    assert here.run([here.pillion, "rec"]).returncode == 2
+    assert "several" in here.run([here.pillion, "re"]).stderr
+    assert here.run([here.pillion, "inf", "--help"]).returncode == 0
+
+
+def test_version(here):
+    result = here.run([here.pillion, "--version"])
+    assert result.returncode == 0 and re.match(r"pillion \d+\.\d+\.\d+ \(", result.stdout)
+
+
+def variables_of_the_table():
+    text = (place.REPO / "include/pillion/env.h").read_text()
+    return re.findall(r'X\(\w+, "(PILLION_\w+)", (\w+),', text)
+
+
+def test_env_lists_every_variable_and_no_secret(here):
+    for argv in (["env"], ["env", "--help"]):
+        out = here.run([here.pillion, *argv]).stdout
+        for name, kind in variables_of_the_table():
+            assert (name in out) == (kind != "SECRET"), name
+
+
+def test_the_man_page(here):
+    page = here.prefix / "share/man/man1/pillion.1"
+    lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", str(page)], stdout=subprocess.PIPE, text=True)
+    assert lint.returncode == 0, lint.stdout
+    text = page.read_text()
+    assert "@" not in re.sub(r"@\w+ or|@abstract|@here|@name", "", text)
+    for name, kind in variables_of_the_table():
+        assert (name in text) == (kind != "SECRET"), name
+    for option in re.findall(r"--([a-z][a-z-]+)", here.run([here.pillion, "record", "--help"]).stdout):
+        assert "Fl -" + option in text or option.startswith(("its", "help")), option
