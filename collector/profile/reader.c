@@ -173,7 +173,8 @@ int pln_profile_open(struct pln_profile **profile, const char *path, bool no_sym
 
 	if (!r)
 		return PLN_OPEN_MEMORY;
-	r->unpacker.fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Not blocking: a FIFO would wait for somebody to write into it. */
+	r->unpacker.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (r->unpacker.fd >= 0)
 		err = load_all(r, no_symbolize);
 	if (err) {
