@@ -150,16 +150,18 @@ static unsigned finish_walk(struct pln_target *t, const struct pln_sample *rec,
 
 	if (!t->unwinder)
 		t->unwinder = pln_unwinder_new(find_unwind_module, t);
-	if (!t->unwinder)
+	if (!t->unwinder) {
+		*row_flags |= PILLION_SAMPLE_NATIVE_TRUNCATED;
 		return p->native_count;
+	}
 	t->sample_time_ns = rec->time_ns;
 	memcpy(s->pc, p->pc, p->native_count * sizeof(*s->pc));
 	memcpy(s->cfa, p->cfa, p->native_count * sizeof(*s->cfa));
 	count = pln_unwinder_finish(t->unwinder, p->snapshot, p->stack, rec->sp, s->pc, s->cfa,
 				    p->native_count, PLN_SCRATCH_NATIVE, &root);
 	*row_flags |= PLN_ROW_FINISHED;
-	if (root)
-		*row_flags &= ~(uint32_t)PILLION_SAMPLE_NATIVE_TRUNCATED;
+	if (!root)
+		*row_flags |= PILLION_SAMPLE_NATIVE_TRUNCATED;
 	return count;
 }
 
@@ -185,6 +187,8 @@ static unsigned join(struct pln_target *t, const struct pln_sample *rec, const s
 		raw.pc = t->scratch->pc;
 		raw.cfa = t->scratch->cfa;
 	}
+	raw.native_complete =
+		!(*row_flags & (PILLION_SAMPLE_NATIVE_TRUNCATED | PILLION_SAMPLE_NO_NATIVE));
 	count = pln_join(&raw, t->scratch->joined, &mismatch);
 	if (mismatch)
 		*row_flags |= PLN_ROW_JOIN_MISMATCH;
