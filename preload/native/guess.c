@@ -25,7 +25,7 @@ static bool is_return_sigsafe(struct pln_walker *w, uintptr_t word, bool strict)
 	enum pln_call call;
 
 	if (word < LOWEST_TEXT || pln_rows_find_sigsafe(w, word - 1, &row) != PLN_LOOKUP_ROW ||
-	    pln_row_kind(row) == PLN_ROW_GAP)
+	    !pln_row_is_function(row))
 		return false;
 	call = pln_call_before_sigsafe(w, word);
 	return call != PLN_CALL_NONE && !(strict && call == PLN_CALL_TO_FUNCTION);
@@ -104,7 +104,7 @@ bool pln_guess_gap_sigsafe(struct pln_walker *w, struct pln_regs *next)
  * The trampolines that CPython makes with -X perf have no tables, but two known
  * shapes. Their return address is behind `call *%rcx`.
  */
-static bool trampoline_row_sigsafe(uintptr_t pc, struct pln_row *row)
+bool pln_guess_trampoline_sigsafe(uintptr_t pc, struct pln_row *row)
 {
 	/* 3.12, 3.13: sub $8,%rsp; call *%rcx; add $8,%rsp; ret */
 	static const uint8_t plain[] = { 0xff, 0xd1, 0x48, 0x83, 0xc4, 0x08, 0xc3 };
@@ -120,14 +120,6 @@ static bool trampoline_row_sigsafe(uintptr_t pc, struct pln_row *row)
 		return true;
 	row->rbp = -2;
 	return !memcmp(text, framed, sizeof(framed));
-}
-
-bool pln_guess_trampoline_sigsafe(struct pln_walker *w, struct pln_row *row)
-{
-	if (w->exact || !trampoline_row_sigsafe(w->regs.pc, row))
-		return false;
-	pln_rows_remember_sigsafe(w, w->regs.pc - 1, *row);
-	return true;
 }
 
 /* Code with frame pointers: the caller's rbp and the return address are where rbp points. */

@@ -316,7 +316,7 @@ struct search {
 static bool find_on_stack_sigsafe(struct pln_walker *w, struct pln_row row,
 				  const struct search *how, uintptr_t start)
 {
-	struct pln_row unused;
+	struct pln_row other;
 	uintptr_t saved, ra;
 
 	for (unsigned i = 0; i < how->words; i++) {
@@ -327,8 +327,8 @@ static bool find_on_stack_sigsafe(struct pln_walker *w, struct pln_row row,
 		if (how->chained && (saved <= bp || saved >= w->stack->hi || (saved & 7)))
 			continue;
 		if (return_by_sigsafe(w, row, bp, &ra) && ra &&
-		    pln_rows_find_sigsafe(w, ra - 1, &unused) == PLN_LOOKUP_ROW &&
-		    fits_sigsafe(w, ra, start, how->fit))
+		    pln_rows_find_sigsafe(w, ra - 1, &other) == PLN_LOOKUP_ROW &&
+		    pln_row_is_function(other) && fits_sigsafe(w, ra, start, how->fit))
 			return take_sigsafe(w, bp);
 	}
 	return false;

@@ -11,6 +11,7 @@
 #ifndef PILLION_PRELOAD_NATIVE_TABLE_I_H
 #define PILLION_PRELOAD_NATIVE_TABLE_I_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,7 +27,8 @@ enum pln_row_kind {
 	PLN_ROW_PLT = 7, /* rsp + 8, and 8 more from byte n of a 16-byte stub on */
 	PLN_ROW_SIGNAL = 8, /* the kernel's signal frame is at rsp */
 	PLN_ROW_END = 9, /* the outermost frame */
-	PLN_ROW_UNSUPPORTED = 10 /* a rule that does not fit into a row */
+	PLN_ROW_UNSUPPORTED = 10, /* a rule that does not fit into a row */
+	PLN_ROW_ANONYMOUS = 11 /* never in a table: remembered of code in no module */
 };
 
 /*
@@ -75,6 +77,12 @@ struct pln_table {
 static inline enum pln_row_kind pln_row_kind(struct pln_row row)
 {
 	return (enum pln_row_kind)(row.kind & PLN_ROW_KIND);
+}
+
+/* Whether the row is of a function that has unwind information. */
+static inline bool pln_row_is_function(struct pln_row row)
+{
+	return pln_row_kind(row) != PLN_ROW_GAP && pln_row_kind(row) != PLN_ROW_ANONYMOUS;
 }
 
 static inline unsigned pln_row_rbx(struct pln_row row)

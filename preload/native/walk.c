@@ -156,16 +156,20 @@ step_by_guess_sigsafe(struct pln_walker *w, bool (*guess)(struct pln_walker *, s
 	return STEPPED;
 }
 
-static enum pln_walk_end step_out_of_modules_sigsafe(struct pln_walker *w)
+/*
+ * A pc in no module, met for the first time: *row is what holds there from now on, until
+ * modules change. (CPython keeps its trampolines for good; of a JIT's code nothing is
+ * remembered but that it is such code.)
+ */
+static bool meet_anonymous_sigsafe(struct pln_walker *w, struct pln_row *row)
 {
-	struct pln_row row;
-
 	pln_module_set_missed_sigsafe();
 	if (pln_module_set_is_loaded_sigsafe(w->regs.pc))
-		return PLN_WALK_NO_TABLE;
-	if (pln_guess_trampoline_sigsafe(w, &row))
-		return step_by_row_sigsafe(w, row);
-	return step_by_guess_sigsafe(w, pln_guess_anonymous_sigsafe, PLN_WALK_UNKNOWN_PC);
+		return false;
+	if (w->exact || !pln_guess_trampoline_sigsafe(w->regs.pc, row))
+		*row = (struct pln_row){ .kind = PLN_ROW_ANONYMOUS };
+	pln_rows_remember_sigsafe(w, w->regs.pc - !w->exact, *row);
+	return true;
 }
 
 /* By the memo of the last walk where that had the same frame. */
@@ -182,28 +186,38 @@ static inline enum pln_lookup find_row_sigsafe(struct pln_walker *w, struct pln_
 	return found;
 }
 
+static enum pln_walk_end step_by_kind_sigsafe(struct pln_walker *w, struct pln_row row)
+{
+	switch (pln_row_kind(row)) {
+	case PLN_ROW_GAP:
+		return step_by_guess_sigsafe(w, pln_guess_gap_sigsafe, PLN_WALK_NO_ROW);
+	case PLN_ROW_ANONYMOUS:
+		return step_by_guess_sigsafe(w, pln_guess_anonymous_sigsafe, PLN_WALK_UNKNOWN_PC);
+	case PLN_ROW_SIGNAL:
+		return step_by_signal_frame_sigsafe(w);
+	case PLN_ROW_UNSUPPORTED:
+		return PLN_WALK_NO_ROW;
+	default:
+		return step_by_row_sigsafe(w, row);
+	}
+}
+
 /* `last`: there is no room for another frame; only tells whether this one is the root. */
 static enum pln_walk_end step_sigsafe(struct pln_walker *w, bool last)
 {
 	struct pln_row row;
 	enum pln_lookup found = find_row_sigsafe(w, &row);
-	bool has_row = found == PLN_LOOKUP_ROW;
 
-	if (has_row && pln_row_kind(row) == PLN_ROW_END)
+	if (found == PLN_LOOKUP_ROW && pln_row_kind(row) == PLN_ROW_END)
 		return PLN_WALK_ROOT;
 	if (last)
 		return PLN_WALK_DEPTH;
-	if (found == PLN_LOOKUP_NO_MODULE)
-		return step_out_of_modules_sigsafe(w);
-	if (found == PLN_LOOKUP_NO_TABLE)
-		return PLN_WALK_NO_TABLE;
-	if (!has_row || pln_row_kind(row) == PLN_ROW_UNSUPPORTED)
+	if (found == PLN_LOOKUP_HOPELESS)
 		return PLN_WALK_NO_ROW;
-	if (pln_row_kind(row) == PLN_ROW_GAP)
-		return step_by_guess_sigsafe(w, pln_guess_gap_sigsafe, PLN_WALK_NO_ROW);
-	if (pln_row_kind(row) == PLN_ROW_SIGNAL)
-		return step_by_signal_frame_sigsafe(w);
-	return step_by_row_sigsafe(w, row);
+	if (found == PLN_LOOKUP_NO_TABLE ||
+	    (found == PLN_LOOKUP_NO_MODULE && !meet_anonymous_sigsafe(w, &row)))
+		return PLN_WALK_NO_TABLE;
+	return step_by_kind_sigsafe(w, row);
 }
 
 static void add_frame_sigsafe(struct pln_native_walk *out, struct pln_walker *w)

@@ -53,7 +53,7 @@ enum pln_lookup {
 	PLN_LOOKUP_NO_MODULE
 };
 
-/* The row of the instruction at pc. Its pc field is not filled. */
+/* The row of the instruction at pc; its pc field is not filled. Also gaps and PLN_ROW_ANONYMOUS. */
 enum pln_lookup pln_rows_find_sigsafe(struct pln_walker *w, uintptr_t pc, struct pln_row *row);
 
 /* Where the function around pc starts. */
@@ -87,8 +87,8 @@ bool pln_call_target_sigsafe(uintptr_t ra, uintptr_t *target);
  */
 bool pln_guess_gap_sigsafe(struct pln_walker *w, struct pln_regs *next);
 
-/* The rule of a trampoline that CPython made at run time, known by its bytes. */
-bool pln_guess_trampoline_sigsafe(struct pln_walker *w, struct pln_row *row);
+/* The rule at the return address `pc` into a trampoline that CPython made, known by its bytes. */
+bool pln_guess_trampoline_sigsafe(uintptr_t pc, struct pln_row *row);
 
 /* As for gaps, for a pc that is in no module: a JIT's, or a module not known yet. */
 bool pln_guess_anonymous_sigsafe(struct pln_walker *w, struct pln_regs *next);
