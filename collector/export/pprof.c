@@ -55,8 +55,7 @@ struct writer {
 	uint64_t location_count;
 	uint64_t function_count;
 	uint64_t no_stack_location; /* 0: not met */
-	uint64_t *path; /* location ids of one stack */
-	size_t path_capacity;
+	uint64_t *path; /* location ids of one stack, room for the deepest */
 	int err;
 };
 
@@ -146,19 +145,8 @@ static size_t find_path(struct writer *w, uint32_t stack)
 		}
 		w->path[count++] = w->no_stack_location;
 	}
-	for (uint32_t n = stack; n != PLN_NONE; n = w->profile->stacks[n].parent) {
-		if (count == w->path_capacity) {
-			uint64_t *path = realloc(w->path, 2 * count * sizeof(*path));
-
-			if (!path) {
-				w->err = -ENOMEM;
-				return 0;
-			}
-			w->path = path;
-			w->path_capacity = 2 * count;
-		}
+	for (uint32_t n = stack; n != PLN_NONE; n = w->profile->stacks[n].parent)
 		w->path[count++] = location_of(w, w->profile->stacks[n].frame);
-	}
 	return count;
 }
 
@@ -380,11 +368,31 @@ static void string_table(struct writer *w)
 	drain(w, 0);
 }
 
+/* Frames of the deepest stack; 0: out of memory. A parent has a lower id than its children. */
+static size_t deepest_stack(const struct pln_profile *p)
+{
+	uint32_t *depth = malloc((p->stack_count + 1) * sizeof(*depth));
+	size_t deepest = 1;
+
+	if (!depth)
+		return 0;
+	for (uint32_t n = 0; n < p->stack_count; n++) {
+		uint32_t parent = p->stacks[n].parent;
+
+		depth[n] = parent == PLN_NONE ? 1 : depth[parent] + 1;
+		deepest = depth[n] > deepest ? depth[n] : deepest;
+	}
+	free(depth);
+	return deepest;
+}
+
 static int start(struct writer *w, FILE *out)
 {
 	const struct pln_profile *p = w->profile;
+	size_t deepest = deepest_stack(p);
 
-	w->path_capacity = 256;
+	if (!deepest)
+		return -ENOMEM;
 	w->gzip = pln_gzip_open(out);
 	w->strings = pln_intern_new();
 	w->mappings = pln_intern_new();
@@ -393,7 +401,7 @@ static int start(struct writer *w, FILE *out)
 	w->frame_location = calloc(p->frame_count + 1, sizeof(*w->frame_location));
 	w->location_frame = malloc((p->frame_count + 1) * sizeof(*w->location_frame));
 	w->function_id = calloc(p->function_count + 1, sizeof(*w->function_id));
-	w->path = malloc(w->path_capacity * sizeof(*w->path));
+	w->path = calloc(deepest, sizeof(*w->path));
 	if (!w->gzip || !w->strings || !w->mappings || !w->mapping_module || !w->module_mapping ||
 	    !w->frame_location || !w->location_frame || !w->function_id || !w->path)
 		return -ENOMEM;

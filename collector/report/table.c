@@ -185,12 +185,12 @@ static void measure(struct pln_table *table)
 {
 	for (unsigned c = 0; c < table->column_count; c++)
 		table->width[c] = pln_text_width(table->columns[c].title);
-	for (size_t i = 0; i < table->cell_count; i++) {
-		unsigned *width = &table->width[i % table->column_count];
+	for (size_t i = 0, c = 0; i < table->cell_count; i++) {
 		unsigned own = table->cells[i].text ? pln_text_width(table->cells[i].text) : 0;
 
-		if (own > *width)
-			*width = own;
+		if (own > table->width[c])
+			table->width[c] = own;
+		c = c + 1 < table->column_count ? c + 1 : 0;
 	}
 }
 
@@ -290,7 +290,7 @@ void pln_table_free(struct pln_table *table)
 
 void pln_table_print(struct pln_table *table, const struct pln_screen *screen)
 {
-	unsigned blanks = 0;
+	unsigned blanks = 0, column = 0;
 
 	if (!table)
 		return;
@@ -298,13 +298,11 @@ void pln_table_print(struct pln_table *table, const struct pln_screen *screen)
 	fit(table, screen->width);
 	print_titles(table, screen);
 	for (size_t i = 0; i < table->cell_count; i++) {
-		unsigned c = i % table->column_count;
-
-		if (!c)
-			blanks = 0;
-		print_cell(table, c, &table->cells[i], screen, &blanks);
-		if (c + 1 == table->column_count)
-			putc('\n', screen->out);
+		print_cell(table, column, &table->cells[i], screen, &blanks);
+		if (++column < table->column_count)
+			continue;
+		putc('\n', screen->out);
+		column = blanks = 0;
 	}
 	pln_table_free(table);
 }
