@@ -31,6 +31,7 @@
 #define HURRY_PERCENT 25
 #define IDLE_INTERVAL (250 * MS)
 #define FLUSH_INTERVAL SECOND
+#define FIRST_FLUSHES (100 * MS) /* of the first second: most definitions are made there */
 #define GUEST_PATIENCE (5 * SECOND) /* for a hello, once connected */
 #define MAX_GUESTS 64
 #define QUIET_AFTER (200 * MS) /* a target goes quiet within a few ticks */
@@ -335,7 +336,9 @@ static void publish_all(struct pln_session *s)
 
 static void flush(struct pln_session *s, uint64_t now_ns)
 {
-	if (!s->writer || now_ns - s->flushed_ns < FLUSH_INTERVAL)
+	bool is_young = now_ns - s->first_hello_ns < SECOND;
+
+	if (!s->writer || now_ns - s->flushed_ns < (is_young ? FIRST_FLUSHES : FLUSH_INTERVAL))
 		return;
 	s->flushed_ns = now_ns;
 	publish_all(s);

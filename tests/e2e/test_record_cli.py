@@ -182,7 +182,7 @@ def test_a_path_that_ld_preload_cannot_hold(here, one_python, work):
 HANDLER = """
 import os, signal, sys, time
 def handler(number, frame):
-    os.write(1, signal.Signals(number).name.encode() + b"\n")
+    os.write(1, signal.Signals(number).name.encode() + b"\\n")
     raise SystemExit(5)
 for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT):
     signal.signal(s, handler)
