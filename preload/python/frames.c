@@ -30,7 +30,9 @@
 #define CHUNK_HOPS 4 /* a frame is in the chunk of its callee, or in one of the next */
 #define CHUNK_BYTES_MAX (1u << 30)
 #define COPY_BYTES (64u << 10) /* of the data stack of a blocked thread */
+#define CFRAME_BYTES 24
 #define CODE_BATCH 64
+#define ODD_SHIMS 64
 #define TAG_BITS 3 /* of references in frames, from 3.14 on; objects are aligned to 8 */
 
 /* Steps of a chain: shims do not count as frames, and the last marker may lie further out. */
@@ -46,7 +48,11 @@ struct walker {
 	unsigned window_count;
 	unsigned chunk_window; /* direct: the window that moves along the data stack, 0: none */
 	uintptr_t cframe; /* C eval call of the frame at hand, 0: none or lost */
+	uintptr_t first_cframe; /* the one that the walk starts with */
+	bool torn; /* the walk started in a C eval call that was not set up yet */
 	unsigned segment_start; /* first collected frame of the C eval call at hand */
+	bool copied; /* the last peek_sigsafe() had to go through a checked read */
+	unsigned odd_shims; /* shims found neither on the known stack nor in the data stack */
 	unsigned char *codes; /* blocked: room for CODE_BATCH code objects, else NULL */
 	unsigned char frame_copy[PLN_FRAME_BYTES]; /* what peek_sigsafe() read last */
 };
@@ -115,6 +121,7 @@ static const unsigned char *peek_sigsafe(struct walker *w, uintptr_t address, si
 {
 	const unsigned char *bytes;
 
+	w->copied = false;
 	if (!is_plausible_sigsafe(address))
 		return NULL;
 	for (unsigned i = 0; i < w->window_count; i++) {
@@ -130,16 +137,54 @@ static const unsigned char *peek_sigsafe(struct walker *w, uintptr_t address, si
 	if (size > sizeof(w->frame_copy))
 		return NULL;
 	/* Up to 3.10 a frame is an object that its callee's frame, or the thread, owns. */
-	return pln_python_peek_sigsafe(address, w->frame_copy, size,
-				       w->direct && (!pln_has(w->layout->thread.chunk) ||
-						     !pln_checked_read_works_sigsafe()));
+	if (w->direct && (!pln_has(w->layout->thread.chunk) || !pln_checked_read_works_sigsafe()))
+		return (const unsigned char *)address;
+	w->copied = true;
+	return pln_checked_read_sigsafe(address, w->frame_copy, size) ? w->frame_copy : NULL;
+}
+
+/* In place where the address was seen as a code object before, else by a checked read. */
+static const unsigned char *peek_code_sigsafe(const struct walker *w, uintptr_t address, void *copy)
+{
+	const unsigned char *code;
+
+	if (w->direct &&
+	    (pln_python_code_known_sigsafe(address) || !pln_checked_read_works_sigsafe()))
+		return pln_python_peek_sigsafe(address, NULL, 0, true);
+	code = pln_python_peek_sigsafe(address, copy, w->layout->code.size, false);
+	if (code && pln_python_is_code_sigsafe(w->layout, code))
+		pln_python_code_seen_sigsafe(address);
+	return code;
+}
+
+/*
+ * A frame that is neither in the data stack nor on the stack may be anything: a stray
+ * link leads through garbage for as long as it is readable. So it is asked for its code
+ * object at once, and there are only so many shims that may turn up at odd places.
+ */
+static bool is_credible_sigsafe(struct walker *w, const unsigned char *frame)
+{
+	const struct pln_layout *l = w->layout;
+	unsigned char copy[PLN_CODE_BYTES];
+	const unsigned char *code;
+	uintptr_t address;
+
+	if (!w->copied || !pln_has(l->frame.owner))
+		return true;
+	if (frame[l->frame.owner] >= PLN_OWNER_SHIM)
+		return ++w->odd_shims <= ODD_SHIMS;
+	address = pln_word_at(frame, l->frame.code) & ~(uintptr_t)TAG_BITS;
+	if (pln_python_code_known_sigsafe(address))
+		return true;
+	code = peek_code_sigsafe(w, address, copy);
+	return code && pln_python_is_code_sigsafe(l, code);
 }
 
 /* ---------------------------------------------------------- C eval calls */
 
 static uintptr_t next_cframe_sigsafe(struct walker *w)
 {
-	const unsigned char *bytes = peek_sigsafe(w, w->cframe, 24);
+	const unsigned char *bytes = peek_sigsafe(w, w->cframe, CFRAME_BYTES);
 	uintptr_t next = bytes ? pln_word_at(bytes, w->layout->cframe.previous) : 0;
 
 	return next == w->thread_address + w->layout->thread.root_cframe ? 0 : next;
@@ -147,7 +192,7 @@ static uintptr_t next_cframe_sigsafe(struct walker *w)
 
 static uintptr_t frame_of_cframe_sigsafe(struct walker *w, uintptr_t cframe)
 {
-	const unsigned char *bytes = peek_sigsafe(w, cframe, 24);
+	const unsigned char *bytes = peek_sigsafe(w, cframe, CFRAME_BYTES);
 
 	return bytes ? pln_word_at(bytes, w->layout->cframe.frame) : 0;
 }
@@ -163,17 +208,26 @@ static void end_segment_sigsafe(struct walker *w, uintptr_t marker)
 }
 
 /*
- * 3.11: leaves the C eval call whose outermost frame this was. The next call outwards
- * must be at the frame that comes next, else the two chains are out of step.
+ * 3.11, 3.12: leaves a C eval call by its outermost frame, or by its shim. The next call
+ * outwards must be at the frame that comes next. It is not when the signal came while
+ * the innermost call was being set up: its CFrame is on the list, but still says what
+ * was on the C stack before, often an earlier frame. Or a generator was being entered,
+ * and has no link to its caller yet.
  */
 static void leave_cframe_sigsafe(struct walker *w, uintptr_t previous)
 {
-	end_segment_sigsafe(w, w->cframe);
+	bool innermost = w->cframe == w->first_cframe;
+
 	if (!w->cframe)
 		return;
 	w->cframe = next_cframe_sigsafe(w);
-	if (w->cframe && frame_of_cframe_sigsafe(w, w->cframe) != previous)
-		w->cframe = 0;
+	if (!w->cframe || frame_of_cframe_sigsafe(w, w->cframe) == previous)
+		return;
+	if (innermost)
+		w->torn = true;
+	else if (!previous)
+		w->out->truncated = true;
+	w->cframe = 0; /* the two chains are out of step */
 }
 
 /*
@@ -226,27 +280,32 @@ static void collect_sigsafe(struct walker *w, const unsigned char *bytes)
 		frame->instr |= (uint32_t)pln_int_at(bytes, l->frame.tlbc_index) << 8;
 }
 
-/* Takes one frame in, and what it says about C eval calls. */
-static void visit_sigsafe(struct walker *w, uintptr_t address, const unsigned char *bytes)
+/* Takes one frame in, and what it says about C eval calls. Returns the next frame. */
+static uintptr_t visit_sigsafe(struct walker *w, uintptr_t address, const unsigned char *bytes)
 {
 	const struct pln_layout *l = w->layout;
+	uintptr_t previous = pln_word_at(bytes, l->frame.previous);
 	bool room = w->out->count < w->out->max;
 
 	if (pln_has(l->frame.owner) && bytes[l->frame.owner] >= PLN_OWNER_SHIM) {
 		end_segment_sigsafe(w, address);
-		return;
+		leave_cframe_sigsafe(w, previous);
+		return previous;
 	}
 	if (room)
 		collect_sigsafe(w, bytes);
 	else
 		w->out->truncated = true;
 	if (pln_has(l->frame.is_entry)) {
-		if (bytes[l->frame.is_entry])
-			leave_cframe_sigsafe(w, pln_word_at(bytes, l->frame.previous));
-	} else if (w->cframe && !pln_has(l->cframe.frame) && room) {
+		if (bytes[l->frame.is_entry]) {
+			end_segment_sigsafe(w, w->cframe);
+			leave_cframe_sigsafe(w, previous);
+		}
+	} else if (w->cframe && pln_has(l->frame.instr_unit) && room) {
 		w->out->frames[w->out->count - 1].marker = w->cframe;
 		w->cframe = next_cframe_sigsafe(w);
 	}
+	return previous;
 }
 
 static bool is_done_sigsafe(const struct walker *w)
@@ -266,15 +325,12 @@ static void walk_chain_sigsafe(struct walker *w, uintptr_t frame)
 		end = pln_word_at(w->thread, l->thread.base_frame);
 	while (frame && frame != end && !is_done_sigsafe(w)) {
 		const unsigned char *bytes = peek_sigsafe(w, frame, l->frame.size);
-		uintptr_t previous;
 
-		if (!bytes || !steps--) {
+		if (!bytes || !steps-- || !is_credible_sigsafe(w, bytes)) {
 			w->out->truncated = true;
 			return;
 		}
-		previous = pln_word_at(bytes, l->frame.previous);
-		visit_sigsafe(w, frame, bytes);
-		frame = previous;
+		frame = visit_sigsafe(w, frame, bytes);
 	}
 	if (w->out->truncated)
 		return;
@@ -389,20 +445,6 @@ static void finish_sigsafe(struct result *r, bool whole)
 	r->out->failed = r->kept == 0;
 }
 
-/* In place where the address was seen as a code object before, else by a checked read. */
-static const unsigned char *peek_code_sigsafe(const struct walker *w, uintptr_t address, void *copy)
-{
-	const unsigned char *code;
-
-	if (w->direct &&
-	    (pln_python_code_known_sigsafe(address) || !pln_checked_read_works_sigsafe()))
-		return pln_python_peek_sigsafe(address, NULL, 0, true);
-	code = pln_python_peek_sigsafe(address, copy, w->layout->code.size, false);
-	if (code && pln_python_is_code_sigsafe(w->layout, code))
-		pln_python_code_seen_sigsafe(address);
-	return code;
-}
-
 /* Blocked threads: one system call for up to CODE_BATCH code objects. Returns how many. */
 static unsigned read_codes_sigsafe(const struct walker *w, unsigned first)
 {
@@ -470,29 +512,60 @@ static uintptr_t first_frame_sigsafe(struct walker *w)
 }
 
 /*
+ * A frame at or above the top of the data stack is no longer, or not yet, a frame: what
+ * led to it is stale. Only the thread itself can see that.
+ */
+static bool is_dead_sigsafe(const struct walker *w, uintptr_t frame)
+{
+	const struct pln_stack *chunk = &w->windows[w->chunk_window];
+
+	return w->chunk_window && frame >= pln_word_at(w->thread, w->layout->thread.chunk_top) &&
+	       frame < chunk->hi;
+}
+
+/* Walks from `frame`, in the C eval call `cframe`. False: that cannot be the stack. */
+static bool walk_from_sigsafe(struct walker *w, uintptr_t cframe, uintptr_t frame)
+{
+	struct pln_python_walk *out = w->out;
+
+	out->count = 0;
+	out->truncated = false;
+	/* A C eval call runs a frame: if it seems to run none, it is not set up yet. */
+	out->failed = is_dead_sigsafe(w, frame) || (cframe && !frame);
+	w->segment_start = 0;
+	w->odd_shims = 0;
+	w->torn = false;
+	w->cframe = w->first_cframe = cframe;
+	if (out->failed)
+		return false;
+	walk_chain_sigsafe(w, frame);
+	resolve_all_sigsafe(w);
+	if (w->torn || (!out->count && out->truncated))
+		out->failed = true;
+	return !out->failed;
+}
+
+/*
  * A C eval call puts its CFrame on the list before it says which frame it runs (3.11,
- * 3.12): for some instructions that is whatever was on the C stack. When the frame is
- * refused, the walk starts once more one call further out.
+ * 3.12). Where that shows, the walk starts once more one call further out, if the list
+ * got that far: the new call's frame runs nothing yet.
  */
 static void walk_frames_sigsafe(struct walker *w)
 {
 	const struct pln_layout *l = w->layout;
+	const struct pln_stack chunk = w->windows[w->chunk_window];
 	uintptr_t first = first_frame_sigsafe(w), cframe = w->cframe;
 
-	walk_chain_sigsafe(w, first);
-	resolve_all_sigsafe(w);
-	if (!w->out->failed && (w->out->count || !w->out->truncated))
+	if (walk_from_sigsafe(w, cframe, first))
 		return;
-	w->out->failed = true;
-	w->cframe = cframe;
-	if (!cframe || !pln_has(l->cframe.frame) || !(w->cframe = next_cframe_sigsafe(w)))
-		return;
-	w->out->failed = false;
-	w->out->truncated = false;
+	if (cframe && pln_has(l->cframe.frame)) {
+		w->cframe = cframe;
+		cframe = next_cframe_sigsafe(w);
+		w->windows[w->chunk_window] = chunk;
+		if (cframe && walk_from_sigsafe(w, cframe, frame_of_cframe_sigsafe(w, cframe)))
+			return;
+	}
 	w->out->count = 0;
-	w->segment_start = 0;
-	walk_chain_sigsafe(w, frame_of_cframe_sigsafe(w, w->cframe));
-	resolve_all_sigsafe(w);
 }
 
 /* The state's own fields vouch for it: it is the calling thread's, and of an interpreter. */

@@ -23,9 +23,6 @@
 #define MAX_STATES 16384
 #define STATUS_BOUND_GILSTATE (1u << 3) /* 3.12+: the state that its thread used last */
 
-/* How far below the thread pointer the TLS of modules loaded at start can lie. */
-#define STATIC_TLS_LIMIT 16384
-
 extern void *__tls_get_addr(void *index);
 
 static bool has_tls_offset;
@@ -70,18 +67,18 @@ static uintptr_t rip_relative(const unsigned char *at)
 
 /*
  * A module loaded at start has its TLS at one distance from every thread's thread
- * pointer, a dlopen'ed one in a block from malloc. No such block can be so close
- * below the thread pointer of this thread, whose own stack is there.
+ * pointer, a dlopen'ed one in a block from malloc. In a thread of our own, what lies
+ * between its stack and its thread pointer is of the first kind.
  */
 static bool general_dynamic(const unsigned char *index_operand, intptr_t *offset)
 {
 	uintptr_t variable = (uintptr_t)__tls_get_addr((void *)rip_relative(index_operand));
 
 	*offset = (intptr_t)(variable - thread_pointer());
-	return *offset < 0 && *offset > -STATIC_TLS_LIMIT;
+	return variable > (uintptr_t)__builtin_frame_address(0) && variable < thread_pointer();
 }
 
-/* Context: not in a handler. The three forms in which compilers return a TLS variable. */
+/* Context: sampling thread. The three forms in which compilers return a TLS variable. */
 bool pln_python_tls_offset(const unsigned char *code, intptr_t *offset)
 {
 	code = skip(code, "\xf3\x0f\x1e\xfa", 4); /* endbr64 */

@@ -339,6 +339,8 @@ def judge_all(label, costs):
         counts["untrusted"] += not head.trusted
         if not head.has_tstate or not head.count and not head.failed:
             counts["no frames"] += 1
+            if head.tid == threading.get_native_id():
+                wrong("sampled", label, "main thread without frames")
             continue
         costs.append((head.ns, head.count))
         if head.failed or head.truncated:

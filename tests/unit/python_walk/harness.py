@@ -64,10 +64,13 @@ walk_blocked, walk_blocked_released = bind(
 _native = bind("harness_native", ctypes.c_uint, ctypes.POINTER(u64), ctypes.POINTER(u64),
                ctypes.POINTER(ctypes.c_uint8), ctypes.c_uint)[0]
 is_gil_futex = bind("harness_is_gil_futex", ctypes.c_int, u64)[0]
-trust = bind("harness_untrust", None, ctypes.c_int)[0]
+trust = bind("harness_trust", None, ctypes.c_int)[0]
+_after_fork = bind("harness_after_fork", None)[0]
+ready = bind("harness_ready", ctypes.c_int)[0]
 dropped = bind("harness_dropped", u64)[0]
 tls_offset = bind("harness_tls_offset", ctypes.c_int, ctypes.c_void_p,
-                  ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(u64))[0]
+                  ctypes.POINTER(ctypes.c_int64))[0]
+tls_value = bind("harness_tls_value", u64, ctypes.c_int64)[0]
 
 codes = {}
 _parsed = 0
@@ -89,6 +92,13 @@ def load_codes():
         code.table, code.lines = body[name + file:], {}
         codes[key] = code
         _parsed += total
+
+
+def after_fork():
+    global _parsed
+    _after_fork()
+    _parsed = 0
+    codes.clear()
 
 
 def status():
@@ -136,6 +146,13 @@ def native():
     pc, sp, evals = (u64 * 4096)(), (u64 * 4096)(), (ctypes.c_uint8 * 4096)()
     count = _native(pc, sp, evals, 4096)
     return [(sp[i], bool(evals[i])) for i in range(count)]
+
+
+def walk(depth=MAX_FRAMES):
+    """The calling thread's frames, as describe() gives them."""
+    frames, head = (RawFrame * depth)(), Head()
+    walk_self(1, frames, depth, ctypes.byref(head))
+    return describe(frames, head.count), head
 
 
 def describe(frames, count):

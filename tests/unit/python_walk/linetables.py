@@ -39,7 +39,7 @@ class Varints:
 
     def byte(self):
         self.at += 1
-        return self.table[self.at - 1]
+        return self.table[self.at - 1] if self.at <= len(self.table) else 0  # cut
 
     def unsigned(self):
         byte = self.byte()

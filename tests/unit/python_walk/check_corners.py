@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: MIT
+"""Rare cases of the walk, each on its own: names, forks, interpreters in interpreters.
+
+Run with harness.so preloaded: check_corners.py NAME. Exit 77: not possible here.
+"""
+import ctypes
+import os
+import sys
+import threading
+import time
+import types
+
+import harness
+
+SKIP = 77
+
+
+def check(condition, *details):
+    if not condition:
+        sys.exit("wrong: " + " ".join(map(str, details))[:1000])
+
+
+def checked():
+    status, detail = harness.wait_checked()
+    check(status == "checked", status, detail)
+
+
+# ---------------------------------------------------------------- names
+
+def seen_as(source, filename, name):
+    """Runs the function `name` of a source; returns how its frame was described."""
+    namespace = {"walk": harness.walk}
+    exec(compile(source, filename, "exec"), namespace)
+    frames, _ = namespace[name]()
+    return frames[1]
+
+
+def names():
+    """Every kind of string, and the limits of the description."""
+    checked()
+    for name in ("plain", "\xe9t\xe9", "\u65e5\u672c\u8a9e", "\U00020000x", "a" * 1000):
+        for filename in ("<made>", "/tmp/\xfc.py", "/\u65e5/\U0001f600.py"):
+            got = seen_as("def %s():\n\n  return walk()\n" % name, filename, name)
+            check(got == (name, filename, 1, 3), got)
+    for name, cut in (("b" * 1001, "b" * 1000), ("\xe9" * 700, "\xe9" * 500),
+                      ("\u65e5" * 400, "\u65e5" * 333)):
+        got = seen_as("def %s(): return walk()" % name, "<made>", name)
+        check(got[0] == cut, len(got[0]), len(cut))
+        check(max(code.truncated for code in harness.codes.values()), "not marked as cut")
+    got = seen_as("def f(): return walk()", "/bad\udce9name.py", "f")
+    check(got[1] == "/bad\ufffdname.py", ascii(got[1]))
+    long = "def f():\n" + "  x = {}.get(1) or [1, 2,\n   3]\n" * 9000 + "  return walk()\n"
+    got = seen_as(long, "<long>", "f")
+    check(got[:3] == ("f", "<long>", 1), got)
+
+
+def reused():
+    """Code objects at reused addresses are told apart."""
+    checked()
+    addresses = set()
+    for i in range(3000):
+        name = "made_%d" % i
+        code = compile("\n" * (i % 50) + "def %s():\n  return walk()\n" % name, "<%d>" % i, "exec")
+        namespace = {"walk": harness.walk}
+        exec(code, namespace)
+        addresses.add(id(namespace[name].__code__))
+        got = namespace[name]()[0][1]
+        check(got == (name, "<%d>" % i, i % 50 + 1, i % 50 + 2), got, name)
+    check(len(addresses) < 2900, "no address was reused: the test proves nothing")
+
+
+# ---------------------------------------------------------------- life
+
+def fork():
+    """A forked child is walked like its parent."""
+    checked()
+    child = os.fork()
+    if child:
+        check(os.waitpid(child, 0)[1] == 0, "the child failed")
+        return
+    harness.after_fork()
+    frames, head = harness.walk()
+    want = harness.expected(sys._getframe())
+    check([f[:3] for f in frames[1:]] == [f[:3] for f in want], frames, want)
+    check(head.gil in (0, harness.GIL_HOLDS), "gil", head.gil)
+    raw, head = (harness.RawFrame * 64)(), harness.Head()
+    done = threading.Event()
+
+    def other():
+        harness.walk_blocked_released(main, ident, raw, 64, ctypes.byref(head), 1)
+        done.set()
+    main, ident = threading.get_native_id(), threading.get_ident()
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    check(head.has_tstate and head.count, "blocked walk in the child", head.count)
+    os._exit(0)
+
+
+def finalizing():
+    """Nothing is read any more once the interpreter goes down."""
+    checked()
+    check(harness.ready(), "not ready")
+    harness.sampling(1, 100)
+
+    class AtEnd:
+        ready = harness.ready
+
+        def __del__(self):
+            os.write(1, b"end: %d\n" % type(self).ready())
+    sys.modules["at_end"] = AtEnd()
+    time.sleep(0.2)
+
+
+def refused():
+    """HARNESS_SHIFT moved a field: refused with a reason, and Python runs on."""
+    status, detail = harness.wait_checked(8)
+    for _ in range(100000):
+        pass
+    check(status == "refused" and detail, status, detail)
+    check(not harness.ready(), "ready, although refused")
+    print(detail)
+
+
+def no_checked_reads():
+    """Without process_vm_readv (HARNESS_NO_CHECKED_READ) a thread still walks itself."""
+    checked()
+
+    def generator():
+        yield harness.walk()
+    frames, head = next(generator())
+    want = harness.expected(sys._getframe())
+    check(not head.failed and not head.truncated, "failed")
+    check([f[:3] for f in frames[2:]] == [f[:3] for f in want], frames, want)
+
+
+# ---------------------------------------------------------------- the thread's state
+
+def accessor(name):
+    try:
+        function = getattr(ctypes.pythonapi, name)
+    except AttributeError:
+        return None
+    function.restype = ctypes.c_void_p
+    return function
+
+
+def in_thread(function):
+    result = []
+    thread = threading.Thread(target=lambda: result.append(function()))
+    thread.start()
+    thread.join()
+    return result[0]
+
+
+def tls():
+    """The TLS slot that CPython's accessor reads is found in its instructions."""
+    names = ["PyThreadState_GetUnchecked", "_PyThreadState_UncheckedGet"]  # 3.13+, 3.12
+    if sys.version_info >= (3, 15):
+        names.append("PyGILState_GetThisThreadState")
+    if sys.version_info < (3, 12):
+        sys.exit(SKIP)
+    for name, function in [(name, accessor(name)) for name in names]:
+        if not function:
+            continue
+        offset = ctypes.c_int64()
+        address = ctypes.cast(function, ctypes.c_void_p)
+        check(in_thread(lambda: harness.tls_offset(address, ctypes.byref(offset))), name)
+        check(harness.tls_value(offset.value) == function(), name, offset.value)
+        check(in_thread(lambda: harness.tls_value(offset.value) == function()), name, "in thread")
+        print(name, offset.value)
+
+
+SUB = """
+import time
+def spin(n):
+    return sum(i * i for i in range(n))
+def sub_outer():
+    spin(300)
+end = time.monotonic() + %f
+while time.monotonic() < end:
+    sub_outer()
+"""
+
+
+def create_and_run(source):
+    """Runs source in an interpreter of its own, on the calling thread."""
+    try:
+        import _interpreters as module
+    except ImportError:
+        import _xxsubinterpreters as module
+    interpreter = module.create()
+    (getattr(module, "run_string", None) or module.exec)(interpreter, source)
+    module.destroy(interpreter)
+
+
+def subinterpreters():
+    """A thread that runs another interpreter shows that one's frames."""
+    checked()
+    try:
+        import _interpreters  # noqa: F401
+    except ImportError:
+        try:
+            import _xxsubinterpreters  # noqa: F401
+        except ImportError:
+            sys.exit(SKIP)
+    threads = [threading.Thread(target=create_and_run, args=(SUB % 0.8,)) for _ in range(2)]
+    harness.sampling(1, 300)
+    for thread in threads:
+        thread.start()
+    create_and_run(SUB % 0.8)
+    for thread in threads:
+        thread.join()
+    harness.sampling(0)
+    inside = 0
+    for sample in harness.samples():
+        names = [harness.codes[f.code].name for f in sample.frames if f.code in harness.codes]
+        check(len(names) == sample.head.count, "a frame without description")
+        if sample.head.failed or sample.head.truncated or "sub_outer" not in names:
+            continue
+        inside += 1
+        at = names.index("sub_outer")
+        check(names[at + 1] == "<module>", names)
+        check(not set(names[:at]) - {"spin", "spin.<locals>.<genexpr>", "<genexpr>"}, names)
+    check(inside > 200, "samples inside of the interpreters:", inside)
+    print(inside, "samples inside")
+
+
+def greenlets():
+    """Greenlets swap stacks by copying: the running one's frames are seen."""
+    try:
+        import greenlet
+    except ImportError:
+        sys.exit(SKIP)
+    checked()
+    harness.register_stack()
+
+    def exact():
+        want = harness.expected(sys._getframe())
+        frames, head = harness.walk()
+        check(not head.failed and not head.truncated, "failed", head.count)
+        check([f[:3] for f in frames[1:]] == [f[:3] for f in want], frames, want)
+
+    def ping(n):
+        if n:
+            return ping(n - 1)
+        for _ in range(200):
+            exact()
+            other.switch()
+
+    def pong(n):
+        if n:
+            sorted([1], key=lambda x: pong(n - 1) or x)
+            return
+        while True:
+            exact()
+            main.switch()
+
+    main = greenlet.getcurrent()
+    other = greenlet.greenlet(lambda: pong(3))
+    harness.sampling(1, 200)
+    ping(5)
+    nested = greenlet.greenlet(lambda: ping(0))
+    nested.switch()
+    harness.sampling(0)
+    samples = harness.samples()
+    broken = [s.head for s in samples if s.head.failed or s.head.truncated]
+    check(len(broken) < 5, "broken", len(broken), "of", len(samples))
+
+
+if __name__ == "__main__":
+    function = globals()[sys.argv[1]]
+    check(isinstance(function, types.FunctionType), sys.argv[1])
+    function()

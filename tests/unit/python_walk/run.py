@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""Runs check_walk.py and check_corners.py with harness.so on every CPython of the machine.
+
+    run.py --harness PATH [--seconds S] [--only REGEX] [--corners] [--json FILE]
+
+One line per interpreter; exit 1 when one differs from what Python says, 77 when there
+is no interpreter to run.
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "lib"))
+import interpreters  # noqa: E402
+
+SKIP = 77
+SHIFTS = ["frame.code", "frame.previous", "frame.instr", "code.name", "code.filename",
+          "thread.thread_id"]
+CORNERS = [(name, {}) for name in ("names", "reused", "fork", "finalizing", "tls",
+                                   "subinterpreters", "greenlets")] + \
+    [("no_checked_reads", {"HARNESS_NO_CHECKED_READ": "1"})] + \
+    [("refused", {"HARNESS_SHIFT": field}) for field in SHIFTS]
+
+
+def run(interpreter, harness, script, arguments, variables=None, timeout=300):
+    env = {"LD_PRELOAD": harness, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore",
+           **(variables or {})}
+    argv = [interpreter.path, HERE / script, *arguments]
+    return subprocess.run(interpreters.enter(interpreter.root, argv, env=env),
+                          capture_output=True, text=True, errors="replace", timeout=timeout)
+
+
+def walk(interpreter, options):
+    """The figures of check_walk.py."""
+    arguments = [str(options.seconds)]
+    if interpreter.origin == "pyenv":  # one symbol for the whole of the C eval function
+        arguments.append("--strict-evals")
+    done = run(interpreter, options.harness, "check_walk.py", arguments)
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        return {"ok": False, "errors": ["exit %d: %s" % (done.returncode, done.stderr[-500:])]}
+
+
+def corners(interpreter, options):
+    """What went wrong in the corners, and how many of them there were."""
+    errors, passed = [], 0
+    for name, variables in CORNERS:
+        done = run(interpreter, options.harness, "check_corners.py", [name], variables, 60)
+        label = " ".join([name, *variables.values()])
+        if done.returncode not in (0, SKIP):
+            errors.append("%s: exit %d: %s" % (label, done.returncode,
+                                               (done.stdout + done.stderr)[-300:]))
+        elif name == "finalizing" and "end: 1" in done.stdout:
+            errors.append("ready while finalizing")
+        passed += done.returncode == 0
+    return errors, passed
+
+
+def visible(interpreter, path):
+    return os.path.exists(interpreter.root + str(path))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--harness", required=True)
+    parser.add_argument("--seconds", type=float, default=0.05, help="of each of 25 workloads")
+    parser.add_argument("--only", default="", help="interpreters whose name matches")
+    parser.add_argument("--corners", action="store_true", help="the rare cases only")
+    parser.add_argument("--json", help="write all figures there")
+    options = parser.parse_args()
+    options.harness = os.path.abspath(options.harness)
+    figures, bad = {}, False
+    for interpreter in interpreters.supported():
+        if not re.search(options.only, interpreter.id):
+            continue
+        if not visible(interpreter, options.harness) or not visible(interpreter, HERE):
+            print("%-14s skipped: the harness is not visible inside %s" %
+                  (interpreter.id, interpreter.root))
+            continue
+        found = {"ok": True, "errors": []} if options.corners else walk(interpreter, options)
+        errors, found["corners"] = corners(interpreter, options)
+        errors = found.pop("errors") + errors
+        figures[interpreter.id] = found
+        print("%-14s %s %s" % (interpreter.id, "WRONG" if errors else "ok",
+                               " ".join("%s=%s" % item for item in found.items())))
+        for error in errors:
+            print("    " + error)
+        bad = bad or bool(errors)
+        sys.stdout.flush()
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps(figures, indent=1))
+    if not figures:
+        print("skipped: no CPython 3.8 to 3.15 to run")
+        return SKIP
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
