@@ -56,7 +56,9 @@ void pln_report_explain_empty(const struct pln_report *report, char *buffer, siz
 	const struct pln_profile *p = report->profile;
 	const struct pln_filter *filter = &report->options.filter;
 
-	if (!p->process_count)
+	if (p->recording.truncated && !p->sample_count)
+		snprintf(buffer, size, "cut before the first sample; record again");
+	else if (!p->process_count)
 		snprintf(buffer, size,
 			 "no Python process was recorded: the command may not run Python, may be "
 			 "statically linked or setuid, or may have ended at once");

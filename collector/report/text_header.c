@@ -190,7 +190,9 @@ static void print_recorded(const struct pln_report *r, const struct pln_screen *
 	pln_text_field(screen, "recorded", PLN_STYLE_PLAIN, "%s, for %s, on %s; %s", when,
 		       pln_duration_text(duration, r->summary.duration_ns),
 		       *rec->host ? rec->host : "an unnamed host",
-		       pln_exit_text(rec->exit_status, exit_text, sizeof(exit_text)));
+		       rec->exit_status == -1
+			       ? "how the command ended is not known"
+			       : pln_exit_text(rec->exit_status, exit_text, sizeof(exit_text)));
 }
 
 static void print_samples(const struct pln_report *r, const struct pln_screen *screen)
@@ -216,9 +218,10 @@ static void print_samples(const struct pln_report *r, const struct pln_screen *s
 static void print_rates(const struct pln_report *r, const struct pln_screen *screen)
 {
 	const struct pln_summary *s = &r->summary;
-
 	char ticks[64] = "";
 
+	if (!s->all.samples)
+		return;
 	if (s->reached_tick_hz > 0)
 		snprintf(ticks, sizeof(ticks), "; %.4g ticks per second of %.4g asked",
 			 s->reached_tick_hz, s->asked_tick_hz);
@@ -252,6 +255,8 @@ static void print_times(const struct pln_report *r, const struct pln_screen *scr
 	char cpu_share[PLN_QUANTITY_SIZE], wall_share[PLN_QUANTITY_SIZE];
 	char clock_cpu[PLN_QUANTITY_SIZE], clock_wall[PLN_QUANTITY_SIZE];
 
+	if (!t->samples && !t->clock_wall_ns)
+		return;
 	pln_text_field(screen, "time", PLN_STYLE_PLAIN,
 		       "%s on a CPU, %s off it, %s waiting for one (summed over threads)",
 		       pln_duration_text(cpu, t->cpu_ns), pln_duration_text(off, t->offcpu_ns),
