@@ -176,6 +176,34 @@ static void check_rust(const char *options)
 	fixture_close(&f);
 }
 
+/* One row per byte of code, see the source. */
+static void test_rows(void)
+{
+	static const struct {
+		const char *file;
+		unsigned line;
+	} expected[] = {
+		{ "/dir/one.c", 10 }, { "/dir/one.c", 11 }, { "/dir/one.c", 11 },
+		{ "/dir/two.c", 12 }, { "/dir/two.c", 13 }, { "/dir/one.c", 20 },
+	};
+	struct fixture f;
+
+	if (!fixture_run("gcc -gdwarf-5 -nostdlib -shared -o rows.so $S/rows.s 2>rows.err")) {
+		printf("not tested: rows.s, the assembler is too old\n");
+		return;
+	}
+	if (!fixture_open(&f, "rows.so"))
+		return;
+	for (int i = 0; i < 6; i++) {
+		fixture_lookup(&f, "rows.so", "rows", i);
+		CHECK_EQ(f.count, 1);
+		CHECK_STR(f.symbols[0].name, i < 5 ? "rows" : "main");
+		CHECK_STR(f.symbols[0].file, expected[i].file);
+		CHECK_EQ(f.symbols[0].line, expected[i].line);
+	}
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	if (!fixture_has("gcc"))
@@ -185,6 +213,7 @@ int main(void)
 	test_split_dwarf();
 	test_cold_part();
 	test_few_slots();
+	test_rows();
 	check_cplusplus("g++");
 	check_cplusplus("clang++");
 	check_rust("");
