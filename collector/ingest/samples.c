@@ -18,7 +18,6 @@
 
 #define WIRE_FLAGS ((2u * PILLION_SAMPLE_NO_STACK) - 1) /* those that this version knows */
 #define MAX_SPAN_NS (1ull << 62) /* so that sums of a few stay in 64 bits */
-#define MAX_AHEAD_NS 1000000000u
 
 /* The parts behind a struct pln_sample, all inside the record. */
 struct parts {
@@ -373,7 +372,7 @@ static void write_row(struct pln_target *t, struct pln_target_thread *thread,
 static bool is_plausible(const struct pln_target *t, const struct pln_sample *rec)
 {
 	return rec->cause <= PILLION_CAUSE_EXIT && rec->gil <= PILLION_GIL_WAITS && rec->thread &&
-	       rec->time_ns <= t->drain_ns + MAX_AHEAD_NS && rec->cpu_ns < MAX_SPAN_NS &&
+	       rec->time_ns <= t->drain_ns + PLN_TARGET_AHEAD_NS && rec->cpu_ns < MAX_SPAN_NS &&
 	       rec->offcpu_ns < MAX_SPAN_NS && rec->runnable_ns < MAX_SPAN_NS;
 }
 
@@ -423,6 +422,7 @@ static void charge(struct pln_target *t, struct pln_target_thread *thread,
 	};
 
 	pln_writer_add_sample(t->writer, &row);
+	t->samples++;
 }
 
 void pln_target_charge_pending(struct pln_target *t)

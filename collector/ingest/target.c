@@ -182,12 +182,15 @@ static uint64_t plausible_wait(uint64_t ns)
 	return ns < MAX_WAIT_NS ? ns : 0;
 }
 
-static void update_thread(struct pln_target_thread *thread, const struct clocks *clocks)
+static void update_thread(struct pln_target *t, struct pln_target_thread *thread,
+			  const struct clocks *clocks)
 {
 	struct pln_thread *row = &thread->row;
 	uint64_t cpu_ns;
 
-	if (row->exited || clocks->seen_ns < row->seen_ns || clocks->cpu_ns < thread->clock_base_ns)
+	if (row->exited || clocks->seen_ns < row->seen_ns ||
+	    clocks->seen_ns > t->drain_ns + PLN_TARGET_AHEAD_NS ||
+	    clocks->cpu_ns < thread->clock_base_ns)
 		return;
 	cpu_ns = clocks->cpu_ns - thread->clock_base_ns;
 	if (cpu_ns != row->cpu_ns)
@@ -211,7 +214,7 @@ static void read_slots(struct pln_target *t)
 		if (serial)
 			index = pln_intern_find(t->serials, &serial, sizeof(serial));
 		if (index != PLN_NONE)
-			update_thread(&t->threads[index], &clocks);
+			update_thread(t, &t->threads[index], &clocks);
 	}
 }
 

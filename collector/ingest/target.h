@@ -19,6 +19,9 @@
 #include "profile/writer.h"
 #include "stacks/stacks.h"
 
+/* How far a target's clock may be ahead of the drain that reads it. */
+#define PLN_TARGET_AHEAD_NS 1000000000u
+
 /* A stack as last seen, for samples that say "as before". */
 struct pln_last_stack {
 	uint64_t hash;

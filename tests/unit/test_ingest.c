@@ -250,9 +250,9 @@ static void test_totals_and_clocks(void)
 	CHECK(fake_thread(&f, 1, PILLION_RECORD_THREAD, "gone", 0));
 	CHECK(fake_sample(&f, fake_lane(&f, 0), &s));
 	CHECK(fake_thread(&f, 1, PILLION_RECORD_THREAD_EXIT, "gone", 77));
-	pln_store_relaxed(&fake_slot(&f, 0)->seen_ns, UINT64_MAX / 2);
+	pln_store_relaxed(&fake_slot(&f, 0)->seen_ns, f.seg->start_mono_ns + 500000000);
 	pln_store_relaxed(&fake_slot(&f, 0)->cpu_ns, 100);
-	pln_store_relaxed(&fake_slot(&f, 1)->seen_ns, UINT64_MAX / 2);
+	pln_store_relaxed(&fake_slot(&f, 1)->seen_ns, f.seg->start_mono_ns + 1000000);
 	pln_store_relaxed(&fake_slot(&f, 1)->cpu_ns, 5);
 	pln_store_relaxed(&f.seg->drops[PILLION_DROP_LANE_FULL], 3);
 	pln_store_relaxed(&f.seg->handler_calls, 11);
