@@ -21,7 +21,8 @@
 #define PAGE 4096u
 #define CONTROL_DATA (256u << 10)
 #define SAMPLER_DATA (256u << 10)
-#define LANE_DATA_SLOW (64u << 10) /* 0.5 s and more of samples at the default rate */
+#define LANE_DATA_SLOW                                                                             \
+	(128u << 10) /* 1 s of samples at the default rate; imports bring code objects too */
 #define LANE_DATA_FAST (256u << 10)
 #define FAST_HZ 250
 #define SMALL_LANES 64u
