@@ -22,7 +22,7 @@ def test_the_interpreter_is_recognized(interpreter, work):
     process, = profile.processes
     assert process["python_version"] >> 8 == int("%02x%02x%02x" % interpreter.version, 16)
     assert process["interpreter_status"] == recording.CHECKED, process
-    on_cpu = [s for s in profile.samples if s.cause == recording.CAUSE_CPU]
+    on_cpu = [s for s in profile.samples if s.on_cpu]
     assert len([s for s in on_cpu if s.python()]) >= 0.7 * len(on_cpu)
 
 

@@ -59,7 +59,7 @@ def check_profile(profile):
     # was being written on each of the three busy threads is missing.
     for index, p in enumerate(profile.processes):
         rows = sum(1 for s in profile.samples
-                   if s.cause == recording.CAUSE_CPU and profile.thread(s)["process"] == index)
+                   if s.on_cpu and profile.thread(s)["process"] == index)
         assert rows + sum(p["drops"]) >= p["handler_calls"] - 3
 
 

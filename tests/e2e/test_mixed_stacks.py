@@ -81,7 +81,7 @@ def leaf_samples(profile, scenario):
     """Samples taken while the scenario's leaf burned: its innermost Python function."""
     leaf = EXPECTED[scenario][0][0]
     found = [s for s in profile.calling("scenario_" + scenario)
-             if not s.calls("warm_up") and s.cause == recording.CAUSE_CPU and simple(s.python()[0].name) == leaf]
+             if not s.calls("warm_up") and s.on_cpu and simple(s.python()[0].name) == leaf]
     assert len(found) >= ENOUGH, "%d samples of %s" % (len(found), scenario)
     return found
 

@@ -68,7 +68,7 @@ def test_threads_without_python_are_sampled(interpreter, work):
         assert abs(profile.total("cpu_ns", own) - 0.3e9) <= 0.03e9
         assert profile.threads[index]["name"] == "burner"
         assert not profile.threads[index]["has_python"]
-        on_cpu = [s for s in own if s.cause == recording.CAUSE_CPU]
+        on_cpu = [s for s in own if s.on_cpu]
         assert on_cpu and all(any(f.name == "native_burner" for f in s.stack) for s in on_cpu)
         assert not any(s.python() for s in own)
 

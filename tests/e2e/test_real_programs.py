@@ -47,7 +47,7 @@ def faults(profile, samples):
 
 def test_stacks_of_the_standard_library_are_whole(interpreter, work):
     profile = record(interpreter, NAMES, 0.6, work)
-    on_cpu = [s for s in profile.samples if s.cause == recording.CAUSE_CPU]
+    on_cpu = [s for s in profile.samples if s.on_cpu]
     assert len(on_cpu) >= 500
     found, example = faults(profile, on_cpu)
     assert sum(found.values()) <= 0.005 * len(on_cpu), "of %d: %s\n%s" % (len(on_cpu), dict(found), example)
@@ -77,7 +77,7 @@ def test_numpy_reaches_the_root_through_assembly(work):
     else:
         pytest.skip("numpy cannot be installed here")
     profile = record(interpreter, ["numpy"], 4, work, env={"PYTHONPATH": directory})
-    samples = [s for s in profile.calling("program_numpy") if s.cause == recording.CAUSE_CPU]
+    samples = [s for s in profile.calling("program_numpy") if s.on_cpu]
     blas = [s for s in samples if any("openblas" in f.module for f in s.stack)]
     cut = [s for s in blas if s.flags & recording.FLAG_NATIVE_TRUNCATED]
     assert len(blas) >= 300

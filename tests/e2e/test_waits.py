@@ -17,7 +17,7 @@ CALLS = {
     "wait_event": {"futex"},
     "wait_recv": {"recvfrom"},
     "wait_select": {"select", "pselect6"},
-    "wait_poll": {"poll"},
+    "wait_poll": {"poll", "ppoll"},  # ppoll() since CPython 3.15
     "wait_epoll": {"epoll_wait"},
     "wait_subprocess": {"wait4"},
     "wait_pipe": {"read"},

@@ -58,6 +58,11 @@ class Sample(typing.NamedTuple):
     def wall_ns(self):
         return self.cpu_ns + self.offcpu_ns + self.runnable_ns
 
+    @property
+    def on_cpu(self):
+        """Taken on the thread itself: by its timer, or forced at rates above the kernel's."""
+        return self.cause in (CAUSE_CPU, CAUSE_FORCED)
+
     def python(self):
         return [f for f in self.stack if f.is_python]
 
