@@ -11,6 +11,8 @@
 #include <pillion/atomic.h>
 
 #define MEMOS 64
+/* Cache lines of each half: the processor itself sees the rest coming. */
+#define PREFETCHED 4
 
 /* Two halves: one is read while the other is written. */
 struct pln_memo {
@@ -24,10 +26,26 @@ struct pln_memo {
 
 static struct pln_memo memos[MEMOS];
 
-void pln_memo_take_sigsafe(uintptr_t top, uint32_t epoch, struct pln_memo_use *use)
+/* Stacks lie some pages apart. */
+static struct pln_memo *memo_of_sigsafe(uintptr_t top)
 {
-	/* Stacks lie some pages apart. */
-	struct pln_memo *memo = &memos[(top >> 12) % MEMOS];
+	return &memos[(top >> 12) % MEMOS];
+}
+
+PLN_HOT void pln_memo_prefetch_sigsafe(uintptr_t top)
+{
+	struct pln_memo *memo = memo_of_sigsafe(top);
+
+	__builtin_prefetch(memo, 1);
+	for (unsigned i = 0; i < PREFETCHED; i++) {
+		__builtin_prefetch((char *)memo->frames[0] + 64 * i, 1);
+		__builtin_prefetch((char *)memo->frames[1] + 64 * i, 1);
+	}
+}
+
+PLN_HOT void pln_memo_take_sigsafe(uintptr_t top, uint32_t epoch, struct pln_memo_use *use)
+{
+	struct pln_memo *memo = memo_of_sigsafe(top);
 	const struct pln_memo_frame *old;
 
 	*use = (struct pln_memo_use){ .memo = NULL };
@@ -45,7 +63,7 @@ void pln_memo_take_sigsafe(uintptr_t top, uint32_t epoch, struct pln_memo_use *u
 	use->new_end = use->new + PLN_MEMO_FRAMES;
 }
 
-void pln_memo_give_back_sigsafe(struct pln_memo_use *use)
+PLN_HOT void pln_memo_give_back_sigsafe(struct pln_memo_use *use)
 {
 	struct pln_memo *memo = use->memo;
 

@@ -36,6 +36,8 @@ struct pln_memo_use {
 	struct pln_memo_frame *new_end;
 };
 
+/* Starts to load the memo that will be taken. */
+void pln_memo_prefetch_sigsafe(uintptr_t top);
 /* `top` tells stacks apart, `epoch` is that of the module set. */
 void pln_memo_take_sigsafe(uintptr_t top, uint32_t epoch, struct pln_memo_use *use);
 void pln_memo_give_back_sigsafe(struct pln_memo_use *use);

@@ -55,19 +55,20 @@ static atomic_uint *counter_of_sigsafe(uintptr_t key)
 	return &walks[key >> 12 & (COUNTERS - 1)].inside;
 }
 
-struct pln_module_set *pln_module_set_enter_sigsafe(uintptr_t key)
+PLN_HOT struct pln_module_set *pln_module_set_enter_sigsafe(uintptr_t key)
 {
 	atomic_fetch_add(counter_of_sigsafe(key), 1);
 	return atomic_load(&current); /* pairs with pln_module_set_publish() */
 }
 
-void pln_module_set_leave_sigsafe(uintptr_t key)
+PLN_HOT void pln_module_set_leave_sigsafe(uintptr_t key)
 {
 	/* release: our reads of the set come before; pairs with the loads in reclaim */
 	atomic_fetch_sub_explicit(counter_of_sigsafe(key), 1, memory_order_release);
 }
 
-struct pln_module_view *pln_module_set_find_sigsafe(struct pln_module_set *set, uintptr_t pc)
+PLN_HOT struct pln_module_view *pln_module_set_find_sigsafe(struct pln_module_set *set,
+							    uintptr_t pc)
 {
 	uint32_t low = 0, high = set->count;
 

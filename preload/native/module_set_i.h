@@ -21,6 +21,7 @@ struct pln_module_view {
 	uintptr_t lo;
 	uintptr_t hi;
 	const struct pln_table *table; /* NULL: not built (yet) */
+	struct pln_row_list list; /* the table's, here to spare a cache miss */
 	bool hopeless; /* building the table failed */
 	_Atomic bool wanted; /* set by walks; a lost store is made up for by the next walk */
 };

@@ -231,6 +231,8 @@ static void insert_view(struct pln_module_set *set, uint32_t used, const struct 
 						   .table = m->table,
 						   .hopeless = m->hopeless,
 						   .wanted = is_wanted(m) };
+	if (m->table)
+		set->views[at].list = m->table->list;
 }
 
 static bool publish(void)

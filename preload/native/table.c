@@ -230,7 +230,7 @@ static void add_functions(struct builder *b, const struct pln_eh_image *image, u
 		add_gap(b, covered);
 }
 
-/* The first row of each KiB, and one entry more, so that [i], [i + 1] always bound. */
+/* The first row of each span, and one entry more, so that [i], [i + 1] always bound. */
 static void fill_index(struct pln_table *table, uint32_t *index, const struct pln_row *rows)
 {
 	uint32_t row = 0;
@@ -254,9 +254,8 @@ static struct pln_table *finish(struct builder *b)
 		return NULL;
 	index = (uint32_t *)(b->table + 1);
 	b->table->row_count = b->row_count;
-	b->table->index = index;
-	b->table->rows = rows_of(b);
-	fill_index(b->table, index, b->table->rows);
+	b->table->list = (struct pln_row_list){ index, rows_of(b) };
+	fill_index(b->table, index, b->table->list.rows);
 	return b->table;
 }
 

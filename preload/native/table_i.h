@@ -6,7 +6,7 @@
  * built, lives in one private mapping, and has no pointer to the module's memory, so
  * that it stays good after a dlclose.
  *
- *   struct pln_table | index: row of each KiB of text | rows, by rising pc
+ *   struct pln_table | index: row of each 256 bytes of text | rows, by rising pc
  */
 #ifndef PILLION_PRELOAD_NATIVE_TABLE_I_H
 #define PILLION_PRELOAD_NATIVE_TABLE_I_H
@@ -64,15 +64,26 @@ struct pln_block {
 	size_t size_bytes;
 };
 
-#define PLN_TABLE_INDEX_SHIFT 10
+#define PLN_TABLE_INDEX_SHIFT 8
+
+/* What a lookup needs: an index entry and the one behind it bound where the row is. */
+struct pln_row_list {
+	const uint32_t *index;
+	const struct pln_row *rows;
+};
 
 struct pln_table {
 	struct pln_block block;
-	const uint32_t *index;
-	const struct pln_row *rows;
+	struct pln_row_list list;
 	uint32_t row_count; /* at least 1 */
-	uint32_t index_count; /* one more than KiBs of text */
+	uint32_t index_count; /* one more than there are spans of text */
 };
+
+/*
+ * On what a walk runs through: a handler finds its code and data in no cache, so the
+ * few functions that every walk needs are kept together.
+ */
+#define PLN_HOT __attribute__((hot))
 
 static inline enum pln_row_kind pln_row_kind(struct pln_row row)
 {
@@ -91,16 +102,16 @@ static inline unsigned pln_row_rbx(struct pln_row row)
 }
 
 /* Number of the row that covers `offset`, which must be inside of the table's range. */
-static inline uint32_t pln_table_find_sigsafe(const struct pln_table *table, uint32_t offset)
+static inline uint32_t pln_table_find_sigsafe(const struct pln_row_list *list, uint32_t offset)
 {
-	uint32_t kib = offset >> PLN_TABLE_INDEX_SHIFT;
-	uint32_t low = table->index[kib];
-	uint32_t high = table->index[kib + 1] + 1;
+	uint32_t span = offset >> PLN_TABLE_INDEX_SHIFT;
+	uint32_t low = list->index[span];
+	uint32_t high = list->index[span + 1] + 1;
 
 	while (high - low > 1) {
 		uint32_t middle = low + (high - low) / 2;
 
-		if (table->rows[middle].pc <= offset)
+		if (list->rows[middle].pc <= offset)
 			low = middle;
 		else
 			high = middle;

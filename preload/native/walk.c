@@ -29,10 +29,11 @@ bool pln_walk_cfa_sigsafe(const struct pln_walker *w, struct pln_row row, uintpt
 	const struct pln_regs *regs = &w->regs;
 	uintptr_t offset = (uintptr_t)(intptr_t)(int16_t)row.cfa;
 
-	switch (pln_row_kind(row)) {
-	case PLN_ROW_RSP:
+	if (pln_row_kind(row) == PLN_ROW_RSP) { /* nine frames in ten */
 		*cfa = regs->sp + 8ul * row.cfa;
 		return true;
+	}
+	switch (pln_row_kind(row)) {
 	case PLN_ROW_RBP:
 		*cfa = regs->bp + 8ul * row.cfa;
 		return true;
@@ -93,6 +94,8 @@ static bool restore_bx_sigsafe(const struct pln_walker *w, struct pln_row row, u
 /* Whether the register that the row's CFA counts from is known, if need be by finding it. */
 static bool has_base_sigsafe(struct pln_walker *w, struct pln_row row)
 {
+	if (pln_row_kind(row) == PLN_ROW_RSP)
+		return true;
 	switch (pln_row_kind(row)) {
 	case PLN_ROW_RBX:
 		return w->regs.known & PLN_REG_BX;
@@ -106,7 +109,7 @@ static bool has_base_sigsafe(struct pln_walker *w, struct pln_row row)
 	}
 }
 
-static enum pln_walk_end step_by_row_sigsafe(struct pln_walker *w, struct pln_row row)
+static PLN_HOT enum pln_walk_end step_by_row_sigsafe(struct pln_walker *w, struct pln_row row)
 {
 	struct pln_regs next = { .known = 0 };
 	uintptr_t cfa;
@@ -186,8 +189,10 @@ static inline enum pln_lookup find_row_sigsafe(struct pln_walker *w, struct pln_
 	return found;
 }
 
-static enum pln_walk_end step_by_kind_sigsafe(struct pln_walker *w, struct pln_row row)
+static PLN_HOT enum pln_walk_end step_by_kind_sigsafe(struct pln_walker *w, struct pln_row row)
 {
+	if (pln_row_kind(row) == PLN_ROW_RSP)
+		return step_by_row_sigsafe(w, row);
 	switch (pln_row_kind(row)) {
 	case PLN_ROW_GAP:
 		return step_by_guess_sigsafe(w, pln_guess_gap_sigsafe, PLN_WALK_NO_ROW);
@@ -203,7 +208,7 @@ static enum pln_walk_end step_by_kind_sigsafe(struct pln_walker *w, struct pln_r
 }
 
 /* `last`: there is no room for another frame; only tells whether this one is the root. */
-static enum pln_walk_end step_sigsafe(struct pln_walker *w, bool last)
+static PLN_HOT enum pln_walk_end step_sigsafe(struct pln_walker *w, bool last)
 {
 	struct pln_row row;
 	enum pln_lookup found = find_row_sigsafe(w, &row);
@@ -230,7 +235,7 @@ static void add_frame_sigsafe(struct pln_native_walk *out, struct pln_walker *w)
 	w->guessed = false;
 }
 
-static enum pln_walk_end walk_sigsafe(struct pln_walker *w, struct pln_native_walk *out)
+static PLN_HOT enum pln_walk_end walk_sigsafe(struct pln_walker *w, struct pln_native_walk *out)
 {
 	enum pln_walk_end end = STEPPED;
 
@@ -254,11 +259,13 @@ static bool is_walkable_sigsafe(const struct pln_walker *w)
 	       w->regs.sp >= stack->lo && w->regs.sp < stack->hi;
 }
 
-void pln_native_walk_sigsafe(const struct pln_stack *stack, const struct pln_regs *regs,
-			     struct pln_native_walk *out)
+PLN_HOT void pln_native_walk_sigsafe(const struct pln_stack *stack, const struct pln_regs *regs,
+				     struct pln_native_walk *out)
 {
 	struct pln_walker w = { .stack = stack, .regs = *regs, .exact = true };
 
+	pln_memo_prefetch_sigsafe(stack->hi);
+	pln_rows_prefetch_sigsafe(regs->pc);
 	out->count = 0;
 	out->any_guessed = false;
 	out->end = PLN_WALK_BAD_STACK;

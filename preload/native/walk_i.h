@@ -56,6 +56,9 @@ enum pln_lookup {
 /* The row of the instruction at pc; its pc field is not filled. Also gaps and PLN_ROW_ANONYMOUS. */
 enum pln_lookup pln_rows_find_sigsafe(struct pln_walker *w, uintptr_t pc, struct pln_row *row);
 
+/* Starts to load what finding pc's row will need. */
+void pln_rows_prefetch_sigsafe(uintptr_t pc);
+
 /* Where the function around pc starts. */
 bool pln_rows_function_start_sigsafe(struct pln_walker *w, uintptr_t pc, uintptr_t *start);
 

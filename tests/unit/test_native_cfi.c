@@ -124,7 +124,7 @@ static void drop(struct pln_table *table)
 
 static struct pln_row row_at(const struct pln_table *table, uint32_t offset)
 {
-	return table->rows[pln_table_find_sigsafe(table, offset)];
+	return table->list.rows[pln_table_find_sigsafe(&table->list, offset)];
 }
 
 static void check_row(const struct pln_table *table, uint32_t offset, enum pln_row_kind kind,
@@ -325,16 +325,17 @@ static uint64_t next_random(uint64_t *state)
 
 static unsigned count_bad_rows(const struct pln_table *table, uintptr_t size)
 {
-	unsigned bad = table->rows[0].pc != 0;
+	unsigned bad = table->list.rows[0].pc != 0;
 
 	for (uint32_t i = 1; i < table->row_count; i++)
-		bad += table->rows[i].pc <= table->rows[i - 1].pc || table->rows[i].pc >= size ||
-		       pln_row_kind(table->rows[i]) > PLN_ROW_UNSUPPORTED;
+		bad += table->list.rows[i].pc <= table->list.rows[i - 1].pc ||
+		       table->list.rows[i].pc >= size ||
+		       pln_row_kind(table->list.rows[i]) > PLN_ROW_UNSUPPORTED;
 	for (uint32_t offset = 0; offset < size; offset += 509) {
-		uint32_t row = pln_table_find_sigsafe(table, offset);
+		uint32_t row = pln_table_find_sigsafe(&table->list, offset);
 
-		bad += table->rows[row].pc > offset;
-		bad += row + 1 < table->row_count && table->rows[row + 1].pc <= offset;
+		bad += table->list.rows[row].pc > offset;
+		bad += row + 1 < table->row_count && table->list.rows[row + 1].pc <= offset;
 	}
 	return bad;
 }

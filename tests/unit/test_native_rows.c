@@ -140,8 +140,8 @@ static void compare_module(const struct pln_module *module, void *arg)
 	if (!CHECK(table != NULL))
 		return;
 	for (uint32_t i = 0; i < table->row_count; i++)
-		if (is_comparable(table->rows[i]))
-			compare_at(module->lo + table->rows[i].pc, &tally);
+		if (is_comparable(table->list.rows[i]))
+			compare_at(module->lo + table->list.rows[i].pc, &tally);
 	printf("%s: %u rows, %u steps compared, %u ends, %u left to others, %u different\n",
 	       module->path, table->row_count, tally.compared, tally.ended, tally.left,
 	       tally.different);
