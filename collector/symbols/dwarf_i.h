@@ -78,13 +78,6 @@ int pln_die_ranges(struct pln_dwarf_session *session, Dwarf_Die die, uint64_t ba
 int pln_dwarf_read_lines(struct pln_dwarf_session *session, Dwarf_Die unit,
 			 struct pln_dwarf_message *message, uint32_t *first_file);
 
-/*
- * dwarf_line_program.c: the table as it is written, with files' numbers and every row;
- * -ENOENT the unit has none, -EBADMSG a damaged one.
- */
-int pln_dwarf_run_lines(struct pln_dwarf_session *session, Dwarf_Die unit, struct pln_array *rows,
-			unsigned *version);
-
 /* dwarf_names.c: functions of a unit, each described once. */
 struct pln_dwarf_names {
 	struct pln_dwarf_session *session;

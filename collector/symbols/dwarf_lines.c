@@ -6,9 +6,10 @@
  * dropped. Those are left out, the others sorted, and rows that say the same as the
  * row before (half of them: the compiler marks statements and views) are joined.
  */
-#include "symbols/dwarf_i.h"
+#include "symbols/dwarf_line_i.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ struct sequence {
 
 struct line_table {
 	struct pln_dwarf_session *session;
+	struct pln_line_header header;
 	struct pln_array raw; /* struct pln_dwarf_row, with the files' numbers */
 	struct pln_array sequences;
 	uint32_t first_file;
@@ -71,10 +73,40 @@ static void clean(char *path)
 	*to = '\0';
 }
 
+static const char *directory_of(const struct line_table *table, uint64_t index)
+{
+	const char *const *names = table->header.directories.data;
+
+	return index < table->header.directories.size / sizeof(*names) ? names[index] : "";
+}
+
+/*
+ * Directories of a file are relative to that of the compilation, which the unit names;
+ * DWARF 5 names it again as directory 0.
+ */
+static char *full_name(const struct line_table *table, const char *compilation,
+		       const struct pln_line_file *file)
+{
+	const char *directory = directory_of(table, file->directory);
+	bool outer = file->name[0] != '/' && directory[0] != '/' && *compilation &&
+		     (file->directory || !*directory);
+	bool inner = file->name[0] != '/' && *directory;
+	char *path;
+
+	if (!*file->name)
+		return strdup("");
+	if (asprintf(&path, "%s%s%s%s%s", outer ? compilation : "", outer ? "/" : "",
+		     inner ? directory : "", inner ? "/" : "", file->name) < 0)
+		return NULL;
+	clean(path);
+	return path;
+}
+
 static int add_file(struct pln_dwarf_message *message, const char *path)
 {
 	uint32_t offset;
-	int rc = pln_dwarf_add_string(message, path, &offset);
+	int rc = path ? pln_dwarf_add_string(message, path, &offset) : -ENOMEM;
+
 	return rc ? rc
 		  : pln_array_append(&message->arrays[PLN_DWARF_FILES], &offset, sizeof(offset));
 }
@@ -82,21 +114,17 @@ static int add_file(struct pln_dwarf_message *message, const char *path)
 /* Full names, in the order of their numbers; then the file without a name. */
 static int read_files(struct line_table *table, Dwarf_Die unit, struct pln_dwarf_message *message)
 {
-	struct pln_dwarf_session *session = table->session;
-	Dwarf_Signed count;
-	char **names;
+	const char *compilation = pln_die_string(table->session, unit, DW_AT_comp_dir);
+	const struct pln_line_file *files = table->header.files.data;
 	int rc = 0;
 
-	if (!pln_dwarf_ok(session, dwarf_srcfiles(unit, &names, &count, &session->error)))
-		return add_file(message, "");
-	for (Dwarf_Signed i = 0; i < count; i++) {
-		clean(names[i]);
-		if (!rc)
-			rc = add_file(message, names[i]);
-		dwarf_dealloc(session->dbg, names[i], DW_DLA_STRING);
+	table->file_count = (uint32_t)(table->header.files.size / sizeof(*files));
+	for (uint32_t i = 0; !rc && i < table->file_count; i++) {
+		char *path = full_name(table, compilation ? compilation : "", &files[i]);
+
+		rc = add_file(message, path);
+		free(path);
 	}
-	dwarf_dealloc(session->dbg, names, DW_DLA_LIST);
-	table->file_count = (uint32_t)count;
 	return rc ? rc : add_file(message, "");
 }
 
@@ -196,15 +224,17 @@ int pln_dwarf_read_lines(struct pln_dwarf_session *session, Dwarf_Die unit,
 			 struct pln_dwarf_message *message, uint32_t *first_file)
 {
 	struct line_table table = { .session = session };
-	unsigned version = 0;
-	int rc = pln_dwarf_run_lines(session, unit, &table.raw, &version);
+	int rc = pln_line_header_read(session, unit, &table.header);
 
 	/* Numbers of files start at 0 since DWARF 5. */
-	*first_file = table.first_file = version < 5;
+	*first_file = table.first_file = table.header.version < 5;
 	if (!rc)
 		rc = read_files(&table, unit, message);
 	if (!rc)
+		rc = pln_line_program_run(&table.header, &table.raw);
+	if (!rc)
 		rc = sort_rows(&table, &message->arrays[PLN_DWARF_ROWS]);
+	pln_line_header_free(&table.header);
 	pln_array_free(&table.raw);
 	pln_array_free(&table.sequences);
 	/* A unit without lines, or with damaged ones, still has functions. */
