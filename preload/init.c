@@ -18,6 +18,7 @@
 #include <pillion/pillion.h>
 
 #include "checked_read.h"
+#include "clock.h"
 #include "export.h"
 #include "log.h"
 #include "native/native.h"
@@ -67,6 +68,18 @@ __attribute__((constructor)) static void init(int argc, char **argv, char **envp
 	asked_for = this_process_is_asked_for();
 }
 
+static void settle_own_thread(void)
+{
+	struct pln_thread *thread = pln_threads_find((uint32_t)pln_gettid_sigsafe());
+
+	if (!thread)
+		return;
+	pln_timer_delete(thread);
+	pln_store_relaxed(&thread->busy, 1);
+	pln_signal_fence();
+	pln_threads_settle(thread, pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID));
+}
+
 /*
  * exit() was called. Nothing depends on this; it only makes the last clocks exact, which
  * else are up to a tick old (more on a crowded machine).
@@ -78,6 +91,7 @@ __attribute__((destructor)) static void finish(void)
 	if (!pln_sampler_hold())
 		return;
 	pln_tick_last();
+	settle_own_thread();
 	pln_sampler_let_go();
 }
 

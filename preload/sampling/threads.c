@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "export.h"
 #include "options.h"
+#include "sampling/sample.h"
 #include "segment.h"
 #include "timer.h"
 
@@ -203,15 +204,69 @@ void pln_threads_release(struct pln_thread *thread)
 	pln_store_release(&slot->state, PILLION_SLOT_FREE);
 }
 
+struct pln_thread *pln_threads_find(uint32_t tid)
+{
+	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++) {
+		uint32_t state = pln_load_relaxed(&pln_segment_slot_sigsafe(i)->state);
+
+		if (state == PILLION_SLOT_LIVE && threads[i].tid == tid)
+			return &threads[i];
+	}
+	return NULL;
+}
+
+/* CPU time of the thread's expired periods, and of forced samples that were never taken. */
+static uint64_t due_cpu_ns(struct pln_thread *thread, uint64_t cpu_ns)
+{
+	uint64_t forced = pln_swap_relaxed(&thread->forced_cpu_ns, 0);
+	uint64_t sampled =
+		pln_load_relaxed(&pln_segment_slot_sigsafe(thread->index)->sampled_cpu_ns);
+	uint64_t period = pln_segment->period_ns;
+	uint64_t since = cpu_ns - thread->armed_cpu_ns, due = 0;
+
+	if (!thread->first_shot_ns)
+		return forced;
+	if (since >= thread->first_shot_ns)
+		due = (1 + (since - thread->first_shot_ns) / period) * period;
+	return due > sampled ? due - sampled : 0;
+}
+
+void pln_threads_settle(struct pln_thread *thread, uint64_t cpu_ns)
+{
+	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
+	struct pln_lane *lane = pln_segment_lane_sigsafe(thread->index);
+	struct pln_outlet outlet = { .lane = lane,
+				     .data_size = lane->data_size,
+				     .last_hash = &thread->last_hash };
+	struct pln_sample head = { .time_ns = pln_now_ns_sigsafe(),
+				   .thread = thread->serial,
+				   .syscall_nr = -1,
+				   .cause = PILLION_CAUSE_EXIT };
+
+	/* Without a stack, it stays what it is: known, and unsampled. */
+	if (!thread->last_hash)
+		return;
+	head.cpu_ns = due_cpu_ns(thread, cpu_ns);
+	head.runnable_ns = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
+	if ((head.cpu_ns || head.runnable_ns) && pln_sample_repeat_sigsafe(&outlet, &head))
+		pln_add_relaxed(&slot->sampled_cpu_ns, head.cpu_ns);
+}
+
 /* ------------------------------------------------------- pthread_create */
 
 /* The thread's last words: exact clocks, after which no timer can fire. */
 static void thread_end(struct pln_thread *thread)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
+	uint64_t cpu_ns;
 
 	pln_timer_delete(thread);
-	pln_store_relaxed(&slot->cpu_ns, pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID));
+	/* A forced signal that is still on its way finds the lane taken. */
+	pln_store_relaxed(&thread->busy, 1);
+	pln_signal_fence();
+	cpu_ns = pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID);
+	pln_threads_settle(thread, cpu_ns);
+	pln_store_relaxed(&slot->cpu_ns, cpu_ns);
 	pln_store_relaxed(&slot->seen_ns, pln_now_ns_sigsafe());
 	/* release: the clocks before the state; pairs with the sampling thread */
 	pln_store_release(&slot->state, PILLION_SLOT_EXITED);

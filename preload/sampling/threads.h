@@ -33,6 +33,8 @@ struct pln_thread {
 	_Atomic uint64_t forced_cpu_ns; /* CPU time to be charged by the next forced sample */
 	uint64_t last_hash; /* stack in the lane that SAME_STACK refers to */
 	uint32_t calls; /* handler calls, for timing one in 16 */
+	uint64_t armed_cpu_ns; /* CPU clock when the timer was armed */
+	uint64_t first_shot_ns; /* CPU time from then to the timer's first expiry */
 	_Atomic uint32_t has_python;
 
 	/* The sampling thread's, from here on. */
@@ -89,6 +91,16 @@ struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintp
 
 /* Some thread has been created but has not registered itself yet: a hint, for the scan. */
 bool pln_threads_starting(void);
+
+/*
+ * The thread ends, and its timer is deleted: periods that had passed on its CPU clock by
+ * `cpu_ns`, but that no kernel tick came to report, are charged to its last stack. Context:
+ * the lane's only writer, that is the thread itself, or the sampling thread once it is gone.
+ */
+void pln_threads_settle(struct pln_thread *thread, uint64_t cpu_ns);
+
+/* The slot of thread `tid`, NULL: none. */
+struct pln_thread *pln_threads_find(uint32_t tid);
 
 /* The collector has drained the lane of an ended thread: the slot may be claimed again. */
 void pln_threads_release(struct pln_thread *thread);

@@ -37,7 +37,7 @@
 #define COLLECTOR_SILENT_NS (5 * PLN_SECOND_NS)
 #define SIGNAL_BLOCKED_NS (500 * 1000000ull) /* CPU time without a sample */
 #define SELDOM 16 /* ticks between looks at what changes slowly */
-#define READ_SHARE 64 /* at most this part of the time is spent on reading stacks */
+#define READ_SHARE 100 /* at most this part of the time is spent on reading stacks */
 #define CLOSE_RANGE_UNSHARE_FLAG 2
 
 static bool files_are_private;
@@ -123,12 +123,6 @@ static void thread_idles(struct pln_thread *thread, struct pln_slot *slot, uint6
 		flush_idle(thread, slot);
 }
 
-static void force_sample(struct pln_thread *thread, uint64_t ran)
-{
-	pln_add_relaxed(&thread->forced_cpu_ns, ran);
-	(void)pln_timer_force(thread);
-}
-
 static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_t ran, bool in_time)
 {
 	struct pln_blocked blocked;
@@ -136,24 +130,22 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_
 
 	flush_idle(thread, slot);
 	thread->idle = false;
-	split_run_queue_wait(thread, slot);
 	if (!in_time && !forced)
 		return;
+	split_run_queue_wait(thread, slot);
 	if (!blocked_works) {
 		if (forced && ran)
-			force_sample(thread, ran);
+			(void)pln_timer_force(thread);
 		return;
 	}
 	switch (pln_blocked_probe(thread, &blocked)) {
 	case PLN_BLOCKED_WAITING:
-		if (forced)
-			pln_add_relaxed(&thread->forced_cpu_ns, ran);
 		if (in_time)
 			charge_blocked(thread, slot, &blocked);
 		break;
 	case PLN_BLOCKED_RUNNING:
 		if (forced && ran)
-			force_sample(thread, ran);
+			(void)pln_timer_force(thread);
 		break;
 	default:
 		break;
@@ -197,6 +189,9 @@ static bool advance(struct pln_thread *thread, uint64_t *ran, uint64_t *off)
 	pln_store_relaxed(&slot->cpu_ns, cpu);
 	pln_store_relaxed(&slot->seen_ns, now);
 	pln_add_relaxed(&slot->pending_offcpu_ns, *off);
+	/* Only forced samples take it; timers count for themselves. */
+	if (pln_load_relaxed(&pln_segment->engine) & PILLION_ENGINE_FORCED)
+		pln_add_relaxed(&thread->forced_cpu_ns, *ran);
 	return true;
 }
 

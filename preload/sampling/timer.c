@@ -131,8 +131,9 @@ bool pln_timer_arm(struct pln_thread *thread)
 {
 	union pln_signal_value value = { .thread = { thread->index, thread->serial } };
 	uint64_t period = pln_segment->period_ns;
+	uint64_t first = 1 + pln_timer_random(period);
 	struct itimerspec when = { .it_interval = to_timespec(period),
-				   .it_value = to_timespec(1 + pln_timer_random(period)) };
+				   .it_value = to_timespec(first) };
 
 	if (!(pln_load_relaxed(&pln_segment->engine) & PILLION_ENGINE_CPU_TIMER) ||
 	    pln_load_relaxed(&pln_segment->state) == PILLION_TARGET_DORMANT)
@@ -142,6 +143,8 @@ bool pln_timer_arm(struct pln_thread *thread)
 		pln_segment_drop_sigsafe(PILLION_DROP_NO_TIMER);
 		return false;
 	}
+	thread->armed_cpu_ns = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
+	thread->first_shot_ns = first;
 	(void)pln_syscall4(SYS_timer_settime, thread->timer, 0, (long)&when, 0);
 	thread->timer_armed = true;
 	return true;
