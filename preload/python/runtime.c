@@ -39,6 +39,8 @@ static enum {
 } state;
 
 static unsigned settling_ticks;
+static bool repeat; /* tell again: the segment is new */
+static const char *refused_because = "";
 static struct pln_layout run_time_layout;
 
 /* ---------------------------------------------------------- finding */
@@ -211,6 +213,7 @@ static void fill_info(struct pln_wire_interpreter *info, uint32_t status, const 
 static bool refuse(struct pln_wire_interpreter *info, const char *detail)
 {
 	state = REFUSED;
+	refused_because = detail;
 	pln_store_relaxed(&pln_python.refused, true);
 	fill_info(info, PILLION_INTERPRETER_REFUSED, detail);
 	return true;
@@ -280,10 +283,27 @@ static bool poll_checking(struct pln_wire_interpreter *info)
 	return false;
 }
 
+/* A forked child has a segment of its own, in which nothing has been said yet. */
+static bool poll_repeating(struct pln_wire_interpreter *info)
+{
+	repeat = false;
+	if (state == CHECKING)
+		fill_info(info, PILLION_INTERPRETER_FOUND, "");
+	else if (state == CHECKED)
+		fill_info(info, PILLION_INTERPRETER_CHECKED, "");
+	else if (state == REFUSED)
+		fill_info(info, PILLION_INTERPRETER_REFUSED, refused_because);
+	else
+		return false;
+	return true;
+}
+
 bool pln_python_poll(struct pln_wire_interpreter *info)
 {
 	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
 
+	if (repeat)
+		return poll_repeating(info);
 	if (state == LOOKING && pln_python_runtime())
 		state = STARTING;
 	if (state == STARTING)
@@ -299,6 +319,7 @@ bool pln_python_poll(struct pln_wire_interpreter *info)
 
 void pln_python_after_fork(void)
 {
+	repeat = true;
 	pln_python_states_tick();
 	pln_python_selfcheck_after_fork();
 }
