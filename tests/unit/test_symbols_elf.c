@@ -148,7 +148,7 @@ static void test_wrong_file(void)
 	struct pln_symbolizer *s = pln_symbolizer_new(NULL);
 	struct pln_symbol_file *file;
 
-	CHECK(fixture_run("gcc -Wl,--build-id=0xabcdef0123 -O2 -o program $S/inlined.c"));
+	CHECK(fixture_run("gcc -Wl,--build-id=0xabcdef0123456789 -O2 -o program $S/inlined.c"));
 	CHECK_EQ(-pln_symbolizer_file(s, NULL, fixture_path("program"), wrong, 20, &file), ESTALE);
 	CHECK_EQ(-pln_symbolizer_file(s, NULL, fixture_path("absent"), NULL, 0, &file), ENOENT);
 	CHECK_EQ(-pln_symbolizer_file(s, NULL, fixture_source("inlined.c"), NULL, 0, &file),
@@ -166,27 +166,27 @@ static void test_wrong_file(void)
 /* In a container the path is looked up under its root; here only with the same build. */
 static void test_root(void)
 {
-	static const uint8_t id[] = { 0xab, 0xcd, 0xef, 0x01, 0x23 };
-	static const uint8_t other[] = { 0xab, 0xcd, 0xef, 0x01, 0x24 };
+	static const uint8_t id[] = { 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89 };
+	static const uint8_t other[] = { 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x80 };
 	struct pln_symbolizer *s = pln_symbolizer_new(NULL);
 	struct pln_symbol_file *inside, *outside, *again;
 	const char *root = fixture_path("root");
 	char rooted[600];
 
-	CHECK(fixture_run("gcc -Wl,--build-id=0xabcdef0123 -O2 -o program $S/inlined.c && "
-			  "mkdir -p root$PWD && gcc -Wl,--build-id=0xabcdef0124 -O1 -o "
+	CHECK(fixture_run("gcc -Wl,--build-id=0xabcdef0123456789 -O2 -o program $S/inlined.c && "
+			  "mkdir -p root$PWD && gcc -Wl,--build-id=0xabcdef0123456780 -O1 -o "
 			  "root$PWD/program $S/inlined.c"));
 	CHECK_EQ(pln_symbolizer_file(s, root, fixture_path("program"), NULL, 0, &inside), 0);
-	CHECK_EQ(pln_symbolizer_file(s, root, fixture_path("program"), other, 5, &again), 0);
+	CHECK_EQ(pln_symbolizer_file(s, root, fixture_path("program"), other, 8, &again), 0);
 	CHECK(inside == again);
-	CHECK_EQ(pln_symbolizer_file(s, root, fixture_path("program"), id, 5, &outside), 0);
+	CHECK_EQ(pln_symbolizer_file(s, root, fixture_path("program"), id, 8, &outside), 0);
 	CHECK(inside != outside);
 	snprintf(rooted, sizeof(rooted), "%s%s", root, fixture_path("program"));
 	CHECK_EQ(pln_symbolizer_file(s, NULL, rooted, NULL, 0, &again), 0);
 	CHECK(inside == again);
 	CHECK(fixture_run("rm -r root/tmp"));
 	CHECK_EQ(-pln_symbolizer_file(s, root, fixture_path("program"), NULL, 0, &again), ENOENT);
-	CHECK_EQ(pln_symbolizer_file(s, root, fixture_path("program"), id, 5, &again), 0);
+	CHECK_EQ(pln_symbolizer_file(s, root, fixture_path("program"), id, 8, &again), 0);
 	CHECK(outside == again);
 	pln_symbolizer_free(s);
 }
