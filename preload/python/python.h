@@ -3,10 +3,11 @@
  * python.h - the interpreter as data: find it, check it, walk its frames, describe
  * its code objects, read its GIL.
  *
- * runtime.c finds and checks the interpreter, layout_*.c hold structure layouts as
- * data, frames.c walks, code.c describes code objects, gil.c reads the GIL. No
- * CPython API is called on a sampled path but the two one-load functions that give
- * the calling thread's state (pre-bound, so that no lazy binding happens).
+ * runtime.c finds the interpreter and follows it from start to end, section.c finds it
+ * without symbols, selfcheck.c lets CPython check what we read, layout_*.c hold structure
+ * layouts as data, state.c finds the thread state of a thread, frames.c walks, code.c
+ * describes code objects (keyset.c remembers which), gil.c reads the GIL. No function of
+ * CPython is called on a sampled path.
  */
 #ifndef PILLION_PRELOAD_PYTHON_H
 #define PILLION_PRELOAD_PYTHON_H
@@ -37,7 +38,10 @@ uintptr_t pln_python_runtime(void);
  * Context: sampling thread, every tick, cheap. Moves the state machine: waits for
  * the runtime to be initialized, picks the layout, asks the interpreter to check
  * it (a pending call that compares our reading with CPython's own API), notices
- * finalization. Returns true when `info` changed and should be published.
+ * finalization. Returns true when `info` was filled in, all but its time_ns, and should
+ * be published: FOUND first (frames are read from then on, with checked reads only),
+ * then CHECKED (in place where that is safe), or REFUSED at any time. The main thread
+ * makes the pending call when it next runs Python: until then it stays at FOUND.
  */
 bool pln_python_poll(struct pln_wire_interpreter *info);
 
@@ -46,6 +50,12 @@ bool pln_python_ready_sigsafe(void);
 
 /* Async-signal-safe. The runtime is being finalized. */
 bool pln_python_finalizing_sigsafe(void);
+
+/*
+ * Context: handler, on the interpreter's main thread only. Makes CPython 3.9 to 3.12 look
+ * for the pending call of the self-check, if it waits for one.
+ */
+void pln_python_nudge_sigsafe(void);
 
 /* -------------------------------------------------------------- walking */
 
@@ -63,7 +73,7 @@ struct pln_python_walk {
 	unsigned count;
 	bool has_tstate;
 	bool truncated; /* chain cut: depth, or a frame that was refused */
-	bool failed; /* thread state or first frame refused */
+	bool failed; /* thread state or first frame refused: no frames */
 	bool no_markers; /* 3.8/3.9 */
 	uint8_t gil; /* enum pln_gil, without the futex check of blocked threads */
 };
@@ -92,9 +102,10 @@ void pln_python_walk_blocked(uint32_t tid, uintptr_t pthread_self_value,
 bool pln_python_code_is_new_sigsafe(const struct pln_python_frame *frame);
 
 /*
- * Context: handler (direct reads: the frame keeps the code alive) or sampling thread
- * (`read` set: checked reads). Writes a struct pln_wire_code record of at most `max`
- * bytes to dst. Returns its size, 0 when it could not be read.
+ * Context: handler, or sampling thread. Writes a struct pln_wire_code record of at most
+ * `max` bytes to dst. Returns its size, 0 when it could not be read. Through checked
+ * reads; where those do not work, directly, but only without `checked`: then the frame
+ * is the calling thread's own, which keeps the code object alive.
  */
 uint32_t pln_python_describe_sigsafe(const struct pln_python_frame *frame, void *dst, uint32_t max,
 				     bool checked);

@@ -7,6 +7,11 @@
  * is compared with the public API: every frame's code object, name, file and line. One
  * difference, and nothing of this interpreter is read any more.
  *
+ * Before 3.13 a pending call that another thread leaves is not noticed by a main thread
+ * that runs alone: CPython works out whether to look for the thread that leaves it. So the
+ * handler, on the main thread, then does what CPython's own signal handler does there: it
+ * says that a signal may have come. The interpreter looks, finds none, and makes the call.
+ *
  * All functions are looked up by name: nothing of CPython is linked. The call changes
  * nothing that a program sees: no exception set or lost, no reference kept.
  */
@@ -33,6 +38,9 @@ static struct {
 	/* 3.9+; before, the attributes f_code and f_back are asked for */
 	struct object *(*code_of_frame)(struct object *);
 	struct object *(*back_of_frame)(struct object *);
+	/* 3.9 to 3.12 */
+	void (*signal_received)(void *interpreter);
+	void *(*main_interpreter)(void);
 } api;
 
 static const struct {
@@ -51,11 +59,16 @@ static const struct {
 	{ "PyErr_Restore", offsetof(__typeof__(api), restore_error), true },
 	{ "PyFrame_GetCode", offsetof(__typeof__(api), code_of_frame), false },
 	{ "PyFrame_GetBack", offsetof(__typeof__(api), back_of_frame), false },
+	{ "_PyEval_SignalReceived", offsetof(__typeof__(api), signal_received), false },
+	{ "PyInterpreterState_Main", offsetof(__typeof__(api), main_interpreter), false },
 };
 
 static _Atomic int result; /* enum pln_selfcheck; release: `failure` before it */
 static const char *failure;
 static bool asked;
+static bool nudged;
+static _Atomic uint32_t nudge_wanted;
+static void *main_interpreter;
 
 /* Main thread, GIL held: only one check runs at a time. */
 static struct pln_python_frame frames[MAX_FRAMES];
@@ -66,8 +79,10 @@ static bool resolve_symbols(void)
 	for (unsigned i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
 		void *symbol = pln_python_symbol(symbols[i].name);
 
-		if (!symbol && symbols[i].needed)
+		if (!symbol && symbols[i].needed) {
+			api.add_pending_call = NULL;
 			return false;
+		}
 		memcpy((char *)&api + symbols[i].at, &symbol, sizeof(symbol));
 	}
 	return true;
@@ -188,6 +203,23 @@ static int check(void *unused)
 	return 0;
 }
 
+static void want_nudge(void)
+{
+	uint32_t minor = pln_python.version_hex >> 16;
+
+	if (minor < 0x0309 || minor > 0x030c || !api.signal_received || !api.main_interpreter)
+		return;
+	main_interpreter = api.main_interpreter();
+	/* release: pairs with the exchange in pln_python_nudge_sigsafe() */
+	pln_store_release(&nudge_wanted, 1);
+}
+
+void pln_python_nudge_sigsafe(void)
+{
+	if (pln_load_relaxed(&nudge_wanted) && pln_swap_acquire(&nudge_wanted, 0))
+		api.signal_received(main_interpreter);
+}
+
 enum pln_selfcheck pln_python_selfcheck(const char **detail)
 {
 	int now = pln_load_acquire(&result);
@@ -195,12 +227,22 @@ enum pln_selfcheck pln_python_selfcheck(const char **detail)
 	if (now == PLN_SELFCHECK_FAILED)
 		*detail = failure;
 	/* Without these symbols (a stripped static interpreter) it stays at FOUND. */
-	if (now == PLN_SELFCHECK_WAITING && !asked && resolve_symbols())
-		asked = api.add_pending_call(check, NULL) == 0;
+	if (now != PLN_SELFCHECK_WAITING)
+		return (enum pln_selfcheck)now;
+	if (!asked) {
+		if (!api.add_pending_call && !resolve_symbols())
+			asked = nudged = true; /* stays unchecked: do not look again */
+		else
+			asked = api.add_pending_call(check, NULL) == 0;
+	} else if (!nudged) {
+		nudged = true;
+		want_nudge();
+	}
 	return (enum pln_selfcheck)now;
 }
 
 void pln_python_selfcheck_after_fork(void)
 {
-	asked = false;
+	asked = nudged = false;
+	pln_store_relaxed(&nudge_wanted, 0);
 }

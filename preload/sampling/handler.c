@@ -154,6 +154,8 @@ static void handle(const siginfo_t *info, const ucontext_t *uc)
 	if ((thread->serial + thread->calls++) % TIME_ONE_IN == 0)
 		start = pln_now_ns_sigsafe();
 	take_sample(thread, info, uc);
+	if (thread->is_main)
+		pln_python_nudge_sigsafe();
 	if (start)
 		pln_add_relaxed(&pln_segment->handler_ns,
 				(pln_now_ns_sigsafe() - start) * TIME_ONE_IN);
