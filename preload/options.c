@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "text.h"
 
 struct pln_options pln_options = {
 #define PLN_DEFAULT_FLAG(id, value) .id = value,
@@ -20,6 +21,8 @@ struct pln_options pln_options = {
 	PILLION_ENV_TABLE(PLN_DEFAULT)
 #undef PLN_DEFAULT
 };
+
+static struct pln_text complaint;
 
 /* Decimal digits only, so that "100Hz" is an error and not 100. */
 static bool parse_number(const char *text, long min, long max, long *out)
@@ -39,10 +42,24 @@ static bool parse_number(const char *text, long min, long max, long *out)
 	return true;
 }
 
+/* The profile gets it as a note. */
+static void complain(const char *name)
+{
+	pln_log(PLN_LOG_ERROR, "ignored a bad value of ", name);
+	pln_text_add(&complaint,
+		     complaint.size ? ", " : "ignored bad values, using the defaults: ");
+	pln_text_add(&complaint, name);
+}
+
+const char *pln_options_complaint(void)
+{
+	return complaint.bytes;
+}
+
 static void set_number(const char *name, const char *text, long min, long max, long *out)
 {
 	if (!parse_number(text, min, max, out))
-		pln_log(PLN_LOG_ERROR, "ignored a bad value of ", name);
+		complain(name);
 }
 
 static void set_flag(const char *name, const char *text, bool *out)
@@ -56,7 +73,7 @@ static void set_flag(const char *name, const char *text, bool *out)
 static void set_text(const char *name, const char *text, char *out)
 {
 	if (strlen(text) >= PLN_OPTION_TEXT_MAX)
-		pln_log(PLN_LOG_ERROR, "ignored an overlong value of ", name);
+		complain(name);
 	else
 		strcpy(out, text);
 }

@@ -24,7 +24,10 @@ struct pln_options {
 
 extern struct pln_options pln_options;
 
-/* Reads `envp`; names of variables with bad values go to the log. */
+/* Reads `envp`. A bad value leaves the default, and a complaint. */
 void pln_options_parse(char **envp);
+
+/* One line about bad values, "" when there are none. */
+const char *pln_options_complaint(void);
 
 #endif

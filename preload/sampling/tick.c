@@ -360,6 +360,9 @@ void pln_tick_begin(void)
 	dormant = false;
 	pln_store_relaxed(&pln_segment->engine,
 			  pln_load_relaxed(&pln_segment->engine) | probe_engine());
+	if (pln_load_relaxed(&pln_segment->state) == PILLION_TARGET_STARTING &&
+	    *pln_options_complaint())
+		pln_announce_note(1, pln_options_complaint());
 	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_SAMPLING);
 }
 
