@@ -75,7 +75,8 @@ static enum pln_call direct_call_sigsafe(struct pln_walker *w, uintptr_t target)
 	return PLN_CALL_TO_FUNCTION;
 }
 
-static enum pln_call decode_sigsafe(struct pln_walker *w, uintptr_t ra)
+/* *target is set for direct calls. */
+static enum pln_call decode_sigsafe(struct pln_walker *w, uintptr_t ra, uintptr_t *target)
 {
 	uint8_t text[LONGEST_CALL];
 	const uint8_t *end = text + sizeof(text);
@@ -87,7 +88,8 @@ static enum pln_call decode_sigsafe(struct pln_walker *w, uintptr_t ra)
 		return PLN_CALL_NONE;
 	if (end[-5] == 0xe8) {
 		memcpy(&distance, end - 4, sizeof(distance));
-		call = direct_call_sigsafe(w, ra + (uintptr_t)(intptr_t)distance);
+		*target = ra + (uintptr_t)(intptr_t)distance;
+		call = direct_call_sigsafe(w, *target);
 	}
 	if (call == PLN_CALL_NONE && ends_in_indirect_call_sigsafe(end))
 		call = PLN_CALL_INDIRECT;
@@ -96,25 +98,30 @@ static enum pln_call decode_sigsafe(struct pln_walker *w, uintptr_t ra)
 	return call;
 }
 
-enum pln_call pln_call_before_sigsafe(struct pln_walker *w, uintptr_t ra)
+/* An answer in the shape of a row: `kind` is the call, `cfa` 16 bits of a direct call's target. */
+static struct pln_row answer_sigsafe(struct pln_walker *w, uintptr_t ra)
 {
-	struct pln_row answer;
+	struct pln_row answer = { .kind = PLN_CALL_NONE };
+	uintptr_t target = 0;
 
 	if (pln_rows_recall_sigsafe(w, ra | ANSWER_TAG, &answer))
-		return (enum pln_call)answer.cfa;
-	answer = (struct pln_row){ .cfa = (uint16_t)decode_sigsafe(w, ra) };
+		return answer;
+	answer.kind = (uint8_t)decode_sigsafe(w, ra, &target);
+	answer.cfa = (uint16_t)target;
 	pln_rows_remember_sigsafe(w, ra | ANSWER_TAG, answer);
-	return (enum pln_call)answer.cfa;
+	return answer;
 }
 
-bool pln_call_target_sigsafe(uintptr_t ra, uintptr_t *target)
+enum pln_call pln_call_before_sigsafe(struct pln_walker *w, uintptr_t ra)
 {
-	uint8_t text[5];
-	int32_t distance;
+	return (enum pln_call)answer_sigsafe(w, ra).kind;
+}
 
-	if (!pln_checked_read_sigsafe(ra - sizeof(text), text, sizeof(text)) || text[0] != 0xe8)
-		return false;
-	memcpy(&distance, text + 1, sizeof(distance));
-	*target = ra + (uintptr_t)(intptr_t)distance;
-	return true;
+bool pln_call_is_to_sigsafe(struct pln_walker *w, uintptr_t ra, uintptr_t function)
+{
+	struct pln_row answer = answer_sigsafe(w, ra);
+	uintptr_t target = 0;
+
+	return answer.kind == PLN_CALL_TO_FUNCTION && answer.cfa == (uint16_t)function &&
+	       decode_sigsafe(w, ra, &target) == PLN_CALL_TO_FUNCTION && target == function;
 }

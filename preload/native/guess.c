@@ -31,6 +31,14 @@ static bool is_return_sigsafe(struct pln_walker *w, uintptr_t word, bool strict)
 	return call != PLN_CALL_NONE && !(strict && call == PLN_CALL_TO_FUNCTION);
 }
 
+/* Whether the stack goes on well behind a return address at `at`. */
+static bool leads_on_sigsafe(const struct pln_walker *w, uintptr_t at, uintptr_t word)
+{
+	struct pln_regs regs = { .pc = word, .sp = at + 8 };
+
+	return pln_trial_holds_sigsafe(w, &regs);
+}
+
 /* Address of the first return address from `from` on, 0: none. */
 static uintptr_t search_sigsafe(struct pln_walker *w, uintptr_t from, unsigned words, bool strict)
 {
@@ -39,7 +47,7 @@ static uintptr_t search_sigsafe(struct pln_walker *w, uintptr_t from, unsigned w
 	for (unsigned i = 0; i < words; i++) {
 		if (!pln_walker_load_sigsafe(w, from + 8 * i, &word))
 			return 0;
-		if (is_return_sigsafe(w, word, strict))
+		if (is_return_sigsafe(w, word, strict) && leads_on_sigsafe(w, from + 8 * i, word))
 			return from + 8 * i;
 	}
 	return 0;

@@ -16,7 +16,7 @@
 
 #define PROLOGUE_BYTES 192
 #define MAX_DISTANCES 12
-#define WORDS_TO_SEARCH 512
+#define WORDS_TO_SEARCH 1024
 
 /* Bytes from rbp down to sp that a prologue may have left, in order of decoding. */
 struct distances {
@@ -235,45 +235,22 @@ static void read_prologue_sigsafe(const uint8_t *text, size_t size, struct dista
 	}
 }
 
-/* How well the call that returns to a supposed return address fits the function. */
-enum fit {
-	FIT_CALLS_US, /* a direct call of this very function */
-	FIT_POSSIBLE, /* an indirect call, or one through a stub */
-	FIT_ANY /* any call: the function may have been reached by a jump from another */
-};
-
-static bool fits_sigsafe(struct pln_walker *w, uintptr_t ra, uintptr_t start, enum fit fit)
+/* Steps out of the frame that rbp = `bp` would mean, if there can be one. */
+static bool try_sigsafe(const struct pln_walker *w, struct pln_row row, uintptr_t bp,
+			struct pln_walker *tried)
 {
-	enum pln_call call = pln_call_before_sigsafe(w, ra);
-	uintptr_t target;
-
-	switch (fit) {
-	case FIT_CALLS_US:
-		return call == PLN_CALL_TO_FUNCTION && pln_call_target_sigsafe(ra, &target) &&
-		       target == start;
-	case FIT_POSSIBLE:
-		return call == PLN_CALL_INDIRECT || call == PLN_CALL_TO_UNKNOWN;
-	default:
-		return call != PLN_CALL_NONE;
-	}
+	*tried = *w;
+	tried->regs.bp = bp;
+	tried->regs.known |= PLN_REG_BP;
+	return bp >= w->regs.sp && pln_walk_by_row_sigsafe(tried, row);
 }
 
-/* The return address that rbp = `bp` would give, if it could be one. */
-static bool return_by_sigsafe(struct pln_walker *w, struct pln_row row, uintptr_t bp, uintptr_t *ra)
+/* Whether rbp = `bp` makes sense. */
+static bool holds_sigsafe(const struct pln_walker *w, struct pln_row row, uintptr_t bp)
 {
-	struct pln_walker tried = *w;
-	uintptr_t cfa;
+	struct pln_walker tried;
 
-	tried.regs.bp = bp;
-	return bp >= w->regs.sp && pln_walk_cfa_sigsafe(&tried, row, &cfa) &&
-	       pln_walker_cfa_is_good_sigsafe(w, cfa) && pln_walker_load_sigsafe(w, cfa - 8, ra);
-}
-
-static bool is_plausible_sigsafe(struct pln_walker *w, struct pln_row row, uintptr_t bp)
-{
-	uintptr_t ra;
-
-	return return_by_sigsafe(w, row, bp, &ra) && fits_sigsafe(w, ra, 0, FIT_ANY);
+	return try_sigsafe(w, row, bp, &tried) && pln_trial_holds_sigsafe(&tried, &tried.regs);
 }
 
 static bool take_sigsafe(struct pln_walker *w, uintptr_t bp)
@@ -284,81 +261,97 @@ static bool take_sigsafe(struct pln_walker *w, uintptr_t bp)
 	return true;
 }
 
-/* The newest distance first: the thread is behind the prologue as a rule. */
-static bool find_by_prologue_sigsafe(struct pln_walker *w, struct pln_row row)
+static void read_own_prologue_sigsafe(struct pln_walker *w, uintptr_t start, struct distances *d)
 {
 	uint8_t text[PROLOGUE_BYTES + 16] = { 0 };
-	struct distances d = { .count = 0 };
-	uintptr_t start;
-	size_t size;
+	size_t size = w->regs.pc - start;
 
-	if (!pln_rows_function_start_sigsafe(w, w->regs.pc - !w->exact, &start))
-		return false;
-	size = w->regs.pc - start;
 	if (size > PROLOGUE_BYTES)
 		size = PROLOGUE_BYTES;
-	if (!pln_checked_read_sigsafe(start, text, size))
-		return false;
-	read_prologue_sigsafe(text, size, &d);
+	if (pln_checked_read_sigsafe(start, text, size))
+		read_prologue_sigsafe(text, size, d);
+}
+
+/* The newest distance first: the thread is behind the prologue as a rule. */
+static bool find_by_prologue_sigsafe(struct pln_walker *w, struct pln_row row, uintptr_t start)
+{
+	struct distances d = { .count = 0 };
+
+	read_own_prologue_sigsafe(w, start, &d);
 	while (d.count)
-		if (is_plausible_sigsafe(w, row, w->regs.sp + d.at[--d.count]))
+		if (holds_sigsafe(w, row, w->regs.sp + d.at[--d.count]))
 			return take_sigsafe(w, w->regs.sp + d.at[d.count]);
 	return false;
 }
 
-/* One way to look for a frame on the stack. */
-struct search {
-	enum fit fit;
-	bool chained; /* the saved rbp points outwards, as where callers have frame pointers */
-	unsigned words;
-};
+/*
+ * How well a supposed return address fits the function, best first. A direct call of
+ * another function may have led here too, by a jump.
+ */
+enum fit { FIT_CALLS_US, FIT_POSSIBLE_CHAINED, FIT_POSSIBLE, FIT_ANY_CHAINED, FIT_ANY, FIT_NONE };
 
-static bool find_on_stack_sigsafe(struct pln_walker *w, struct pln_row row,
-				  const struct search *how, uintptr_t start)
+/* `chained`: the saved rbp points outwards, as where callers have frame pointers too. */
+static enum fit fit_sigsafe(struct pln_walker *w, uintptr_t ra, uintptr_t start, bool chained)
 {
-	struct pln_row other;
-	uintptr_t saved, ra;
-
-	for (unsigned i = 0; i < how->words; i++) {
-		uintptr_t bp = w->regs.sp + 8 * i;
-
-		if (!pln_walker_load_sigsafe(w, bp, &saved))
-			return false;
-		if (how->chained && (saved <= bp || saved >= w->stack->hi || (saved & 7)))
-			continue;
-		if (return_by_sigsafe(w, row, bp, &ra) && ra &&
-		    pln_rows_find_sigsafe(w, ra - 1, &other) == PLN_LOOKUP_ROW &&
-		    pln_row_is_function(other) && fits_sigsafe(w, ra, start, how->fit))
-			return take_sigsafe(w, bp);
-	}
-	return false;
+	if (pln_call_is_to_sigsafe(w, ra, start))
+		return FIT_CALLS_US;
+	if (pln_call_before_sigsafe(w, ra) == PLN_CALL_TO_FUNCTION)
+		return chained ? FIT_ANY_CHAINED : FIT_ANY;
+	return chained ? FIT_POSSIBLE_CHAINED : FIT_POSSIBLE;
 }
 
-/* A saved rbp and a return address, one behind the other: the best fit first. */
-static bool search_stack_sigsafe(struct pln_walker *w, struct pln_row row)
+static bool is_chained_sigsafe(const struct pln_walker *w, uintptr_t bp)
 {
-	static const struct search ways[] = {
-		{ FIT_CALLS_US, false, 8 * WORDS_TO_SEARCH },
-		{ FIT_POSSIBLE, true, WORDS_TO_SEARCH },
-		{ FIT_POSSIBLE, false, WORDS_TO_SEARCH },
-		{ FIT_ANY, true, WORDS_TO_SEARCH },
-		{ FIT_ANY, false, WORDS_TO_SEARCH },
-	};
-	uintptr_t start = 0;
+	uintptr_t saved;
 
-	pln_rows_function_start_sigsafe(w, w->regs.pc - !w->exact, &start);
-	for (unsigned i = 0; i < sizeof(ways) / sizeof(*ways); i++)
-		if (find_on_stack_sigsafe(w, row, &ways[i], start))
-			return true;
-	return false;
+	return pln_walker_load_sigsafe(w, bp, &saved) && saved > bp && saved < w->stack->hi &&
+	       !(saved & 7);
+}
+
+/* Cheap, and sorts out nearly all words that are no return address. */
+static bool is_in_function_sigsafe(struct pln_walker *w, uintptr_t ra)
+{
+	struct pln_row row;
+
+	return ra && pln_rows_find_sigsafe(w, ra - 1, &row) == PLN_LOOKUP_ROW &&
+	       pln_row_is_function(row);
+}
+
+/* A saved rbp and a return address, one behind the other: the nearest of those that fit best. */
+static bool search_stack_sigsafe(struct pln_walker *w, struct pln_row row, uintptr_t start)
+{
+	struct pln_walker tried;
+	enum fit best = FIT_NONE;
+	uintptr_t found = 0;
+
+	for (unsigned i = 0; i < WORDS_TO_SEARCH && best != FIT_CALLS_US; i++) {
+		uintptr_t bp = w->regs.sp + 8 * i;
+		enum fit fit;
+
+		if (!try_sigsafe(w, row, bp, &tried) || !is_in_function_sigsafe(w, tried.regs.pc))
+			continue;
+		fit = fit_sigsafe(w, tried.regs.pc, start, is_chained_sigsafe(w, bp));
+		if (fit >= best || !pln_trial_holds_sigsafe(&tried, &tried.regs))
+			continue;
+		best = fit;
+		found = bp;
+	}
+	return best != FIT_NONE && take_sigsafe(w, found);
 }
 
 bool pln_prologue_find_bp_sigsafe(struct pln_walker *w, struct pln_row row)
 {
-	if (w->bp_hint && is_plausible_sigsafe(w, row, w->bp_hint))
+	uintptr_t start = 0;
+
+	if (w->regs.known & PLN_REG_BP ||
+	    (pln_row_kind(row) != PLN_ROW_RBP && pln_row_kind(row) != PLN_ROW_RBP_DEREF))
+		return false;
+	if (!pln_rows_function_start_sigsafe(w, w->regs.pc - !w->exact, &start))
+		return false;
+	if (w->bp_hint && holds_sigsafe(w, row, w->bp_hint))
 		return take_sigsafe(w, w->bp_hint);
-	if (find_by_prologue_sigsafe(w, row))
+	if (find_by_prologue_sigsafe(w, row, start))
 		return true;
 	w->guessed = true;
-	return search_stack_sigsafe(w, row);
+	return search_stack_sigsafe(w, row, start);
 }

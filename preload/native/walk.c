@@ -24,7 +24,7 @@
 /* Internal result: the step was made. */
 #define STEPPED ((enum pln_walk_end)100)
 
-bool pln_walk_cfa_sigsafe(const struct pln_walker *w, struct pln_row row, uintptr_t *cfa)
+static inline bool cfa_sigsafe(const struct pln_walker *w, struct pln_row row, uintptr_t *cfa)
 {
 	const struct pln_regs *regs = &w->regs;
 	uintptr_t offset = (uintptr_t)(intptr_t)(int16_t)row.cfa;
@@ -91,8 +91,8 @@ static bool restore_bx_sigsafe(const struct pln_walker *w, struct pln_row row, u
 	return pln_walker_load_sigsafe(w, cfa - 8ul * code, &next->bx);
 }
 
-/* Whether the register that the row's CFA counts from is known, if need be by finding it. */
-static bool has_base_sigsafe(struct pln_walker *w, struct pln_row row)
+/* Whether the register that the row's CFA counts from is known. */
+PLN_HOT bool pln_walk_has_base_sigsafe(const struct pln_walker *w, struct pln_row row)
 {
 	if (pln_row_kind(row) == PLN_ROW_RSP)
 		return true;
@@ -103,22 +103,20 @@ static bool has_base_sigsafe(struct pln_walker *w, struct pln_row row)
 		return w->regs.known & PLN_REG_R10;
 	case PLN_ROW_RBP:
 	case PLN_ROW_RBP_DEREF:
-		return w->regs.known & PLN_REG_BP || pln_prologue_find_bp_sigsafe(w, row);
+		return w->regs.known & PLN_REG_BP;
 	default:
 		return true;
 	}
 }
 
-static PLN_HOT enum pln_walk_end step_by_row_sigsafe(struct pln_walker *w, struct pln_row row)
+PLN_HOT bool pln_walk_by_row_sigsafe(struct pln_walker *w, struct pln_row row)
 {
 	struct pln_regs next = { .known = 0 };
 	uintptr_t cfa;
 
-	if (!has_base_sigsafe(w, row))
-		return PLN_WALK_NO_ROW;
-	if (!pln_walk_cfa_sigsafe(w, row, &cfa) || !pln_walker_cfa_is_good_sigsafe(w, cfa) ||
+	if (!cfa_sigsafe(w, row, &cfa) || !pln_walker_cfa_is_good_sigsafe(w, cfa) ||
 	    !pln_walker_load_sigsafe(w, cfa - 8, &next.pc))
-		return PLN_WALK_BAD_STACK;
+		return false;
 	next.sp = cfa;
 	if (restore_bp_sigsafe(w, row, cfa, &next))
 		next.known |= PLN_REG_BP;
@@ -126,7 +124,14 @@ static PLN_HOT enum pln_walk_end step_by_row_sigsafe(struct pln_walker *w, struc
 		next.known |= PLN_REG_BX;
 	w->regs = next;
 	w->exact = false;
-	return STEPPED;
+	return true;
+}
+
+static PLN_HOT enum pln_walk_end step_by_row_sigsafe(struct pln_walker *w, struct pln_row row)
+{
+	if (!pln_walk_has_base_sigsafe(w, row) && !pln_prologue_find_bp_sigsafe(w, row))
+		return PLN_WALK_NO_ROW;
+	return pln_walk_by_row_sigsafe(w, row) ? STEPPED : PLN_WALK_BAD_STACK;
 }
 
 static enum pln_walk_end step_by_signal_frame_sigsafe(struct pln_walker *w)

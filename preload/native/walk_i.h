@@ -79,8 +79,8 @@ enum pln_call {
 /* What call, if any, returns to `ra`. Reads text by checked reads, and remembers. */
 enum pln_call pln_call_before_sigsafe(struct pln_walker *w, uintptr_t ra);
 
-/* What the direct call that returns to `ra` calls. Not remembered: one checked read. */
-bool pln_call_target_sigsafe(uintptr_t ra, uintptr_t *target);
+/* Whether a direct call of `function`, which has rows, returns to `ra`. */
+bool pln_call_is_to_sigsafe(struct pln_walker *w, uintptr_t ra, uintptr_t function);
 
 /* --------------------------------------------------------------- guess.c */
 
@@ -99,14 +99,22 @@ bool pln_guess_anonymous_sigsafe(struct pln_walker *w, struct pln_regs *next);
 /* ------------------------------------------------------------ prologue.c */
 
 /*
- * Finds rbp, which is not known, for a row whose CFA needs it, and puts it into
- * w->regs. False: not found.
+ * Finds rbp for a row whose CFA needs it and puts it into w->regs. False: not found, or
+ * it is another register that is not known.
  */
 bool pln_prologue_find_bp_sigsafe(struct pln_walker *w, struct pln_row row);
 
 /* --------------------------------------------------------------- walk.c */
 
-/* The CFA by a row whose registers are known; false when it needs memory out of bounds. */
-bool pln_walk_cfa_sigsafe(const struct pln_walker *w, struct pln_row row, uintptr_t *cfa);
+/* Whether the register that the row's CFA counts from is known. */
+bool pln_walk_has_base_sigsafe(const struct pln_walker *w, struct pln_row row);
+
+/* Steps out by a row from RSP to PLT, whose base is known. False: the stack does not allow it. */
+bool pln_walk_by_row_sigsafe(struct pln_walker *w, struct pln_row row);
+
+/* --------------------------------------------------------------- trial.c */
+
+/* Whether a caller with these registers (pc a return address) fits the stack above it. */
+bool pln_trial_holds_sigsafe(const struct pln_walker *from, const struct pln_regs *regs);
 
 #endif

@@ -81,7 +81,7 @@ bool pln_python_is_code_sigsafe(const struct pln_layout *layout, const unsigned 
 	return code_type ? type == code_type : adopt_code_type_sigsafe(layout, type);
 }
 
-static uint64_t fold(uint64_t hash, uint64_t value)
+static uint64_t fold_sigsafe(uint64_t hash, uint64_t value)
 {
 	hash = (hash ^ value) * 0x9e3779b97f4a7c15ull;
 	return hash ^ hash >> 29;
@@ -90,12 +90,12 @@ static uint64_t fold(uint64_t hash, uint64_t value)
 uint64_t pln_python_code_key_sigsafe(const struct pln_layout *layout, uintptr_t address,
 				     const unsigned char *bytes)
 {
-	uint64_t key = fold(address, (uint64_t)pln_int_at(bytes, layout->code.first_line));
+	uint64_t key = fold_sigsafe(address, (uint64_t)pln_int_at(bytes, layout->code.first_line));
 
-	key = fold(key, pln_word_at(bytes, layout->code.name));
-	key = fold(key, pln_word_at(bytes, layout->code.filename));
-	key = fold(key, pln_word_at(bytes, layout->code.linetable));
-	key = fold(key, pln_word_at(bytes, layout->code.body));
+	key = fold_sigsafe(key, pln_word_at(bytes, layout->code.name));
+	key = fold_sigsafe(key, pln_word_at(bytes, layout->code.filename));
+	key = fold_sigsafe(key, pln_word_at(bytes, layout->code.linetable));
+	key = fold_sigsafe(key, pln_word_at(bytes, layout->code.body));
 	return key ? key : 1;
 }
 

@@ -13,6 +13,7 @@
 #include "checked_read.h"
 
 #define MAX_INTERPRETERS 32
+#define TICKS_BETWEEN_LOOKS 16 /* interpreters come and go seldom */
 
 /* Sampling thread only. Grows by interpreters with a GIL of their own (3.12+). */
 static uintptr_t gils[MAX_INTERPRETERS];
@@ -66,8 +67,11 @@ static void note_gil(uintptr_t gil)
 
 void pln_python_gil_tick(const struct pln_layout *layout)
 {
+	static unsigned ticks;
 	uintptr_t runtime = pln_load_relaxed(&pln_python.runtime), interp = 0, gil;
 
+	if (ticks++ % TICKS_BETWEEN_LOOKS)
+		return;
 	gil_count = 0;
 	if (pln_has(layout->runtime.gil)) {
 		note_gil(runtime + layout->runtime.gil);

@@ -45,26 +45,26 @@ void pln_keyset_clear(struct pln_keyset *set)
 	pln_store_relaxed(&set->used, 0);
 }
 
-static uint64_t mix(uint64_t key)
+static uint64_t mix_sigsafe(uint64_t key)
 {
 	return key * 0x9e3779b97f4a7c15ull;
 }
 
-static uint64_t slot_value(uint64_t mixed, uint32_t generation)
+static uint64_t slot_value_sigsafe(uint64_t mixed, uint32_t generation)
 {
 	return (mixed & ~(uint64_t)GENERATION_MASK) | generation;
 }
 
 bool pln_keyset_has_sigsafe(const struct pln_keyset *set, uint64_t key)
 {
-	uint64_t mixed = mix(key);
+	uint64_t mixed = mix_sigsafe(key);
 	uint32_t at = (uint32_t)(mixed >> 48), generation;
 	uint64_t want;
 
 	if (!set->slots)
 		return false;
 	generation = pln_load_relaxed(&set->generation);
-	want = slot_value(mixed, generation);
+	want = slot_value_sigsafe(mixed, generation);
 	for (unsigned i = 0; i < PROBE_LIMIT; i++) {
 		/* acquire: pairs with the add, whose caller did its work before */
 		uint64_t value = pln_load_acquire(&set->slots[(at + i) % SLOT_COUNT]);
@@ -88,7 +88,7 @@ static void forget_all_sigsafe(struct pln_keyset *set, uint32_t generation)
 
 void pln_keyset_add_sigsafe(struct pln_keyset *set, uint64_t key)
 {
-	uint64_t mixed = mix(key);
+	uint64_t mixed = mix_sigsafe(key);
 	uint32_t at = (uint32_t)(mixed >> 48), generation;
 
 	if (!set->slots)
@@ -98,12 +98,13 @@ void pln_keyset_add_sigsafe(struct pln_keyset *set, uint64_t key)
 		_Atomic uint64_t *slot = &set->slots[(at + i) % SLOT_COUNT];
 		uint64_t value = pln_load_relaxed(slot);
 
-		if (value == slot_value(mixed, generation))
+		if (value == slot_value_sigsafe(mixed, generation))
 			return;
 		if ((value & GENERATION_MASK) == generation)
 			continue;
 		/* release (and more): what was done for the key comes before it is in the set */
-		if (!atomic_compare_exchange_strong(slot, &value, slot_value(mixed, generation)))
+		if (!atomic_compare_exchange_strong(slot, &value,
+						    slot_value_sigsafe(mixed, generation)))
 			continue;
 		if (pln_add_relaxed(&set->used, 1) >= USED_LIMIT)
 			forget_all_sigsafe(set, generation);

@@ -39,7 +39,7 @@ static struct known_state known[MAX_STATES]; /* 384 KiB of BSS, touched as threa
 static unsigned known_count;
 static bool scanned_this_tick;
 
-static uintptr_t thread_pointer(void)
+static uintptr_t thread_pointer_sigsafe(void)
 {
 	uintptr_t tp;
 
@@ -74,8 +74,9 @@ static bool general_dynamic(const unsigned char *index_operand, intptr_t *offset
 {
 	uintptr_t variable = (uintptr_t)__tls_get_addr((void *)rip_relative(index_operand));
 
-	*offset = (intptr_t)(variable - thread_pointer());
-	return variable > (uintptr_t)__builtin_frame_address(0) && variable < thread_pointer();
+	*offset = (intptr_t)(variable - thread_pointer_sigsafe());
+	return variable > (uintptr_t)__builtin_frame_address(0) &&
+	       variable < thread_pointer_sigsafe();
 }
 
 /* Context: sampling thread. The three forms in which compilers return a TLS variable. */
@@ -116,7 +117,8 @@ struct search {
 	int rank; /* of what was found: 0 nothing, 1 idle, 2 has frames, 3 last used */
 };
 
-static int rank_of(const struct pln_layout *layout, const unsigned char *thread, uintptr_t address)
+static int rank_of_sigsafe(const struct pln_layout *layout, const unsigned char *thread,
+			   uintptr_t address)
 {
 	uintptr_t frame;
 
@@ -133,8 +135,8 @@ static int rank_of(const struct pln_layout *layout, const unsigned char *thread,
 	return frame ? 2 : 1;
 }
 
-static void consider(const struct pln_layout *layout, struct search *search, uintptr_t address,
-		     const unsigned char *thread)
+static void consider_sigsafe(const struct pln_layout *layout, struct search *search,
+			     uintptr_t address, const unsigned char *thread)
 {
 	int rank;
 
@@ -143,15 +145,15 @@ static void consider(const struct pln_layout *layout, struct search *search, uin
 	if (search->native_id &&
 	    (uint32_t)pln_word_at(thread, layout->thread.native_id) != search->native_id)
 		return;
-	rank = rank_of(layout, thread, address);
+	rank = rank_of_sigsafe(layout, thread, address);
 	if (rank > search->rank) {
 		search->rank = rank;
 		search->found = address;
 	}
 }
 
-static void remember(const struct pln_layout *layout, uintptr_t address,
-		     const unsigned char *thread)
+static void remember_sigsafe(const struct pln_layout *layout, uintptr_t address,
+			     const unsigned char *thread)
 {
 	struct known_state *state = &known[known_count];
 
@@ -188,9 +190,9 @@ static void scan_sigsafe(const struct pln_layout *layout, struct search *search)
 			    pln_word_at(thread, layout->thread.interp) != interp)
 				break;
 			if (search)
-				consider(layout, search, address, thread);
+				consider_sigsafe(layout, search, address, thread);
 			else
-				remember(layout, address, thread);
+				remember_sigsafe(layout, address, thread);
 			address = pln_word_at(thread, layout->thread.next);
 		}
 		if (!pln_checked_read_sigsafe(interp + layout->interp.next, &interp,
@@ -237,7 +239,7 @@ uintptr_t pln_python_own_state_sigsafe(const struct pln_layout *layout)
 	}
 	if (pln_has(layout->runtime.tss_key))
 		return stored_state_sigsafe(layout);
-	return *(const uintptr_t *)(thread_pointer() + (uintptr_t)tls_offset);
+	return *(const uintptr_t *)(thread_pointer_sigsafe() + (uintptr_t)tls_offset);
 }
 
 /* ---------------------------------------------------------- other threads */
@@ -258,7 +260,7 @@ static uintptr_t look_up(const struct pln_layout *layout, struct search *search)
 				      : known[i].thread_id != search->thread_id)
 			continue;
 		if (pln_checked_read_sigsafe(known[i].address, thread, layout->thread.size))
-			consider(layout, search, known[i].address, thread);
+			consider_sigsafe(layout, search, known[i].address, thread);
 	}
 	return search->found;
 }
