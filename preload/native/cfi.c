@@ -9,7 +9,7 @@
  */
 #include "native/cfi_i.h"
 
-enum { REG_RBX = 3, REG_RBP = 6, REG_RSP = 7, REG_R10 = 10, REG_RA = 16 };
+enum { REG_RBX = 3, REG_RBP = 6, REG_RSP = 7, REG_R10 = 10, REG_R11 = 11, REG_RA = 16 };
 
 enum {
 	DW_CFA_ADVANCE_LOC = 1, /* these three: the two high bits */
@@ -150,6 +150,9 @@ static void set_cfa_register(struct pln_cfi_state *state, uint64_t reg)
 		return;
 	case REG_R10:
 		state->cfa_kind = PLN_ROW_R10;
+		return;
+	case REG_R11:
+		state->cfa_kind = PLN_ROW_R11;
 		return;
 	default:
 		state->cfa_kind = PLN_ROW_UNSUPPORTED;

@@ -26,7 +26,7 @@ struct pln_cfi_rule {
 
 /* Rules at one pc. */
 struct pln_cfi_state {
-	enum pln_row_kind cfa_kind; /* RSP to SIGNAL, or UNSUPPORTED */
+	enum pln_row_kind cfa_kind; /* never GAP, END or ANONYMOUS */
 	int64_t cfa_offset; /* bytes; of a PLT: the first byte of the stub after its push */
 	struct pln_cfi_rule rbp;
 	struct pln_cfi_rule rbx;

@@ -33,12 +33,14 @@ struct pln_regs {
 	uintptr_t sp;
 	uintptr_t bp;
 	uintptr_t bx;
-	uintptr_t r10; /* CFA register of some realigned prologues */
+	uintptr_t r10; /* CFA register of realigned prologues */
+	uintptr_t r11; /* CFA register of prologues that probe the pages of a large frame */
 	unsigned known;
 };
 #define PLN_REG_BP 1u
 #define PLN_REG_BX 2u
 #define PLN_REG_R10 4u
+#define PLN_REG_R11 8u
 
 enum pln_walk_end {
 	PLN_WALK_ROOT = 0, /* the outermost frame (return address undefined or 0) */

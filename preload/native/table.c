@@ -104,6 +104,7 @@ static bool fill_cfa(struct pln_row *row, const struct pln_cfi_state *state, boo
 	case PLN_ROW_RBP:
 	case PLN_ROW_RBX:
 	case PLN_ROW_R10:
+	case PLN_ROW_R11:
 		row->cfa = (uint16_t)(offset / 8);
 		return offset >= 0 && offset <= 8 * UINT16_MAX && !(offset & 7) && !signal_frame;
 	case PLN_ROW_RBP_DEREF:

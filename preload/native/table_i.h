@@ -28,7 +28,8 @@ enum pln_row_kind {
 	PLN_ROW_SIGNAL = 8, /* the kernel's signal frame is at rsp */
 	PLN_ROW_END = 9, /* the outermost frame */
 	PLN_ROW_UNSUPPORTED = 10, /* a rule that does not fit into a row */
-	PLN_ROW_ANONYMOUS = 11 /* never in a table: remembered of code in no module */
+	PLN_ROW_R11 = 11, /* r11 + 8n */
+	PLN_ROW_ANONYMOUS = 12 /* never in a table: remembered of code in no module */
 };
 
 /*

@@ -12,6 +12,7 @@
 
 /* The interrupted context that the kernel puts at rsp: offsets in struct ucontext. */
 #define UCONTEXT_R10 56
+#define UCONTEXT_R11 64
 #define UCONTEXT_RBP 120
 #define UCONTEXT_RBX 128
 #define UCONTEXT_RSP 160
@@ -42,6 +43,9 @@ static inline bool cfa_sigsafe(const struct pln_walker *w, struct pln_row row, u
 		return true;
 	case PLN_ROW_R10:
 		*cfa = regs->r10 + 8ul * row.cfa;
+		return true;
+	case PLN_ROW_R11:
+		*cfa = regs->r11 + 8ul * row.cfa;
 		return true;
 	case PLN_ROW_RBP_DEREF:
 		return pln_walker_load_sigsafe(w, regs->bp + offset, cfa);
@@ -101,6 +105,8 @@ PLN_HOT bool pln_walk_has_base_sigsafe(const struct pln_walker *w, struct pln_ro
 		return w->regs.known & PLN_REG_BX;
 	case PLN_ROW_R10:
 		return w->regs.known & PLN_REG_R10;
+	case PLN_ROW_R11:
+		return w->regs.known & PLN_REG_R11;
 	case PLN_ROW_RBP:
 	case PLN_ROW_RBP_DEREF:
 		return w->regs.known & PLN_REG_BP;
@@ -136,7 +142,7 @@ static PLN_HOT enum pln_walk_end step_by_row_sigsafe(struct pln_walker *w, struc
 
 static enum pln_walk_end step_by_signal_frame_sigsafe(struct pln_walker *w)
 {
-	struct pln_regs next = { .known = PLN_REG_BP | PLN_REG_BX | PLN_REG_R10 };
+	struct pln_regs next = { .known = PLN_REG_BP | PLN_REG_BX | PLN_REG_R10 | PLN_REG_R11 };
 	uintptr_t sp = w->regs.sp;
 
 	if (!pln_walker_load_sigsafe(w, sp + UCONTEXT_RIP, &next.pc) ||
@@ -144,6 +150,7 @@ static enum pln_walk_end step_by_signal_frame_sigsafe(struct pln_walker *w)
 	    !pln_walker_load_sigsafe(w, sp + UCONTEXT_RBP, &next.bp) ||
 	    !pln_walker_load_sigsafe(w, sp + UCONTEXT_RBX, &next.bx) ||
 	    !pln_walker_load_sigsafe(w, sp + UCONTEXT_R10, &next.r10) ||
+	    !pln_walker_load_sigsafe(w, sp + UCONTEXT_R11, &next.r11) ||
 	    !pln_walker_cfa_is_good_sigsafe(w, next.sp))
 		return PLN_WALK_BAD_STACK;
 	w->regs = next;

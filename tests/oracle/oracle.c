@@ -100,7 +100,8 @@ static void sample(ucontext_t *uc)
 				 .bp = (uintptr_t)gregs[REG_RBP],
 				 .bx = (uintptr_t)gregs[REG_RBX],
 				 .r10 = (uintptr_t)gregs[REG_R10],
-				 .known = PLN_REG_BP | PLN_REG_BX | PLN_REG_R10 };
+				 .r11 = (uintptr_t)gregs[REG_R11],
+				 .known = PLN_REG_BP | PLN_REG_BX | PLN_REG_R10 | PLN_REG_R11 };
 	struct pln_stack stack;
 	uint64_t walk_ns;
 

@@ -180,17 +180,19 @@ static void pushes_move_the_cfa(void)
 
 static void frame_pointers_and_other_registers(void)
 {
+	/* clang-format off */
 	static const uint8_t program[] = {
-		0x41, 0x0e, 16, 0x86, 2,    0x43, 0x0d, 6, /* +4: CFA = rbp + 16 */
+		0x41, 0x0e, 16, 0x86, 2, 0x43, 0x0d, 6, /* +4: CFA = rbp + 16 */
 		0x44, 0x0c, 10, 0, /* +8: r10 (a realigned prologue) */
-		0x44, 0x10, 6,	2,    0x76, 0,	  0x0f, 3,    0x76,
-		0x78, 0x06, /* +12: *(rbp - 8) */
-		0x44, 0x0c, 3,	24, /* +16: rbx + 24 */
-		0x44, 0x0f, 6,	0x77, 0xd8, 0,	  0x06, 0x23, 8, /* +20: *(rsp + 88) + 8 */
-		0x44, 0x0c, 0,	16, /* +24: rax: not known to walks */
-		0x44, 0x0c, 7,	9, /* +28: not a multiple of 8 */
-		0x44, 0x0e, 8,	0x07, 16 /* +32: no return address */
+		0x44, 0x10, 6, 2, 0x76, 0, 0x0f, 3, 0x76, 0x78, 0x06, /* +12: *(rbp - 8) */
+		0x44, 0x0c, 3, 24, /* +16: rbx + 24 */
+		0x44, 0x0f, 6, 0x77, 0xd8, 0, 0x06, 0x23, 8, /* +20: *(rsp + 88) + 8 */
+		0x44, 0x0c, 0, 16, /* +24: rax: not known to walks */
+		0x44, 0x0c, 7, 9, /* +28: not a multiple of 8 */
+		0x44, 0x0c, 11, 0xa8, 0x80, 0x01, /* +32: r11 + 16424 (probing a large frame) */
+		0x44, 0x0e, 8, 0x07, 16 /* +36: no return address */
 	};
+	/* clang-format on */
 	struct pln_table *table = build_one(program, sizeof(program));
 
 	if (!CHECK(table != NULL))
@@ -202,7 +204,8 @@ static void frame_pointers_and_other_registers(void)
 	check_row(table, 0x114, PLN_ROW_RSP_DEREF, 88, PLN_ROW_RBP_AT_RBP, 0);
 	CHECK_EQ(pln_row_kind(row_at(table, 0x118)), PLN_ROW_UNSUPPORTED);
 	CHECK_EQ(pln_row_kind(row_at(table, 0x11c)), PLN_ROW_UNSUPPORTED);
-	CHECK_EQ(pln_row_kind(row_at(table, 0x120)), PLN_ROW_END);
+	check_row(table, 0x120, PLN_ROW_R11, 2053, PLN_ROW_RBP_AT_RBP, 0);
+	CHECK_EQ(pln_row_kind(row_at(table, 0x124)), PLN_ROW_END);
 	drop(table);
 }
 
@@ -330,7 +333,7 @@ static unsigned count_bad_rows(const struct pln_table *table, uintptr_t size)
 	for (uint32_t i = 1; i < table->row_count; i++)
 		bad += table->list.rows[i].pc <= table->list.rows[i - 1].pc ||
 		       table->list.rows[i].pc >= size ||
-		       pln_row_kind(table->list.rows[i]) > PLN_ROW_UNSUPPORTED;
+		       pln_row_kind(table->list.rows[i]) >= PLN_ROW_ANONYMOUS;
 	for (uint32_t offset = 0; offset < size; offset += 509) {
 		uint32_t row = pln_table_find_sigsafe(&table->list, offset);
 

@@ -48,7 +48,8 @@ static struct pln_regs start_at(uintptr_t pc)
 				  .bp = (uintptr_t)&stack_words[BP_AT],
 				  .bx = (uintptr_t)&stack_words[BX_AT],
 				  .r10 = (uintptr_t)&stack_words[BX_AT + 512],
-				  .known = PLN_REG_BP | PLN_REG_BX | PLN_REG_R10 };
+				  .r11 = (uintptr_t)&stack_words[BX_AT + 1024],
+				  .known = PLN_REG_BP | PLN_REG_BX | PLN_REG_R10 | PLN_REG_R11 };
 }
 
 static int step_theirs(const struct pln_regs *regs, unw_word_t after[4])
@@ -63,6 +64,7 @@ static int step_theirs(const struct pln_regs *regs, unw_word_t after[4])
 	uc.uc_mcontext.gregs[REG_RBP] = (greg_t)regs->bp;
 	uc.uc_mcontext.gregs[REG_RBX] = (greg_t)regs->bx;
 	uc.uc_mcontext.gregs[REG_R10] = (greg_t)regs->r10;
+	uc.uc_mcontext.gregs[REG_R11] = (greg_t)regs->r11;
 	unw_init_local2(&cursor, (unw_context_t *)&uc, UNW_INIT_SIGNAL_FRAME);
 	result = unw_step(&cursor);
 	unw_get_reg(&cursor, UNW_REG_IP, &after[0]);
