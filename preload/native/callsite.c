@@ -67,10 +67,10 @@ static enum pln_call direct_call_sigsafe(struct pln_walker *w, uintptr_t target)
 	struct pln_row row = { .kind = PLN_ROW_GAP };
 	enum pln_lookup found = pln_rows_find_sigsafe(w, target, &row);
 
-	if (found == PLN_LOOKUP_NO_MODULE || pln_row_kind(row) == PLN_ROW_ANONYMOUS)
+	if (found == PLN_LOOKUP_NO_MODULE || pln_row_kind_sigsafe(row) == PLN_ROW_ANONYMOUS)
 		return PLN_CALL_NONE;
-	if (found != PLN_LOOKUP_ROW || !pln_row_is_function(row) ||
-	    pln_row_kind(row) == PLN_ROW_PLT || is_jump_stub_sigsafe(target))
+	if (found != PLN_LOOKUP_ROW || !pln_row_is_function_sigsafe(row) ||
+	    pln_row_kind_sigsafe(row) == PLN_ROW_PLT || is_jump_stub_sigsafe(target))
 		return PLN_CALL_TO_UNKNOWN;
 	return PLN_CALL_TO_FUNCTION;
 }

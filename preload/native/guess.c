@@ -25,7 +25,7 @@ static bool is_return_sigsafe(struct pln_walker *w, uintptr_t word, bool strict)
 	enum pln_call call;
 
 	if (word < LOWEST_TEXT || pln_rows_find_sigsafe(w, word - 1, &row) != PLN_LOOKUP_ROW ||
-	    !pln_row_is_function(row))
+	    !pln_row_is_function_sigsafe(row))
 		return false;
 	call = pln_call_before_sigsafe(w, word);
 	return call != PLN_CALL_NONE && !(strict && call == PLN_CALL_TO_FUNCTION);

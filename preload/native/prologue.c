@@ -1,29 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * prologue.c - finds the frame pointer of a function when nobody has kept rbp.
+ * prologue.c - reads from a function's first instructions how far rsp is below rbp.
  *
- * The kernel tells sp and pc of a blocked thread, not rbp. Where a function with a frame
- * pointer stands between, its rbp follows from sp and from what its prologue pushed
- * below: `push rbp; mov rsp,rbp; push ...; sub n,rsp`, with other instructions in
- * between. Each guess is checked: it must put a return address behind a call. Where no
- * prologue can be read (cold parts of split functions, variable-size frames), the
- * stack is searched for a pair of saved rbp and return address.
- * Context: handler or sampling thread; rare, so it may take checked reads of text.
+ * `push rbp; mov rsp,rbp; push ...; sub n,rsp`, with other instructions in between: they
+ * are decoded for their length, up to the first that is not one of a prologue's. The
+ * body may move rsp further: so the answer is a list of distances to try.
+ * Context: handler or sampling thread.
  */
-#include "native/walk_i.h"
+#include "native/prologue_i.h"
 
-#include "checked_read.h"
-
-#define PROLOGUE_BYTES 192
-#define MAX_DISTANCES 12
-#define WORDS_TO_SEARCH 1024
-
-/* Bytes from rbp down to sp that a prologue may have left, in order of decoding. */
-struct distances {
-	uint32_t at[MAX_DISTANCES];
-	unsigned count;
-	bool framed; /* mov rsp,rbp was seen */
-};
+#include <stdbool.h>
+#include <string.h>
 
 /* What an opcode has behind it. */
 enum {
@@ -39,47 +26,55 @@ enum {
 
 /* One-byte opcodes that compilers mix into prologues. */
 static const uint8_t one_byte[256] = {
-	[0x01] = OP_MODRM,	[0x03] = OP_MODRM,	 [0x09] = OP_MODRM,
-	[0x0b] = OP_MODRM,	[0x21] = OP_MODRM,	 [0x23] = OP_MODRM,
-	[0x29] = OP_MODRM,	[0x2b] = OP_MODRM,	 [0x31] = OP_MODRM,
-	[0x33] = OP_MODRM,	[0x38] = OP_MODRM,	 [0x39] = OP_MODRM,
-	[0x3a] = OP_MODRM,	[0x3b] = OP_MODRM,	 [0x3d] = OP_IMM32,
-	[0x50] = OP_PLAIN,	[0x51] = OP_PLAIN,	 [0x52] = OP_PLAIN,
-	[0x53] = OP_PLAIN,	[0x54] = OP_PLAIN,	 [0x55] = OP_PLAIN,
-	[0x56] = OP_PLAIN,	[0x57] = OP_PLAIN,	 [0x63] = OP_MODRM,
-	[0x68] = OP_IMM32,	[0x69] = OP_MODRM_IMM32, [0x6a] = OP_IMM8,
-	[0x6b] = OP_MODRM_IMM8, [0x70] = OP_IMM8,	 [0x71] = OP_IMM8,
-	[0x72] = OP_IMM8,	[0x73] = OP_IMM8,	 [0x74] = OP_IMM8,
-	[0x75] = OP_IMM8,	[0x76] = OP_IMM8,	 [0x77] = OP_IMM8,
-	[0x78] = OP_IMM8,	[0x79] = OP_IMM8,	 [0x7c] = OP_IMM8,
-	[0x7d] = OP_IMM8,	[0x7e] = OP_IMM8,	 [0x7f] = OP_IMM8,
-	[0x80] = OP_MODRM_IMM8, [0x81] = OP_MODRM_IMM32, [0x83] = OP_MODRM_IMM8,
-	[0x84] = OP_MODRM,	[0x85] = OP_MODRM,	 [0x88] = OP_MODRM,
-	[0x89] = OP_MODRM,	[0x8a] = OP_MODRM,	 [0x8b] = OP_MODRM,
-	[0x8d] = OP_MODRM,	[0x90] = OP_PLAIN,	 [0x98] = OP_PLAIN,
-	[0x99] = OP_PLAIN,	[0xa8] = OP_IMM8,	 [0xa9] = OP_IMM32,
-	[0xb8] = OP_IMM_FULL,	[0xb9] = OP_IMM_FULL,	 [0xba] = OP_IMM_FULL,
-	[0xbb] = OP_IMM_FULL,	[0xbc] = OP_IMM_FULL,	 [0xbd] = OP_IMM_FULL,
-	[0xbe] = OP_IMM_FULL,	[0xbf] = OP_IMM_FULL,	 [0xc1] = OP_MODRM_IMM8,
-	[0xc6] = OP_MODRM_IMM8, [0xc7] = OP_MODRM_IMM32, [0xd1] = OP_MODRM,
+	[0x01] = OP_MODRM,
+	[0x03] = OP_MODRM,
+	[0x09] = OP_MODRM,
+	[0x0b] = OP_MODRM,
+	[0x21] = OP_MODRM,
+	[0x23] = OP_MODRM,
+	[0x29] = OP_MODRM,
+	[0x2b] = OP_MODRM,
+	[0x31] = OP_MODRM,
+	[0x33] = OP_MODRM,
+	[0x38 ... 0x3b] = OP_MODRM,
+	[0x3d] = OP_IMM32,
+	[0x50 ... 0x57] = OP_PLAIN,
+	[0x63] = OP_MODRM,
+	[0x68] = OP_IMM32,
+	[0x69] = OP_MODRM_IMM32,
+	[0x6a] = OP_IMM8,
+	[0x6b] = OP_MODRM_IMM8,
+	[0x70 ... 0x79] = OP_IMM8,
+	[0x7c ... 0x7f] = OP_IMM8,
+	[0x80] = OP_MODRM_IMM8,
+	[0x81] = OP_MODRM_IMM32,
+	[0x83] = OP_MODRM_IMM8,
+	[0x84 ... 0x85] = OP_MODRM,
+	[0x88 ... 0x8b] = OP_MODRM,
+	[0x8d] = OP_MODRM,
+	[0x90] = OP_PLAIN,
+	[0x98 ... 0x99] = OP_PLAIN,
+	[0xa8] = OP_IMM8,
+	[0xa9] = OP_IMM32,
+	[0xb8 ... 0xbf] = OP_IMM_FULL,
+	[0xc1] = OP_MODRM_IMM8,
+	[0xc6] = OP_MODRM_IMM8,
+	[0xc7] = OP_MODRM_IMM32,
+	[0xd1] = OP_MODRM,
 	[0xd3] = OP_MODRM,
 };
 
 /* Two-byte opcodes: endbr64 and nop, moves of SSE registers, setcc, cmov, movzx, movsx, bt. */
 static const uint8_t two_byte[256] = {
-	[0x10] = OP_MODRM, [0x11] = OP_MODRM,	   [0x12] = OP_MODRM, [0x14] = OP_MODRM,
-	[0x16] = OP_MODRM, [0x1e] = OP_MODRM,	   [0x1f] = OP_MODRM, [0x28] = OP_MODRM,
-	[0x29] = OP_MODRM, [0x2a] = OP_MODRM,	   [0x2e] = OP_MODRM, [0x2f] = OP_MODRM,
-	[0x44] = OP_MODRM, [0x45] = OP_MODRM,	   [0x48] = OP_MODRM, [0x49] = OP_MODRM,
-	[0x54] = OP_MODRM, [0x57] = OP_MODRM,	   [0x62] = OP_MODRM, [0x6c] = OP_MODRM,
-	[0x6e] = OP_MODRM, [0x6f] = OP_MODRM,	   [0x7e] = OP_MODRM, [0x7f] = OP_MODRM,
-	[0x82] = OP_IMM32, [0x83] = OP_IMM32,	   [0x84] = OP_IMM32, [0x85] = OP_IMM32,
-	[0x86] = OP_IMM32, [0x87] = OP_IMM32,	   [0x88] = OP_IMM32, [0x89] = OP_IMM32,
-	[0x8c] = OP_IMM32, [0x8d] = OP_IMM32,	   [0x8e] = OP_IMM32, [0x8f] = OP_IMM32,
-	[0x90] = OP_MODRM, [0x92] = OP_MODRM,	   [0x94] = OP_MODRM, [0x95] = OP_MODRM,
-	[0x9f] = OP_MODRM, [0xa3] = OP_MODRM,	   [0xaf] = OP_MODRM, [0xb6] = OP_MODRM,
-	[0xb7] = OP_MODRM, [0xba] = OP_MODRM_IMM8, [0xbe] = OP_MODRM, [0xbf] = OP_MODRM,
-	[0xd6] = OP_MODRM, [0xef] = OP_MODRM,
+	[0x10 ... 0x12] = OP_MODRM, [0x14] = OP_MODRM,		[0x16] = OP_MODRM,
+	[0x1e ... 0x1f] = OP_MODRM, [0x28 ... 0x2a] = OP_MODRM, [0x2e ... 0x2f] = OP_MODRM,
+	[0x44 ... 0x45] = OP_MODRM, [0x48 ... 0x49] = OP_MODRM, [0x54] = OP_MODRM,
+	[0x57] = OP_MODRM,	    [0x62] = OP_MODRM,		[0x6c] = OP_MODRM,
+	[0x6e ... 0x6f] = OP_MODRM, [0x7e ... 0x7f] = OP_MODRM, [0x82 ... 0x89] = OP_IMM32,
+	[0x8c ... 0x8f] = OP_IMM32, [0x90] = OP_MODRM,		[0x92] = OP_MODRM,
+	[0x94 ... 0x95] = OP_MODRM, [0x9f] = OP_MODRM,		[0xa3] = OP_MODRM,
+	[0xaf] = OP_MODRM,	    [0xb6 ... 0xb7] = OP_MODRM, [0xba] = OP_MODRM_IMM8,
+	[0xbe ... 0xbf] = OP_MODRM, [0xd6] = OP_MODRM,		[0xef] = OP_MODRM,
 };
 
 /* One decoded instruction. */
@@ -202,156 +197,35 @@ static unsigned pushed_sigsafe(const struct insn *insn)
 	return !insn->two_byte && ((op >= 0x50 && op <= 0x57) || op == 0x6a || op == 0x68) ? 8 : 0;
 }
 
-static void add_distance_sigsafe(struct distances *d, uint32_t distance)
+static void add_distance_sigsafe(struct pln_prologue *prologue, uint32_t distance)
 {
-	if (d->count < MAX_DISTANCES)
-		d->at[d->count++] = distance;
+	if (prologue->count < PLN_PROLOGUE_DISTANCES)
+		prologue->distances[prologue->count++] = distance;
 }
 
-/* Decodes up to `size` bytes; text is padded behind. */
-static void read_prologue_sigsafe(const uint8_t *text, size_t size, struct distances *d)
+void pln_prologue_read_sigsafe(const uint8_t *text, size_t size, struct pln_prologue *prologue)
 {
 	const uint8_t *end = text + size;
 	uint32_t distance = 0;
+	bool framed = false;
 	struct insn insn;
 	int32_t bytes;
 
 	for (; text < end && decode_sigsafe(text, &insn); text += insn.size) {
 		if (is_mov_rsp_to_rbp_sigsafe(&insn)) {
-			d->framed = true;
-			d->count = 0;
+			framed = true;
+			prologue->count = 0;
 			distance = 0;
 		} else if (is_sub_from_rsp_sigsafe(&insn, &bytes)) {
 			distance += (uint32_t)bytes;
 		} else if (pushed_sigsafe(&insn)) {
 			distance += 8;
-		} else if (d->framed && moves_frame_sigsafe(&insn)) {
+		} else if (framed && moves_frame_sigsafe(&insn)) {
 			return;
 		} else {
 			continue;
 		}
-		if (d->framed)
-			add_distance_sigsafe(d, distance);
+		if (framed)
+			add_distance_sigsafe(prologue, distance);
 	}
-}
-
-/* Steps out of the frame that rbp = `bp` would mean, if there can be one. */
-static bool try_sigsafe(const struct pln_walker *w, struct pln_row row, uintptr_t bp,
-			struct pln_walker *tried)
-{
-	*tried = *w;
-	tried->regs.bp = bp;
-	tried->regs.known |= PLN_REG_BP;
-	return bp >= w->regs.sp && pln_walk_by_row_sigsafe(tried, row);
-}
-
-/* Whether rbp = `bp` makes sense. */
-static bool holds_sigsafe(const struct pln_walker *w, struct pln_row row, uintptr_t bp)
-{
-	struct pln_walker tried;
-
-	return try_sigsafe(w, row, bp, &tried) && pln_trial_holds_sigsafe(&tried, &tried.regs);
-}
-
-static bool take_sigsafe(struct pln_walker *w, uintptr_t bp)
-{
-	w->regs.bp = bp;
-	w->regs.known |= PLN_REG_BP;
-	w->bp_hint = 0;
-	return true;
-}
-
-static void read_own_prologue_sigsafe(struct pln_walker *w, uintptr_t start, struct distances *d)
-{
-	uint8_t text[PROLOGUE_BYTES + 16] = { 0 };
-	size_t size = w->regs.pc - start;
-
-	if (size > PROLOGUE_BYTES)
-		size = PROLOGUE_BYTES;
-	if (pln_checked_read_sigsafe(start, text, size))
-		read_prologue_sigsafe(text, size, d);
-}
-
-/* The newest distance first: the thread is behind the prologue as a rule. */
-static bool find_by_prologue_sigsafe(struct pln_walker *w, struct pln_row row, uintptr_t start)
-{
-	struct distances d = { .count = 0 };
-
-	read_own_prologue_sigsafe(w, start, &d);
-	while (d.count)
-		if (holds_sigsafe(w, row, w->regs.sp + d.at[--d.count]))
-			return take_sigsafe(w, w->regs.sp + d.at[d.count]);
-	return false;
-}
-
-/*
- * How well a supposed return address fits the function, best first. A direct call of
- * another function may have led here too, by a jump.
- */
-enum fit { FIT_CALLS_US, FIT_POSSIBLE_CHAINED, FIT_POSSIBLE, FIT_ANY_CHAINED, FIT_ANY, FIT_NONE };
-
-/* `chained`: the saved rbp points outwards, as where callers have frame pointers too. */
-static enum fit fit_sigsafe(struct pln_walker *w, uintptr_t ra, uintptr_t start, bool chained)
-{
-	if (pln_call_is_to_sigsafe(w, ra, start))
-		return FIT_CALLS_US;
-	if (pln_call_before_sigsafe(w, ra) == PLN_CALL_TO_FUNCTION)
-		return chained ? FIT_ANY_CHAINED : FIT_ANY;
-	return chained ? FIT_POSSIBLE_CHAINED : FIT_POSSIBLE;
-}
-
-static bool is_chained_sigsafe(const struct pln_walker *w, uintptr_t bp)
-{
-	uintptr_t saved;
-
-	return pln_walker_load_sigsafe(w, bp, &saved) && saved > bp && saved < w->stack->hi &&
-	       !(saved & 7);
-}
-
-/* Cheap, and sorts out nearly all words that are no return address. */
-static bool is_in_function_sigsafe(struct pln_walker *w, uintptr_t ra)
-{
-	struct pln_row row;
-
-	return ra && pln_rows_find_sigsafe(w, ra - 1, &row) == PLN_LOOKUP_ROW &&
-	       pln_row_is_function(row);
-}
-
-/* A saved rbp and a return address, one behind the other: the nearest of those that fit best. */
-static bool search_stack_sigsafe(struct pln_walker *w, struct pln_row row, uintptr_t start)
-{
-	struct pln_walker tried;
-	enum fit best = FIT_NONE;
-	uintptr_t found = 0;
-
-	for (unsigned i = 0; i < WORDS_TO_SEARCH && best != FIT_CALLS_US; i++) {
-		uintptr_t bp = w->regs.sp + 8 * i;
-		enum fit fit;
-
-		if (!try_sigsafe(w, row, bp, &tried) || !is_in_function_sigsafe(w, tried.regs.pc))
-			continue;
-		fit = fit_sigsafe(w, tried.regs.pc, start, is_chained_sigsafe(w, bp));
-		if (fit >= best || !pln_trial_holds_sigsafe(&tried, &tried.regs))
-			continue;
-		best = fit;
-		found = bp;
-	}
-	return best != FIT_NONE && take_sigsafe(w, found);
-}
-
-bool pln_prologue_find_bp_sigsafe(struct pln_walker *w, struct pln_row row)
-{
-	uintptr_t start = 0;
-
-	if (w->regs.known & PLN_REG_BP ||
-	    (pln_row_kind(row) != PLN_ROW_RBP && pln_row_kind(row) != PLN_ROW_RBP_DEREF))
-		return false;
-	if (!pln_rows_function_start_sigsafe(w, w->regs.pc - !w->exact, &start))
-		return false;
-	if (w->bp_hint && holds_sigsafe(w, row, w->bp_hint))
-		return take_sigsafe(w, w->bp_hint);
-	if (find_by_prologue_sigsafe(w, row, start))
-		return true;
-	w->guessed = true;
-	return search_stack_sigsafe(w, row, start);
 }

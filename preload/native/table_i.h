@@ -86,18 +86,19 @@ struct pln_table {
  */
 #define PLN_HOT __attribute__((hot))
 
-static inline enum pln_row_kind pln_row_kind(struct pln_row row)
+static inline enum pln_row_kind pln_row_kind_sigsafe(struct pln_row row)
 {
 	return (enum pln_row_kind)(row.kind & PLN_ROW_KIND);
 }
 
 /* Whether the row is of a function that has unwind information. */
-static inline bool pln_row_is_function(struct pln_row row)
+static inline bool pln_row_is_function_sigsafe(struct pln_row row)
 {
-	return pln_row_kind(row) != PLN_ROW_GAP && pln_row_kind(row) != PLN_ROW_ANONYMOUS;
+	return pln_row_kind_sigsafe(row) != PLN_ROW_GAP &&
+	       pln_row_kind_sigsafe(row) != PLN_ROW_ANONYMOUS;
 }
 
-static inline unsigned pln_row_rbx(struct pln_row row)
+static inline unsigned pln_row_rbx_sigsafe(struct pln_row row)
 {
 	return row.kind >> PLN_ROW_RBX_SHIFT & PLN_ROW_RBX_MASK;
 }

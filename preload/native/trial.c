@@ -23,13 +23,13 @@ static enum verdict judge_sigsafe(struct pln_walker *w)
 		return FAILS;
 	if (pln_rows_find_sigsafe(w, w->regs.pc - 1, &row) != PLN_LOOKUP_ROW)
 		row.kind = PLN_ROW_ANONYMOUS;
-	if (pln_row_kind(row) == PLN_ROW_SIGNAL)
+	if (pln_row_kind_sigsafe(row) == PLN_ROW_SIGNAL)
 		return HOLDS;
 	if (pln_call_before_sigsafe(w, w->regs.pc) == PLN_CALL_NONE)
 		return FAILS;
 	/* The root, or where tables do not lead on: nothing speaks against it. */
-	if (!pln_row_is_function(row) || pln_row_kind(row) == PLN_ROW_END ||
-	    pln_row_kind(row) == PLN_ROW_UNSUPPORTED || !pln_walk_has_base_sigsafe(w, row))
+	if (!pln_row_is_function_sigsafe(row) || pln_row_kind_sigsafe(row) == PLN_ROW_END ||
+	    pln_row_kind_sigsafe(row) == PLN_ROW_UNSUPPORTED || !pln_walk_has_base_sigsafe(w, row))
 		return HOLDS;
 	return pln_walk_by_row_sigsafe(w, row) ? GOES_ON : FAILS;
 }

@@ -3,7 +3,7 @@
  * walk.c - walks a native stack by compact unwind tables.
  *
  * Context: handler on the sampled thread, or the sampling thread on a copied stack. No
- * lock, no allocation; no system call but in guesses (guess.c, prologue.c). Nothing is
+ * lock, no allocation; no system call but in guesses (guess.c, frame_pointer.c). Nothing is
  * read but the given stack, within its bounds, and our own tables: so a wrong table
  * gives a wrong or short stack, and never a fault. Every step moves outwards, so every
  * walk ends.
@@ -30,11 +30,11 @@ static inline bool cfa_sigsafe(const struct pln_walker *w, struct pln_row row, u
 	const struct pln_regs *regs = &w->regs;
 	uintptr_t offset = (uintptr_t)(intptr_t)(int16_t)row.cfa;
 
-	if (pln_row_kind(row) == PLN_ROW_RSP) { /* nine frames in ten */
+	if (pln_row_kind_sigsafe(row) == PLN_ROW_RSP) { /* nine frames in ten */
 		*cfa = regs->sp + 8ul * row.cfa;
 		return true;
 	}
-	switch (pln_row_kind(row)) {
+	switch (pln_row_kind_sigsafe(row)) {
 	case PLN_ROW_RBP:
 		*cfa = regs->bp + 8ul * row.cfa;
 		return true;
@@ -84,7 +84,7 @@ static bool restore_bp_sigsafe(const struct pln_walker *w, struct pln_row row, u
 static bool restore_bx_sigsafe(const struct pln_walker *w, struct pln_row row, uintptr_t cfa,
 			       struct pln_regs *next)
 {
-	unsigned code = pln_row_rbx(row);
+	unsigned code = pln_row_rbx_sigsafe(row);
 
 	if (code == PLN_ROW_RBX_SAME) {
 		next->bx = w->regs.bx;
@@ -98,9 +98,9 @@ static bool restore_bx_sigsafe(const struct pln_walker *w, struct pln_row row, u
 /* Whether the register that the row's CFA counts from is known. */
 PLN_HOT bool pln_walk_has_base_sigsafe(const struct pln_walker *w, struct pln_row row)
 {
-	if (pln_row_kind(row) == PLN_ROW_RSP)
+	if (pln_row_kind_sigsafe(row) == PLN_ROW_RSP)
 		return true;
-	switch (pln_row_kind(row)) {
+	switch (pln_row_kind_sigsafe(row)) {
 	case PLN_ROW_RBX:
 		return w->regs.known & PLN_REG_BX;
 	case PLN_ROW_R10:
@@ -135,7 +135,7 @@ PLN_HOT bool pln_walk_by_row_sigsafe(struct pln_walker *w, struct pln_row row)
 
 static PLN_HOT enum pln_walk_end step_by_row_sigsafe(struct pln_walker *w, struct pln_row row)
 {
-	if (!pln_walk_has_base_sigsafe(w, row) && !pln_prologue_find_bp_sigsafe(w, row))
+	if (!pln_walk_has_base_sigsafe(w, row) && !pln_frame_pointer_find_sigsafe(w, row))
 		return PLN_WALK_NO_ROW;
 	return pln_walk_by_row_sigsafe(w, row) ? STEPPED : PLN_WALK_BAD_STACK;
 }
@@ -203,9 +203,9 @@ static inline enum pln_lookup find_row_sigsafe(struct pln_walker *w, struct pln_
 
 static PLN_HOT enum pln_walk_end step_by_kind_sigsafe(struct pln_walker *w, struct pln_row row)
 {
-	if (pln_row_kind(row) == PLN_ROW_RSP)
+	if (pln_row_kind_sigsafe(row) == PLN_ROW_RSP)
 		return step_by_row_sigsafe(w, row);
-	switch (pln_row_kind(row)) {
+	switch (pln_row_kind_sigsafe(row)) {
 	case PLN_ROW_GAP:
 		return step_by_guess_sigsafe(w, pln_guess_gap_sigsafe, PLN_WALK_NO_ROW);
 	case PLN_ROW_ANONYMOUS:
@@ -225,7 +225,7 @@ static PLN_HOT enum pln_walk_end step_sigsafe(struct pln_walker *w, bool last)
 	struct pln_row row;
 	enum pln_lookup found = find_row_sigsafe(w, &row);
 
-	if (found == PLN_LOOKUP_ROW && pln_row_kind(row) == PLN_ROW_END)
+	if (found == PLN_LOOKUP_ROW && pln_row_kind_sigsafe(row) == PLN_ROW_END)
 		return PLN_WALK_ROOT;
 	if (last)
 		return PLN_WALK_DEPTH;

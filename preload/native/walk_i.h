@@ -96,13 +96,13 @@ bool pln_guess_trampoline_sigsafe(uintptr_t pc, struct pln_row *row);
 /* As for gaps, for a pc that is in no module: a JIT's, or a module not known yet. */
 bool pln_guess_anonymous_sigsafe(struct pln_walker *w, struct pln_regs *next);
 
-/* ------------------------------------------------------------ prologue.c */
+/* ------------------------------------------------------- frame_pointer.c */
 
 /*
  * Finds rbp for a row whose CFA needs it and puts it into w->regs. False: not found, or
  * it is another register that is not known.
  */
-bool pln_prologue_find_bp_sigsafe(struct pln_walker *w, struct pln_row row);
+bool pln_frame_pointer_find_sigsafe(struct pln_walker *w, struct pln_row row);
 
 /* --------------------------------------------------------------- walk.c */
 

@@ -132,10 +132,10 @@ static void check_row(const struct pln_table *table, uint32_t offset, enum pln_r
 {
 	struct pln_row row = row_at(table, offset);
 
-	CHECK_EQ(pln_row_kind(row), kind);
+	CHECK_EQ(pln_row_kind_sigsafe(row), kind);
 	CHECK_EQ(row.cfa, cfa);
 	CHECK_EQ((uint64_t)row.rbp, (uint64_t)rbp);
-	CHECK_EQ(pln_row_rbx(row), rbx);
+	CHECK_EQ(pln_row_rbx_sigsafe(row), rbx);
 }
 
 static struct pln_table *build_one(const uint8_t *program, size_t size)
@@ -202,10 +202,10 @@ static void frame_pointers_and_other_registers(void)
 	check_row(table, 0x10c, PLN_ROW_RBP_DEREF, (uint16_t)-8, PLN_ROW_RBP_AT_RBP, 0);
 	check_row(table, 0x110, PLN_ROW_RBX, 3, PLN_ROW_RBP_AT_RBP, 0);
 	check_row(table, 0x114, PLN_ROW_RSP_DEREF, 88, PLN_ROW_RBP_AT_RBP, 0);
-	CHECK_EQ(pln_row_kind(row_at(table, 0x118)), PLN_ROW_UNSUPPORTED);
-	CHECK_EQ(pln_row_kind(row_at(table, 0x11c)), PLN_ROW_UNSUPPORTED);
+	CHECK_EQ(pln_row_kind_sigsafe(row_at(table, 0x118)), PLN_ROW_UNSUPPORTED);
+	CHECK_EQ(pln_row_kind_sigsafe(row_at(table, 0x11c)), PLN_ROW_UNSUPPORTED);
 	check_row(table, 0x120, PLN_ROW_R11, 2053, PLN_ROW_RBP_AT_RBP, 0);
-	CHECK_EQ(pln_row_kind(row_at(table, 0x124)), PLN_ROW_END);
+	CHECK_EQ(pln_row_kind_sigsafe(row_at(table, 0x124)), PLN_ROW_END);
 	drop(table);
 }
 
@@ -242,8 +242,8 @@ static void broken_programs_are_unsupported(void)
 		if (!CHECK(table != NULL))
 			continue;
 		check_row(table, 0x103, PLN_ROW_RSP, 1, 0, 0);
-		CHECK_EQ(pln_row_kind(row_at(table, 0x104)), PLN_ROW_UNSUPPORTED);
-		CHECK_EQ(pln_row_kind(row_at(table, 0x200)), PLN_ROW_GAP);
+		CHECK_EQ(pln_row_kind_sigsafe(row_at(table, 0x104)), PLN_ROW_UNSUPPORTED);
+		CHECK_EQ(pln_row_kind_sigsafe(row_at(table, 0x200)), PLN_ROW_GAP);
 		drop(table);
 	}
 }
@@ -333,7 +333,7 @@ static unsigned count_bad_rows(const struct pln_table *table, uintptr_t size)
 	for (uint32_t i = 1; i < table->row_count; i++)
 		bad += table->list.rows[i].pc <= table->list.rows[i - 1].pc ||
 		       table->list.rows[i].pc >= size ||
-		       pln_row_kind(table->list.rows[i]) >= PLN_ROW_ANONYMOUS;
+		       pln_row_kind_sigsafe(table->list.rows[i]) >= PLN_ROW_ANONYMOUS;
 	for (uint32_t offset = 0; offset < size; offset += 509) {
 		uint32_t row = pln_table_find_sigsafe(&table->list, offset);
 

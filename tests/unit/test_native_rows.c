@@ -113,7 +113,7 @@ static void compare_at(uintptr_t pc, struct tally *tally)
 /* Signal frames need a real one on the stack: test_native_walk.c has it. */
 static bool is_comparable(struct pln_row row)
 {
-	return pln_row_is_function(row) && pln_row_kind(row) != PLN_ROW_SIGNAL;
+	return pln_row_is_function_sigsafe(row) && pln_row_kind_sigsafe(row) != PLN_ROW_SIGNAL;
 }
 
 static int wanted_count;
