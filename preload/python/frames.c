@@ -182,12 +182,16 @@ static bool is_credible_sigsafe(struct walker *w, const unsigned char *frame)
 
 /* ---------------------------------------------------------- C eval calls */
 
-static uintptr_t next_cframe_sigsafe(struct walker *w)
+/* Moves outwards, to 0 at the end. False when the list leads nowhere. */
+static bool next_cframe_sigsafe(struct walker *w)
 {
 	const unsigned char *bytes = peek_sigsafe(w, w->cframe, CFRAME_BYTES);
-	uintptr_t next = bytes ? pln_word_at(bytes, w->layout->cframe.previous) : 0;
 
-	return next == w->thread_address + w->layout->thread.root_cframe ? 0 : next;
+	w->cframe = bytes ? pln_word_at(bytes, w->layout->cframe.previous) : 0;
+	if (w->cframe != w->thread_address + w->layout->thread.root_cframe)
+		return is_plausible_sigsafe(w->cframe);
+	w->cframe = 0;
+	return true;
 }
 
 static uintptr_t frame_of_cframe_sigsafe(struct walker *w, uintptr_t cframe)
@@ -216,12 +220,12 @@ static void end_segment_sigsafe(struct walker *w, uintptr_t marker)
  */
 static void leave_cframe_sigsafe(struct walker *w, uintptr_t previous)
 {
-	bool innermost = w->cframe == w->first_cframe;
+	bool innermost = w->cframe == w->first_cframe, good;
 
 	if (!w->cframe)
 		return;
-	w->cframe = next_cframe_sigsafe(w);
-	if (!w->cframe || frame_of_cframe_sigsafe(w, w->cframe) == previous)
+	good = next_cframe_sigsafe(w);
+	if (good && (!w->cframe || frame_of_cframe_sigsafe(w, w->cframe) == previous))
 		return;
 	if (innermost)
 		w->torn = true;
@@ -239,14 +243,16 @@ static void align_cframes_sigsafe(struct walker *w)
 {
 	struct pln_python_frame *frames = w->out->frames;
 	unsigned count = w->out->count;
+	uintptr_t extra;
 
 	if (!count || (!w->cframe && frames[count - 1].marker))
 		return;
-	if (w->cframe && !next_cframe_sigsafe(w)) {
+	extra = w->cframe;
+	if (extra && next_cframe_sigsafe(w) && !w->cframe) {
 		for (unsigned i = 0; i + 1 < count; i++)
 			frames[i].marker = frames[i + 1].marker;
-		frames[count - 1].marker = w->cframe;
-	} else if (!w->cframe && (count == 1 || frames[count - 2].marker)) {
+		frames[count - 1].marker = extra;
+	} else if (!extra && (count == 1 || frames[count - 2].marker)) {
 		for (unsigned i = count - 1; i > 0; i--)
 			frames[i].marker = frames[i - 1].marker;
 		frames[0].marker = 0;
@@ -303,7 +309,8 @@ static uintptr_t visit_sigsafe(struct walker *w, uintptr_t address, const unsign
 		}
 	} else if (w->cframe && pln_has(l->frame.instr_unit) && room) {
 		w->out->frames[w->out->count - 1].marker = w->cframe;
-		w->cframe = next_cframe_sigsafe(w);
+		if (!next_cframe_sigsafe(w))
+			w->cframe = 0;
 	}
 	return previous;
 }
@@ -313,6 +320,25 @@ static bool is_done_sigsafe(const struct walker *w)
 	/* Without room for more, only the marker of the last segment is still of interest. */
 	return w->out->truncated &&
 	       (w->segment_start == w->out->count || pln_has(w->layout->frame.instr_unit));
+}
+
+/*
+ * The outermost frame is always entered from C. If the chain ends elsewhere, it does at a
+ * generator that is being suspended: its link goes before it is off the chain. And below
+ * a generator there is nobody only if nobody is on the data stack either (whose first
+ * word is never used).
+ */
+static bool ends_early_sigsafe(const struct walker *w)
+{
+	const struct pln_layout *l = w->layout;
+	const struct pln_python_walk *out = w->out;
+	uintptr_t empty = pln_word_at(w->thread, l->thread.chunk) + sizeof(struct pln_stack_chunk) +
+			  sizeof(uintptr_t);
+
+	if (w->segment_start != out->count)
+		return true;
+	return out->count && (out->frames[out->count - 1].instr & 0xff) == PLN_OWNER_GENERATOR &&
+	       pln_word_at(w->thread, l->thread.chunk_top) > empty;
 }
 
 static void walk_chain_sigsafe(struct walker *w, uintptr_t frame)
@@ -336,11 +362,7 @@ static void walk_chain_sigsafe(struct walker *w, uintptr_t frame)
 		return;
 	if (pln_has(l->frame.instr_unit) && pln_has(l->thread.cframe))
 		align_cframes_sigsafe(w);
-	/*
-	 * The outermost frame is always entered from C. If the chain ends elsewhere, it does at
-	 * a generator that is being suspended: its link goes before it is off the chain.
-	 */
-	if (pln_has(l->frame.owner) && w->segment_start != w->out->count)
+	if (pln_has(l->frame.owner) && ends_early_sigsafe(w))
 		w->out->truncated = true;
 }
 
@@ -548,7 +570,8 @@ static bool walk_from_sigsafe(struct walker *w, uintptr_t cframe, uintptr_t fram
 /*
  * A C eval call puts its CFrame on the list before it says which frame it runs (3.11,
  * 3.12). Where that shows, the walk starts once more one call further out, if the list
- * got that far: the new call's frame runs nothing yet.
+ * got that far: the new call's frame runs nothing yet. Whether the link outwards is the
+ * new one or an old one cannot be told: such a stack is never called whole.
  */
 static void walk_frames_sigsafe(struct walker *w)
 {
@@ -560,10 +583,12 @@ static void walk_frames_sigsafe(struct walker *w)
 		return;
 	if (cframe && pln_has(l->cframe.frame)) {
 		w->cframe = cframe;
-		cframe = next_cframe_sigsafe(w);
+		cframe = next_cframe_sigsafe(w) ? w->cframe : 0;
 		w->windows[w->chunk_window] = chunk;
-		if (cframe && walk_from_sigsafe(w, cframe, frame_of_cframe_sigsafe(w, cframe)))
+		if (cframe && walk_from_sigsafe(w, cframe, frame_of_cframe_sigsafe(w, cframe))) {
+			w->out->truncated = true;
 			return;
+		}
 	}
 	w->out->count = 0;
 }

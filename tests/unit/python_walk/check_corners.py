@@ -134,6 +134,37 @@ def no_checked_reads():
     check([f[:3] for f in frames[2:]] == [f[:3] for f in want], frames, want)
 
 
+# ---------------------------------------------------------------- the GIL
+
+def gil():
+    """Waiting for the GIL is told from waiting for a lock, by the address waited at."""
+    checked()
+    lock, stop, tids = threading.Lock(), [], []
+
+    def spinner():
+        tids.append(threading.get_native_id())
+        while not stop:
+            sum(range(1000))
+
+    def waiter():
+        waiting.append(threading.get_native_id())
+        lock.acquire()
+    waiting = []
+    lock.acquire()
+    threads = [threading.Thread(target=target) for target in (spinner, spinner, waiter)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.05)
+    for tid, index in ((tids[0], 0), (waiting[0], 1)):
+        counts = (ctypes.c_uint * 2)()
+        harness.watch_futex(tid, 200, counts)
+        check(counts[index] > 20 and counts[1 - index] == 0, "GIL and others:", list(counts))
+    stop.append(True)
+    lock.release()
+    for thread in threads:
+        thread.join()
+
+
 # ---------------------------------------------------------------- the thread's state
 
 def accessor(name):

@@ -9,6 +9,7 @@
  */
 #include <dirent.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,8 +45,17 @@ struct sample {
 	struct pln_python_frame frames[];
 };
 
-static unsigned char *samples, *codes;
-static _Atomic uint64_t sample_end, code_end;
+/*
+ * Two, used in turn: a handler may still be busy when sampling has been switched off
+ * and the samples so far are read.
+ */
+static struct {
+	unsigned char *bytes;
+	_Atomic uint64_t end;
+} buffers[2];
+static _Atomic unsigned turn;
+static unsigned char *codes;
+static _Atomic uint64_t code_end;
 static _Atomic bool sampling, signalling;
 static _Atomic uint64_t dropped;
 static struct pln_wire_interpreter last_info;
@@ -90,8 +100,9 @@ static void record_sample(const struct pln_python_walk *walk, uint64_t ns, uint3
 			  bool checked)
 {
 	uint32_t size = (uint32_t)(sizeof(struct sample) + walk->count * sizeof(walk->frames[0]));
-	uint64_t at = pln_add_relaxed(&sample_end, size);
-	struct sample *sample = (struct sample *)(samples + at);
+	unsigned buffer = turn % 2;
+	uint64_t at = pln_add_relaxed(&buffers[buffer].end, size);
+	struct sample *sample = (struct sample *)(buffers[buffer].bytes + at);
 
 	if (at + size > SAMPLE_BYTES) {
 		pln_add_relaxed(&dropped, 1);
@@ -151,6 +162,20 @@ static unsigned list_threads(uint32_t *tids, uint32_t self)
 	if (dir)
 		closedir(dir);
 	return count;
+}
+
+/* Says whose fault it is before dying of it. */
+static void on_crash(int number, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	char line[160];
+	int size = snprintf(line, sizeof(line), "signal %d at %p, pc %p, %s the walk\n", number,
+			    info->si_addr, (void *)uc->uc_mcontext.gregs[REG_RIP],
+			    in_handler ? "inside" : "outside of");
+
+	if (write(STDERR_FILENO, line, (size_t)size) < 0)
+		_exit(1);
+	signal(number, SIG_DFL);
 }
 
 static void signal_all(void)
@@ -219,8 +244,15 @@ static void *run(void *unused)
 	return NULL;
 }
 
+static void *map(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		    -1, 0);
+}
+
 __attribute__((constructor)) static void start(void)
 {
+	struct sigaction crash = { .sa_sigaction = on_crash, .sa_flags = SA_SIGINFO };
 	struct sigaction action = { .sa_sigaction = on_signal,
 				    .sa_flags = SA_SIGINFO | SA_RESTART };
 
@@ -228,11 +260,12 @@ __attribute__((constructor)) static void start(void)
 		return;
 	if (!getenv("HARNESS_NO_CHECKED_READ"))
 		pln_checked_read_init();
-	samples = mmap(NULL, SAMPLE_BYTES, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	codes = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	buffers[0].bytes = map(SAMPLE_BYTES);
+	buffers[1].bytes = map(SAMPLE_BYTES);
+	codes = map(CODE_BYTES);
 	sigaction(SIGPROF, &action, NULL);
+	sigaction(SIGSEGV, &crash, NULL);
+	sigaction(SIGBUS, &crash, NULL);
 	sampling_period_us = 200;
 	pthread_create(&sampler, NULL, run, NULL);
 }
@@ -251,7 +284,7 @@ int harness_walk_self(int with_stack, struct pln_python_frame *frames, unsigned 
 int harness_walk_blocked(uint32_t tid, uintptr_t pthread_id, struct pln_python_frame *frames,
 			 unsigned max, struct sample *head, unsigned repeat);
 unsigned harness_native(uint64_t *pc, uint64_t *sp, uint8_t *is_eval, unsigned max);
-int harness_is_gil_futex(uintptr_t address);
+void harness_watch_futex(uint32_t tid, unsigned rounds, unsigned counts[2]);
 int harness_tls_offset(const void *function, int64_t *offset);
 uint64_t harness_tls_value(int64_t offset);
 void harness_trust(int trusted);
@@ -269,8 +302,13 @@ void harness_sampling(int on, unsigned period_us)
 
 const unsigned char *harness_samples(uint64_t *size)
 {
-	*size = pln_swap_relaxed(&sample_end, 0);
-	return samples;
+	unsigned full = turn % 2;
+
+	madvise(buffers[!full].bytes, SAMPLE_BYTES, MADV_DONTNEED);
+	buffers[!full].end = 0;
+	turn++;
+	*size = buffers[full].end < SAMPLE_BYTES ? buffers[full].end : SAMPLE_BYTES;
+	return buffers[full].bytes;
 }
 
 const unsigned char *harness_codes(uint64_t *size)
@@ -393,9 +431,24 @@ unsigned harness_native(uint64_t *pc, uint64_t *sp, uint8_t *is_eval, unsigned m
 	return native.count;
 }
 
-int harness_is_gil_futex(uintptr_t address)
+/* How often the thread waits in futex for a GIL, and how often for something else. */
+void harness_watch_futex(uint32_t tid, unsigned rounds, unsigned counts[2])
 {
-	return pln_python_is_gil_futex(address);
+	char path[64], line[256];
+	unsigned long address;
+	long number, size;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%u/syscall", tid);
+	fd = open(path, O_RDONLY);
+	for (unsigned i = 0; fd >= 0 && i < rounds; i++) {
+		usleep(1000);
+		size = pread(fd, line, sizeof(line) - 1, 0);
+		line[size > 0 ? size : 0] = 0;
+		if (sscanf(line, "%ld 0x%lx", &number, &address) == 2 && number == SYS_futex)
+			counts[!pln_python_is_gil_futex(address)]++;
+	}
+	close(fd);
 }
 
 /* What the accessor's instructions say. Not on the main thread. */

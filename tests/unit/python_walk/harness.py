@@ -63,7 +63,8 @@ walk_blocked, walk_blocked_released = bind(
     ctypes.c_uint, ctypes.POINTER(Head), ctypes.c_uint)
 _native = bind("harness_native", ctypes.c_uint, ctypes.POINTER(u64), ctypes.POINTER(u64),
                ctypes.POINTER(ctypes.c_uint8), ctypes.c_uint)[0]
-is_gil_futex = bind("harness_is_gil_futex", ctypes.c_int, u64)[0]
+watch_futex = bind("harness_watch_futex", None, ctypes.c_uint32, ctypes.c_uint,
+                   ctypes.POINTER(ctypes.c_uint))[1]
 trust = bind("harness_trust", None, ctypes.c_int)[0]
 _after_fork = bind("harness_after_fork", None)[0]
 ready = bind("harness_ready", ctypes.c_int)[0]
@@ -135,7 +136,6 @@ def samples():
         sample.frames = (RawFrame * sample.head.count).from_buffer_copy(raw) \
             if sample.head.count else []
         result.append(sample)
-        ctypes.memset(base + at, 0, ctypes.sizeof(Head))
         at += sample.head.bytes
     load_codes()
     return result

@@ -21,8 +21,8 @@ import interpreters  # noqa: E402
 SKIP = 77
 SHIFTS = ["frame.code", "frame.previous", "frame.instr", "code.name", "code.filename",
           "thread.thread_id"]
-CORNERS = [(name, {}) for name in ("names", "reused", "fork", "finalizing", "tls",
-                                   "subinterpreters", "greenlets")] + \
+CORNERS = [(name, {}) for name in ("names", "reused", "fork", "finalizing", "gil",
+                                   "tls", "subinterpreters", "greenlets")] + \
     [("no_checked_reads", {"HARNESS_NO_CHECKED_READ": "1"})] + \
     [("refused", {"HARNESS_SHIFT": field}) for field in SHIFTS]
 
