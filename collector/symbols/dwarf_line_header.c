@@ -8,7 +8,6 @@
 #include "symbols/dwarf_line_i.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* DWARF 5 describes an entry with five fields at most; more is damage. */
 #define FIELDS_MAX 16
@@ -27,75 +26,12 @@ struct line_sections {
 	struct pln_reader line_strings; /* .debug_line_str */
 };
 
-/* Little-endian. */
-uint64_t pln_read_fixed(struct pln_reader *reader, unsigned size)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < size; i++) {
-		uint64_t byte = reader->at < reader->end ? *reader->at++ : 0;
-
-		if (i < 8)
-			value |= byte << (8 * i);
-	}
-	return value;
-}
-
-/* Either LEB128; fills the upper bits with the sign when it is a signed one. */
-static uint64_t read_leb(struct pln_reader *reader, bool is_signed)
-{
-	uint64_t value = 0;
-	unsigned shift = 0;
-	uint8_t byte = 0;
-
-	while (reader->at < reader->end) {
-		byte = *reader->at++;
-		if (shift < 64)
-			value |= (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
-		if (!(byte & 0x80))
-			break;
-	}
-	if (is_signed && (byte & 0x40) && shift < 64)
-		value |= UINT64_MAX << shift;
-	return value;
-}
-
-uint64_t pln_read_uleb(struct pln_reader *reader)
-{
-	return read_leb(reader, false);
-}
-
-int64_t pln_read_sleb(struct pln_reader *reader)
-{
-	return (int64_t)read_leb(reader, true);
-}
-
-void pln_reader_skip(struct pln_reader *reader, uint64_t size)
-{
-	size_t left = (size_t)(reader->end - reader->at);
-
-	reader->at += size < left ? size : left;
-}
-
-/* Never NULL; "" when it does not end in the section. */
-static const char *read_string(struct pln_reader *reader)
-{
-	const char *string = (const char *)reader->at;
-	const uint8_t *end = NULL;
-
-	if (reader->at < reader->end)
-		end = memchr(reader->at, '\0', (size_t)(reader->end - reader->at));
-	reader->at = end ? end + 1 : reader->end;
-	return end ? string : "";
-}
-
 static const char *string_at(struct pln_reader section, uint64_t offset)
 {
 	if (!section.at)
 		return "";
 	pln_reader_skip(&section, offset);
-	return read_string(&section);
+	return pln_read_string(&section);
 }
 
 static struct pln_reader open_section(struct pln_dwarf_session *session, const char *name)
@@ -126,10 +62,10 @@ static int read_tables_4(struct pln_line_header *header, struct pln_reader *read
 	int rc = add_directory(header, "");
 
 	while (!rc && reader->at < reader->end && *reader->at)
-		rc = add_directory(header, read_string(reader));
+		rc = add_directory(header, pln_read_string(reader));
 	pln_reader_skip(reader, 1);
 	while (!rc && reader->at < reader->end && *reader->at) {
-		const char *name = read_string(reader);
+		const char *name = pln_read_string(reader);
 
 		rc = add_file(header, name, pln_read_uleb(reader));
 		pln_read_uleb(reader); /* time */
@@ -156,7 +92,7 @@ static bool read_field(const struct line_sections *sections, struct pln_reader *
 {
 	switch (form) {
 	case DW_FORM_string:
-		*string = read_string(reader);
+		*string = pln_read_string(reader);
 		return true;
 	case DW_FORM_line_strp:
 		*string = string_at(sections->line_strings, pln_read_fixed(reader, offset_size));

@@ -11,13 +11,8 @@
 #ifndef PILLION_COLLECTOR_SYMBOLS_DWARF_LINE_I_H
 #define PILLION_COLLECTOR_SYMBOLS_DWARF_LINE_I_H
 
+#include "symbols/bytes.h"
 #include "symbols/dwarf_i.h"
-
-/* Bytes of a section; reading past the end gives zeros. */
-struct pln_reader {
-	const uint8_t *at;
-	const uint8_t *end;
-};
 
 struct pln_line_file {
 	const char *name; /* in the sections, as all strings here */
@@ -44,10 +39,5 @@ void pln_line_header_free(struct pln_line_header *header);
 
 /* dwarf_line_program.c: every row as it is written, with the files' numbers. */
 int pln_line_program_run(const struct pln_line_header *header, struct pln_array *rows);
-
-uint64_t pln_read_fixed(struct pln_reader *reader, unsigned size);
-uint64_t pln_read_uleb(struct pln_reader *reader);
-int64_t pln_read_sleb(struct pln_reader *reader);
-void pln_reader_skip(struct pln_reader *reader, uint64_t size);
 
 #endif
