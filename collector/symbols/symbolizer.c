@@ -4,7 +4,8 @@
  *
  * A file is checked when it is opened and read when it is first asked: modules that no
  * sample hit cost one open fd. DWARF names and lines win; the symbol table gives the
- * linkage name, and all that is known where there is no DWARF.
+ * linkage name, and all that is known where there is no DWARF. Where there is no symbol
+ * either, the tables for unwinding still tell functions apart.
  */
 #include "symbols/symbols.h"
 
@@ -12,6 +13,7 @@
 #include "symbols/debug_file.h"
 #include "symbols/demangle.h"
 #include "symbols/dwarf_file.h"
+#include "symbols/elf_fdes.h"
 #include "symbols/elf_symbols.h"
 
 #include <errno.h>
@@ -35,6 +37,7 @@ struct pln_symbol_file {
 	struct pln_elf *elf; /* until it is loaded */
 	bool loaded;
 	struct pln_symtab symbols;
+	struct pln_array fdes; /* struct pln_fde */
 	struct pln_dwarf_file *dwarf; /* or NULL */
 	char *debug_path; /* or NULL */
 	const char *source;
@@ -86,6 +89,7 @@ static void free_file(struct pln_symbol_file *file)
 {
 	pln_elf_close(file->elf);
 	pln_symtab_free(&file->symbols);
+	pln_array_free(&file->fdes);
 	pln_dwarf_file_free(file->dwarf);
 	free(file->debug_path);
 	free(file->path);
@@ -262,6 +266,7 @@ static void load(struct pln_symbolizer *s, struct pln_symbol_file *file)
 
 	file->loaded = true;
 	pln_symtab_add(&file->symbols, file->elf);
+	pln_fdes_read(file->elf, &file->fdes);
 	open_dwarf(s, file, &search, file->elf, file->path);
 	if (!file->dwarf &&
 	    !pln_debug_file_find(&search, file->elf, file->path, &debug, &file->debug_path)) {
@@ -329,6 +334,21 @@ unsigned pln_symbolizer_lookup(struct pln_symbolizer *s, struct pln_symbol_file 
 	if (!*out[count - 1].name)
 		out[count - 1].name = symbol_name(s, symbol);
 	return count;
+}
+
+bool pln_symbolizer_function_range(struct pln_symbolizer *s, struct pln_symbol_file *file,
+				   uint64_t address, uint64_t *start, uint64_t *end)
+{
+	const struct pln_fde *fde;
+
+	if (!file->loaded)
+		load(s, file);
+	fde = pln_fdes_find(&file->fdes, address);
+	if (!fde)
+		return false;
+	*start = fde->start;
+	*end = fde->end;
+	return true;
 }
 
 const char *pln_symbol_file_source(const struct pln_symbol_file *file)

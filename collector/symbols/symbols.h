@@ -3,10 +3,10 @@
  * symbols.h - from (file, address) to functions, files and lines.
  *
  * symbolizer.c answers, from the best source that a file has. elf_*.c read symbol
- * tables, PLT stubs and build ids (libelf), debug_file.c finds separate debug files
- * (build id, debuglink, dwz), dwarf_*.c read lines and inlined chains (libdwarf, behind
- * dwarf_i.h) in a child process that may die of a hostile file (dwarf_worker.h),
- * demangle.c makes C++ and Rust names readable (libiberty).
+ * tables, PLT stubs, unwind tables and build ids (libelf), debug_file.c finds separate
+ * debug files (build id, debuglink, dwz), dwarf_*.c read lines and inlined chains
+ * (libdwarf, behind dwarf_i.h) in a child process that may die of a hostile file
+ * (dwarf_worker.h), demangle.c makes C++ and Rust names readable (libiberty).
  *
  * Not thread-safe: one thread at a time per symbolizer.
  */
@@ -52,6 +52,13 @@ int pln_symbolizer_file(struct pln_symbolizer *s, const char *root, const char *
  */
 unsigned pln_symbolizer_lookup(struct pln_symbolizer *s, struct pln_symbol_file *file,
 			       uint64_t address, struct pln_symbol *out, unsigned max);
+
+/*
+ * The function, or the cold part of one, that the address lies in: [start, end). Needs
+ * no symbols. False: the file does not tell.
+ */
+bool pln_symbolizer_function_range(struct pln_symbolizer *s, struct pln_symbol_file *file,
+				   uint64_t address, uint64_t *start, uint64_t *end);
 
 /* What was found for a file, for `info`: "dwarf", "symtab", "dynsym", "none"; and the debug file or
  * "". */
