@@ -31,6 +31,12 @@
  */
 bool pln_python_find(uintptr_t hint);
 
+/*
+ * Context: constructor. The program is, or links, a CPython that is older than any whose
+ * frames can be read: native only, and the profile says so.
+ */
+bool pln_python_find_too_old(void);
+
 /* Address of _PyRuntime, 0 when not found. */
 uintptr_t pln_python_runtime(void);
 

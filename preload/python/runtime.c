@@ -117,6 +117,21 @@ static uint32_t find_version(void)
 	return get_version ? parse_version(get_version()) : 0;
 }
 
+bool pln_python_find_too_old(void)
+{
+	const char *(*get_version)(void) = NULL;
+
+	*(void **)&get_version = dlsym(RTLD_DEFAULT, "Py_GetVersion");
+	if (!get_version || dlsym(RTLD_DEFAULT, "PyConfig_InitPythonConfig")) /* 3.8+ */
+		return false;
+	pln_python.version_hex = parse_version(get_version());
+	pln_store_relaxed(&pln_python.refused, true);
+	refused_because = "it is older than CPython 3.8";
+	state = REFUSED;
+	repeat = true;
+	return true;
+}
+
 /* NULL with *layout set, or why there is no layout. */
 static const char *choose_layout(const struct pln_layout **layout)
 {
