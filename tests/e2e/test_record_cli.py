@@ -240,7 +240,7 @@ def test_duration_ends_the_recording_and_not_the_command(here, one_python, work)
     assert process.poll() is None, "the command was ended"
     assert "samples" in first
     profile = recording.load(work / "x.pillion")
-    assert profile.data["complete"] and 0.5e9 <= profile.total("cpu_ns") <= 1.6e9
+    assert profile.data["complete"] and 0.1e9 <= profile.total("cpu_ns") <= 1.6e9
     out, _ = process.communicate(timeout=30)
     assert (process.returncode, out) == (0, "whole\n")
 
