@@ -70,20 +70,35 @@ static uint32_t function_id(struct run *run, const struct pln_function *function
 	return run->ids.failed ? PLN_NONE : ((const uint32_t *)(const void *)run->ids.data)[at];
 }
 
-/* What a frame is called when no symbol covers it. */
-static void unknown_name(const struct run *run, uint64_t address, char *name, size_t size)
+/* A return address is the instruction behind the call, maybe another function's first. */
+static uint64_t address_of(const struct run *run, const struct target *target)
+{
+	return target->address - !run->job->frames[target->frame].is_leaf;
+}
+
+/*
+ * What a frame is called when no symbol covers it: by where its function starts, so that
+ * all of a function is one; by its own address when that is not known either.
+ */
+static void unknown_name(const struct run *run, const struct target *target, char *name,
+			 size_t size)
 {
 	const char *module = run->module ? base_name(run->module->path) : "[unknown]";
+	uint64_t start = target->address, end;
 
 	/* "[vdso]" and the like have no file that an offset could be looked up in. */
-	if (*module == '[')
+	if (*module == '[') {
 		snprintf(name, size, "%s", module);
-	else
-		snprintf(name, size, "%s+0x%" PRIx64, module, address);
+		return;
+	}
+	if (run->file)
+		pln_symbolizer_function_range(run->symbolizer, run->file, address_of(run, target),
+					      &start, &end);
+	snprintf(name, size, "%s+0x%" PRIx64, module, start);
 }
 
 static struct pln_location locate(struct run *run, const struct pln_symbol *symbol,
-				  uint64_t address)
+				  const struct target *target)
 {
 	struct pln_function function = { .name = symbol->name,
 					 .file = symbol->file,
@@ -98,7 +113,7 @@ static struct pln_location locate(struct run *run, const struct pln_symbol *symb
 		function.module_path = run->module->path;
 	}
 	if (!*symbol->name) {
-		unknown_name(run, address, name, sizeof(name));
+		unknown_name(run, target, name, sizeof(name));
 		function.name = name;
 		function.unknown = 1;
 	}
@@ -108,25 +123,28 @@ static struct pln_location locate(struct run *run, const struct pln_symbol *symb
 static int symbolize_frame(struct run *run, const struct target *target)
 {
 	static const struct pln_symbol nothing = { .name = "", .linkage_name = "", .file = "" };
-	const struct pln_frame *frame = &run->job->frames[target->frame];
 	struct pln_symbol symbols[INLINE_DEPTH_MAX];
 	struct pln_location locations[INLINE_DEPTH_MAX];
 	unsigned count = 0;
 
-	/* A return address is the instruction behind the call, maybe another function's first. */
 	if (run->file)
-		count = pln_symbolizer_lookup(run->symbolizer, run->file,
-					      target->address - !frame->is_leaf, symbols,
-					      INLINE_DEPTH_MAX);
+		count = pln_symbolizer_lookup(run->symbolizer, run->file, address_of(run, target),
+					      symbols, INLINE_DEPTH_MAX);
 	if (!count)
 		symbols[count++] = nothing;
 	for (unsigned i = 0; i < count; i++) {
-		locations[i] = locate(run, &symbols[i], target->address);
+		locations[i] = locate(run, &symbols[i], target);
 		if (locations[i].function == PLN_NONE)
 			return -ENOMEM;
 	}
 	run->job->found(target->frame, locations, count, run->job->arg);
 	return 0;
+}
+
+/* The vdso's is in our own memory. */
+static bool has_file(const char *path)
+{
+	return path[0] == '/' || !strcmp(path, "[vdso]");
 }
 
 /* A file that is missing, or is not the one that ran, leaves its frames without symbols. */
@@ -138,7 +156,7 @@ static void enter_module(struct run *run, uint32_t module)
 
 	run->file = NULL;
 	run->module = module < job->module_count ? &job->modules[module] : NULL;
-	if (!run->module || !run->symbolizer || run->module->path[0] != '/')
+	if (!run->module || !run->symbolizer || !has_file(run->module->path))
 		return;
 	m = run->module;
 	root = job->root_of ? job->root_of(m->process, job->arg) : NULL;

@@ -29,8 +29,9 @@ struct pln_symbolize_job {
 };
 
 /*
- * Frames that no symbol is found for get a function "lib.so+0x1234" marked unknown;
- * those in no module one called "[unknown]". Returns 0 or -errno.
+ * Frames that no symbol is found for get a function "lib.so+0x1234" marked unknown, which
+ * is where it starts, or, when the file does not tell, the frame's own address; those in
+ * no module one called "[unknown]". Returns 0 or -errno.
  */
 int pln_symbolize(const struct pln_symbolize_job *job);
 

@@ -4,9 +4,9 @@
  * names, never a neighbour's, stubs as name@plt; and the file must be the right one.
  */
 #include "symbols/fixture.h"
+#include "vdso.h"
 
 #include <dlfcn.h>
-#include <elf.h>
 #include <errno.h>
 #include <sys/auxv.h>
 
@@ -189,31 +189,6 @@ static void test_root(void)
 	CHECK_EQ(pln_symbolizer_file(s, root, fixture_path("program"), id, 8, &again), 0);
 	CHECK(outside == again);
 	pln_symbolizer_free(s);
-}
-
-/* The build id in this process's vdso, by the notes that the loader maps. */
-static size_t vdso_build_id(uint8_t *id)
-{
-	const uint8_t *image = (const uint8_t *)getauxval(AT_SYSINFO_EHDR);
-	const Elf64_Ehdr *header = (const void *)image;
-	const Elf64_Phdr *segments = image ? (const void *)(image + header->e_phoff) : NULL;
-
-	for (unsigned i = 0; image && i < header->e_phnum; i++) {
-		const uint8_t *at = image + segments[i].p_offset;
-		const uint8_t *end = at + segments[i].p_filesz;
-
-		while (segments[i].p_type == PT_NOTE && at < end) {
-			const Elf64_Nhdr *note = (const void *)at;
-
-			at += sizeof(*note) + ((note->n_namesz + 3) & ~3U);
-			if (note->n_type == NT_GNU_BUILD_ID) {
-				memcpy(id, at, note->n_descsz);
-				return note->n_descsz;
-			}
-			at += (note->n_descsz + 3) & ~3U;
-		}
-	}
-	return 0;
 }
 
 /* It is in no file, but most programs spend time in it. */
