@@ -18,8 +18,11 @@
 
 /*
  * A stack to walk: the word at address a of [lo, hi) is read from bytes + (a - lo).
- * The live stack of the sampled thread has bytes == (void *)lo; a copy of a blocked
- * thread's stack has bytes pointing at the copy.
+ * The live stack of the sampled thread has bytes == (void *)lo, and lo at best 128 below
+ * sp: the red zone, which a signal leaves alone and some epilogues' rules name. A copy of
+ * a blocked thread's stack has bytes pointing at the copy. All of the range must be
+ * mapped: hi is the end of the stack itself, not of a mapping that it may share with a
+ * neighbour.
  */
 struct pln_stack {
 	uintptr_t lo;

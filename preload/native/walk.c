@@ -62,6 +62,20 @@ static inline bool cfa_sigsafe(const struct pln_walker *w, struct pln_row row, u
 	}
 }
 
+/*
+ * A register saved at `at`. Where that is below sp and cannot be read, an epilogue has
+ * popped it, and the register has its old value again though the table still names the
+ * stack.
+ */
+static bool restore_sigsafe(const struct pln_walker *w, uintptr_t at, unsigned known, uintptr_t now,
+			    uintptr_t *value)
+{
+	if (pln_walker_load_sigsafe(w, at, value))
+		return true;
+	*value = now;
+	return at < w->regs.sp && (w->regs.known & known);
+}
+
 static bool restore_bp_sigsafe(const struct pln_walker *w, struct pln_row row, uintptr_t cfa,
 			       struct pln_regs *next)
 {
@@ -78,7 +92,7 @@ static bool restore_bp_sigsafe(const struct pln_walker *w, struct pln_row row, u
 			return false;
 		at = w->regs.bp;
 	}
-	return pln_walker_load_sigsafe(w, at, &next->bp);
+	return restore_sigsafe(w, at, PLN_REG_BP, w->regs.bp, &next->bp);
 }
 
 static bool restore_bx_sigsafe(const struct pln_walker *w, struct pln_row row, uintptr_t cfa,
@@ -92,7 +106,7 @@ static bool restore_bx_sigsafe(const struct pln_walker *w, struct pln_row row, u
 	}
 	if (code == PLN_ROW_RBX_UNKNOWN)
 		return false;
-	return pln_walker_load_sigsafe(w, cfa - 8ul * code, &next->bx);
+	return restore_sigsafe(w, cfa - 8ul * code, PLN_REG_BX, w->regs.bx, &next->bx);
 }
 
 /* Whether the register that the row's CFA counts from is known. */

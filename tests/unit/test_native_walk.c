@@ -263,6 +263,37 @@ static void garbage_ends_the_walk(void)
 	CHECK_EQ(walk.stop_regs.pc, regs.pc);
 }
 
+/* The `ret` of a function with a frame pointer, 0: not found. */
+static uintptr_t find_epilogue(const void *function)
+{
+	const unsigned char *text = function;
+
+	for (unsigned i = 0; i < 256; i++)
+		if ((text[i] == 0x5d || text[i] == 0xc9) && text[i + 1] == 0xc3)
+			return (uintptr_t)text + i + 1; /* pop %rbp or leave; ret */
+	return 0;
+}
+
+/* In an epilogue a table may still name a slot below sp: unreadable, but not needed any more. */
+static void popped_registers_are_kept(void)
+{
+	uintptr_t words[64] = { (uintptr_t)chain_leaf + 1 };
+	struct pln_stack small = { (uintptr_t)words, (uintptr_t)(words + 64), (void *)words };
+	struct pln_regs regs = { pc + 1, (uintptr_t)words,	 0x5555, 0x6666, 0,
+				 0,	 PLN_REG_BP | PLN_REG_BX };
+
+	if (!CHECK(regs.pc != 0))
+		return;
+	walk = (struct pln_native_walk){ pcs, cfas, guessed, 2, 0, 0, 0, { 0 } };
+	pln_native_walk_sigsafe(&small, &regs, &walk);
+	CHECK_EQ(walk.count, 2);
+	CHECK_EQ(walk.stop_regs.pc, (uintptr_t)chain_leaf + 1);
+	CHECK(walk.stop_regs.known & PLN_REG_BP);
+	CHECK_EQ(walk.stop_regs.bp, 0x5555);
+	CHECK(walk.stop_regs.known & PLN_REG_BX);
+	CHECK_EQ(walk.stop_regs.bx, 0x6666);
+}
+
 int main(void)
 {
 	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
@@ -278,5 +309,6 @@ int main(void)
 	gaps_are_crossed();
 	anonymous_code_is_crossed();
 	garbage_ends_the_walk();
+	popped_registers_are_kept();
 	return check_result();
 }
