@@ -279,8 +279,11 @@ static void popped_registers_are_kept(void)
 {
 	uintptr_t words[64] = { (uintptr_t)chain_leaf + 1 };
 	struct pln_stack small = { (uintptr_t)words, (uintptr_t)(words + 64), (void *)words };
-	struct pln_regs regs = { pc + 1, (uintptr_t)words,	 0x5555, 0x6666, 0,
-				 0,	 PLN_REG_BP | PLN_REG_BX };
+	struct pln_regs regs = { .pc = find_epilogue((const void *)(uintptr_t)fp_plain),
+				 .sp = (uintptr_t)words,
+				 .bp = 0x5555,
+				 .bx = 0x6666,
+				 .known = PLN_REG_BP | PLN_REG_BX };
 
 	if (!CHECK(regs.pc != 0))
 		return;
