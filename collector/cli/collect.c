@@ -289,7 +289,7 @@ static int open_session(struct collector *c)
 		c->duration = pln_variable_number(PLN_VARIABLE_duration);
 	options.duration_ns = 1000000000u * c->duration;
 	options.recording = (struct pln_recording){
-		.command = "",
+		.command = "", /* nobody gave us one */
 		.host = c->host,
 		.pillion_version = PILLION_VERSION,
 		.working_directory = c->directory,

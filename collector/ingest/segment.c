@@ -20,6 +20,8 @@
 
 #include <pillion/atomic.h>
 
+#include "ingest/quote.h"
+
 #define MAX_SEGMENT_SIZE (1ull << 36)
 #define MAX_LANES 16384u
 #define MIN_LANE_DATA 4096u
@@ -167,4 +169,20 @@ struct pln_lane_view pln_segment_lane(const struct pln_segment_view *view, uint3
 	lane.lane = (struct pln_lane *)(view->base + view->lanes_off +
 					(uint64_t)index * view->lane_size);
 	return lane;
+}
+
+char *pln_segment_command(const struct pln_segment_view *view)
+{
+	const char *words[sizeof(view->arguments) / 2];
+	size_t count = 0;
+	const char *at = view->arguments, *end = at + view->arguments_size;
+
+	while (at < end && count < sizeof(words) / sizeof(words[0]) - 1) {
+		words[count++] = at;
+		at += strlen(at) + 1;
+	}
+	/* The segment holds 1024 bytes of them, the last one zero. */
+	if (view->arguments_size >= sizeof(view->arguments) - 2)
+		words[count++] = "...";
+	return pln_quote_words(words, count);
 }

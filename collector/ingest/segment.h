@@ -51,6 +51,9 @@ struct pln_segment_view {
 int pln_segment_map(struct pln_segment_view *view, int memfd, char *why, size_t why_size);
 void pln_segment_unmap(struct pln_segment_view *view);
 
+/* The process's command line as a shell would need it. malloc'ed; NULL: no memory. */
+char *pln_segment_command(const struct pln_segment_view *view);
+
 /* The lane of slot `index` (< lane_count). */
 struct pln_lane_view pln_segment_lane(const struct pln_segment_view *view, uint32_t index);
 

@@ -157,6 +157,10 @@ static int open_profile(struct pln_session *s, const struct pln_target_hello *he
 	s->output_fd = fd;
 	recording->period_ns = hello->segment.period_ns;
 	recording->tick_ns = hello->segment.tick_ns;
+	if (!s->command && !*recording->command) {
+		s->command = pln_segment_command(&hello->segment);
+		recording->command = s->command ? s->command : "";
+	}
 	error = pln_writer_open(&s->writer, fd, recording);
 	if (!error)
 		error = pln_tables_open(&s->tables, s->writer);
@@ -552,5 +556,6 @@ void pln_session_free(struct pln_session *s)
 	free(s->targets);
 	pln_tables_close(&s->tables);
 	pln_scratch_free(s->scratch);
+	free(s->command);
 	free(s);
 }

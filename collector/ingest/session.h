@@ -40,7 +40,8 @@ struct pln_session_options {
 	bool need_token; /* else: any process of the same user may join */
 	uint8_t token[PILLION_TOKEN_SIZE];
 	uint64_t duration_ns; /* 0: no end; counts from the first hello */
-	struct pln_recording recording; /* command, host, directory; strings outlive the session */
+	/* Command ("": that of the first process), host, directory; strings outlive the session. */
+	struct pln_recording recording;
 	/*
 	 * Opens the profile when the first process says hello. Returns an fd (which stays
 	 * the caller's) or -errno, with the reason in `why`.

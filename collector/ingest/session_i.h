@@ -40,6 +40,7 @@ struct pln_session {
 	size_t target_count, target_capacity;
 	struct pln_writer *writer; /* NULL before the first hello and after the end */
 	int output_fd; /* the caller's; valid while there is a writer */
+	char *command; /* of the first process; NULL: the options have one */
 	struct pln_tables tables;
 	struct pln_scratch *scratch;
 	uint64_t open_ns;

@@ -20,28 +20,10 @@
 
 #include <pillion/atomic.h>
 
-#include "ingest/quote.h"
-
 #define SILENCE_NS 30000000000ull
 #define MAX_WAIT_NS (1ull << 60)
 
 /* ---------------------------------------------------------------------- new */
-
-static char *quote_arguments(const struct pln_segment_view *seg)
-{
-	const char *words[sizeof(seg->arguments) / 2];
-	size_t count = 0;
-	const char *at = seg->arguments, *end = at + seg->arguments_size;
-
-	while (at < end && count < sizeof(words) / sizeof(words[0]) - 1) {
-		words[count++] = at;
-		at += strlen(at) + 1;
-	}
-	/* The segment holds 1024 bytes of them, the last one zero. */
-	if (seg->arguments_size >= sizeof(seg->arguments) - 2)
-		words[count++] = "...";
-	return pln_quote_words(words, count);
-}
 
 static bool same_mounts(pid_t pid)
 {
@@ -124,7 +106,7 @@ struct pln_target *pln_target_new(struct pln_tables *tables, struct pln_scratch 
 	t->pid = hello->pid;
 	t->pidfd.fd = hello->pidfd;
 	t->root_fd = -1;
-	t->command = quote_arguments(&t->segment);
+	t->command = pln_segment_command(&t->segment);
 	find_root(t);
 	fill_row(t);
 	t->id = pln_writer_add_process(t->writer, &t->row);

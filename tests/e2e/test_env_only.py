@@ -2,6 +2,7 @@
 """LD_PRELOAD and PILLION_OUTPUT alone, with no `pillion record`: the library starts the
 collector itself."""
 import os
+import shlex
 import time
 
 import pytest
@@ -31,6 +32,7 @@ def test_the_environment_alone_records(interpreter, work):
     pid = int(result.stdout)
     profile = complete_profile(work / ("%d.pillion" % pid))
     assert [p["pid"] for p in profile.processes] == [pid]
+    assert profile.data["command"] == shlex.join([str(interpreter.path), "-c", BURN])
     assert 0.45e9 <= profile.total("cpu_ns") <= 0.7e9
     assert profile.processes[0]["interpreter_status"] == recording.CHECKED
 
