@@ -85,7 +85,7 @@ static const struct pln_option options[] = {
 
 static const char *const examples[] = {
 	"pillion export -f speedscope app.pillion      # app.cpu.speedscope.json",
-	"pillion export -f pprof -o app.pb.gz app.pillion && go tool pprof -http : app.pb.gz",
+	"pillion export -f pprof app.pillion && go tool pprof -http : app.pb.gz",
 	"pillion export -f folded -w wall -o - app.pillion | flamegraph.pl >app.svg",
 	NULL,
 };
