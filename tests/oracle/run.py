@@ -12,7 +12,8 @@ how many reached the root; how many walks with pc and sp alone, as for a blocked
 gave the same stack; time of a walk. Below it every cause of difference.
 
 Exits with 1 when more than one stack in 10,000 differs, or fewer than 99 % of numpy's
-reach the root.
+reach the root (of those whose modules had their tables already: each is asked for by
+the first sample that hits it, which matters in short runs).
 """
 import argparse
 import collections
@@ -121,7 +122,8 @@ def main():
                 continue
             totals.append(total)
             print_line(python, program, total)
-            failed |= program.startswith("numpy") and total["root"] < 0.99 * total["samples"]
+            walked = total["samples"] - total["no_table"]
+            failed |= program.startswith("numpy") and total["root"] < 0.99 * walked
     everything = {key: sum(total[key] for total in totals) for key in COUNTS}
     everything["median_ns"] = everything["p99_ns"] = 0
     print_line("", "all", everything)
