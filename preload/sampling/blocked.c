@@ -29,6 +29,7 @@
 
 #define COPY_FIRST (16u << 10)
 #define COPY_MAX (1u << 20)
+#define MAX_TRIES 16 /* larger copies and new tables, for one stack */
 
 static unsigned char *copy;
 
@@ -119,17 +120,31 @@ static bool wants_more(const struct pln_native_walk *walk, size_t copied, size_t
 	return walk->end == PLN_WALK_BAD_STACK && copied == asked && asked < COPY_MAX;
 }
 
+/*
+ * Unlike a handler, the sampling thread can wait for a table. Should the thread run meanwhile,
+ * its clock tells, and the next tick reads it again.
+ */
+static bool built_table(const struct pln_native_walk *walk)
+{
+	if (walk->end != PLN_WALK_NO_TABLE)
+		return false;
+	pln_native_want(walk->stop_regs.pc);
+	return true;
+}
+
 static bool walk_native(struct pln_thread *thread, struct pln_capture *capture)
 {
 	size_t size = COPY_FIRST;
 
 	while (size < thread->stack_used && size < COPY_MAX)
 		size *= 4;
-	for (;; size *= 4) {
+	for (unsigned tries = 0; tries < MAX_TRIES; tries++) {
 		if (!copy_stack(thread, capture->regs.sp, size, &capture->stack))
 			return false;
 		pln_native_walk_sigsafe(&capture->stack, &capture->regs, &capture->native);
-		if (!wants_more(&capture->native, capture->stack.hi - capture->stack.lo, size))
+		if (wants_more(&capture->native, capture->stack.hi - capture->stack.lo, size))
+			size *= 4;
+		else if (!built_table(&capture->native))
 			break;
 	}
 	thread->stack_used = (uint32_t)size;

@@ -10,6 +10,7 @@
 #include "handler.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <ucontext.h>
 
@@ -25,6 +26,7 @@
 
 #define STACK_NEEDED (6u << 10) /* handler and walkers, measured below 3 KiB */
 #define TIME_ONE_IN 16
+#define RED_ZONE 128 /* bytes below sp that a leaf function may use */
 
 /* The thread that a signal was meant for, if it is still this one. */
 static struct pln_thread *target_of(const siginfo_t *info)
@@ -52,7 +54,8 @@ static struct pln_regs regs_of(const ucontext_t *uc)
 		.bp = (uintptr_t)g[REG_RBP],
 		.bx = (uintptr_t)g[REG_RBX],
 		.r10 = (uintptr_t)g[REG_R10],
-		.known = PLN_REG_BP | PLN_REG_BX | PLN_REG_R10,
+		.r11 = (uintptr_t)g[REG_R11],
+		.known = PLN_REG_BP | PLN_REG_BX | PLN_REG_R10 | PLN_REG_R11,
 	};
 }
 
@@ -60,6 +63,17 @@ static struct pln_regs regs_of(const ucontext_t *uc)
 static bool on_own_stack(uintptr_t sp, uintptr_t hi)
 {
 	return hi && sp < hi && hi - sp < (1ul << 30);
+}
+
+/*
+ * Mappings merge with their neighbours, and a neighbour may be unmapped any moment. A stack
+ * of pthread_create ends below the thread's descriptor, whatever comes behind.
+ */
+static uintptr_t foreign_end(uintptr_t sp)
+{
+	uintptr_t hi = pln_stack_end_sigsafe(sp), descriptor = (uintptr_t)pthread_self();
+
+	return sp < descriptor && descriptor < hi ? descriptor : hi;
 }
 
 static struct pln_stack stack_of(struct pln_thread *thread, uintptr_t sp, uint32_t *flags)
@@ -70,9 +84,11 @@ static struct pln_stack stack_of(struct pln_thread *thread, uintptr_t sp, uint32
 		hi = pln_threads_own_stack_hi_sigsafe();
 	if (!on_own_stack(sp, hi)) {
 		*flags |= hi ? PILLION_SAMPLE_FOREIGN_STACK : 0;
-		hi = pln_stack_end_sigsafe(sp);
+		hi = foreign_end(sp);
 	}
-	return (struct pln_stack){ .lo = sp, .hi = hi, .bytes = (const unsigned char *)sp };
+	return (struct pln_stack){ .lo = sp - RED_ZONE,
+				   .hi = hi,
+				   .bytes = (const unsigned char *)(sp - RED_ZONE) };
 }
 
 /* On an alternate stack the program chose the size: is there room for us? */
@@ -110,6 +126,7 @@ static void take_sample(struct pln_thread *thread, const siginfo_t *info, const 
 	head.cpu_ns = cpu_time_of(thread, info);
 	head.cause = info->si_code == SI_TIMER ? PILLION_CAUSE_CPU : PILLION_CAUSE_FORCED;
 	head.runnable_ns = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
+	capture.gregs = uc->uc_mcontext.gregs;
 	capture.stack = stack_of(thread, capture.regs.sp, &head.flags);
 	pln_capture_walk_self_sigsafe(&capture, &scratch);
 	head.gil = capture.python.gil;

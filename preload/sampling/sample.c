@@ -18,7 +18,6 @@
 #define DWARF_RBX 3
 #define DWARF_RBP 6
 #define DWARF_RSP 7
-#define DWARF_R10 10
 #define DWARF_RIP 16
 
 void pln_capture_init_sigsafe(struct pln_capture *capture, const struct pln_scratch *scratch)
@@ -118,9 +117,15 @@ static bool needs_snapshot(const struct pln_capture *capture)
 	return capture->native.end == PLN_WALK_NO_TABLE || capture->native.end == PLN_WALK_NO_ROW;
 }
 
+/* Of frame 0 with its red zone, which some rules look into. */
+static uintptr_t snapshot_start(const struct pln_capture *capture)
+{
+	return capture->native.count > 1 ? capture->native.stop_regs.sp : capture->stack.lo;
+}
+
 static uint32_t snapshot_stack_size(const struct pln_capture *capture)
 {
-	uintptr_t from = capture->native.stop_regs.sp;
+	uintptr_t from = snapshot_start(capture);
 
 	if (from < capture->stack.lo || from >= capture->stack.hi)
 		return 0;
@@ -182,6 +187,29 @@ static void put_python(unsigned char *rec, const struct parts *p, const struct p
 	}
 }
 
+/* All that the kernel saved: for rules that need any register. */
+static void put_all_registers(struct pln_snapshot *snap, const greg_t *gregs)
+{
+	static const uint8_t order[17] = { REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
+					   REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
+					   REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP };
+
+	for (unsigned i = 0; i < 17; i++)
+		snap->regs[i] = (uint64_t)gregs[order[i]];
+	snap->regs_valid = (1u << 17) - 1;
+}
+
+static void put_registers(struct pln_snapshot *snap, const struct pln_regs *regs)
+{
+	snap->regs[DWARF_RIP] = regs->pc;
+	snap->regs[DWARF_RSP] = regs->sp;
+	snap->regs[DWARF_RBP] = regs->bp;
+	snap->regs[DWARF_RBX] = regs->bx;
+	snap->regs_valid = 1u << DWARF_RIP | 1u << DWARF_RSP;
+	snap->regs_valid |= regs->known & PLN_REG_BP ? 1u << DWARF_RBP : 0;
+	snap->regs_valid |= regs->known & PLN_REG_BX ? 1u << DWARF_RBX : 0;
+}
+
 static void put_snapshot(unsigned char *rec, const struct parts *p,
 			 const struct pln_capture *capture)
 {
@@ -189,19 +217,15 @@ static void put_snapshot(unsigned char *rec, const struct parts *p,
 	const struct pln_regs *regs = &capture->native.stop_regs;
 
 	memset(snap, 0, sizeof(*snap));
-	snap->regs[DWARF_RIP] = regs->pc;
-	snap->regs[DWARF_RSP] = regs->sp;
-	snap->regs[DWARF_RBP] = regs->bp;
-	snap->regs[DWARF_RBX] = regs->bx;
-	snap->regs[DWARF_R10] = regs->r10;
-	snap->regs_valid = 1u << DWARF_RIP | 1u << DWARF_RSP;
-	snap->regs_valid |= regs->known & PLN_REG_BP ? 1u << DWARF_RBP : 0;
-	snap->regs_valid |= regs->known & PLN_REG_BX ? 1u << DWARF_RBX : 0;
-	snap->regs_valid |= regs->known & PLN_REG_R10 ? 1u << DWARF_R10 : 0;
 	snap->from_frame = capture->native.count ? capture->native.count - 1 : 0;
-	snap->stack_addr = regs->sp;
+	if (!snap->from_frame && capture->gregs)
+		put_all_registers(snap, capture->gregs);
+	else
+		put_registers(snap, regs);
+	snap->stack_addr = snapshot_start(capture);
 	snap->stack_size = p->stack_size;
-	memcpy(snap + 1, capture->stack.bytes + (regs->sp - capture->stack.lo), p->stack_size);
+	memcpy(snap + 1, capture->stack.bytes + (snap->stack_addr - capture->stack.lo),
+	       p->stack_size);
 }
 
 static uint32_t walk_flags(const struct pln_capture *capture)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <ucontext.h>
 
 #include <pillion/wire.h>
 
@@ -21,6 +22,7 @@ struct pln_capture {
 	struct pln_native_walk native;
 	struct pln_python_walk python;
 	bool want_native;
+	const greg_t *gregs; /* all registers of frame 0, NULL: only `regs` are known */
 };
 
 /* Where a record goes. */
