@@ -19,13 +19,14 @@
 #include "sampling/threads.h"
 #include "segment.h"
 
-static bool held;
+/* Of the forking thread: several may be between their handlers at once. */
+static __thread bool held;
 
 static void before_fork(void)
 {
 	int saved = errno;
 
-	held = pln_segment && pln_sampler_hold();
+	held = pln_segment_is_ours() && pln_sampler_hold();
 	errno = saved;
 }
 
