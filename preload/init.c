@@ -40,7 +40,8 @@ static _Atomic uint32_t started;
 
 PLN_EXPORT int pillion_is_sampling(void)
 {
-	return pln_segment && pln_load_relaxed(&pln_segment->state) == PILLION_TARGET_SAMPLING;
+	return pln_segment_is_ours() &&
+	       pln_load_relaxed(&pln_segment->state) == PILLION_TARGET_SAMPLING;
 }
 
 static bool this_process_is_asked_for(void)
@@ -86,9 +87,7 @@ static void settle_own_thread(void)
  */
 __attribute__((destructor)) static void finish(void)
 {
-	if (!pln_segment || pln_segment->pid != (uint32_t)pln_getpid_sigsafe())
-		return;
-	if (!pln_sampler_hold())
+	if (!pln_segment_is_ours() || !pln_sampler_hold())
 		return;
 	pln_tick_last();
 	settle_own_thread();
@@ -163,6 +162,7 @@ int pln_process_start(enum pln_hello_reason reason)
 		return error;
 	}
 	choose_engine();
+	pln_segment_publish();
 	(void)pln_threads_claim((uint32_t)pln_gettid_sigsafe(), (uintptr_t)pthread_self(),
 				pln_threads_own_stack_hi_sigsafe());
 	return pln_sampler_start();

@@ -35,6 +35,7 @@
 #define SEAL_SHRINK_GROW_SEAL (0x1 | 0x2 | 0x4)
 
 struct pln_segment *pln_segment;
+static _Atomic uint32_t owner; /* process that the segment was published by, 0: nobody */
 
 static uint64_t round_page(uint64_t size)
 {
@@ -161,6 +162,20 @@ int pln_segment_create(enum pln_hello_reason reason)
 	return (int)fd;
 }
 
+bool pln_segment_is_ours(void)
+{
+	/* acquire: pairs with pln_segment_publish() */
+	uint32_t pid = pln_load_acquire(&owner);
+
+	return pid && pid == (uint32_t)pln_getpid_sigsafe();
+}
+
+void pln_segment_publish(void)
+{
+	/* release: the segment before the word that it may be used */
+	pln_store_release(&owner, pln_segment->pid);
+}
+
 void pln_segment_discard(void)
 {
 	struct pln_segment *seg = pln_segment;
@@ -171,5 +186,6 @@ void pln_segment_discard(void)
 
 void pln_segment_forget(void)
 {
+	pln_store_relaxed(&owner, 0);
 	pln_segment = NULL;
 }

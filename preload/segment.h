@@ -5,18 +5,32 @@
 #ifndef PILLION_PRELOAD_SEGMENT_H
 #define PILLION_PRELOAD_SEGMENT_H
 
+#include <stdbool.h>
+
 #include <pillion/atomic.h>
 #include <pillion/lane.h>
 #include <pillion/wire.h>
 
-/* NULL: this process is not being sampled. Set before any handler can run, never unmapped. */
+/*
+ * NULL: this process is not being sampled. Set before any handler can run, never unmapped.
+ * The program's own threads ask pln_segment_is_ours() before they touch it.
+ */
 extern struct pln_segment *pln_segment;
+
+/*
+ * Whether samples of this process go to the segment. Not so before it is published, nor in
+ * a child that no fork handler ran in (_Fork, a raw clone): there it is not even mapped.
+ */
+bool pln_segment_is_ours(void);
+
+/* A collector has it: all threads of this process may use it from now on. */
+void pln_segment_publish(void);
 
 /* Creates and maps the segment of this process. Returns its memfd (the caller closes it) or -errno.
  */
 int pln_segment_create(enum pln_hello_reason reason);
 
-/* Nobody wants it: unmaps it. No handler may be able to run. */
+/* Nobody wants it: unmaps it. It was not published. */
 void pln_segment_discard(void);
 
 /* In a forked child: the parent's segment is not mapped here (MADV_DONTFORK). */

@@ -49,8 +49,7 @@ void pln_hide_init(void)
 
 static bool sampling_here(void)
 {
-	return pln_segment && pln_sampler_runs() &&
-	       pln_segment->pid == (uint32_t)pln_getpid_sigsafe();
+	return pln_segment_is_ours() && pln_sampler_runs();
 }
 
 static FILE *open_file(FILE *(*open_real)(const char *, const char *), const char *path,

@@ -275,21 +275,22 @@ static void thread_end(struct pln_thread *thread)
 static void *thread_main(void *arg)
 {
 	struct start start = *(struct start *)arg;
-	struct pln_segment *segment = pln_segment;
 	struct pln_thread *thread = NULL;
+	uint32_t serial = 0;
 	void *result;
 
 	free(arg);
 	/* glibc puts the thread's descriptor at the end of its stack. */
 	own_stack_hi = (uintptr_t)pthread_self();
-	if (segment && segment->pid == (uint32_t)pln_getpid_sigsafe()) {
+	if (pln_segment_is_ours()) {
 		thread = pln_threads_claim((uint32_t)pln_gettid_sigsafe(), own_stack_hi,
 					   own_stack_hi);
+		serial = thread ? thread->serial : 0;
 	}
 	(void)pln_add_relaxed(&starting, (uint32_t)-1);
 	result = start.fn(start.arg);
-	/* A fork in this thread leaves the child with another segment. */
-	if (thread && segment == pln_segment && segment->pid == (uint32_t)pln_getpid_sigsafe())
+	/* In a child forked by this thread the slot is free, or another thread's. */
+	if (thread && thread->serial == serial && pln_segment_is_ours())
 		thread_end(thread);
 	return result;
 }
@@ -310,7 +311,7 @@ PLN_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, voi
 	struct start *start;
 	int error;
 
-	if (!pln_segment || !(start = malloc(sizeof(*start))))
+	if (!pln_segment_is_ours() || !(start = malloc(sizeof(*start))))
 		return pln_threads_real_create(thread, attr, fn, arg);
 	*start = (struct start){ fn, arg };
 	(void)pln_add_relaxed(&starting, 1);
