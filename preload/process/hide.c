@@ -49,7 +49,7 @@ void pln_hide_init(void)
 
 static bool sampling_here(void)
 {
-	return pln_segment_is_ours() && pln_sampler_runs();
+	return pln_segment_is_ours_sigsafe() && pln_sampler_runs();
 }
 
 static FILE *open_file(FILE *(*open_real)(const char *, const char *), const char *path,
@@ -86,7 +86,8 @@ PLN_EXPORT FILE *fopen64(const char *path, const char *mode)
 
 PLN_EXPORT int fclose(FILE *file)
 {
-	bool ours = file && pln_load_relaxed(&watched) == file;
+	FILE *stat = pln_load_relaxed(&watched);
+	bool ours = stat && stat == file;
 	int result, saved;
 
 	if (!real_fclose)
