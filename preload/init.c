@@ -40,7 +40,7 @@ static _Atomic uint32_t started;
 
 PLN_EXPORT int pillion_is_sampling(void)
 {
-	return pln_segment_is_ours() &&
+	return pln_segment_is_ours_sigsafe() &&
 	       pln_load_relaxed(&pln_segment->state) == PILLION_TARGET_SAMPLING;
 }
 
@@ -87,7 +87,7 @@ static void settle_own_thread(void)
  */
 __attribute__((destructor)) static void finish(void)
 {
-	if (!pln_segment_is_ours() || !pln_sampler_hold())
+	if (!pln_segment_is_ours_sigsafe() || !pln_sampler_hold())
 		return;
 	pln_tick_last();
 	settle_own_thread();
@@ -144,6 +144,9 @@ static void choose_engine(void)
 	uint32_t engine =
 		pln_timer_works() && !fast ? PILLION_ENGINE_CPU_TIMER : PILLION_ENGINE_FORCED;
 
+	/* Taken off behind our back, before a fork: a signal would end the child. */
+	if (!pln_timer_handler_is_ours())
+		engine = 0;
 	pln_store_relaxed(&pln_segment->engine, engine);
 }
 

@@ -162,7 +162,7 @@ int pln_segment_create(enum pln_hello_reason reason)
 	return (int)fd;
 }
 
-bool pln_segment_is_ours(void)
+bool pln_segment_is_ours_sigsafe(void)
 {
 	/* acquire: pairs with pln_segment_publish() */
 	uint32_t pid = pln_load_acquire(&owner);

@@ -13,7 +13,7 @@
 
 /*
  * NULL: this process is not being sampled. Set before any handler can run, never unmapped.
- * The program's own threads ask pln_segment_is_ours() before they touch it.
+ * The program's own threads ask pln_segment_is_ours_sigsafe() before they touch it.
  */
 extern struct pln_segment *pln_segment;
 
@@ -21,7 +21,7 @@ extern struct pln_segment *pln_segment;
  * Whether samples of this process go to the segment. Not so before it is published, nor in
  * a child that no fork handler ran in (_Fork, a raw clone): there it is not even mapped.
  */
-bool pln_segment_is_ours(void);
+bool pln_segment_is_ours_sigsafe(void);
 
 /* A collector has it: all threads of this process may use it from now on. */
 void pln_segment_publish(void);

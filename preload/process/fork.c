@@ -26,7 +26,7 @@ static void before_fork(void)
 {
 	int saved = errno;
 
-	held = pln_segment_is_ours() && pln_sampler_hold();
+	held = pln_segment_is_ours_sigsafe() && pln_sampler_hold();
 	errno = saved;
 }
 

@@ -18,6 +18,7 @@
 
 #include "clock.h"
 #include "options.h"
+#include "process/signals.h"
 #include "sampling/sample.h"
 #include "sampling/stack_bounds.h"
 #include "sampling/threads.h"
@@ -34,7 +35,8 @@ static struct pln_thread *target_of(const siginfo_t *info)
 	union pln_signal_value value = { .pointer = info->si_value.sival_ptr };
 	struct pln_thread *thread;
 
-	if (info->si_code != SI_TIMER && info->si_code != SI_QUEUE)
+	/* First: another's signal may also come in a child where the segment is not mapped. */
+	if ((info->si_code != SI_TIMER && info->si_code != SI_QUEUE) || !pln_segment)
 		return NULL;
 	if (value.thread.index >= pln_segment->lane_count)
 		return NULL;
@@ -144,19 +146,11 @@ static void take_sample(struct pln_thread *thread, const siginfo_t *info, const 
 			  pln_load_relaxed(&slot->sampled_cpu_ns) + head.cpu_ns);
 }
 
-static void handle(const siginfo_t *info, const ucontext_t *uc)
+static void handle(struct pln_thread *thread, const siginfo_t *info, const ucontext_t *uc)
 {
-	struct pln_thread *thread;
 	uint64_t start = 0;
 
-	if (!pln_segment)
-		return;
 	pln_add_relaxed(&pln_segment->handler_calls, 1);
-	thread = target_of(info);
-	if (!thread) {
-		pln_segment_drop_sigsafe(PILLION_DROP_STALE_SIGNAL);
-		return;
-	}
 	if (pln_load_relaxed(&thread->busy)) {
 		pln_segment_drop_sigsafe(PILLION_DROP_RECURSION);
 		return;
@@ -182,9 +176,13 @@ static void handle(const siginfo_t *info, const ucontext_t *uc)
 
 void pln_handler_on_signal(int signo, siginfo_t *info, void *context)
 {
+	struct pln_thread *thread = target_of(info);
 	int saved = errno;
 
-	(void)signo;
-	handle(info, context);
+	if (thread)
+		handle(thread, info, context);
+	else if (!pln_signals_forward_sigsafe(signo, info, context) &&
+		 pln_segment_is_ours_sigsafe())
+		pln_segment_drop_sigsafe(PILLION_DROP_STALE_SIGNAL);
 	errno = saved;
 }

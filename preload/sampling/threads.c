@@ -282,7 +282,7 @@ static void *thread_main(void *arg)
 	free(arg);
 	/* glibc puts the thread's descriptor at the end of its stack. */
 	own_stack_hi = (uintptr_t)pthread_self();
-	if (pln_segment_is_ours()) {
+	if (pln_segment_is_ours_sigsafe()) {
 		thread = pln_threads_claim((uint32_t)pln_gettid_sigsafe(), own_stack_hi,
 					   own_stack_hi);
 		serial = thread ? thread->serial : 0;
@@ -290,7 +290,7 @@ static void *thread_main(void *arg)
 	(void)pln_add_relaxed(&starting, (uint32_t)-1);
 	result = start.fn(start.arg);
 	/* In a child forked by this thread the slot is free, or another thread's. */
-	if (thread && thread->serial == serial && pln_segment_is_ours())
+	if (thread && thread->serial == serial && pln_segment_is_ours_sigsafe())
 		thread_end(thread);
 	return result;
 }
@@ -311,7 +311,7 @@ PLN_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, voi
 	struct start *start;
 	int error;
 
-	if (!pln_segment_is_ours() || !(start = malloc(sizeof(*start))))
+	if (!pln_segment_is_ours_sigsafe() || !(start = malloc(sizeof(*start))))
 		return pln_threads_real_create(thread, attr, fn, arg);
 	*start = (struct start){ fn, arg };
 	(void)pln_add_relaxed(&starting, 1);

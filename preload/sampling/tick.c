@@ -281,16 +281,14 @@ static void wake_up(void)
 
 static void check_handler(void)
 {
-	static bool told;
+	uint32_t on_cpu = PILLION_ENGINE_CPU_TIMER | PILLION_ENGINE_FORCED;
+	uint32_t engine = pln_load_relaxed(&pln_segment->engine);
 
-	if (told || pln_timer_handler_is_ours())
+	if (!(engine & on_cpu) || pln_timer_handler_is_ours())
 		return;
-	told = true;
 	/* Timers that go on would call the program's handler, or end the program. */
 	pln_scan_each(pln_timer_delete);
-	pln_store_relaxed(&pln_segment->engine,
-			  pln_load_relaxed(&pln_segment->engine) &
-				  ~(uint32_t)(PILLION_ENGINE_CPU_TIMER | PILLION_ENGINE_FORCED));
+	pln_store_relaxed(&pln_segment->engine, engine & ~on_cpu);
 	pln_segment_drop_sigsafe(PILLION_DROP_SIGNAL_TAKEN);
 	pln_announce_note(
 		1, "the program took over the signal that samples use; CPU sampling stopped");

@@ -19,6 +19,7 @@
 
 #include "clock.h"
 #include "options.h"
+#include "process/signals.h"
 #include "segment.h"
 
 #ifndef SIGEV_THREAD_ID
@@ -55,22 +56,35 @@ static void fill_mask(sigset_t *mask)
 	sigdelset(mask, SIGABRT);
 }
 
+static int set_handler(int signo, void (*handler)(int, siginfo_t *, void *), int more_flags)
+{
+	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK | more_flags };
+
+	action.sa_sigaction = handler;
+	fill_mask(&action.sa_mask);
+	return pln_signals_real_action(signo, &action, NULL) ? -errno : 0;
+}
+
 static int install(int signo, void (*handler)(int, siginfo_t *, void *))
 {
-	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
 	struct sigaction old;
+	int error;
 
-	if (sigaction(signo, NULL, &old))
+	if (pln_signals_real_action(signo, NULL, &old))
 		return -errno;
 	if ((old.sa_flags & SA_SIGINFO) || old.sa_handler != SIG_DFL)
 		return -EBUSY;
-	action.sa_sigaction = handler;
-	fill_mask(&action.sa_mask);
-	if (sigaction(signo, &action, NULL))
-		return -errno;
+	error = set_handler(signo, handler, SA_RESTART);
+	if (error)
+		return error;
 	signal_number = signo;
 	signal_handler = handler;
 	return 0;
+}
+
+void pln_timer_set_restart(bool restart)
+{
+	(void)set_handler(signal_number, signal_handler, restart ? SA_RESTART : 0);
 }
 
 int pln_timer_init(void (*handler)(int, siginfo_t *, void *))
@@ -104,7 +118,7 @@ bool pln_timer_handler_is_ours(void)
 {
 	struct sigaction now;
 
-	return signal_number && !sigaction(signal_number, NULL, &now) &&
+	return signal_number && !pln_signals_real_action(signal_number, NULL, &now) &&
 	       (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == signal_handler;
 }
 

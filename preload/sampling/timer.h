@@ -27,7 +27,10 @@ union pln_signal_value {
 int pln_timer_init(void (*handler)(int, siginfo_t *, void *));
 int pln_timer_signal(void);
 
-/* Whether our handler is still the one installed. */
+/* Whether signals interrupt system calls of the program: not so, unless its own shall. */
+void pln_timer_set_restart(bool restart);
+
+/* Whether our handler is still the one installed (it may be taken off by a raw system call). */
 bool pln_timer_handler_is_ours(void);
 
 /*
