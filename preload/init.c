@@ -7,6 +7,7 @@
  * ours. CPython's runtime calls pthread_condattr_setclock() when it comes up, once, early,
  * in every version from 3.8 on, whether it is the program itself, a shared library, or was
  * dlopen'ed late into another program: that call, interposed, is the moment to start.
+ * Older interpreters start at once, native only.
  */
 #include <errno.h>
 #include <dlfcn.h>
@@ -59,14 +60,6 @@ static bool this_process_is_asked_for(void)
 	for (; pid; pid /= 10)
 		digits[--at] = (char)('0' + pid % 10);
 	return !__builtin_strcmp(only, digits + at);
-}
-
-__attribute__((constructor)) static void init(int argc, char **argv, char **envp)
-{
-	(void)argc;
-	(void)argv;
-	pln_options_parse(envp ? envp : environ);
-	asked_for = this_process_is_asked_for();
 }
 
 static void settle_own_thread(void)
@@ -166,18 +159,16 @@ int pln_process_start(enum pln_hello_reason reason)
 	}
 	choose_engine();
 	pln_segment_publish();
-	(void)pln_threads_claim((uint32_t)pln_gettid_sigsafe(), (uintptr_t)pthread_self(),
-				pln_threads_own_stack_hi_sigsafe());
+	pln_threads_claim_own();
 	return pln_sampler_start();
 }
 
-/* `caller`: an address in the code that may be an interpreter starting up. */
-static void start_if_python(uintptr_t caller)
+static void start_once(void)
 {
 	uint32_t no = 0;
 	int error;
 
-	if (!pln_python_find(caller) || !pln_cas_acquire(&started, &no, 1))
+	if (!pln_cas_acquire(&started, &no, 1))
 		return;
 	error = init_image();
 	if (!error)
@@ -195,8 +186,20 @@ PLN_EXPORT int pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clo
 	result = real(attr, clock);
 	if (asked_for && !pln_load_relaxed(&started)) {
 		saved = errno;
-		start_if_python((uintptr_t)__builtin_return_address(0));
+		if (pln_python_find((uintptr_t)__builtin_return_address(0)))
+			start_once();
 		errno = saved;
 	}
 	return result;
+}
+
+__attribute__((constructor)) static void init(int argc, char **argv, char **envp)
+{
+	(void)argc;
+	(void)argv;
+	pln_options_parse(envp ? envp : environ);
+	asked_for = this_process_is_asked_for();
+	/* Those never make the call that the others start with. */
+	if (asked_for && pln_python_find_too_old())
+		start_once();
 }
