@@ -23,6 +23,7 @@
 #include "clock.h"
 #include "log.h"
 #include "options.h"
+#include "sampling/scan.h"
 #include "sampling/threads.h"
 #include "sampling/tick.h"
 #include "sampling/timer.h"
@@ -66,7 +67,8 @@ static void *sampler_main(void *arg)
 	pln_tick_begin();
 	next_ns = pln_now_ns_sigsafe();
 	pthread_mutex_unlock(&tick_lock);
-	while (!pln_load_relaxed(&stopping)) {
+	/* Alone, return like any last thread: glibc then ends the process. */
+	while (!pln_load_relaxed(&stopping) && !pln_scan_is_alone()) {
 		pthread_mutex_lock(&tick_lock);
 		pln_tick();
 		pthread_mutex_unlock(&tick_lock);

@@ -42,6 +42,7 @@ static uint32_t own_tid;
 static uint32_t adopted_count;
 static uint64_t rounds;
 static uint64_t scans;
+static bool alone;
 
 struct linux_dirent64 {
 	uint64_t inode;
@@ -98,6 +99,50 @@ static void read_name(const struct pln_thread *thread, char name[16])
 	if (n > 0 && name[n - 1] == '\n')
 		name[n - 1] = '\0';
 	name[15] = '\0';
+}
+
+/* Field `number` (from 3, the state, on) of a stat file, as text; `line` is its buffer. */
+static const char *read_stat_field(const char *path, unsigned number, char line[512])
+{
+	long fd = pln_syscall4(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
+	const char *field;
+	long n;
+
+	if (fd < 0)
+		return "";
+	n = pln_syscall3(SYS_read, fd, (long)line, 511);
+	(void)pln_syscall3(SYS_close, fd, 0, 0);
+	line[n > 0 ? n : 0] = '\0';
+	/* The name, in parentheses, may hold anything. */
+	field = strrchr(line, ')');
+	for (number -= 2; field && number; number--)
+		if ((field = strchr(field, ' ')))
+			field++;
+	return field ? field : "";
+}
+
+/* The first thread stays in /proc until the process ends. */
+static bool is_zombie(uint32_t tid)
+{
+	struct pln_text path = { .size = 0 };
+	char line[512];
+
+	pln_text_add(&path, "/proc/self/task/");
+	pln_text_add_number(&path, tid);
+	pln_text_add(&path, "/stat");
+	return *read_stat_field(path.bytes, 3, line) == 'Z';
+}
+
+bool pln_scan_is_last_thread(unsigned threads_of_ours)
+{
+	uint32_t pid = (uint32_t)pln_getpid_sigsafe();
+	char line[512];
+	const char *field = read_stat_field("/proc/self/stat", 20, line);
+	uint64_t count = pln_parse_decimal(&field);
+
+	if (count == threads_of_ours + 2 && pid != (uint32_t)pln_gettid_sigsafe())
+		count -= is_zombie(pid);
+	return count == threads_of_ours + 1;
 }
 
 /* -------------------------------------------------------------------- map */
@@ -215,7 +260,7 @@ static void meet(uint32_t tid, uint32_t *seen_once, unsigned *seen_count)
 			seen_once[(*seen_count)++] = tid;
 		return;
 	}
-	thread = pln_threads_claim(tid, 0, 0);
+	thread = is_zombie(tid) ? NULL : pln_threads_claim(tid, 0, 0);
 	if (!thread)
 		return;
 	adopt(thread);
@@ -283,12 +328,18 @@ void pln_scan_threads(void)
 	if (rounds++ % (SCAN_EVERY + adopted_count / 8))
 		return;
 	scans++;
+	alone = pln_scan_is_last_thread(0);
 	memset(map_tid, 0, sizeof(map_tid));
 	pln_scan_each(map_thread);
 	if (read_task_dir())
 		pln_scan_each(retire_gone);
 	if (scans % NAME_EVERY == 2)
 		pln_scan_each(refresh_name);
+}
+
+bool pln_scan_is_alone(void)
+{
+	return alone;
 }
 
 void pln_scan_each(void (*fn)(struct pln_thread *thread))
@@ -325,6 +376,7 @@ void pln_scan_begin(bool keep_open)
 	own_tid = (uint32_t)pln_gettid_sigsafe();
 	task_fd = -1;
 	rounds = scans = 0;
+	alone = false;
 	newcomer_count = 0;
 	adopted_count = 0;
 	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++)

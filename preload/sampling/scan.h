@@ -16,6 +16,15 @@ void pln_scan_end(void);
 /* Adopts new threads (claims, arms, announces), retires ended ones, frees drained slots. */
 void pln_scan_threads(void);
 
+/*
+ * Any thread: whether the calling one is the last of the process, but for `threads_of_ours`
+ * and a first thread that has ended before the process did.
+ */
+bool pln_scan_is_last_thread(unsigned threads_of_ours);
+
+/* Sampling thread: the last scan found no other thread. The process waits for us to end. */
+bool pln_scan_is_alone(void);
+
 /* Calls fn for every adopted thread. */
 void pln_scan_each(void (*fn)(struct pln_thread *thread));
 

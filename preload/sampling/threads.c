@@ -20,6 +20,8 @@
 #include "export.h"
 #include "options.h"
 #include "sampling/sample.h"
+#include "sampling/sampler.h"
+#include "sampling/scan.h"
 #include "segment.h"
 #include "timer.h"
 
@@ -37,8 +39,13 @@ static _Atomic uint32_t high_water;
 static _Atomic uint32_t next_serial;
 static _Atomic uint32_t starting; /* threads that will register themselves any moment */
 
-/* initial-exec: reading it in a handler never allocates. */
+static _Atomic uint32_t first_has_ended; /* the process runs on without its first thread */
+
+/* initial-exec: reading them in a handler never allocates. */
 static __thread uintptr_t own_stack_hi;
+/* The slot that this thread claimed; with another serial it is not its own any more. */
+static __thread struct pln_thread *own_thread;
+static __thread uint32_t own_serial;
 
 static size_t align_page(size_t size)
 {
@@ -77,7 +84,9 @@ void pln_threads_reset(void)
 
 	memset(threads, 0, used * sizeof(*threads));
 	pln_store_relaxed(&high_water, 0);
-	pln_store_relaxed(&starting, 0); /* those threads are not in this process */
+	/* Those threads are not in this process, and its first one is the calling one. */
+	pln_store_relaxed(&starting, 0);
+	pln_store_relaxed(&first_has_ended, 0);
 }
 
 struct pln_thread *pln_thread_sigsafe(uint32_t index)
@@ -196,6 +205,13 @@ struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintp
 	return NULL;
 }
 
+void pln_threads_claim_own(void)
+{
+	own_thread = pln_threads_claim((uint32_t)pln_gettid_sigsafe(), (uintptr_t)pthread_self(),
+				       own_stack_hi);
+	own_serial = own_thread ? own_thread->serial : 0;
+}
+
 void pln_threads_release(struct pln_thread *thread)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
@@ -272,27 +288,56 @@ static void thread_end(struct pln_thread *thread)
 	pln_store_release(&slot->state, PILLION_SLOT_EXITED);
 }
 
+/*
+ * glibc ends the process when its last thread does, and counts ours: it steps down before.
+ * Cheap: only a process whose first thread has ended can see its last one end like this.
+ */
+static void step_down_if_last(void)
+{
+	if (pln_gettid_sigsafe() == pln_getpid_sigsafe())
+		pln_store_relaxed(&first_has_ended, 1);
+	if (pln_load_relaxed(&first_has_ended) && pln_sampler_runs() && pln_scan_is_last_thread(1))
+		pln_sampler_stop();
+}
+
+static void own_thread_ends(void)
+{
+	struct pln_thread *thread = own_thread;
+
+	if (!pln_segment_is_ours_sigsafe())
+		return;
+	own_thread = NULL;
+	/* In a child that this thread has forked, the slot is free or another thread's. */
+	if (thread && thread->serial == own_serial)
+		thread_end(thread);
+	step_down_if_last();
+}
+
 static void *thread_main(void *arg)
 {
 	struct start start = *(struct start *)arg;
-	struct pln_thread *thread = NULL;
-	uint32_t serial = 0;
 	void *result;
 
 	free(arg);
 	/* glibc puts the thread's descriptor at the end of its stack. */
 	own_stack_hi = (uintptr_t)pthread_self();
-	if (pln_segment_is_ours_sigsafe()) {
-		thread = pln_threads_claim((uint32_t)pln_gettid_sigsafe(), own_stack_hi,
-					   own_stack_hi);
-		serial = thread ? thread->serial : 0;
-	}
+	if (pln_segment_is_ours_sigsafe())
+		pln_threads_claim_own();
 	(void)pln_add_relaxed(&starting, (uint32_t)-1);
 	result = start.fn(start.arg);
-	/* In a child forked by this thread the slot is free, or another thread's. */
-	if (thread && thread->serial == serial && pln_segment_is_ours_sigsafe())
-		thread_end(thread);
+	own_thread_ends();
 	return result;
+}
+
+/* Interposed: the other way for a thread to end, CPython's own until 3.9. */
+PLN_EXPORT void pthread_exit(void *result)
+{
+	static void (*real)(void *) __attribute__((noreturn));
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "pthread_exit");
+	own_thread_ends();
+	real(result);
 }
 
 int pln_threads_real_create(void *thread, const void *attr, void *(*fn)(void *), void *arg)

@@ -89,6 +89,9 @@ pln_threads_scratch_sigsafe(uint32_t index); /* index lane_count: the sampling t
  */
 struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintptr_t stack_hi);
 
+/* The same for the calling thread, which gives the slot back when it ends. */
+void pln_threads_claim_own(void);
+
 /* Some thread has been created but has not registered itself yet: a hint, for the scan. */
 bool pln_threads_starting(void);
 

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""However threads end, the process ends when it would without us, and no CPU time is lost."""
+import pytest
+import recording
+
+HEAD = """
+import ctypes, os, signal, sys, threading, time
+libc = ctypes.CDLL(None)
+def burn(seconds=0.3):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end: pass
+def start(function):
+    thread = threading.Thread(target=function, daemon=True)
+    thread.start()
+    return thread
+"""
+
+
+def run(python, program, directory):
+    recorded = recording.record(python, ["-c", HEAD + program], directory, timeout=30)
+    assert recorded.returncode == 0, recorded.stderr
+    return recorded.load(), recorded.stdout
+
+
+def test_a_process_ends_with_its_last_thread(one_python, work):
+    """The first thread leaves early; what C code prints at exit still comes."""
+    profile, out = run(one_python, """
+def last():
+    burn()
+    libc.printf(b'written at exit')
+start(last)
+libc.pthread_exit(None)
+""", work)
+    assert out == "written at exit"
+    last = [s for s in profile.samples if not profile.thread(s)["is_main"]]
+    assert abs(profile.total("cpu_ns", last) - 0.3e9) <= 0.04e9
+
+
+def test_a_process_ends_when_its_last_thread_is_cancelled(one_python, work):
+    run(one_python, """
+def last():
+    main.join(0.2)
+    libc.pthread_cancel(ctypes.c_ulong(threading.get_ident()))
+    libc.pthread_testcancel()
+main = threading.main_thread()
+start(last)
+libc.pthread_exit(None)
+""", work)
+
+
+def test_a_child_ends_with_the_thread_that_forked_it(interpreter, work):
+    """The thread's function returns in the child; another one of the child goes on."""
+    profile, out = run(interpreter, """
+import warnings
+warnings.simplefilter('ignore')
+def goes_on():
+    burn()
+def forks():
+    pid = os.fork()
+    if not pid:
+        start(goes_on)
+        time.sleep(0.05)
+        return
+    print(os.waitpid(pid, 0)[1])
+start(forks).join()
+""", work)
+    assert out == "0\n"
+    assert abs(profile.total("cpu_ns", profile.calling("goes_on")) - 0.3e9) <= 0.04e9
+
+
+@pytest.mark.parametrize("how", ["syscall(57)", "_Fork()"])
+@pytest.mark.parametrize("what", [
+    "libc.exit(0)", "start(burn).join()", "libc.fopen(b'/proc/self/stat', b'r')", "libc.unshare(0)"])
+def test_a_child_that_no_fork_handler_ran_in_lives(one_python, work, how, what):
+    _, out = run(one_python, """
+pid = libc.%s
+if not pid:
+    %s
+    os._exit(0)
+print(os.waitpid(pid, 0)[1])
+""" % (how, what), work)
+    assert out == "0\n"
