@@ -73,9 +73,7 @@ def test_every_profile_opens_after_sigkill(one_python, work, long):
         status, err = record_and_kill(place.of(one_python), one_python.path, path, delay)
         story = "PLN_SEED=%d round %d delay %.4f: %s" % (seed, i, delay, err)
         assert status == -signal.SIGKILL, story
-        if delay > 0.15:
-            assert path.exists(), story
-        if path.exists():
+        if path.exists():  # else killed before it was an interpreter
             profile = recording.load(path)
             check_profile(profile)
             with_samples += bool(profile.samples)
