@@ -67,12 +67,12 @@ make_venv() {
     fi
 }
 
-# build DIRECTORY [CMAKE-OPTION...]: warnings are errors in every build of the tests.
+# build TARGET DIRECTORY [CMAKE-OPTION...]: warnings are errors in every build of the tests.
 build() {
-    local directory=$1
-    shift
+    local target=$1 directory=$2
+    shift 2
     cmake -S "$repo" -B "$directory" -G Ninja -DPILLION_WERROR=ON "$@" >"$directory.log" 2>&1 &&
-        cmake --build "$directory" -j "$jobs" -- -k 0 >>"$directory.log" 2>&1 && return
+        cmake --build "$directory" -j "$jobs" --target "$target" -- -k 0 >>"$directory.log" 2>&1 && return
     show_failure "$directory.log"
 }
 
@@ -83,7 +83,7 @@ show_failure() {
 }
 
 build_here() {
-    build "$PLN_WORK/build" -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DCMAKE_INSTALL_PREFIX=$PLN_WORK/install"
+    build all "$PLN_WORK/build" -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DCMAKE_INSTALL_PREFIX=$PLN_WORK/install"
     cmake --install "$PLN_WORK/build" >/dev/null
 }
 
@@ -107,10 +107,10 @@ unit_tests() {
 }
 
 sanitizers() {
-    build "$PLN_WORK/build-asan" -DCMAKE_BUILD_TYPE=Debug -DPILLION_SANITIZE=address,undefined
+    build all "$PLN_WORK/build-asan" -DCMAKE_BUILD_TYPE=Debug -DPILLION_SANITIZE=address,undefined
     # These two run inside other programs: nothing of theirs is instrumented.
     unit_tests "$PLN_WORK/build-asan" -L unit -E python_walk
-    build "$PLN_WORK/build-tsan" -DCMAKE_BUILD_TYPE=Debug -DPILLION_SANITIZE=thread --target test_lane
+    build test_lane "$PLN_WORK/build-tsan" -DCMAKE_BUILD_TYPE=Debug -DPILLION_SANITIZE=thread
     unit_tests "$PLN_WORK/build-tsan" -R '^unit\.lane'
 }
 
@@ -149,7 +149,7 @@ main() {
         say "building in Debian sid"
         build_sid
         say "building with clang"
-        build "$PLN_WORK/build-clang" -DCMAKE_C_COMPILER=clang
+        build all "$PLN_WORK/build-clang" -DCMAKE_C_COMPILER=clang
         say "unit tests under sanitizers"
         sanitizers
         say "static analysis"
