@@ -79,11 +79,12 @@ def test_cpu_time_of_short_threads_is_not_lost(one_python, work):
     profile, out = recording.record_ok(
         one_python, ["-c", "import native_threads; print(native_threads.churn(200, 0.003))"], work,
         env={"PYTHONPATH": extension})
-    assert out.strip() == "200"
     burners = [i for i, t in enumerate(profile.threads) if not t["is_main"]]
     sampled = sum(profile.by_thread("cpu_ns")[i] for i in burners)
     stated = sum(profile.threads[i]["unsampled_cpu_ns"] for i in burners)
-    assert 0.55e9 <= sampled + stated <= 0.75e9, (sampled / 1e9, stated / 1e9)
+    # A thread's own last reading of its clock comes a little before its end.
+    true = float(out) * 1e9
+    assert true > 0.59e9 and 0.97 * true <= sampled + stated <= 1.05 * true, (true, sampled, stated)
 
 
 def test_thread_names_are_recorded(one_python, work):

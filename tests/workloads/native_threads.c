@@ -5,7 +5,8 @@
  * native_threads.burn(threads, seconds)    so many threads burn CPU in native_burner();
  *                                          returns their ids once all have ended
  * native_threads.churn(threads, seconds)   so many threads, one after the other, each
- *                                          burning for so long
+ *                                          burning for so long; returns the sum of their
+ *                                          CPU clocks
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -19,6 +20,7 @@
 struct job {
 	pthread_t thread;
 	double seconds;
+	double cpu;
 	int tid;
 };
 
@@ -46,6 +48,7 @@ static void *native_main(void *arg)
 	job->tid = gettid();
 	pthread_setname_np(pthread_self(), "burner");
 	native_burner(job->seconds);
+	job->cpu = thread_cpu();
 	return NULL;
 }
 
@@ -79,19 +82,19 @@ static PyObject *burn(PyObject *self, PyObject *args)
 static PyObject *churn(PyObject *self, PyObject *args)
 {
 	struct job job;
-	int count, done = 0;
+	double cpu = 0;
+	int count;
 
 	(void)self;
 	if (!PyArg_ParseTuple(args, "id", &count, &job.seconds))
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS;
-	for (; done < count; done++) {
-		if (pthread_create(&job.thread, NULL, native_main, &job))
-			break;
+	while (count-- > 0 && !pthread_create(&job.thread, NULL, native_main, &job)) {
 		pthread_join(job.thread, NULL);
+		cpu += job.cpu;
 	}
 	Py_END_ALLOW_THREADS;
-	return PyLong_FromLong(done);
+	return PyFloat_FromDouble(cpu);
 }
 
 static PyMethodDef methods[] = {
