@@ -351,7 +351,20 @@ void pln_scan_each(void (*fn)(struct pln_thread *thread))
 			fn(pln_thread_sigsafe(i));
 }
 
-void pln_scan_rearm(struct pln_thread *thread)
+/* With the sampling thread held or gone; threads that nobody adopted yet have timers, too. */
+void pln_scan_rest(void)
+{
+	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++) {
+		/* acquire: pairs with pln_threads_claim() */
+		if (pln_load_acquire(&pln_segment_slot_sigsafe(i)->state) != PILLION_SLOT_LIVE)
+			continue;
+		pln_timer_delete(pln_thread_sigsafe(i));
+		/* What passes on its clock from now on is nobody's. */
+		pln_thread_sigsafe(i)->first_shot_ns = 0;
+	}
+}
+
+static void rearm(struct pln_thread *thread)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
 
@@ -361,7 +374,15 @@ void pln_scan_rearm(struct pln_thread *thread)
 	pln_store_relaxed(&slot->pending_offcpu_ns, 0);
 	thread->idle = false;
 	thread->idle_since_flush_ns = 0;
+	pln_timer_delete(thread);
 	(void)pln_timer_arm(thread);
+}
+
+void pln_scan_wake(void)
+{
+	/* Threads may have started meanwhile. */
+	sweep_slots();
+	pln_scan_each(rearm);
 }
 
 /* Files of the last life of the sampling thread are gone with its descriptor table. */

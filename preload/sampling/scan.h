@@ -28,8 +28,9 @@ bool pln_scan_is_alone(void);
 /* Calls fn for every adopted thread. */
 void pln_scan_each(void (*fn)(struct pln_thread *thread));
 
-/* Arms the timer of a thread again (after dormancy). */
-void pln_scan_rearm(struct pln_thread *thread);
+/* Dormancy begins and ends: no timer runs; those of all threads do, and time counts from now. */
+void pln_scan_rest(void);
+void pln_scan_wake(void);
 
 int pln_scan_open_task_file(uint32_t tid, const char *name);
 void pln_scan_close_files(struct pln_thread *thread);

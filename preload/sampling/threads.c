@@ -236,7 +236,8 @@ static uint64_t due_cpu_ns(struct pln_thread *thread, uint64_t cpu_ns)
 {
 	uint64_t forced = pln_swap_relaxed(&thread->forced_cpu_ns, 0);
 	uint64_t sampled =
-		pln_load_relaxed(&pln_segment_slot_sigsafe(thread->index)->sampled_cpu_ns);
+		pln_load_relaxed(&pln_segment_slot_sigsafe(thread->index)->sampled_cpu_ns) -
+		thread->armed_sampled_ns;
 	uint64_t period = pln_segment->period_ns;
 	uint64_t since = cpu_ns - thread->armed_cpu_ns, due = 0;
 

@@ -179,7 +179,8 @@ static bool advance(struct pln_thread *thread, uint64_t *ran, uint64_t *off)
 	uint64_t now = pln_now_ns_sigsafe();
 	uint64_t passed;
 
-	if (!cpu)
+	/* A clock that went back is another thread's, with the same tid. */
+	if (!cpu || cpu < thread->cpu_ns)
 		return false;
 	*ran = cpu - thread->cpu_ns;
 	passed = now - thread->seen_ns;
@@ -240,7 +241,6 @@ static void visit_all(void)
 
 static void publish_totals(void)
 {
-	pln_add_relaxed(&pln_segment->ticks, 1);
 	pln_store_relaxed(&pln_segment->sampler_cpu_ns,
 			  pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID));
 	pln_store_relaxed(&pln_segment->process_cpu_ns,
@@ -263,11 +263,17 @@ static bool should_be_dormant(void)
 	return now > heard && now - heard > COLLECTOR_SILENT_NS;
 }
 
+void pln_tick_without_thread(void)
+{
+	/* First: threads that start from now on arm no timer. */
+	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_DORMANT);
+	pln_scan_rest();
+}
+
 static void fall_asleep(void)
 {
 	pln_log(PLN_LOG_INFO, "dormant: the collector stopped us or went silent", "");
-	pln_scan_each(pln_timer_delete);
-	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_DORMANT);
+	pln_tick_without_thread();
 	dormant = true;
 }
 
@@ -275,7 +281,7 @@ static void wake_up(void)
 {
 	pln_log(PLN_LOG_INFO, "sampling again", "");
 	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_SAMPLING);
-	pln_scan_each(pln_scan_rearm);
+	pln_scan_wake();
 	dormant = false;
 }
 
@@ -350,16 +356,19 @@ static uint32_t probe_engine(void)
 
 void pln_tick_begin(void)
 {
+	uint32_t state = pln_load_relaxed(&pln_segment->state);
+
 	files_are_private = !pln_syscall3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE_FLAG);
 	pln_scan_begin(files_are_private);
 	blocked_works = pln_blocked_init();
-	began_ns = pln_now_ns_sigsafe();
 	interpreter_settled = false;
-	dormant = false;
+	dormant = state == PILLION_TARGET_DORMANT;
 	pln_store_relaxed(&pln_segment->engine,
 			  pln_load_relaxed(&pln_segment->engine) | probe_engine());
-	if (pln_load_relaxed(&pln_segment->state) == PILLION_TARGET_STARTING &&
-	    *pln_options_complaint())
+	if (state != PILLION_TARGET_STARTING)
+		return;
+	began_ns = pln_now_ns_sigsafe();
+	if (*pln_options_complaint())
 		pln_announce_note(1, pln_options_complaint());
 	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_SAMPLING);
 }

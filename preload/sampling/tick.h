@@ -14,6 +14,9 @@ void pln_tick(void);
 /* Any thread, with the sampling thread held: the program exits, so bring all clocks up to date. */
 void pln_tick_last(void);
 
+/* Any thread, when no sampling thread can be made: nobody would notice what goes wrong. */
+void pln_tick_without_thread(void);
+
 /* The sampling thread is about to end: nothing it keeps open may stay open. */
 void pln_tick_end(void);
 

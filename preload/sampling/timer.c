@@ -158,6 +158,8 @@ bool pln_timer_arm(struct pln_thread *thread)
 		return false;
 	}
 	thread->armed_cpu_ns = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
+	thread->armed_sampled_ns =
+		pln_load_relaxed(&pln_segment_slot_sigsafe(thread->index)->sampled_cpu_ns);
 	thread->first_shot_ns = first;
 	(void)pln_syscall4(SYS_timer_settime, thread->timer, 0, (long)&when, 0);
 	thread->timer_armed = true;
