@@ -33,10 +33,11 @@
 #define HOLD_LIMIT_NS 200000000
 
 static pthread_t sampler;
-static bool running;
+static bool running; /* guarded by aside_lock, once the process is started */
 static _Atomic uint32_t stopping; /* also the futex that the thread sleeps on */
 static _Atomic uint32_t sampler_tid;
 static pthread_mutex_t tick_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t aside_lock = PTHREAD_MUTEX_INITIALIZER; /* held while stepped aside */
 static uint64_t next_ns; /* when the next tick is due */
 
 /*
@@ -70,7 +71,8 @@ static void *sampler_main(void *arg)
 	/* Alone, return like any last thread: glibc then ends the process. */
 	while (!pln_load_relaxed(&stopping) && !pln_scan_is_alone()) {
 		pthread_mutex_lock(&tick_lock);
-		pln_tick();
+		if (!pln_load_relaxed(&stopping))
+			pln_tick();
 		pthread_mutex_unlock(&tick_lock);
 		sleep_until_next();
 	}
@@ -104,8 +106,10 @@ int pln_sampler_start(void)
 	error = create_thread();
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	running = !error;
-	if (error)
+	if (error) {
 		pln_log(PLN_LOG_ERROR, "no sampling thread", "");
+		pln_tick_without_thread();
+	}
 	return error;
 }
 
@@ -121,26 +125,8 @@ static void wait_until_gone(uint32_t tid)
 	}
 }
 
-void pln_sampler_stop(void)
-{
-	int saved = errno;
-
-	if (!running)
-		return;
-	pln_store_relaxed(&stopping, 1);
-	(void)pln_syscall4(SYS_futex, (long)&stopping, FUTEX_WAKE_PRIVATE, INT_MAX, 0);
-	pthread_join(sampler, NULL);
-	wait_until_gone(pln_load_relaxed(&sampler_tid));
-	running = false;
-	errno = saved;
-}
-
-bool pln_sampler_runs(void)
-{
-	return running;
-}
-
-bool pln_sampler_hold(void)
+/* Never longer: a thread may have been forked off, or be interrupted, with the lock held. */
+static bool lock_in_time(pthread_mutex_t *lock)
 {
 	struct timespec until;
 
@@ -150,7 +136,50 @@ bool pln_sampler_hold(void)
 		until.tv_nsec -= (long)PLN_SECOND_NS;
 		until.tv_sec++;
 	}
-	return !pthread_mutex_timedlock(&tick_lock, &until);
+	return !pthread_mutex_timedlock(lock, &until);
+}
+
+/* Between two ticks, so that the join waits for no tick. */
+static bool stop(void)
+{
+	int cancel;
+
+	if (!running || !pln_sampler_hold())
+		return false;
+	pln_store_relaxed(&stopping, 1);
+	pln_sampler_let_go();
+	(void)pln_syscall4(SYS_futex, (long)&stopping, FUTEX_WAKE_PRIVATE, INT_MAX, 0);
+	/* The program does not expect a cancellation point here. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	pthread_join(sampler, NULL);
+	wait_until_gone(pln_load_relaxed(&sampler_tid));
+	pthread_setcancelstate(cancel, NULL);
+	running = false;
+	return true;
+}
+
+bool pln_sampler_step_aside(void)
+{
+	int saved = errno;
+	bool aside = false;
+
+	if (lock_in_time(&aside_lock) && !(aside = stop()))
+		pthread_mutex_unlock(&aside_lock);
+	errno = saved;
+	return aside;
+}
+
+int pln_sampler_come_back(void)
+{
+	int error = pln_sampler_start();
+
+	pthread_mutex_unlock(&aside_lock);
+	return error;
+}
+
+bool pln_sampler_hold(void)
+{
+	return lock_in_time(&tick_lock);
 }
 
 void pln_sampler_let_go(void)
@@ -160,6 +189,6 @@ void pln_sampler_let_go(void)
 
 void pln_sampler_after_fork(void)
 {
-	tick_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	tick_lock = aside_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	running = false;
 }

@@ -7,19 +7,17 @@
 
 #include <stdbool.h>
 
-/*
- * Starts the thread in this process; the segment exists. `main_stack_hi`: end of the calling
- * (main) thread's stack. Returns 0 or -errno.
- */
+/* Starts the thread in this process; the segment exists. Returns 0, or -errno: no timer runs. */
 int pln_sampler_start(void);
 
 /*
- * Ends the thread, and returns once the kernel does not count it any more, so that code
- * that must not see a second thread can run. Timers stay armed. pln_sampler_start() brings
- * it back. No-op when it does not run.
+ * Around code that must not see a second thread: ends the thread, and returns once the kernel
+ * does not count it any more. Timers stay armed. False, and nothing to come back from: it does
+ * not run, or could not be had in time. One thread of the program at a time; the others wait.
  */
-void pln_sampler_stop(void);
-bool pln_sampler_runs(void);
+bool pln_sampler_step_aside(void);
+/* Returns 0 or -errno, as pln_sampler_start(). */
+int pln_sampler_come_back(void);
 
 /* Around fork: no tick is in progress between these two. False: could not be had in time. */
 bool pln_sampler_hold(void);

@@ -297,8 +297,8 @@ static void step_down_if_last(void)
 {
 	if (pln_gettid_sigsafe() == pln_getpid_sigsafe())
 		pln_store_relaxed(&first_has_ended, 1);
-	if (pln_load_relaxed(&first_has_ended) && pln_sampler_runs() && pln_scan_is_last_thread(1))
-		pln_sampler_stop();
+	if (pln_load_relaxed(&first_has_ended) && pln_scan_is_last_thread(1))
+		(void)pln_sampler_step_aside();
 }
 
 static void own_thread_ends(void)

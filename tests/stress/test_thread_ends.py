@@ -80,3 +80,40 @@ if not pid:
 print(os.waitpid(pid, 0)[1])
 """ % (how, what), work)
     assert out == "0\n"
+
+
+def test_threads_that_step_aside_at_once_all_come_back(one_python, work):
+    """Without the GIL, so that the calls really overlap; each must not see a second thread."""
+    profile, out = run(one_python, """
+def unshares():
+    end = time.time() + 1
+    while time.time() < end:
+        libc.unshare(0)
+threads = [start(unshares) for i in range(4)]
+for t in threads:
+    t.join()
+burn()
+print('done')
+""", work)
+    assert out == "done\n"
+    assert profile.total("cpu_ns", profile.calling("burn")) >= 0.25e9
+
+
+def test_forks_at_once_do_not_stop_the_sampling_thread(one_python, work):
+    """Without the GIL, so that they overlap; afterwards waits are still seen."""
+    profile, _ = run(one_python, """
+def forks():
+    end = time.time() + 2
+    while time.time() < end:
+        pid = libc.fork()
+        if not pid:
+            libc._exit(0)
+        libc.waitpid(pid, None, 0)
+threads = [start(forks) for i in range(4)]
+for t in threads:
+    t.join()
+def waits():
+    time.sleep(1)
+waits()
+""", work)
+    assert abs(profile.total("offcpu_ns", profile.calling("waits")) - 1e9) <= 0.1e9
