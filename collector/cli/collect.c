@@ -58,6 +58,17 @@ static const char *const examples[] = {
 	NULL,
 };
 
+/* -1, or the exit code after a complaint. */
+static int check(const struct collector *c, const struct pln_verb *verb,
+		 const struct pln_operands *operands)
+{
+	if (operands->count)
+		return pln_cli_usage_error(verb, "'%s' is not an option", operands->value[0]);
+	if (!c->listen == (c->inherit == NOT_GIVEN))
+		return pln_cli_usage_error(verb, "--listen ADDRESS is missing");
+	return -1;
+}
+
 static int parse(struct collector *c, int argc, char **argv)
 {
 	const struct pln_variable *out = &pln_variables[PLN_VARIABLE_output];
@@ -113,13 +124,7 @@ static int parse(struct collector *c, int argc, char **argv)
 
 	c->inherit = c->duration = NOT_GIVEN;
 	result = pln_cli_parse(&verb, argc, argv, &operands);
-	if (result >= 0)
-		return result;
-	if (operands.count)
-		return pln_cli_usage_error(&verb, "'%s' is not an option", operands.value[0]);
-	if (!c->listen == (c->inherit == NOT_GIVEN))
-		return pln_cli_usage_error(&verb, "--listen ADDRESS is missing");
-	return -1;
+	return result >= 0 ? result : check(c, &verb, &operands);
 }
 
 static bool is_inherited(const struct collector *c)
