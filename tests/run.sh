@@ -24,7 +24,7 @@ readonly packages=(
     libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev zlib1g-dev
     libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
 )
-quick='' long='' install=1 keyword='' minors=()
+quick='' long='' install=1 keyword='' minors=() failed=()
 
 say() {
     printf '\n== %s (%d s)\n' "$*" "$SECONDS"
@@ -126,6 +126,20 @@ guard_tree() {
     mountpoint -q "$PLN_SID_TREE/proc" || trap '"$repo/tests/lib/sid.sh" unmount "$PLN_SID_TREE"' EXIT
 }
 
+# step NAME COMMAND...: what fails is told at the end, and the rest still runs.
+step() {
+    local status=0
+    say "$1"
+    set +e
+    (
+        set -e
+        "${@:2}"
+    )
+    status=$?
+    set -e
+    [ $status -eq 0 ] || failed+=("$1")
+}
+
 python_tests() {
     local options=(-q -p no:cacheprovider -ra --durations=10 --rootdir "$repo/tests")
     [ -n "$long" ] && options+=(--long)
@@ -135,6 +149,7 @@ python_tests() {
 }
 
 main() {
+    local name
     parse "$@"
     mkdir -p "$PLN_WORK"
     if [ -n "$install" ]; then
@@ -148,19 +163,19 @@ main() {
         guard_tree
         say "building in Debian sid"
         build_sid
-        say "building with clang"
-        build all "$PLN_WORK/build-clang" -DCMAKE_C_COMPILER=clang
-        say "unit tests under sanitizers"
-        sanitizers
-        say "static analysis"
-        analysis
+        step "building with clang" build "$PLN_WORK/build-clang" -DCMAKE_C_COMPILER=clang
+        step "unit tests under sanitizers" sanitizers
+        step "static analysis" analysis
     else
         export PLN_SID_TREE=/nonexistent
     fi
-    say "unit tests"
-    unit_tests "$PLN_WORK/build"
-    say "contract and end-to-end tests"
-    python_tests
+    step "unit tests" unit_tests "$PLN_WORK/build"
+    # pytest has the last word: what failed before it is told before it.
+    for name in "${failed[@]}"; do
+        printf '\nFAILED: %s\n' "$name"
+    done
+    step "contract and end-to-end tests" python_tests
+    [ ${#failed[@]} -eq 0 ]
 }
 
 main "$@"
