@@ -42,12 +42,14 @@ static uint64_t round_page(uint64_t size)
 	return (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 }
 
-/* A process that limits its address space gets a small segment rather than none. */
+/* A process that limits its address space, or its files, gets a small segment rather than none. */
 static uint32_t choose_lane_count(void)
 {
-	struct rlimit limit;
+	struct rlimit space, file;
 
-	if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY)
+	if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY)
+		return SMALL_LANES;
+	if (!getrlimit(RLIMIT_FSIZE, &file) && file.rlim_max != RLIM_INFINITY)
 		return SMALL_LANES;
 	return (uint32_t)pln_options.max_threads;
 }
@@ -115,6 +117,27 @@ static void fill_header(struct pln_segment *seg, enum pln_hello_reason reason)
 	read_proc("/proc/self/cmdline", seg->arguments, sizeof(seg->arguments) - 1);
 }
 
+/* Beyond RLIMIT_FSIZE not just an error: SIGXFSZ would end the program. */
+static int set_size(long fd, uint64_t size)
+{
+	struct rlimit limit, raised;
+	bool raise;
+	long error;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit))
+		return -errno;
+	if (size > limit.rlim_max)
+		return -EFBIG;
+	raised = (struct rlimit){ limit.rlim_max, limit.rlim_max };
+	raise = size > limit.rlim_cur;
+	if (raise && setrlimit(RLIMIT_FSIZE, &raised))
+		return -errno;
+	error = pln_syscall3(SYS_ftruncate, fd, (long)size, 0);
+	if (raise)
+		(void)setrlimit(RLIMIT_FSIZE, &limit);
+	return (int)error;
+}
+
 static struct pln_segment *map_segment(int fd, const struct pln_segment *plan)
 {
 	struct pln_segment *seg;
@@ -146,7 +169,7 @@ int pln_segment_create(enum pln_hello_reason reason)
 	if (fd < 0)
 		return (int)fd;
 	plan_layout(&plan);
-	if (pln_syscall3(SYS_ftruncate, fd, (long)plan.size, 0) < 0 ||
+	if (set_size(fd, plan.size) < 0 ||
 	    pln_syscall3(SYS_fcntl, fd, FCNTL_ADD_SEALS, SEAL_SHRINK_GROW_SEAL) < 0 ||
 	    !(seg = map_segment((int)fd, &plan))) {
 		(void)pln_syscall3(SYS_close, fd, 0, 0);
