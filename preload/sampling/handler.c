@@ -29,12 +29,20 @@
 #define TIME_ONE_IN 16
 #define RED_ZONE 128 /* bytes below sp that a leaf function may use */
 
+/* Under a used-up RLIMIT_SIGPENDING a forced signal arrives, but with nothing that it carried. */
+static bool lost_its_value(const siginfo_t *info)
+{
+	return info->si_code == SI_USER && !info->si_pid;
+}
+
 /* The thread that a signal was meant for, if it is still this one. */
 static struct pln_thread *target_of(const siginfo_t *info)
 {
 	union pln_signal_value value = { .pointer = info->si_value.sival_ptr };
 	struct pln_thread *thread;
 
+	if (lost_its_value(info) && pln_segment_is_ours_sigsafe())
+		return pln_threads_own_sigsafe();
 	/* First: another's signal may also come in a child where the segment is not mapped. */
 	if ((info->si_code != SI_TIMER && info->si_code != SI_QUEUE) || !pln_segment)
 		return NULL;

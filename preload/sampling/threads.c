@@ -212,6 +212,12 @@ void pln_threads_claim_own(void)
 	own_serial = own_thread ? own_thread->serial : 0;
 }
 
+struct pln_thread *pln_threads_own_sigsafe(void)
+{
+	/* In a child that this thread has forked, or after a scan took it for gone, another's. */
+	return own_thread && own_thread->serial == own_serial ? own_thread : NULL;
+}
+
 void pln_threads_release(struct pln_thread *thread)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
@@ -303,13 +309,12 @@ static void step_down_if_last(void)
 
 static void own_thread_ends(void)
 {
-	struct pln_thread *thread = own_thread;
+	struct pln_thread *thread = pln_threads_own_sigsafe();
 
 	if (!pln_segment_is_ours_sigsafe())
 		return;
 	own_thread = NULL;
-	/* In a child that this thread has forked, the slot is free or another thread's. */
-	if (thread && thread->serial == own_serial)
+	if (thread)
 		thread_end(thread);
 	step_down_if_last();
 }

@@ -113,6 +113,9 @@ void pln_threads_release(struct pln_thread *thread);
 uintptr_t pln_threads_own_stack_hi_sigsafe(void);
 void pln_threads_set_own_stack_hi(uintptr_t hi);
 
+/* The slot that the calling thread has claimed for itself, NULL: none. */
+struct pln_thread *pln_threads_own_sigsafe(void);
+
 /* The real pthread_create, for our own thread. */
 int pln_threads_real_create(void *thread, const void *attr, void *(*fn)(void *), void *arg);
 
