@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <pillion/atomic.h>
 
@@ -31,7 +32,7 @@
 #define NAME_EVERY 16u /* looks at /proc/self/task between looks at thread names */
 #define NEWCOMERS 64u
 
-/* tid -> slot index + 1, open addressing; rebuilt by every scan. */
+/* tid -> slot index + 1, open addressing, never more than half full; rebuilt by every scan. */
 static uint32_t map_tid[MAP_SIZE];
 static uint32_t map_slot[MAP_SIZE];
 static uint32_t newcomers[NEWCOMERS]; /* tids seen once, not registered yet */
@@ -71,10 +72,28 @@ static void close_file(int *fd)
 	*fd = -1;
 }
 
-void pln_scan_close_files(struct pln_thread *thread)
+static void close_files(struct pln_thread *thread)
 {
 	close_file(&thread->syscall_fd);
 	close_file(&thread->schedstat_fd);
+}
+
+/* Half of the numbers stay free: with more threads than files, the others take turns. */
+static bool may_stay_open(int fd)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return false;
+	return keep_files && (rlim_t)fd < limit.rlim_cur / 2;
+}
+
+void pln_scan_done_with_files(struct pln_thread *thread)
+{
+	if (thread->syscall_fd >= 0 && !may_stay_open(thread->syscall_fd))
+		close_file(&thread->syscall_fd);
+	if (thread->schedstat_fd >= 0 && !may_stay_open(thread->schedstat_fd))
+		close_file(&thread->schedstat_fd);
 }
 
 bool pln_scan_has_schedstat(void)
@@ -147,14 +166,32 @@ bool pln_scan_is_last_thread(unsigned threads_of_ours)
 
 /* -------------------------------------------------------------------- map */
 
-static uint32_t *map_find(uint32_t tid)
+static uint32_t map_place(uint32_t tid)
 {
 	uint32_t at = tid * 2654435761u & (MAP_SIZE - 1);
 
 	while (map_tid[at] && map_tid[at] != tid)
 		at = (at + 1) & (MAP_SIZE - 1);
-	map_tid[at] = tid;
-	return &map_slot[at];
+	return at;
+}
+
+/* NULL: no slot. */
+static struct pln_thread *map_find(uint32_t tid)
+{
+	uint32_t at = map_place(tid);
+
+	return map_tid[at] ? pln_thread_sigsafe(map_slot[at] - 1) : NULL;
+}
+
+/* Of two slots with one tid, the newer is the living thread's. */
+static void map_add(struct pln_thread *thread)
+{
+	uint32_t at = map_place(thread->tid);
+
+	if (map_tid[at] && pln_thread_sigsafe(map_slot[at] - 1)->serial > thread->serial)
+		return;
+	map_tid[at] = thread->tid;
+	map_slot[at] = thread->index + 1;
 }
 
 /* ---------------------------------------------------------------- threads */
@@ -177,17 +214,15 @@ static void retire(struct pln_thread *thread)
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
 	uint64_t off = pln_load_relaxed(&slot->pending_offcpu_ns);
 
-	/* Registered by the thread itself; the timer of a thread found by the scan is still there.
-	 */
-	if (pln_load_relaxed(&slot->state) == PILLION_SLOT_LIVE)
-		pln_timer_delete(thread);
+	/* A thread that said that it ends has done so itself. */
+	pln_timer_delete(thread);
 	/* What is still pending belongs to the last wait that was seen. */
 	if (off && thread->last_blocked_hash &&
 	    pln_blocked_repeat(thread, off, pln_swap_relaxed(&slot->pending_runnable_ns, 0),
 			       PILLION_CAUSE_EXIT))
 		pln_store_relaxed(&slot->pending_offcpu_ns, 0);
 	pln_announce_thread(thread, PILLION_RECORD_THREAD_EXIT);
-	pln_scan_close_files(thread);
+	close_files(thread);
 	thread->adopted = false;
 	adopted_count--;
 	pln_store_relaxed(&slot->state, PILLION_SLOT_DRAINING);
@@ -233,7 +268,7 @@ static void sweep_slots(void)
 static void map_thread(struct pln_thread *thread)
 {
 	thread->gone = true; /* until the scan finds it */
-	*map_find(thread->tid) = thread->index + 1;
+	map_add(thread);
 }
 
 static bool was_newcomer(uint32_t tid)
@@ -246,13 +281,12 @@ static bool was_newcomer(uint32_t tid)
 
 static void meet(uint32_t tid, uint32_t *seen_once, unsigned *seen_count)
 {
-	uint32_t *slot = map_find(tid);
-	struct pln_thread *thread;
+	struct pln_thread *thread = map_find(tid);
 
 	if (tid == own_tid)
 		return;
-	if (*slot) {
-		pln_thread_sigsafe(*slot - 1)->gone = false;
+	if (thread) {
+		thread->gone = false;
 		return;
 	}
 	if (pln_threads_starting() || (!was_newcomer(tid) && scans > 1)) {
@@ -265,7 +299,7 @@ static void meet(uint32_t tid, uint32_t *seen_once, unsigned *seen_count)
 		return;
 	adopt(thread);
 	thread->gone = false;
-	*slot = thread->index + 1;
+	map_add(thread);
 }
 
 static bool open_task_dir(void)
@@ -304,9 +338,16 @@ static bool read_task_dir(void)
 	return n == 0;
 }
 
+/* A directory that threads come to and leave while it is read may pass over one that lives. */
+static bool lives(const struct pln_thread *thread)
+{
+	return map_find(thread->tid) == thread &&
+	       pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
+}
+
 static void retire_gone(struct pln_thread *thread)
 {
-	if (thread->gone)
+	if (thread->gone && !lives(thread))
 		retire(thread);
 }
 

@@ -9,7 +9,7 @@
 
 #include "sampling/threads.h"
 
-/* Sampling thread, before the first scan. `keep_open`: files may stay open between ticks. */
+/* Sampling thread, before the first scan. `keep_open`: its descriptors are its own. */
 void pln_scan_begin(bool keep_open);
 void pln_scan_end(void);
 
@@ -33,7 +33,8 @@ void pln_scan_rest(void);
 void pln_scan_wake(void);
 
 int pln_scan_open_task_file(uint32_t tid, const char *name);
-void pln_scan_close_files(struct pln_thread *thread);
+/* After a look at a thread: closes what may not stay open until the next. */
+void pln_scan_done_with_files(struct pln_thread *thread);
 bool pln_scan_has_schedstat(void);
 
 #endif

@@ -40,7 +40,6 @@
 #define READ_SHARE 100 /* at most this part of the time is spent on reading stacks */
 #define CLOSE_RANGE_UNSHARE_FLAG 2
 
-static bool files_are_private;
 static bool blocked_works;
 static bool dormant;
 static uint32_t first_thread; /* where the next round starts, for fairness */
@@ -60,8 +59,7 @@ static uint64_t read_run_delay(struct pln_thread *thread)
 	if (thread->schedstat_fd < 0)
 		return thread->run_delay_ns;
 	n = pln_syscall4(SYS_pread64, thread->schedstat_fd, (long)line, sizeof(line) - 1, 0);
-	if (!files_are_private)
-		pln_scan_close_files(thread);
+	pln_scan_done_with_files(thread);
 	if (n <= 0)
 		return thread->run_delay_ns;
 	line[n] = '\0';
@@ -150,8 +148,7 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_
 	default:
 		break;
 	}
-	if (!files_are_private)
-		pln_scan_close_files(thread);
+	pln_scan_done_with_files(thread);
 }
 
 /* A thread that burns CPU time but takes no samples blocks our signal. */
@@ -358,8 +355,7 @@ void pln_tick_begin(void)
 {
 	uint32_t state = pln_load_relaxed(&pln_segment->state);
 
-	files_are_private = !pln_syscall3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE_FLAG);
-	pln_scan_begin(files_are_private);
+	pln_scan_begin(!pln_syscall3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE_FLAG));
 	blocked_works = pln_blocked_init();
 	interpreter_settled = false;
 	dormant = state == PILLION_TARGET_DORMANT;
