@@ -21,12 +21,16 @@
 
 /* Of the forking thread: several may be between their handlers at once. */
 static __thread bool held;
+static __thread bool followed; /* the child shall be sampled, too */
 
 static void before_fork(void)
 {
 	int saved = errno;
 
 	held = pln_segment_is_ours_sigsafe() && pln_sampler_hold();
+	/* Dormant, the collector has stopped us, or would not hear the child either. */
+	followed = held && pln_options.subprocesses &&
+		   pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT;
 	errno = saved;
 }
 
@@ -43,7 +47,7 @@ static void begin_again(void)
 	pln_python_after_fork();
 	pln_python_forget_codes();
 	pln_threads_reset();
-	if (pln_options.subprocesses)
+	if (followed)
 		(void)pln_process_start(PILLION_REASON_FORK);
 }
 

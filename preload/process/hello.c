@@ -2,7 +2,7 @@
 /*
  * hello.c - hand the segment to the collector.
  *
- * Context: start of sampling, normal context; waits at most for CONNECT_LIMIT. Nothing stays
+ * Context: start of sampling, normal context; waits at most for CONNECT_LIMIT_US. Nothing stays
  * open: the message waits in the collector's queue, and the mapping needs no descriptor.
  * The collector answers by its heartbeat in the segment, or by silence, after which the
  * library goes dormant.
@@ -22,6 +22,7 @@
 #include "segment.h"
 
 #define CONNECT_LIMIT_US 500000
+#define CONNECT_LIMIT_FORK_US 50000 /* a program may fork often while the collector is stopped */
 
 /* "@name" is an abstract address, anything else a path. Returns its length, 0: too long. */
 static socklen_t fill_address(struct sockaddr_un *address, const char *text)
@@ -80,9 +81,9 @@ static int send_with_fd(int sock, const struct pln_hello *hello, int fd)
 	return sendmsg(sock, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static int connect_to(const char *where)
+static int connect_to(const char *where, long limit_us)
 {
-	struct timeval limit = { .tv_usec = CONNECT_LIMIT_US };
+	struct timeval limit = { .tv_usec = limit_us };
 	struct sockaddr_un address;
 	socklen_t length = fill_address(&address, where);
 	int sock, error;
@@ -112,7 +113,8 @@ int pln_hello_send(int segment_fd, enum pln_hello_reason reason)
 
 	memcpy(hello.build, PILLION_VERSION, sizeof(PILLION_VERSION));
 	parse_token(pln_options.token, hello.token);
-	sock = connect_to(pln_options.socket);
+	sock = connect_to(pln_options.socket,
+			  reason == PILLION_REASON_FORK ? CONNECT_LIMIT_FORK_US : CONNECT_LIMIT_US);
 	if (sock < 0)
 		return sock;
 	error = send_with_fd(sock, &hello, segment_fd);

@@ -97,23 +97,3 @@ print('done')
 """, work)
     assert out == "done\n"
     assert profile.total("cpu_ns", profile.calling("burn")) >= 0.25e9
-
-
-def test_forks_at_once_do_not_stop_the_sampling_thread(one_python, work):
-    """Without the GIL, so that they overlap; afterwards waits are still seen."""
-    profile, _ = run(one_python, """
-def forks():
-    end = time.time() + 2
-    while time.time() < end:
-        pid = libc.fork()
-        if not pid:
-            libc._exit(0)
-        libc.waitpid(pid, None, 0)
-threads = [start(forks) for i in range(4)]
-for t in threads:
-    t.join()
-def waits():
-    time.sleep(1)
-waits()
-""", work)
-    assert abs(profile.total("offcpu_ns", profile.calling("waits")) - 1e9) <= 0.1e9
