@@ -127,6 +127,8 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_
 	bool forced = pln_load_relaxed(&pln_segment->engine) & PILLION_ENGINE_FORCED;
 
 	flush_idle(thread, slot);
+	/* Or the lane is full: then that time is pending, like what comes now. */
+	thread->idle_since_flush_ns = 0;
 	thread->idle = false;
 	if (!in_time && !forced)
 		return;
