@@ -77,11 +77,21 @@ def simple(name):
     return name.rsplit(".", 1)[-1]
 
 
+def definition_lines():
+    source = (place.WORKLOADS / "mixed_stacks.py").read_text().splitlines()
+    return {m.group(1): n for n, line in enumerate(source, 1) if (m := re.match(r" *def (\w+)\(", line))}
+
+
 def leaf_samples(profile, scenario):
-    """Samples taken while the scenario's leaf burned: its innermost Python function."""
+    """Samples taken while the scenario's leaf burned: its innermost Python function.
+
+    One that was just being entered stands on its `def` line, and is not what we ask for.
+    """
     leaf = EXPECTED[scenario][0][0]
+    entered = definition_lines()[leaf]
     found = [s for s in profile.calling("scenario_" + scenario)
-             if not s.calls("warm_up") and s.on_cpu and simple(s.python()[0].name) == leaf]
+             if not s.calls("warm_up") and s.on_cpu and simple(s.python()[0].name) == leaf
+             and s.python()[0].line != entered]
     assert len(found) >= ENOUGH, "%d samples of %s" % (len(found), scenario)
     return found
 

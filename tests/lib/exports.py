@@ -24,13 +24,19 @@ FIREFOX_FIRST_LINE = re.compile(r"^[^;{][^;]*(?:;[^;]*)* [0-9]+$")
 class Times:
     self_ns: collections.Counter
     total_ns: collections.Counter
+    # Names of several functions, which may call each other: their totals do not add up.
+    shared: frozenset = frozenset()
 
     @property
     def sum_ns(self):
         return sum(self.self_ns.values())
 
     def __eq__(self, other):
-        return +self.self_ns == +other.self_ns and +self.total_ns == +other.total_ns
+        shared = self.shared | other.shared
+        return +self.self_ns == +other.self_ns and self.totals(shared) == other.totals(shared)
+
+    def totals(self, without):
+        return {name: ns for name, ns in self.total_ns.items() if ns > 0 and name not in without}
 
 
 def of_stacks(stacks):
@@ -45,7 +51,9 @@ def of_stacks(stacks):
 
 def of_report(report):
     """From report --json. Functions of one name are one, as they are to the other tools."""
-    times = Times(collections.Counter(), collections.Counter())
+    uses = collections.Counter(f["function"] for f in report["functions"])
+    times = Times(collections.Counter(), collections.Counter(),
+                  frozenset(name for name, count in uses.items() if count > 1))
     for f in report["functions"]:
         times.self_ns[f["function"]] += f["self_ns"]
         times.total_ns[f["function"]] += f["total_ns"]
@@ -121,7 +129,8 @@ def read_pprof(path):
             last = locations[int(match[1])] = []
             line = match[2]
         name, number, _ = re.sub(r" s=\d+$", "", line.strip()).rsplit(":", 2)
-        last.append((name.rsplit(" ", 1)[0], int(number)))
+        # A file's name may hold a space: <frozen importlib._bootstrap>
+        last.append((re.sub(r" (<[^<>]*>|[^ ]*)$", "", name), int(number)))
     return Pprof([t.replace("[dflt]", "") for t in lines[0].split()], samples, locations,
                  mappings_text.splitlines(), head)
 

@@ -158,5 +158,5 @@ def record(interpreter, arguments, directory, options=(), env=None, timeout=120,
 def record_ok(interpreter, arguments, directory, **options):
     """As record(), for a program that ends well; returns the profile and its standard output."""
     recording = record(interpreter, arguments, directory, **options)
-    assert recording.returncode == 0, recording.stderr
+    assert recording.returncode == 0, (recording.returncode, recording.stderr)
     return recording.load(), recording.stdout
