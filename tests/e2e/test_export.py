@@ -79,7 +79,8 @@ def test_folded_says_what_the_report_says(here, profile, work, view):
 def folded_names(times):
     """A semicolon cannot be in a name there."""
     return exports.Times(*(type(c)({k.replace(";", ":"): v for k, v in c.items()})
-                           for c in (times.self_ns, times.total_ns)))
+                           for c in (times.self_ns, times.total_ns)),
+                         frozenset(name.replace(";", ":") for name in times.shared))
 
 
 def test_folded_with_lines_and_kinds(here, profile, work):
