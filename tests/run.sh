@@ -163,7 +163,7 @@ main() {
         guard_tree
         say "building in Debian sid"
         build_sid
-        step "building with clang" build "$PLN_WORK/build-clang" -DCMAKE_C_COMPILER=clang
+        step "building with clang" build all "$PLN_WORK/build-clang" -DCMAKE_C_COMPILER=clang
         step "unit tests under sanitizers" sanitizers
         step "static analysis" analysis
     else
