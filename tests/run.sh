@@ -67,10 +67,17 @@ make_venv() {
     fi
 }
 
+# A directory that another checkout was built in cannot be built in from this one.
+forget_other_checkout() {
+    local cache=$1/CMakeCache.txt
+    [ ! -f "$cache" ] || grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$repo" "$cache" || rm -rf "$1"
+}
+
 # build TARGET DIRECTORY [CMAKE-OPTION...]: warnings are errors in every build of the tests.
 build() {
     local target=$1 directory=$2
     shift 2
+    forget_other_checkout "$directory"
     cmake -S "$repo" -B "$directory" -G Ninja -DPILLION_WERROR=ON "$@" >"$directory.log" 2>&1 &&
         cmake --build "$directory" -j "$jobs" --target "$target" -- -k 0 >>"$directory.log" 2>&1 && return
     show_failure "$directory.log"
@@ -92,6 +99,7 @@ build_sid() {
     "$repo/tests/lib/sid.sh" make "$PLN_SID_TREE"
     "$repo/tests/lib/sid.sh" show "$PLN_SID_TREE" "$repo"
     "$repo/tests/lib/sid.sh" share "$PLN_SID_TREE" "$PLN_WORK"
+    forget_other_checkout "$PLN_WORK/build-sid"
     # shellcheck disable=SC2016 # expanded inside
     chroot "$PLN_SID_TREE" sh -ec '
         cmake -S "$1" -B "$2/build-sid" -G Ninja -DPILLION_WERROR=ON -DPILLION_TESTS=OFF \
