@@ -54,6 +54,7 @@ EXPECTED = {
 }
 BROKEN = (recording.FLAG_NATIVE_TRUNCATED | recording.FLAG_PYTHON_TRUNCATED |
           recording.FLAG_PYTHON_FAILED | recording.FLAG_GUESSED | recording.FLAG_JOIN_MISMATCH)
+NO_MARKERS = 1 << 8  # of the wire's sample flags
 SECONDS, HZ, ENOUGH = 0.15, 200, 8
 
 
@@ -97,8 +98,13 @@ def leaf_samples(profile, scenario):
 
 
 def check_none(wrong, samples, expected=""):
-    """Shows the first few of the stacks that are wrong."""
-    if wrong:
+    """Shows the first few of the stacks that are wrong.
+
+    CPython 3.8 and 3.9 leave no mark on the C stack: which eval call a Python frame belongs
+    to is counted, and one that is just being entered or left is counted wrong.
+    """
+    counted = any(s.flags & NO_MARKERS for s in samples)
+    if len(wrong) > (1 if counted else 0):
         stacks = ("flags %#x\n  %s" % (s.flags, "\n  ".join(map(str, s.stack))) for s in wrong[:3])
         pytest.fail("%d of %d differ. %s\n%s" % (len(wrong), len(samples), expected, "\n\n".join(stacks)), pytrace=False)
 
