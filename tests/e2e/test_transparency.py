@@ -102,6 +102,7 @@ signal.signal(signal.SIGPROF, lambda *a: hits.append(1))
 signal.setitimer(signal.ITIMER_PROF, 0.05, 0.05)
 end = time.thread_time() + 1
 while time.thread_time() < end: pass
+signal.setitimer(signal.ITIMER_PROF, 0)  # one that came after the handlers are gone would kill
 print(len(hits) > 10)
 """
     profile, out = recording.record_ok(one_python, ["-c", program], work)
