@@ -4,9 +4,9 @@
  *
  * Context: pthread_atfork handlers, on the forking thread. The prepare handler waits until
  * no tick is in progress, so that the child never inherits a half-done one. The child gets
- * its own segment and says hello; nothing here logs or allocates. vfork, posix_spawn and
- * exec run no handlers and need none: timers do not survive them, and the parent's memory
- * is not touched.
+ * its own segment and says hello; nothing here logs or allocates. vfork and
+ * posix_spawn run no handlers and need none: their children have no timers, and the parent's
+ * memory is not touched.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -175,6 +175,14 @@ void pln_timer_delete(struct pln_thread *thread)
 	thread->timer = -1;
 }
 
+void pln_timer_take_back(void)
+{
+	uint64_t set = 1ull << (signal_number - 1);
+	struct timespec at_once = { .tv_sec = 0 };
+
+	(void)pln_syscall4(SYS_rt_sigtimedwait, (long)&set, 0, (long)&at_once, sizeof(set));
+}
+
 bool pln_timer_works(void)
 {
 	int timer;

@@ -41,6 +41,9 @@ bool pln_timer_handler_is_ours(void);
 bool pln_timer_arm(struct pln_thread *thread);
 void pln_timer_delete(struct pln_thread *thread);
 
+/* Takes a signal of ours back that the calling thread has pending, because it blocks it. */
+void pln_timer_take_back(void);
+
 /* Whether CPU-clock timers exist here at all; probed with the calling thread. */
 bool pln_timer_works(void);
 

@@ -32,3 +32,48 @@ print(time.time() - start)
 os.kill(os.getppid(), signal.SIGCONT)
 """], work)
     assert float(out) < 8
+
+
+def test_no_signal_of_ours_outlives_an_exec(one_python, work):
+    """Forced samples were pending when the next program began, and ended it."""
+    _, out = recording.record_ok(one_python, ["-c", """
+import os, threading
+statuses = []
+def forks(calls):
+    for i in range(60):
+        pid = os.fork()
+        if not pid:
+            calls[i % len(calls)]()
+        statuses.append(os.waitpid(pid, 0)[1])
+calls = [lambda: os.execv('/bin/true', ['true']), lambda: os.execvp('true', ['true']),
+         lambda: os.execve(os.open('/bin/true', os.O_RDONLY), ['true'], {})]
+threads = [threading.Thread(target=forks, args=(calls,)) for i in range(4)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(len(statuses), set(statuses))
+"""], work, options=["-F", "1000"])
+    assert out == "240 {0}\n"
+
+
+def test_an_exec_that_fails_leaves_sampling_as_it_was(one_python, work):
+    profile, out = recording.record_ok(one_python, ["-c", """
+import ctypes, os, signal, time
+libc = ctypes.CDLL(None, use_errno=True)
+for function, arguments in (("execl", (b"/none", b"a", b"b", None)), ("execlp", (b"none", b"a", None)),
+                            ("execle", (b"/none", b"a", None, None)), ("execv", (b"/none", None))):
+    print(getattr(libc, function)(*arguments), ctypes.get_errno())
+end = time.thread_time() + 0.5
+while time.thread_time() < end: pass
+time.sleep(0.3)
+"""], work)
+    assert out == "-1 2\n" * 4
+    assert profile.total("cpu_ns") >= 0.45e9 and profile.total("offcpu_ns") >= 0.25e9
+
+
+def test_arguments_given_one_by_one_arrive(one_python, work):
+    _, out = recording.record_ok(one_python, ["-c", """
+import ctypes
+env = (ctypes.c_char_p * 2)(b"X=from the environment", None)
+ctypes.CDLL(None).execle(b"/bin/sh", b"sh", b"-c", b'echo "$1, $X"', b"sh", b"an argument", None, env)
+"""], work)
+    assert out == "an argument, from the environment\n"
