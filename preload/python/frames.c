@@ -692,7 +692,7 @@ static void copy_chunks(struct walker *w)
 	}
 }
 
-void pln_python_walk_blocked(uint32_t tid, uintptr_t pthread_self_value,
+bool pln_python_walk_blocked(uint32_t tid, uintptr_t pthread_self_value,
 			     const struct pln_stack *stack, struct pln_python_walk *out)
 {
 	static unsigned char thread[PLN_THREAD_BYTES], codes[CODE_BATCH * PLN_CODE_BYTES];
@@ -701,15 +701,16 @@ void pln_python_walk_blocked(uint32_t tid, uintptr_t pthread_self_value,
 
 	start_sigsafe(out);
 	if (!layout)
-		return;
-	w.thread_address = pln_python_state_of(layout, tid, pthread_self_value);
+		return true;
+	if (!pln_python_state_of(layout, tid, pthread_self_value, &w.thread_address))
+		return false;
 	if (!w.thread_address)
-		return;
+		return true;
 	out->has_tstate = true;
 	out->no_markers = !pln_has(layout->frame.owner) && !pln_has(layout->thread.cframe);
 	if (!pln_checked_read_sigsafe(w.thread_address, thread, layout->thread.size)) {
 		out->failed = true;
-		return;
+		return true;
 	}
 	out->gil = pln_python_gil_of_sigsafe(layout, w.thread_address, thread, false);
 	w.windows[0] = *stack;
@@ -717,4 +718,5 @@ void pln_python_walk_blocked(uint32_t tid, uintptr_t pthread_self_value,
 	if (pln_has(layout->thread.chunk))
 		copy_chunks(&w);
 	walk_frames_sigsafe(&w);
+	return true;
 }

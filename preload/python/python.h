@@ -41,13 +41,13 @@ bool pln_python_find_too_old(void);
 uintptr_t pln_python_runtime(void);
 
 /*
- * Context: sampling thread, every tick, cheap. Moves the state machine: waits for
- * the runtime to be initialized, picks the layout, asks the interpreter to check
- * it (a pending call that compares our reading with CPython's own API), notices
- * finalization. Returns true when `info` was filled in, all but its time_ns, and should
- * be published: FOUND first (frames are read from then on, with checked reads only),
- * then CHECKED (in place where that is safe), or REFUSED at any time. The main thread
- * makes the pending call when it next runs Python: until then it stays at FOUND.
+ * Context: sampling thread, every tick until it has settled, now and then from then on. Moves the
+ * state machine: waits for the runtime to be initialized, picks the layout, asks the interpreter to
+ * check it (a pending call that compares our reading with CPython's own API), notices finalization.
+ * Returns true when `info` was filled in, all but its time_ns, and should be published: FOUND first
+ * (frames are read from then on, with checked reads only), then CHECKED (in place where that is
+ * safe), or REFUSED at any time. The main thread makes the pending call when it next runs Python:
+ * until then it stays at FOUND.
  */
 bool pln_python_poll(struct pln_wire_interpreter *info);
 
@@ -96,9 +96,10 @@ void pln_python_walk_self_sigsafe(const struct pln_stack *stack, struct pln_pyth
  * Context: sampling thread, for a blocked thread; everything through checked reads,
  * batched. `tid` identifies the thread for 3.11+, `pthread_self_value` (0: unknown) for
  * 3.8 to 3.10: without it those versions find no thread state. `stack` may be a copy.
- * The caller verifies afterwards that the thread did not run meanwhile.
+ * The caller verifies afterwards that the thread did not run meanwhile. False: whether it
+ * has a thread state cannot be told before the next tick.
  */
-void pln_python_walk_blocked(uint32_t tid, uintptr_t pthread_self_value,
+bool pln_python_walk_blocked(uint32_t tid, uintptr_t pthread_self_value,
 			     const struct pln_stack *stack, struct pln_python_walk *out);
 
 /*
@@ -126,6 +127,9 @@ void pln_python_forget_codes(void);
 
 /* Sampling thread: a thread blocked in futex on `addr` waits for the GIL. */
 bool pln_python_is_gil_futex(uintptr_t addr);
+
+/* Context: sampling thread, every tick: what was seen of threads and GILs may be stale. */
+void pln_python_tick(void);
 
 /* In a forked child, before the sampling thread starts again. */
 void pln_python_after_fork(void);

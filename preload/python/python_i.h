@@ -48,9 +48,12 @@ void pln_python_states_tick(void);
 /* The calling thread's PyThreadState, 0: none. */
 uintptr_t pln_python_own_state_sigsafe(const struct pln_layout *layout);
 
-/* Sampling thread: the PyThreadState of another thread, 0: none. */
-uintptr_t pln_python_state_of(const struct pln_layout *layout, uint32_t tid,
-			      uintptr_t pthread_self_value);
+/*
+ * Sampling thread: the PyThreadState of another thread in *state, 0: it has none. False: new
+ * ones came since the list was read, which is not done again before the next tick.
+ */
+bool pln_python_state_of(const struct pln_layout *layout, uint32_t tid,
+			 uintptr_t pthread_self_value, uintptr_t *state);
 
 /* Sampling thread: a state of the main interpreter belongs to the runtime's main thread. */
 bool pln_python_states_plausible(const struct pln_layout *layout);

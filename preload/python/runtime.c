@@ -325,11 +325,19 @@ bool pln_python_poll(struct pln_wire_interpreter *info)
 		return poll_starting(info);
 	if (state == LOOKING || state == REFUSED)
 		return false;
-	pln_python_states_tick();
-	pln_python_gil_tick(layout);
 	if (state == SETTLING)
 		return poll_settling(info, layout);
 	return state == CHECKING && poll_checking(info);
+}
+
+void pln_python_tick(void)
+{
+	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
+
+	if (!layout)
+		return;
+	pln_python_states_tick();
+	pln_python_gil_tick(layout);
 }
 
 void pln_python_after_fork(void)

@@ -37,6 +37,7 @@ struct known_state {
 
 static struct known_state known[MAX_STATES]; /* 384 KiB of BSS, touched as threads come */
 static unsigned known_count;
+static uint64_t known_mark; /* of the list when it was remembered */
 static bool scanned_this_tick;
 
 static uintptr_t thread_pointer_sigsafe(void)
@@ -249,6 +250,35 @@ void pln_python_states_tick(void)
 	scanned_this_tick = false;
 }
 
+/*
+ * New states come to the head of their interpreter's list. Where every list begins, and for
+ * whom, tells whether one came since: an address alone may have been freed and used again.
+ */
+static uint64_t mark_of_lists(const struct pln_layout *layout)
+{
+	uint32_t id = pln_has(layout->thread.native_id) ? layout->thread.native_id
+							: layout->thread.thread_id;
+	uintptr_t interp = 0, head[2];
+	uint64_t mark = 1;
+
+	pln_checked_read_sigsafe(pln_load_relaxed(&pln_python.runtime) +
+					 layout->runtime.interp_head,
+				 &interp, sizeof(interp));
+	for (unsigned i = 0; interp && i < MAX_INTERPRETERS; i++) {
+		if (!pln_checked_read_sigsafe(interp + layout->interp.threads, &head[0],
+					      sizeof(head[0])) ||
+		    !pln_checked_read_sigsafe(interp + layout->interp.next, &interp,
+					      sizeof(interp)))
+			return 0;
+		head[1] = 0;
+		if (head[0] && !pln_checked_read_sigsafe(head[0] + id, &head[1], sizeof(head[1])))
+			return 0;
+		mark = (mark ^ head[0]) * 0x9e3779b97f4a7c15ull;
+		mark = (mark ^ head[1]) * 0x9e3779b97f4a7c15ull;
+	}
+	return mark;
+}
+
 static uintptr_t look_up(const struct pln_layout *layout, struct search *search)
 {
 	unsigned char thread[PLN_THREAD_BYTES];
@@ -265,24 +295,33 @@ static uintptr_t look_up(const struct pln_layout *layout, struct search *search)
 	return search->found;
 }
 
-uintptr_t pln_python_state_of(const struct pln_layout *layout, uint32_t tid,
-			      uintptr_t pthread_self_value)
+bool pln_python_state_of(const struct pln_layout *layout, uint32_t tid,
+			 uintptr_t pthread_self_value, uintptr_t *state)
 {
 	struct search search = { .thread_id = pthread_self_value };
+	uint64_t mark;
 
 	if (pln_has(layout->thread.native_id))
 		search.native_id = tid;
+	*state = 0;
 	if (!search.native_id && !search.thread_id)
-		return 0;
+		return true;
+	*state = look_up(layout, &search);
 	/* A state without frames may be a leftover of one that was freed and made anew. */
-	if (look_up(layout, &search) && search.rank > 1)
-		return search.found;
+	if (search.rank > 1)
+		return true;
+	mark = mark_of_lists(layout);
+	if (mark && mark == known_mark)
+		return true;
+	/* A long list is not read more than once in a tick. */
 	if (scanned_this_tick)
-		return search.found;
+		return false;
 	scanned_this_tick = true;
 	known_count = 0;
+	known_mark = mark;
 	scan_sigsafe(layout, NULL);
-	return look_up(layout, &search);
+	*state = look_up(layout, &search);
+	return true;
 }
 
 bool pln_python_states_plausible(const struct pln_layout *layout)

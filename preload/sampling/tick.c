@@ -299,7 +299,13 @@ static void check_handler(void)
 		1, "the program took over the signal that samples use; CPU sampling stopped");
 }
 
-/* Every tick until the interpreter is known for good, then now and then (its GILs, its end). */
+/* What it waits on may show more now: its stack is read once more. */
+static void look_again(struct pln_thread *thread)
+{
+	thread->idle = false;
+}
+
+/* Every tick until the interpreter is known for good, then now and then (its end). */
 static void poll_interpreter(bool seldom)
 {
 	struct pln_wire_interpreter interpreter;
@@ -308,6 +314,7 @@ static void poll_interpreter(bool seldom)
 		return;
 	if (pln_python_poll(&interpreter)) {
 		pln_announce_interpreter(&interpreter);
+		pln_scan_each(look_again);
 		interpreter_settled = interpreter.status != PILLION_INTERPRETER_FOUND;
 	}
 	if (pln_python_finalizing_sigsafe())
@@ -325,6 +332,7 @@ void pln_tick(void)
 	if (dormant)
 		return;
 	poll_interpreter(seldom);
+	pln_python_tick();
 	pln_stack_bounds_refresh();
 	pln_announce_modules();
 	pln_scan_threads();

@@ -59,10 +59,11 @@ def test_the_system_call_is_named(waits, function):
 
 
 @pytest.mark.parametrize("function", CALLS)
-def test_the_waiting_thread_is_named(waits, function):
-    """By the name that the kernel knows: Python sets it itself since 3.14."""
+def test_the_wait_is_one_threads(waits, function):
+    """One thread of the program; a child on its way to exec() is a process of its own."""
     profile, _ = waits
-    threads = {profile.thread(s)["tid"] for s in profile.calling(function)}
+    first = profile.process_of(min(profile.samples, key=lambda s: s.time_ns))
+    threads = {profile.thread(s)["tid"] for s in profile.calling(function) if profile.process_of(s) == first}
     assert len(threads) == 1
 
 

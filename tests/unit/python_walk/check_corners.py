@@ -139,28 +139,38 @@ def no_checked_reads():
 def gil():
     """Waiting for the GIL is told from waiting for a lock, by the address waited at."""
     checked()
-    lock, stop, tids = threading.Lock(), [], []
+    lock, stop = threading.Lock(), []
+    spinning, waiting = threading.Barrier(3), []
 
     def spinner():
-        tids.append(threading.get_native_id())
+        spinning.wait()
         while not stop:
             sum(range(1000))
 
     def waiter():
-        waiting.append(threading.get_native_id())
-        lock.acquire()
-    waiting = []
-    lock.acquire()
-    threads = [threading.Thread(target=target) for target in (spinner, spinner, waiter)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.05)
-    for tid, index in ((tids[0], 0), (waiting[0], 1)):
+        waiting.append(True)
+        with lock:
+            pass
+
+    def futexes(thread):
         counts = (ctypes.c_uint * 2)()
-        harness.watch_futex(tid, 200, counts)
-        check(counts[index] > 20 and counts[1 - index] == 0, "GIL and others:", list(counts))
-    stop.append(True)
-    lock.release()
+        harness.watch_futex(thread.native_id, 200, counts)
+        return list(counts)
+
+    # A check that fails leaves them behind.
+    threads = [threading.Thread(target=target, daemon=True) for target in (spinner, spinner, waiter)]
+    with lock:
+        for thread in threads:
+            thread.start()
+        spinning.wait()
+        # What a thread waits for before it spins, or before it waits, is over by then.
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and not (waiting and futexes(threads[2])[1] == 200):
+            pass
+        for thread, index in ((threads[0], 0), (threads[2], 1)):
+            counts = futexes(thread)
+            check(counts[index] > 20 and counts[1 - index] == 0, "GIL and others:", counts)
+        stop.append(True)
     for thread in threads:
         thread.join()
 

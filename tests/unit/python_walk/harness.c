@@ -237,6 +237,7 @@ static void *run(void *unused)
 			if (info_count < sizeof(statuses))
 				statuses[info_count++] = info.status;
 		}
+		pln_python_tick();
 		shift_layout();
 		usleep(sampling_period_us);
 		signal_all();
@@ -389,7 +390,7 @@ int harness_walk_blocked(uint32_t tid, uintptr_t pthread_id, struct pln_python_f
 	uint64_t start = now_ns();
 
 	for (unsigned i = 0; i < repeat; i++) {
-		pln_python_states_tick();
+		pln_python_tick();
 		pln_python_walk_blocked(tid, pthread_id, &stack, &walk);
 	}
 	fill_head(head, &walk, (now_ns() - start) / repeat);
