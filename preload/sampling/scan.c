@@ -28,21 +28,25 @@
 #include "text.h"
 
 #define MAP_SIZE 32768u /* twice the largest number of threads, a power of two */
-#define SCAN_EVERY 8u /* rounds between looks at /proc/self/task, plus one for 8 threads */
+#define SCAN_EVERY_NS 80000000ull /* between looks at /proc/self/task, and for each thread: */
+#define SCAN_THREAD_NS 1250000ull
 #define NAME_EVERY 16u /* looks at /proc/self/task between looks at thread names */
 #define NEWCOMERS 64u
 
 /* tid -> slot index + 1, open addressing, never more than half full; rebuilt by every scan. */
 static uint32_t map_tid[MAP_SIZE];
 static uint32_t map_slot[MAP_SIZE];
+static uint32_t map_mask; /* of the part in use */
 static uint32_t newcomers[NEWCOMERS]; /* tids seen once, not registered yet */
 static unsigned newcomer_count;
 static int task_fd = -1;
 static bool keep_files;
+static rlim_t file_limit; /* RLIMIT_NOFILE as of the last scan */
 static uint32_t own_tid;
 static uint32_t adopted_count;
-static uint64_t rounds;
+static uint64_t next_scan_ns;
 static uint64_t scans;
+static unsigned entries; /* threads in /proc/self/task at the last scan */
 static bool alone;
 
 struct linux_dirent64 {
@@ -78,14 +82,17 @@ static void close_files(struct pln_thread *thread)
 	close_file(&thread->schedstat_fd);
 }
 
-/* Half of the numbers stay free: with more threads than files, the others take turns. */
-static bool may_stay_open(int fd)
+static rlim_t read_file_limit(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return false;
-	return keep_files && (rlim_t)fd < limit.rlim_cur / 2;
+	return getrlimit(RLIMIT_NOFILE, &limit) ? 0 : limit.rlim_cur;
+}
+
+/* Half of the numbers stay free: with more threads than files, the others take turns. */
+static bool may_stay_open(int fd)
+{
+	return keep_files && (rlim_t)fd < file_limit / 2;
 }
 
 void pln_scan_done_with_files(struct pln_thread *thread)
@@ -168,11 +175,22 @@ bool pln_scan_is_last_thread(unsigned threads_of_ours)
 
 static uint32_t map_place(uint32_t tid)
 {
-	uint32_t at = tid * 2654435761u & (MAP_SIZE - 1);
+	uint32_t at = tid * 2654435761u & map_mask;
 
 	while (map_tid[at] && map_tid[at] != tid)
-		at = (at + 1) & (MAP_SIZE - 1);
+		at = (at + 1) & map_mask;
 	return at;
+}
+
+/* As large as the slots ask for: what a scan touches is taken from the program's caches. */
+static void map_clear(void)
+{
+	uint32_t size = 1;
+
+	while (size < 2 * pln_segment->lane_count && size < MAP_SIZE)
+		size *= 2;
+	map_mask = size - 1;
+	memset(map_tid, 0, size * sizeof(*map_tid));
 }
 
 /* NULL: no slot. */
@@ -319,6 +337,7 @@ static bool read_task_dir(void)
 	unsigned seen_count = 0;
 	long n;
 
+	entries = 0;
 	if (!open_task_dir())
 		return false;
 	while ((n = pln_syscall3(SYS_getdents64, task_fd, (long)buffer, sizeof(buffer))) > 0) {
@@ -326,8 +345,10 @@ static bool read_task_dir(void)
 			struct linux_dirent64 *entry = (struct linux_dirent64 *)(buffer + at);
 			const char *name = entry->name;
 
-			if (*name >= '0' && *name <= '9')
+			if (*name >= '0' && *name <= '9') {
+				entries++;
 				meet((uint32_t)pln_parse_decimal(&name), seen_once, &seen_count);
+			}
 			at += entry->size;
 		}
 	}
@@ -362,18 +383,31 @@ static void refresh_name(struct pln_thread *thread)
 	pln_announce_thread(thread, PILLION_RECORD_THREAD_NAME);
 }
 
+/* There is ours, and a first thread that may have ended: it has not, as long as it runs. */
+static bool may_be_alone(void)
+{
+	static uint64_t first_cpu_ns;
+	uint64_t cpu = pln_clock_ns_sigsafe(pln_thread_clock((uint32_t)pln_getpid_sigsafe()));
+	bool ran = cpu != first_cpu_ns;
+
+	first_cpu_ns = cpu;
+	return entries <= 2 && !ran;
+}
+
 /* Most threads tell of their start and end themselves, so the directory is read now and then. */
-void pln_scan_threads(void)
+void pln_scan_threads(uint64_t now)
 {
 	sweep_slots();
-	if (rounds++ % (SCAN_EVERY + adopted_count / 8))
+	if (now < next_scan_ns)
 		return;
+	next_scan_ns = now + SCAN_EVERY_NS + adopted_count * SCAN_THREAD_NS;
 	scans++;
-	alone = pln_scan_is_last_thread(0);
-	memset(map_tid, 0, sizeof(map_tid));
+	file_limit = read_file_limit();
+	map_clear();
 	pln_scan_each(map_thread);
 	if (read_task_dir())
 		pln_scan_each(retire_gone);
+	alone = may_be_alone() && pln_scan_is_last_thread(0);
 	if (scans % NAME_EVERY == 2)
 		pln_scan_each(refresh_name);
 }
@@ -437,7 +471,8 @@ void pln_scan_begin(bool keep_open)
 	keep_files = keep_open;
 	own_tid = (uint32_t)pln_gettid_sigsafe();
 	task_fd = -1;
-	rounds = scans = 0;
+	next_scan_ns = scans = 0;
+	file_limit = read_file_limit();
 	alone = false;
 	newcomer_count = 0;
 	adopted_count = 0;

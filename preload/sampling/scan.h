@@ -14,7 +14,7 @@ void pln_scan_begin(bool keep_open);
 void pln_scan_end(void);
 
 /* Adopts new threads (claims, arms, announces), retires ended ones, frees drained slots. */
-void pln_scan_threads(void);
+void pln_scan_threads(uint64_t now);
 
 /*
  * Any thread: whether the calling one is the last of the process, but for `threads_of_ours`

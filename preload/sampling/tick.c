@@ -21,6 +21,7 @@
 #include "checked_read.h"
 #include "clock.h"
 #include "log.h"
+#include "native/native.h"
 #include "options.h"
 #include "python/python.h"
 #include "sampling/announce.h"
@@ -36,7 +37,9 @@
 #define RUNQUEUE_WORTH_NS 100000 /* less off-CPU time than this is not split */
 #define COLLECTOR_SILENT_NS (5 * PLN_SECOND_NS)
 #define SIGNAL_BLOCKED_NS (500 * 1000000ull) /* CPU time without a sample */
-#define SELDOM 16 /* ticks between looks at what changes slowly */
+#define SELDOM_NS 160000000ull /* between looks at what changes slowly, whatever the rate */
+#define MODULES_NS 5000000ull /* between looks at the loader's list */
+#define OFF_WORTH 20 /* less off-CPU time than this part of a tick waits for more */
 #define READ_SHARE 100 /* at most this part of the time is spent on reading stacks */
 #define CLOSE_RANGE_UNSHARE_FLAG 2
 
@@ -44,6 +47,8 @@ static bool blocked_works;
 static bool dormant;
 static uint32_t first_thread; /* where the next round starts, for fairness */
 static uint64_t began_ns;
+static uint64_t seldom_ns; /* when it is time again to look at what changes slowly */
+static uint64_t modules_ns; /* and at the loader's list */
 static bool interpreter_settled;
 
 /* ------------------------------------------------------------- run queue */
@@ -131,6 +136,9 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_
 	thread->idle_since_flush_ns = 0;
 	thread->idle = false;
 	if (!in_time && !forced)
+		return;
+	if (!forced &&
+	    pln_load_relaxed(&slot->pending_offcpu_ns) < pln_segment->tick_ns / OFF_WORTH)
 		return;
 	split_run_queue_wait(thread, slot);
 	if (!blocked_works) {
@@ -250,9 +258,8 @@ static void publish_totals(void)
 }
 
 /* Whether to be quiet: the collector asked, or has not been heard of for long. */
-static bool should_be_dormant(void)
+static bool should_be_dormant(uint64_t now)
 {
-	uint64_t now = pln_now_ns_sigsafe();
 	uint64_t heard = pln_load_relaxed(&pln_segment->collector_ns);
 
 	if (pln_load_relaxed(&pln_segment->command) == PILLION_COMMAND_STOP)
@@ -321,21 +328,32 @@ static void poll_interpreter(bool seldom)
 		pln_store_relaxed(&pln_segment->state, PILLION_TARGET_FINALIZING);
 }
 
+static bool is_time(uint64_t *next_ns, uint64_t every_ns, uint64_t now)
+{
+	if (now < *next_ns)
+		return false;
+	*next_ns = now + every_ns;
+	return true;
+}
+
 void pln_tick(void)
 {
-	bool seldom = pln_add_relaxed(&pln_segment->ticks, 1) % SELDOM == SELDOM - 1;
+	uint64_t now = pln_now_ns_sigsafe();
+	bool seldom = is_time(&seldom_ns, SELDOM_NS, now);
 
+	pln_add_relaxed(&pln_segment->ticks, 1);
 	/* relaxed: the collector only looks at its age */
-	pln_store_relaxed(&pln_segment->heartbeat_ns, pln_now_ns_sigsafe());
-	if (should_be_dormant() != dormant)
+	pln_store_relaxed(&pln_segment->heartbeat_ns, now);
+	if (should_be_dormant(now) != dormant)
 		dormant ? wake_up() : fall_asleep();
 	if (dormant)
 		return;
 	poll_interpreter(seldom);
 	pln_python_tick();
 	pln_stack_bounds_refresh();
-	pln_announce_modules();
-	pln_scan_threads();
+	if (is_time(&modules_ns, MODULES_NS, now) || pln_native_refresh_is_due())
+		pln_announce_modules();
+	pln_scan_threads(now);
 	visit_all();
 	if (seldom) {
 		check_handler();
@@ -368,6 +386,7 @@ void pln_tick_begin(void)
 	pln_scan_begin(!pln_syscall3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE_FLAG));
 	blocked_works = pln_blocked_init();
 	interpreter_settled = false;
+	seldom_ns = modules_ns = 0;
 	dormant = state == PILLION_TARGET_DORMANT;
 	pln_store_relaxed(&pln_segment->engine,
 			  pln_load_relaxed(&pln_segment->engine) | probe_engine());
