@@ -151,9 +151,10 @@ step() {
 python_tests() {
     local options=(-q -p no:cacheprovider -ra --durations=10 --rootdir "$repo/tests")
     [ -n "$long" ] && options+=(--long)
+    [ -n "$quick" ] && options+=(-m "not full")
     [ -n "$keyword" ] && options+=(-k "$keyword")
     PYTHONDONTWRITEBYTECODE=1 "$PLN_WORK/venv/bin/pytest" "${options[@]}" "${minors[@]}" \
-        "$repo/tests/contract" "$repo/tests/e2e"
+        "$repo/tests/contract" "$repo/tests/stress" "$repo/tests/e2e"
 }
 
 main() {
@@ -182,7 +183,7 @@ main() {
     for name in "${failed[@]}"; do
         printf '\nFAILED: %s\n' "$name"
     done
-    step "contract and end-to-end tests" python_tests
+    step "contract, stress and end-to-end tests" python_tests
     [ ${#failed[@]} -eq 0 ]
 }
 

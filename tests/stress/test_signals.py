@@ -3,29 +3,24 @@
 
 Each program burns enough CPU time that signals are sure to come, and says what it saw.
 """
+import pytest
 import recording
-
-BURN = """
-import ctypes, os, signal, sys, threading, time
-def burn(seconds):
-    end = time.thread_time() + seconds
-    while time.thread_time() < end: pass
-"""
+from prelude import PRELUDE
 
 
 def run(python, program, directory):
-    recorded = recording.record(python, ["-c", BURN + program], directory)
+    recorded = recording.record(python, ["-c", PRELUDE + program], directory)
     assert recorded.returncode == 0, "status %d\n%s" % (recorded.returncode, recorded.stderr)
     return recorded.stdout.strip()
 
 
-def test_all_dispositions_are_as_without_us(one_python, work):
+def test_all_dispositions_are_as_without_us(python, work):
     program = "print(all(signal.getsignal(s) is not None for s in signal.valid_signals()))"
-    assert run(one_python, program, work) == "True"
+    assert run(python, program, work) == "True"
 
 
-def test_resetting_all_signals_kills_nobody_and_sampling_goes_on(one_python, work):
-    recorded = recording.record(one_python, ["-c", BURN + """
+def test_resetting_all_signals_kills_nobody_and_sampling_goes_on(python, work):
+    recorded = recording.record(python, ["-c", PRELUDE + """
 for s in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, 32, 33}:
     signal.signal(s, signal.SIG_DFL)
 burn(0.5)
@@ -34,11 +29,12 @@ burn(0.5)
     assert recorded.load().total("cpu_ns") >= 0.45e9
 
 
-def test_children_that_reset_all_signals_reach_their_exec(one_python, work):
+@pytest.mark.full
+def test_children_that_reset_all_signals_reach_their_exec(python, work, times):
     """As libuv does between fork and exec."""
-    assert run(one_python, """
-libc, status = ctypes.CDLL(None), set()
-for i in range(40):
+    assert run(python, """
+status = set()
+for i in range(%d):
     pid = os.fork()
     if not pid:
         for s in range(1, 32):
@@ -47,11 +43,11 @@ for i in range(40):
         os.execv('/bin/true', ['true'])
     status.add(os.waitpid(pid, 0)[1])
 print(status)
-""", work) == "{0}"
+""" % (20 * times), work) == "{0}"
 
 
-def test_a_handler_of_the_program_gets_the_signals_of_others_only(one_python, work):
-    assert run(one_python, """
+def test_a_handler_of_the_program_gets_the_signals_of_others_only(python, work):
+    assert run(python, """
 hits = []
 signal.signal(signal.SIGSTKFLT, lambda *_: hits.append(1))
 burn(0.2)
@@ -62,22 +58,25 @@ print(len(hits))
 """, work) == "5"
 
 
-def test_a_handler_of_the_program_interrupts_its_system_call(one_python, work):
-    assert run(one_python, """
+def test_a_handler_of_the_program_interrupts_its_system_call(python, work):
+    assert run(python, """
 def handler(*_):
     raise InterruptedError
+def interrupts():
+    wait_until(lambda: task(os.getpid(), 'syscall').startswith('0 0x%x ' % fd))  # read()
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGSTKFLT)
 signal.signal(signal.SIGSTKFLT, handler)
-main = threading.main_thread().ident
-threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGSTKFLT)).start()
+fd = os.pipe()[0]
+start(interrupts)
 try:
-    os.read(os.pipe()[0], 1)
+    os.read(fd, 1)
 except InterruptedError:
     print('interrupted')
 """, work) == "interrupted"
 
 
-def test_who_waits_for_any_signal_is_not_given_ours(one_python, work):
-    assert run(one_python, """
+def test_who_waits_for_any_signal_is_not_given_ours(python, work):
+    assert run(python, """
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 burn(0.1)
 os.kill(os.getpid(), signal.SIGTERM)

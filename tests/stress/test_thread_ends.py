@@ -2,29 +2,18 @@
 """However threads end, the process ends when it would without us, and no CPU time is lost."""
 import pytest
 import recording
-
-HEAD = """
-import ctypes, os, signal, sys, threading, time
-libc = ctypes.CDLL(None)
-def burn(seconds=0.3):
-    end = time.thread_time() + seconds
-    while time.thread_time() < end: pass
-def start(function):
-    thread = threading.Thread(target=function, daemon=True)
-    thread.start()
-    return thread
-"""
+from prelude import PRELUDE
 
 
 def run(python, program, directory):
-    recorded = recording.record(python, ["-c", HEAD + program], directory, timeout=30)
+    recorded = recording.record(python, ["-c", PRELUDE + program], directory, timeout=60)
     assert recorded.returncode == 0, recorded.stderr
     return recorded.load(), recorded.stdout
 
 
-def test_a_process_ends_with_its_last_thread(one_python, work):
+def test_a_process_ends_with_its_last_thread(python, work):
     """The first thread leaves early; what C code prints at exit still comes."""
-    profile, out = run(one_python, """
+    profile, out = run(python, """
 def last():
     burn()
     libc.printf(b'written at exit')
@@ -36,43 +25,47 @@ libc.pthread_exit(None)
     assert abs(profile.total("cpu_ns", last) - 0.3e9) <= 0.04e9
 
 
-def test_a_process_ends_when_its_last_thread_is_cancelled(one_python, work):
-    run(one_python, """
+def test_a_process_ends_when_its_last_thread_is_cancelled(python, work):
+    run(python, """
 def last():
-    main.join(0.2)
+    wait_until(lambda: ') Z ' in task(os.getpid(), 'stat'))
     libc.pthread_cancel(ctypes.c_ulong(threading.get_ident()))
     libc.pthread_testcancel()
-main = threading.main_thread()
 start(last)
 libc.pthread_exit(None)
 """, work)
 
 
+@pytest.mark.full
 def test_a_child_ends_with_the_thread_that_forked_it(interpreter, work):
     """The thread's function returns in the child; another one of the child goes on."""
     profile, out = run(interpreter, """
 import warnings
 warnings.simplefilter('ignore')
 def goes_on():
-    burn()
+    burn(0.05)
+    sampled.set()
+    burn(0.25)
 def forks():
     pid = os.fork()
     if not pid:
         start(goes_on)
-        time.sleep(0.05)
+        sampled.wait()
         return
     print(os.waitpid(pid, 0)[1])
+sampled = threading.Event()
 start(forks).join()
 """, work)
     assert out == "0\n"
     assert abs(profile.total("cpu_ns", profile.calling("goes_on")) - 0.3e9) <= 0.04e9
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", ["syscall(57)", "_Fork()"])
 @pytest.mark.parametrize("what", [
     "libc.exit(0)", "start(burn).join()", "libc.fopen(b'/proc/self/stat', b'r')", "libc.unshare(0)"])
-def test_a_child_that_no_fork_handler_ran_in_lives(one_python, work, how, what):
-    _, out = run(one_python, """
+def test_a_child_that_no_fork_handler_ran_in_lives(python, work, how, what):
+    _, out = run(python, """
 pid = libc.%s
 if not pid:
     %s
@@ -82,11 +75,12 @@ print(os.waitpid(pid, 0)[1])
     assert out == "0\n"
 
 
-def test_threads_that_step_aside_at_once_all_come_back(one_python, work):
+@pytest.mark.full
+def test_threads_that_step_aside_at_once_all_come_back(python, work, times):
     """Without the GIL, so that the calls really overlap; each must not see a second thread."""
-    profile, out = run(one_python, """
+    profile, out = run(python, """
 def unshares():
-    end = time.time() + 1
+    end = time.time() + %d
     while time.time() < end:
         libc.unshare(0)
 threads = [start(unshares) for i in range(4)]
@@ -94,6 +88,6 @@ for t in threads:
     t.join()
 burn()
 print('done')
-""", work)
+""" % times, work)
     assert out == "done\n"
     assert profile.total("cpu_ns", profile.calling("burn")) >= 0.25e9
