@@ -485,13 +485,30 @@ static uint64_t own_cpu_ns(void)
 	return (uint64_t)cpu.tv_sec * SECOND + (uint64_t)cpu.tv_nsec;
 }
 
+/* With its last process; where one runs on, when it was told to stop. Our own grace is not in it.
+ */
+static uint64_t end_of_recording(const struct pln_session *s)
+{
+	uint64_t end_ns = 0;
+
+	for (size_t i = 0; i < s->target_count; i++) {
+		uint64_t target_end_ns = s->targets[i]->target->row.end_ns;
+
+		if (!target_end_ns)
+			return s->stopped_ns ? s->stopped_ns : pln_session_now_ns();
+		if (end_ns < target_end_ns)
+			end_ns = target_end_ns;
+	}
+	return end_ns ? end_ns : pln_session_now_ns();
+}
+
 static void close_profile(struct pln_session *s, int exit_status)
 {
 	struct pln_recording *recording = &s->options.recording;
 	struct rusage usage;
 	struct stat st;
 
-	recording->end_ns = pln_session_now_ns();
+	recording->end_ns = end_of_recording(s);
 	keep_error(s, pln_writer_flush(s->writer));
 	pln_session_symbolize(s);
 	recording->exit_status = exit_status;

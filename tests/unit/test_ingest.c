@@ -477,12 +477,14 @@ static void test_duration(void)
 	struct pln_welcome welcome;
 	struct fixture fx;
 	struct fake f;
+	uint64_t over_ns;
 	int sock;
 
 	fixture_open(&fx, 100000000);
 	join(&fx, &f, 1);
 	CHECK_EQ(pln_load_relaxed(&f.seg->command), PILLION_COMMAND_RUN);
 	CHECK(fixture_serve(&fx, 2000, is_over, &fx));
+	over_ns = now_ns();
 	CHECK_EQ(pln_load_relaxed(&f.seg->command), PILLION_COMMAND_STOP);
 	sock = fake_hello(&f, fx.address, fx.token, PILLION_WIRE_VERSION);
 	fixture_serve(&fx, 50, NULL, NULL);
@@ -491,6 +493,8 @@ static void test_duration(void)
 	fixture_finish(&fx);
 	CHECK_EQ(fx.profile->process_count, 1);
 	CHECK(fx.profile->recording.complete);
+	/* The time that the target was given to go quiet is no part of the recording. */
+	CHECK(fx.profile->recording.end_ns < over_ns - 150000000);
 	fake_destroy(&f);
 	fixture_close(&fx);
 }
@@ -513,6 +517,9 @@ static void test_idle(void)
 	CHECK_EQ(pln_session_live(fx.session), 0);
 	waitpid(pid, NULL, 0);
 	fixture_finish(&fx);
+	/* The recording ended with its process, not when the collector stopped waiting for another.
+	 */
+	CHECK_EQ(fx.profile->recording.end_ns, fx.profile->processes[0].end_ns);
 	fixture_close(&fx);
 }
 
