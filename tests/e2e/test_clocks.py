@@ -44,8 +44,14 @@ def test_cpu_time_is_the_kernels_within_1_percent(ten_seconds):
 
 def test_wall_time_is_accounted_for_within_half_a_percent(ten_seconds):
     profile, clocks = ten_seconds
-    for measured, true in per_thread(profile, clocks, "wall_ns")[1:]:
-        assert abs(measured - true) <= 0.005 * true + PERIOD_NS, (measured / 1e9, true / 1e9)
+    totals = profile.by_thread("wall_ns")
+    by_tid = {t["tid"]: totals[i] for i, t in enumerate(profile.threads)}
+    threads = {int(tid): clock for tid, clock in clocks["threads"].items() if "life_ns" in clock}
+    assert len(threads) == 2
+    for tid, clock in threads.items():
+        # On a loaded machine a thread may wait long for its first, and after its last, turn.
+        assert by_tid[tid] >= 0.995 * clock["wall_ns"] - PERIOD_NS, (by_tid[tid] / 1e9, clock)
+        assert by_tid[tid] <= 1.005 * clock["life_ns"] + PERIOD_NS, (by_tid[tid] / 1e9, clock)
     main = [i for i, t in enumerate(profile.threads) if t["is_main"]]
     measured = sum(profile.by_thread("wall_ns")[i] for i in main)
     assert abs(measured - clocks["age_ns"]) <= 0.005 * clocks["age_ns"] + PERIOD_NS

@@ -4,8 +4,9 @@
     clocks.py SECONDS
 
 Prints JSON: per native thread id the CPU time from the first to the last instruction of
-its function (0 to now for the main thread) and the wall time; and the wall time of the
-process, from /proc.
+its function (0 to now for the main thread) and the wall time, which the thread's life is
+longer than, and the time from before its start to after its end, which it is shorter than;
+and the wall time of the process, from /proc.
 """
 import hashlib
 import json
@@ -41,11 +42,14 @@ def timed(function, end):
 def main(seconds):
     end = time.monotonic() + seconds
     threads = [threading.Thread(target=timed, args=(f, end)) for f in (busy, mostly_asleep)]
+    before = {}
     for t in threads:
+        before[t] = time.monotonic_ns()
         t.start()
     timed(busy, end)
     for t in threads:
         t.join()
+        CLOCKS[t.native_id]["life_ns"] = time.monotonic_ns() - before[t]
     with open("/proc/self/stat") as f:
         started_ticks = int(f.read().rsplit(")", 1)[1].split()[19])
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / 100
