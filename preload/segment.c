@@ -4,7 +4,8 @@
  *
  * Context: start of sampling in a process; not a handler. A memfd is bound to no
  * file system limit such as a small /dev/shm, leaves nothing behind after SIGKILL,
- * and is sparse: a lane costs memory only once its thread has samples.
+ * and is sparse: a lane costs memory only once its thread has samples. So that neither
+ * mlockall() nor a core dump fills it all in, lanes are opened some at a time.
  */
 #include "segment.h"
 
@@ -26,6 +27,7 @@
 #define LANE_DATA_FAST (256u << 10)
 #define FAST_HZ 250
 #define SMALL_LANES 64u
+#define LANES_AT_ONCE 16u
 
 #ifndef MFD_CLOEXEC
 #define MFD_CLOEXEC 1u
@@ -35,6 +37,7 @@
 #define SEAL_SHRINK_GROW_SEAL (0x1 | 0x2 | 0x4)
 
 struct pln_segment *pln_segment;
+struct pln_segment_own pln_segment_own;
 static _Atomic uint32_t owner; /* process that the segment was published by, 0: nobody */
 
 static uint64_t round_page(uint64_t size)
@@ -54,13 +57,16 @@ static uint32_t choose_lane_count(void)
 	return (uint32_t)pln_options.max_threads;
 }
 
+static uint32_t choose_lane_data(void)
+{
+	return pln_options.freq > FAST_HZ ? LANE_DATA_FAST : LANE_DATA_SLOW;
+}
+
 /* Offsets and sizes only; `plan` is not the shared memory yet. */
 static void plan_layout(struct pln_segment *plan)
 {
-	uint32_t data = pln_options.freq > FAST_HZ ? LANE_DATA_FAST : LANE_DATA_SLOW;
-
 	plan->lane_count = choose_lane_count();
-	plan->lane_size = (uint32_t)round_page(sizeof(struct pln_lane) + data);
+	plan->lane_size = (uint32_t)round_page(sizeof(struct pln_lane) + choose_lane_data());
 	plan->slots_off = PAGE;
 	plan->control_off =
 		round_page(plan->slots_off + plan->lane_count * sizeof(struct pln_slot));
@@ -109,7 +115,8 @@ static void fill_header(struct pln_segment *seg, enum pln_hello_reason reason)
 	clock_gettime(CLOCK_REALTIME, &real);
 	seg->start_real_ns = (uint64_t)real.tv_sec * PLN_SECOND_NS + (uint64_t)real.tv_nsec;
 	seg->start_mono_ns = seg->process_start_mono_ns = pln_now_ns_sigsafe();
-	seg->period_ns = seg->tick_ns = PLN_SECOND_NS / (uint64_t)pln_options.freq;
+	seg->period_ns = pln_segment_own.period_ns;
+	seg->tick_ns = pln_segment_own.tick_ns;
 	seg->reason = reason;
 	seg->clk_tck_ns = (uint32_t)clk_tick_ns();
 	(void)pln_syscall3(SYS_readlink, (long)"/proc/self/exe", (long)seg->executable,
@@ -138,15 +145,33 @@ static int set_size(long fd, uint64_t size)
 	return (int)error;
 }
 
+/*
+ * mlockall() fills in what is mapped, now or later, but not what cannot be accessed: lanes
+ * stay so until they are used.
+ */
+static struct pln_segment *map_sparse(int fd, const struct pln_segment *plan)
+{
+	void *memory;
+
+	memory = mmap(NULL, plan->size, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	if (mprotect(memory, plan->lanes_off, PROT_READ | PROT_WRITE)) {
+		(void)munmap(memory, plan->size);
+		return NULL;
+	}
+	/* A child must never write into its parent's lanes. */
+	(void)madvise(memory, plan->size, MADV_DONTFORK);
+	(void)madvise(memory, plan->size, MADV_DONTDUMP);
+	return memory;
+}
+
 static struct pln_segment *map_segment(int fd, const struct pln_segment *plan)
 {
-	struct pln_segment *seg;
+	struct pln_segment *seg = map_sparse(fd, plan);
 
-	seg = mmap(NULL, plan->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (seg == MAP_FAILED)
+	if (!seg)
 		return NULL;
-	/* A child must never write into its parent's lanes. */
-	(void)madvise(seg, plan->size, MADV_DONTFORK);
 	seg->size = plan->size;
 	seg->lane_count = plan->lane_count;
 	seg->lane_size = plan->lane_size;
@@ -157,6 +182,41 @@ static struct pln_segment *map_segment(int fd, const struct pln_segment *plan)
 	seg->sampler_size = plan->sampler_size;
 	seg->lanes_off = plan->lanes_off;
 	return seg;
+}
+
+static void remember(struct pln_segment *seg, const struct pln_segment *plan)
+{
+	char *base = (char *)seg;
+
+	pln_segment_own = (struct pln_segment_own){
+		.size = plan->size,
+		.slots = (struct pln_slot *)(base + plan->slots_off),
+		.control = (struct pln_lane *)(base + plan->control_off),
+		.sampler = (struct pln_lane *)(base + plan->sampler_off),
+		.lanes = base + plan->lanes_off,
+		.lane_count = plan->lane_count,
+		.lane_size = plan->lane_size,
+		.lane_data_size = choose_lane_data(),
+		.control_data_size = CONTROL_DATA,
+		.sampler_data_size = SAMPLER_DATA,
+		.period_ns = PLN_SECOND_NS / (uint64_t)pln_options.freq,
+		.tick_ns = PLN_SECOND_NS / (uint64_t)pln_options.freq,
+	};
+}
+
+/* Threads may be here at once: what one has opened the other opens again, which changes nothing. */
+void pln_segment_open_lanes_sigsafe(uint32_t index)
+{
+	struct pln_segment_own *own = &pln_segment_own;
+	uint32_t open = pln_load_relaxed(&own->open_lanes);
+	uint32_t wanted = (index / LANES_AT_ONCE + 1) * LANES_AT_ONCE;
+
+	if (wanted > own->lane_count)
+		wanted = own->lane_count;
+	(void)pln_syscall3(SYS_mprotect, (long)own->lanes, (long)wanted * own->lane_size,
+			   PROT_READ | PROT_WRITE);
+	while (open < wanted && !pln_cas_acquire(&own->open_lanes, &open, wanted))
+		;
 }
 
 int pln_segment_create(enum pln_hello_reason reason)
@@ -175,6 +235,7 @@ int pln_segment_create(enum pln_hello_reason reason)
 		(void)pln_syscall3(SYS_close, fd, 0, 0);
 		return -ENOMEM;
 	}
+	remember(seg, &plan);
 	fill_header(seg, reason);
 	pln_segment = seg;
 	init_lane(pln_segment_control(), CONTROL_DATA);
@@ -204,7 +265,7 @@ void pln_segment_discard(void)
 	struct pln_segment *seg = pln_segment;
 
 	pln_segment = NULL;
-	(void)munmap(seg, seg->size);
+	(void)munmap(seg, pln_segment_own.size);
 }
 
 void pln_segment_forget(void)

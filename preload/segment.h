@@ -18,6 +18,28 @@
 extern struct pln_segment *pln_segment;
 
 /*
+ * Where things are in the segment and how large, as this process has laid it out. The copy
+ * of this in the segment is for the collector, which can write there: a broken one shall
+ * not make us write elsewhere, or divide by zero.
+ */
+struct pln_segment_own {
+	uint64_t size;
+	struct pln_slot *slots;
+	struct pln_lane *control;
+	struct pln_lane *sampler;
+	char *lanes;
+	uint32_t lane_count;
+	uint32_t lane_size; /* header and data of one thread's lane */
+	uint32_t lane_data_size;
+	uint32_t control_data_size;
+	uint32_t sampler_data_size;
+	_Atomic uint32_t open_lanes; /* lanes [0, open_lanes) can be accessed */
+	uint64_t period_ns;
+	uint64_t tick_ns;
+};
+extern struct pln_segment_own pln_segment_own;
+
+/*
  * Whether samples of this process go to the segment. Not so before it is published, nor in
  * a child that no fork handler ran in (_Fork, a raw clone): there it is not even mapped.
  */
@@ -36,25 +58,32 @@ void pln_segment_discard(void);
 /* In a forked child: the parent's segment is not mapped here (MADV_DONTFORK). */
 void pln_segment_forget(void);
 
+/* Makes lane `index`, and all before it, accessible. Context: any; the first use of a lane. */
+void pln_segment_open_lanes_sigsafe(uint32_t index);
+
 static inline struct pln_slot *pln_segment_slot_sigsafe(uint32_t index)
 {
-	return (struct pln_slot *)((char *)pln_segment + pln_segment->slots_off) + index;
+	return pln_segment_own.slots + index;
 }
 
 static inline struct pln_lane *pln_segment_lane_sigsafe(uint32_t index)
 {
-	return (struct pln_lane *)((char *)pln_segment + pln_segment->lanes_off +
-				   (uint64_t)index * pln_segment->lane_size);
+	struct pln_segment_own *own = &pln_segment_own;
+
+	/* relaxed: who claims a lane has opened it before the thread can be told of it */
+	if (index >= pln_load_relaxed(&own->open_lanes))
+		pln_segment_open_lanes_sigsafe(index);
+	return (struct pln_lane *)(own->lanes + (uint64_t)index * own->lane_size);
 }
 
 static inline struct pln_lane *pln_segment_control(void)
 {
-	return (struct pln_lane *)((char *)pln_segment + pln_segment->control_off);
+	return pln_segment_own.control;
 }
 
 static inline struct pln_lane *pln_segment_sampler(void)
 {
-	return (struct pln_lane *)((char *)pln_segment + pln_segment->sampler_off);
+	return pln_segment_own.sampler;
 }
 
 /* relaxed: a statistic; nothing is ordered by it. */

@@ -45,7 +45,10 @@ static inline struct pln_record *pln_lane_reserve_sigsafe(struct pln_lane *lane,
 
 	if (room < size)
 		need += room;
-	if (size > data_size || head - tail > data_size || data_size - (head - tail) < need)
+	/* The collector can write here, too: a head that was not ours leads nowhere. */
+	if (head % 8 || head - tail > data_size)
+		return NULL;
+	if (size > data_size || data_size - (head - tail) < need)
 		return NULL;
 	if (room < size) {
 		/* Not committed yet: the pad and the record become visible together. */

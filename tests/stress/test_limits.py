@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Under tight resource limits the program runs as before, and is sampled all the same."""
+import os
+
 import place
 import pytest
 import recording
@@ -44,3 +46,19 @@ def test_a_limit_from_the_start_changes_nothing(python, work, limits):
 def test_where_the_segment_may_not_be_made_the_program_runs_unsampled(python, work):
     """Files of no bytes at all: SIGXFSZ would end who tries."""
     under_limits(python, work, "-f 0")
+
+
+def test_locked_memory_and_core_dumps_do_not_fill_the_segment_in(python, work):
+    """It is 130 MB large, of which lanes that are not used cost nothing."""
+    if os.geteuid():
+        pytest.skip("a user may not lock that much memory")
+    _, out = recording.record_ok(python, ["-c", PRELUDE + """
+assert libc.mlockall(3) == 0  # MCL_CURRENT | MCL_FUTURE
+for t in [start(burn, 0.02) for i in range(20)]: t.join()
+shared = [line.split()[1] for line in open('/proc/self/status') if line.startswith('RssShmem')]
+ours = open('/proc/self/smaps').read().split('/memfd:pillion')[1:]
+print(shared[0], all(' dd ' in part.split('VmFlags:')[1].splitlines()[0] + ' ' for part in ours), len(ours))
+"""], work)
+    shared_kib, not_dumped, mappings = out.split()
+    assert int(shared_kib) <= 10 << 10
+    assert (not_dumped, mappings) == ("True", "2")

@@ -196,6 +196,21 @@ static void test_a_lying_consumer_makes_the_lane_full(void)
 	free(lane);
 }
 
+/* The page is the collector's, too. A pad of 8 bytes would go over the end of the ring. */
+static void test_a_head_that_was_not_ours_leads_nowhere(void)
+{
+	struct pln_lane *lane = lane_new();
+
+	for (unsigned byte = 1; byte < 8; byte++) {
+		pln_store_relaxed(&lane->head, DATA_SIZE - byte);
+		pln_store_relaxed(&lane->tail, DATA_SIZE - byte);
+		CHECK_EQ(put(lane, 64, 1), -1);
+	}
+	pln_store_relaxed(&lane->head, UINT64_MAX - 7);
+	CHECK_EQ(put(lane, 64, 1), -1);
+	free(lane);
+}
+
 /* ------------------------------------------------------------- two threads */
 
 #define MESSAGES 200000u
@@ -267,6 +282,7 @@ int main(void)
 	test_a_record_may_fill_the_lane();
 	test_a_lying_producer_is_refused();
 	test_a_lying_consumer_makes_the_lane_full();
+	test_a_head_that_was_not_ours_leads_nowhere();
 	test_two_threads_agree();
 	return check_result();
 }
