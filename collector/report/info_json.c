@@ -8,6 +8,22 @@
 
 #define SCHEMA_VERSION 1
 
+static void accounting(struct pln_json *json, const struct pln_report *r)
+{
+	const struct pln_accounting a = pln_summary_account(&r->summary, r->profile, PLN_NONE);
+
+	pln_json_object(json, "accounting");
+	pln_json_number(json, "process_cpu_ns", a.process_cpu_ns);
+	pln_json_number(json, "sampled_cpu_ns", a.sampled_cpu_ns);
+	pln_json_signed(json, "unsampled_cpu_ns", a.unsampled_cpu_ns);
+	pln_json_number(json, "sampling_thread_cpu_ns", a.sampler_cpu_ns);
+	pln_json_number(json, "outside_cpu_ns", a.outside_cpu_ns);
+	pln_json_number(json, "thread_wall_ns", a.thread_wall_ns);
+	pln_json_number(json, "sampled_wall_ns", a.sampled_wall_ns);
+	pln_json_signed(json, "unsampled_wall_ns", a.unsampled_wall_ns);
+	pln_json_object_end(json);
+}
+
 static void contents(struct pln_json *json, const struct pln_profile *p)
 {
 	pln_json_object(json, "contents");
@@ -63,6 +79,7 @@ void pln_info_print_json(const struct pln_report *built, FILE *out)
 	pln_json_recording(&json, built);
 	contents(&json, built->profile);
 	pln_json_times(&json, "time", &built->summary.all);
+	accounting(&json, built);
 	pln_json_quality(&json, built);
 	pln_json_costs(&json, built);
 	pln_json_processes(&json, built);

@@ -61,32 +61,66 @@ static void print_contents(const struct pln_report *r, const struct pln_screen *
 	pln_text_field(screen, "contents", PLN_STYLE_PLAIN, "%s", text);
 }
 
+/* One more term of "220 ms sampled + 68.4 ms unsampled". */
+static void add_term(char *text, size_t size, int64_t ns, const char *what)
+{
+	size_t used = strlen(text);
+	char duration[PLN_QUANTITY_SIZE];
+
+	if (!ns)
+		return;
+	snprintf(text + used, size - used, "%s%s %s",
+		 ns < 0 ? " - "
+		 : used ? " + "
+			: "",
+		 pln_duration_text(duration, ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns), what);
+}
+
+/* Both sums, of one process or, with PLN_NONE, of all. */
+static void print_accounting(const struct pln_report *r, const struct pln_screen *screen,
+			     uint32_t process)
+{
+	struct pln_accounting a = pln_summary_account(&r->summary, r->profile, process);
+	char cpu[256] = "", wall[256] = "", clock[PLN_QUANTITY_SIZE];
+
+	add_term(cpu, sizeof(cpu), (int64_t)a.sampled_cpu_ns, "sampled");
+	add_term(cpu, sizeof(cpu), a.unsampled_cpu_ns, "unsampled");
+	add_term(cpu, sizeof(cpu), (int64_t)a.sampler_cpu_ns, "in the sampling thread");
+	add_term(cpu, sizeof(cpu), (int64_t)a.outside_cpu_ns, "before sampling began");
+	add_term(wall, sizeof(wall), (int64_t)a.sampled_wall_ns, "sampled");
+	add_term(wall, sizeof(wall), a.unsampled_wall_ns, "unsampled");
+	pln_text_field(screen, "CPU clock", PLN_STYLE_PLAIN, "%s = %s",
+		       pln_duration_text(clock, a.process_cpu_ns), cpu);
+	pln_text_field(screen, "wall clock", PLN_STYLE_PLAIN, "%s = %s",
+		       pln_duration_text(clock, a.thread_wall_ns), wall);
+}
+
 static void print_unsampled(const struct pln_report *r, const struct pln_screen *screen)
 {
-	const struct pln_times *t = &r->summary.all;
-	char cpu[PLN_QUANTITY_SIZE], wall[PLN_QUANTITY_SIZE];
-
-	if (t->unsampled_cpu_ns || t->unsampled_wall_ns)
-		pln_text_field(screen, "unsampled", PLN_STYLE_PLAIN,
-			       "%s of CPU and %s of other time are known, but no sample stands for "
-			       "them",
-			       pln_duration_text(cpu, t->unsampled_cpu_ns),
-			       pln_duration_text(wall, t->unsampled_wall_ns));
+	print_accounting(r, screen, PLN_NONE);
+	pln_text_field(screen, "unsampled", PLN_STYLE_DIM, "%s",
+		       "what no sample stands for; a sample stands for a whole period, also for "
+		       "that of threads too short to get one (negative: for too much)");
 }
 
 static void print_memory(const struct pln_report *r, const struct pln_screen *screen)
 {
-	char tables[PLN_QUANTITY_SIZE], other[PLN_QUANTITY_SIZE];
-	char calls[PLN_QUANTITY_SIZE], mean[PLN_QUANTITY_SIZE];
 	const struct pln_summary *s = &r->summary;
+	char tables[PLN_QUANTITY_SIZE], other[PLN_QUANTITY_SIZE + 32] = "";
+	char bytes[PLN_QUANTITY_SIZE], calls[PLN_QUANTITY_SIZE], mean[PLN_QUANTITY_SIZE];
 
-	pln_text_field(
-		screen, "in target", PLN_STYLE_PLAIN,
-		"%s of unwind tables and %s of other memory at most; %s handler calls of %s "
-		"on average",
-		pln_bytes_text(tables, s->table_bytes), pln_bytes_text(other, s->private_bytes),
-		pln_count_text(calls, s->handler_calls),
-		pln_duration_text(mean, s->handler_calls ? s->handler_ns / s->handler_calls : 0));
+	if (s->private_bytes)
+		snprintf(other, sizeof(other), " and %s of other memory",
+			 pln_bytes_text(bytes, s->private_bytes));
+	if (s->table_bytes)
+		pln_text_field(screen, "in target", PLN_STYLE_PLAIN,
+			       "%s of unwind tables%s at most",
+			       pln_bytes_text(tables, s->table_bytes), other);
+	/* Not every call is timed: short recordings may have no time at all. */
+	if (s->handler_ns)
+		pln_text_field(screen, "handler", PLN_STYLE_PLAIN, "%s calls of %s on average",
+			       pln_count_text(calls, s->handler_calls),
+			       pln_duration_text(mean, s->handler_ns / s->handler_calls));
 }
 
 static void print_process(const struct pln_report *r, const struct pln_screen *screen, uint32_t id)
@@ -110,47 +144,70 @@ static void print_process(const struct pln_report *r, const struct pln_screen *s
 		       p->reason == PILLION_REASON_FORK ? "forked from" : "a child of", p->ppid,
 		       !p->end_ns ? "still running when the file was written"
 				  : pln_exit_text(p->exit_status, ended, sizeof(ended)));
+	if (r->profile->process_count > 1)
+		print_accounting(r, screen, id);
 }
 
 static const struct pln_column thread_columns[] = {
-	{ "thread", false, true, 0 },	  { "tid", true, false, 3 },
-	{ "samples", true, false, 1 },	  { "CPU", true, false, 0 },
-	{ "of clock %", true, false, 0 }, { "wall", true, false, 2 },
-	{ "of clock %", true, false, 2 }, { "unsampled", true, false, 4 },
+	{ "thread", false, true, 0 },	    { "runs", false, true, 2 },
+	{ "tid", true, false, 3 },	    { "samples", true, false, 1 },
+	{ "CPU sampled", true, false, 0 },  { "of clock", true, false, 0 },
+	{ "wall sampled", true, false, 4 }, { "of clock", true, false, 4 },
 };
 
 static void thread_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
 {
 	const struct pln_thread *thread = &r->profile->threads[id];
 	const struct pln_times *t = &r->summary.threads[id];
-	char text[PLN_QUANTITY_SIZE], name[32];
+	bool alive = !thread->exited && !r->profile->processes[thread->process].end_ns;
+	char text[PLN_QUANTITY_SIZE], name[32], entry[512];
 
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s%s", pln_thread_name(thread, name, sizeof(name)),
-		       thread->exited ? "" : " (alive)");
+		       alive ? " (alive)" : "");
+	pln_table_cell(table, PLN_STYLE_DIM, "%s", pln_entry_text(r, id, entry, sizeof(entry)));
 	pln_table_cell(table, PLN_STYLE_DIM, "%u", thread->tid);
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_count_text(text, t->samples));
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_duration_text(text, t->cpu_ns));
-	pln_table_cell(table, PLN_STYLE_PLAIN, "%s",
-		       pln_percent_text(text, t->cpu_ns, t->clock_cpu_ns));
+	pln_table_cell(table, PLN_STYLE_DIM, "%s", pln_duration_text(text, t->clock_cpu_ns));
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_duration_text(text, pln_times_wall_ns(t)));
-	pln_table_cell(table, PLN_STYLE_PLAIN, "%s",
-		       pln_percent_text(text, pln_times_wall_ns(t), t->clock_wall_ns));
-	pln_table_cell(table, PLN_STYLE_DIM, "%s",
-		       pln_duration_text(text, t->unsampled_cpu_ns + t->unsampled_wall_ns));
+	pln_table_cell(table, PLN_STYLE_DIM, "%s", pln_duration_text(text, t->clock_wall_ns));
 }
 
+static void print_unmet(const struct pln_screen *screen, const struct pln_times *unmet)
+{
+	char cpu[PLN_QUANTITY_SIZE], wall[PLN_QUANTITY_SIZE];
+
+	if (unmet->threads)
+		fprintf(screen->out, "  %u thread%s without a sample: %s of CPU, %s of wall time\n",
+			unmet->threads, unmet->threads == 1 ? "" : "s",
+			pln_duration_text(cpu, unmet->clock_cpu_ns),
+			pln_duration_text(wall, unmet->clock_wall_ns));
+}
+
+/* Threads that no sample met are told of in one line: a program may start one for each task. */
 static void print_threads(const struct pln_report *r, const struct pln_screen *screen,
 			  uint32_t process)
 {
 	struct pln_table *table = pln_table_new(thread_columns, COUNT_OF(thread_columns));
+	struct pln_times unmet = { .threads = 0 };
 	size_t count;
 	uint32_t *order = pln_report_order_threads(r, &count);
 
 	for (size_t i = 0; i < count; i++) {
-		if (r->profile->threads[order[i]].process == process)
+		const struct pln_times *t = &r->summary.threads[order[i]];
+
+		if (r->profile->threads[order[i]].process != process)
+			continue;
+		if (t->samples) {
 			thread_row(r, table, order[i]);
+			continue;
+		}
+		unmet.threads++;
+		unmet.clock_cpu_ns += t->clock_cpu_ns;
+		unmet.clock_wall_ns += t->clock_wall_ns;
 	}
 	pln_table_print(table, screen);
+	print_unmet(screen, &unmet);
 	free(order);
 }
 

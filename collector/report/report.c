@@ -30,6 +30,10 @@ int pln_report_build(struct pln_report *report, struct pln_profile *profile, con
 		err = pln_totals_compute(&report->totals, a, view);
 	if (!err)
 		err = pln_waits_compute(&report->waits, a, &report->totals);
+	if (!err) {
+		report->thread_entries = pln_thread_entries(a);
+		err = report->thread_entries ? 0 : -ENOMEM;
+	}
 	if (!err && options->part == PLN_REPORT_TREE)
 		err = pln_calltree_build(&report->tree, a, view, false);
 	return err;
@@ -37,6 +41,7 @@ int pln_report_build(struct pln_report *report, struct pln_profile *profile, con
 
 void pln_report_free(struct pln_report *report)
 {
+	free(report->thread_entries);
 	pln_calltree_free(&report->tree);
 	pln_waits_free(&report->waits);
 	pln_totals_free(&report->totals);

@@ -9,6 +9,7 @@
 #define PILLION_COLLECTOR_REPORT_H
 
 #include "report/calltree.h"
+#include "report/entries.h"
 #include "report/json.h"
 #include "report/summary.h"
 #include "report/table.h"
@@ -44,6 +45,7 @@ struct pln_report {
 	struct pln_summary summary;
 	struct pln_totals totals;
 	struct pln_waits waits;
+	uint32_t *thread_entries; /* by thread id: function id, or PLN_NONE */
 	struct pln_calltree tree; /* empty unless it is asked for */
 };
 
@@ -84,6 +86,10 @@ uint32_t *pln_report_order_python(const struct pln_report *report, size_t *count
 uint32_t *pln_report_order_lines(const struct pln_report *report, size_t *count);
 uint32_t *pln_report_order_libraries(const struct pln_report *report, size_t *count);
 uint32_t *pln_report_order_threads(const struct pln_report *report, size_t *count);
+
+/* "worker  app.py:12": what the thread runs; "" when no sample shows it. */
+const char *pln_entry_text(const struct pln_report *report, uint32_t thread, char *buffer,
+			   size_t size);
 
 /* Self and native time of a line: what is spent there and in the native code below it. */
 static inline uint64_t pln_line_own_ns(const struct pln_line *line)

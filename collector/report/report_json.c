@@ -326,6 +326,18 @@ void pln_json_processes(struct pln_json *json, const struct pln_report *report)
 	pln_json_array_end(json);
 }
 
+/* What the thread runs. */
+static void entry(struct pln_json *json, const struct pln_report *r, uint32_t thread)
+{
+	if (r->thread_entries[thread] == PLN_NONE) {
+		pln_json_null(json, "entry");
+		return;
+	}
+	pln_json_object(json, "entry");
+	function_identity(json, r->profile, r->thread_entries[thread]);
+	pln_json_object_end(json);
+}
+
 void pln_json_threads(struct pln_json *json, const struct pln_report *report)
 {
 	const struct pln_profile *p = report->profile;
@@ -346,6 +358,7 @@ void pln_json_threads(struct pln_json *json, const struct pln_report *report)
 		pln_json_bool(json, "is_main", thread->is_main);
 		pln_json_bool(json, "has_python", thread->has_python);
 		pln_json_bool(json, "exited", thread->exited);
+		entry(json, report, order[i]);
 		pln_json_times(json, "time", &report->summary.threads[order[i]]);
 		pln_json_object_end(json);
 	}

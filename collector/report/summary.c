@@ -72,6 +72,11 @@ static void add_threads(struct pln_summary *s, const struct pln_aggregate *a)
 	}
 }
 
+static void find_net_unsampled(struct pln_times *times)
+{
+	times->unsampled_cpu_ns = less(times->clock_cpu_ns, times->cpu_ns);
+}
+
 static void add_process(struct pln_summary *s, const struct pln_process *process)
 {
 	for (unsigned d = 0; d < PILLION_DROP_COUNT; d++) {
@@ -133,9 +138,41 @@ int pln_summary_compute(struct pln_summary *summary, const struct pln_aggregate 
 		return -ENOMEM;
 	summary->duration_ns = less(p->recording.end_ns, p->recording.start_ns);
 	add_threads(summary, aggregate);
+	find_net_unsampled(&summary->all);
+	for (size_t i = 0; i < p->process_count; i++)
+		find_net_unsampled(&summary->processes[i]);
 	add_processes(summary, p, filter);
 	find_rates(summary, aggregate);
 	return 0;
+}
+
+static void account_process(struct pln_accounting *sum, const struct pln_times *times,
+			    const struct pln_process *process)
+{
+	uint64_t known_ns = times->clock_cpu_ns + process->sampler_cpu_ns;
+	uint64_t process_ns =
+		process->process_cpu_ns > known_ns ? process->process_cpu_ns : known_ns;
+
+	sum->process_cpu_ns += process_ns;
+	sum->sampled_cpu_ns += times->cpu_ns;
+	sum->unsampled_cpu_ns += (int64_t)(times->clock_cpu_ns - times->cpu_ns);
+	sum->sampler_cpu_ns += process->sampler_cpu_ns;
+	sum->outside_cpu_ns += process_ns - known_ns;
+	sum->thread_wall_ns += times->clock_wall_ns;
+	sum->sampled_wall_ns += pln_times_wall_ns(times);
+	sum->unsampled_wall_ns += (int64_t)(times->clock_wall_ns - pln_times_wall_ns(times));
+}
+
+struct pln_accounting pln_summary_account(const struct pln_summary *summary,
+					  const struct pln_profile *profile, uint32_t process)
+{
+	struct pln_accounting sum = { .process_cpu_ns = 0 };
+
+	for (uint32_t id = 0; id < profile->process_count; id++) {
+		if (process == PLN_NONE || process == id)
+			account_process(&sum, &summary->processes[id], &profile->processes[id]);
+	}
+	return sum;
 }
 
 void pln_summary_free(struct pln_summary *summary)

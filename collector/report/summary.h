@@ -24,8 +24,33 @@ struct pln_times {
 	/* What the kernel's clocks say of the same threads. */
 	uint64_t clock_cpu_ns;
 	uint64_t clock_wall_ns;
-	uint64_t unsampled_cpu_ns; /* known, but no sample stands for it */
+	/*
+	 * Known, but no sample stands for it. CPU time of a process is the difference of the sums,
+	 * not the sum of its threads': a sample stands for a whole period, so samples of some short
+	 * threads stand for the others.
+	 */
+	uint64_t unsampled_cpu_ns;
 	uint64_t unsampled_wall_ns;
+};
+
+/*
+ * Where every nanosecond of the kernel's clocks is:
+ *
+ *   process_cpu = sampled_cpu + unsampled_cpu + sampler_cpu + outside_cpu
+ *   thread_wall = sampled_wall + unsampled_wall
+ *
+ * Unsampled is negative where samples stand for more than was used: by less than a period
+ * for each thread.
+ */
+struct pln_accounting {
+	uint64_t process_cpu_ns; /* CPU clock of the process, or of its threads when read later */
+	uint64_t sampled_cpu_ns;
+	int64_t unsampled_cpu_ns;
+	uint64_t sampler_cpu_ns; /* our own thread in it */
+	uint64_t outside_cpu_ns; /* before sampling began, or on threads that were never met */
+	uint64_t thread_wall_ns;
+	uint64_t sampled_wall_ns;
+	int64_t unsampled_wall_ns;
 };
 
 struct pln_summary {
@@ -56,6 +81,9 @@ struct pln_summary {
 /* Returns 0 or -errno. pln_summary_free() is due in either case. */
 int pln_summary_compute(struct pln_summary *summary, const struct pln_aggregate *aggregate,
 			const struct pln_filter *filter);
+/* Of one process, or of all with PLN_NONE. Makes sense when all threads are kept. */
+struct pln_accounting pln_summary_account(const struct pln_summary *summary,
+					  const struct pln_profile *profile, uint32_t process);
 void pln_summary_free(struct pln_summary *summary);
 
 static inline uint64_t pln_times_wall_ns(const struct pln_times *times)

@@ -283,7 +283,9 @@ static void print_cost(const struct pln_report *r, const struct pln_screen *scre
 		add_part(&parts, "%s of the program's CPU time", share);
 		pln_share_text(share, (double)s->handler_ns, cpu);
 		pln_share_text(text, (double)s->sampler_cpu_ns, cpu);
-		add_text(&parts, " (handler %s, sampling thread %s)", share, text);
+		/* Not every call is timed: in a short recording there may be no time at all. */
+		if (s->handler_ns)
+			add_text(&parts, " (handler %s, sampling thread %s)", share, text);
 	}
 	if (rec->collector_cpu_ns)
 		add_part(&parts, "collector %s of CPU and %s at most",

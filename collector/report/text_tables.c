@@ -439,13 +439,26 @@ static void print_processes(const struct pln_report *r, const struct pln_screen 
 	print_more(screen, r->summary.process_count - shown, "processes");
 }
 
-enum { THREAD_COLUMN_PID = 2 };
+const char *pln_entry_text(const struct pln_report *report, uint32_t thread, char *buffer,
+			   size_t size)
+{
+	uint32_t entry = report->thread_entries[thread];
+	char where[PLACE_SIZE];
+
+	if (entry == PLN_NONE)
+		return "";
+	snprintf(buffer, size, "%s  %s", pln_function_name(report->profile, entry),
+		 pln_where_text(report->profile, entry, where, sizeof(where)));
+	return buffer;
+}
+
+enum { THREAD_COLUMN_PID = 3 };
 static const struct pln_column thread_columns[] = {
-	{ "thread", false, true, 0 },	{ "tid", true, false, 2 },
-	{ "pid", true, false, 4 },	{ "CPU", true, false, 0 },
-	{ "off-CPU", true, false, 0 },	{ "wait CPU", true, false, 3 },
-	{ "hold GIL", true, false, 1 }, { "wait GIL", true, false, 1 },
-	{ "samples", true, false, 5 },
+	{ "thread", false, true, 0 },	{ "runs", false, true, 1 },
+	{ "tid", true, false, 3 },	{ "pid", true, false, 5 },
+	{ "CPU", true, false, 0 },	{ "off-CPU", true, false, 0 },
+	{ "wait CPU", true, false, 4 }, { "hold GIL", true, false, 2 },
+	{ "wait GIL", true, false, 2 }, { "samples", true, false, 6 },
 };
 
 static void thread_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
@@ -453,11 +466,12 @@ static void thread_row(const struct pln_report *r, struct pln_table *table, uint
 	const struct pln_thread *thread = &r->profile->threads[id];
 	const struct pln_times *times = &r->summary.threads[id];
 	uint32_t process = thread->process;
-	char name[32], count[PLN_QUANTITY_SIZE];
+	char name[32], count[PLN_QUANTITY_SIZE], entry[PLACE_SIZE];
 
 	pln_table_cell(table, thread->has_python ? PLN_STYLE_PYTHON : PLN_STYLE_NATIVE, "%s%s",
 		       pln_thread_name(thread, name, sizeof(name)),
 		       thread->is_main ? " (main)" : "");
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_entry_text(r, id, entry, sizeof(entry)));
 	pln_table_cell(table, PLN_STYLE_DIM, "%u", thread->tid);
 	if (r->summary.process_count > 1 && process < r->profile->process_count)
 		pln_table_cell(table, PLN_STYLE_DIM, "%u", r->profile->processes[process].pid);

@@ -95,6 +95,17 @@ def test_a_real_program_is_reported_as_it_is(here, real):
     assert lines and lines[0][0] == "sleeps" and 0.9e9 < lines[0][1] < 1.2e9, cpu["off_cpu"]
 
 
+def test_threads_are_told_apart_by_what_they_run(here, real):
+    """Before CPython 3.14 the kernel calls all of them by the name of the process."""
+    entries = sorted(t["entry"]["function"] for t in report(here, real)["threads"])
+    assert entries == ["<module>", "hashes", "sleeps"]
+    for verb in (["report"], ["info"]):
+        shown = here.run([here.pillion, *verb, real], env={"COLUMNS": "160"}).stdout
+        for entry in entries:
+            assert re.search(r"^  \S.* %s  .*:\d+ +" % entry, shown.partition("\nThreads")[2] or
+                             shown.partition("\nProcess")[2], re.M), shown
+
+
 def test_the_whole_is_the_sum_of_its_parts(here, synthetic, real):
     for profile in (synthetic, real):
         for view in VIEWS:
@@ -268,6 +279,23 @@ def test_info_as_json(here, real):
     assert info["recording"]["file_bytes"] == real.stat().st_size
     assert any(m["frames"] and len(m["build_id"]) >= 16 for m in info["modules"])
     assert set(info["quality"]["drops"]) >= {"lane_full", "signal_blocked"}
+
+
+def test_infos_accounting_adds_up(here, one_python, work):
+    """Most threads are too short for a sample: their own shortfalls are not what is missing."""
+    program = ("import threading, time\n"
+               "def short():\n    end = time.thread_time() + .002\n    while time.thread_time() < end: pass\n"
+               "for _ in range(200):\n    t = threading.Thread(target=short); t.start(); t.join()\n")
+    r = recording.record(one_python, ["-c", program], work)
+    info = json.loads(here.run([here.pillion, "info", "--json", r.path]).stdout)
+    sums = info["accounting"]
+    assert sums["process_cpu_ns"] == (sums["sampled_cpu_ns"] + sums["unsampled_cpu_ns"] +
+                                      sums["sampling_thread_cpu_ns"] + sums["outside_cpu_ns"])
+    assert sums["thread_wall_ns"] == sums["sampled_wall_ns"] + sums["unsampled_wall_ns"]
+    assert sums["sampled_cpu_ns"] == info["time"]["cpu_ns"]
+    assert sums["unsampled_cpu_ns"] <= sum(t["time"]["unsampled_cpu_ns"] for t in info["threads"])
+    shown = here.run([here.pillion, "info", r.path], env={"COLUMNS": "200"}).stdout
+    assert re.search(r"CPU clock  [0-9.]+ m?s = [0-9.]+ m?s sampled [+-] [0-9.]+ m?s unsampled", shown), shown
 
 
 @pytest.mark.long

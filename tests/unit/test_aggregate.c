@@ -297,6 +297,68 @@ static void test_summary(void)
 	done(&c);
 }
 
+/* The sums that `pillion info` shows. */
+static void check_sums(const struct pln_accounting *a)
+{
+	CHECK_EQ(a->process_cpu_ns, a->sampled_cpu_ns + (uint64_t)a->unsampled_cpu_ns +
+					    a->sampler_cpu_ns + a->outside_cpu_ns);
+	CHECK_EQ(a->thread_wall_ns, a->sampled_wall_ns + (uint64_t)a->unsampled_wall_ns);
+}
+
+static void test_accounting_adds_up(void)
+{
+	struct pln_accounting a;
+	struct pln_process *process;
+	struct pln_summary s;
+	struct computed c;
+
+	compute(&c, PLN_VIEW_CPU, &no_filter);
+	process = c.profile->processes;
+	process[0].process_cpu_ns = 80 * MS; /* its threads used 70 ms, and samples say the same */
+	process[0].sampler_cpu_ns = 4 * MS;
+	process[1].process_cpu_ns = 18 * MS; /* older than its thread's clock of 20 ms */
+	process[1].sampler_cpu_ns = 1 * MS;
+	/* Many short threads: what each lacks is more than what all of them lack. */
+	c.profile->threads[0].unsampled_cpu_ns = 50 * MS;
+	CHECK_EQ(pln_summary_compute(&s, &c.aggregate, &no_filter), 0);
+	CHECK_EQ(s.threads[0].unsampled_cpu_ns, 50 * MS);
+	CHECK_EQ(s.processes[0].unsampled_cpu_ns, 0);
+	CHECK_EQ(s.all.unsampled_cpu_ns, 5 * MS);
+	a = pln_summary_account(&s, c.profile, 0);
+	check_sums(&a);
+	CHECK_EQ(a.unsampled_cpu_ns, 0);
+	CHECK_EQ(a.outside_cpu_ns, 6 * MS);
+	a = pln_summary_account(&s, c.profile, 1);
+	check_sums(&a);
+	CHECK_EQ(a.process_cpu_ns, 21 * MS);
+	CHECK_EQ(a.unsampled_cpu_ns, 5 * MS);
+	CHECK_EQ(a.outside_cpu_ns, 0);
+	a = pln_summary_account(&s, c.profile, PLN_NONE);
+	check_sums(&a);
+	CHECK_EQ(a.process_cpu_ns, 101 * MS);
+	CHECK_EQ(a.unsampled_wall_ns, 5 * MS);
+	pln_summary_free(&s);
+	done(&c);
+}
+
+/* A sample stands for a whole period, so the sums may differ the other way, too. */
+static void test_samples_may_stand_for_too_much(void)
+{
+	struct pln_accounting a;
+	struct pln_summary s;
+	struct computed c;
+
+	compute(&c, PLN_VIEW_CPU, &no_filter);
+	c.profile->threads[2].cpu_ns = 12 * MS; /* samples stand for 15 ms */
+	CHECK_EQ(pln_summary_compute(&s, &c.aggregate, &no_filter), 0);
+	a = pln_summary_account(&s, c.profile, 1);
+	check_sums(&a);
+	CHECK(a.unsampled_cpu_ns == -3 * (int64_t)MS);
+	CHECK_EQ(s.processes[1].unsampled_cpu_ns, 0);
+	pln_summary_free(&s);
+	done(&c);
+}
+
 int main(void)
 {
 	test_cpu_view();
@@ -308,5 +370,7 @@ int main(void)
 	test_calltree_merges();
 	test_waits();
 	test_summary();
+	test_accounting_adds_up();
+	test_samples_may_stand_for_too_much();
 	return check_result();
 }

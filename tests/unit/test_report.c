@@ -60,11 +60,41 @@ static void test_text(void)
 	check_has(text, "                       100.0 % < fact              app.py:12\n");
 	check_has(text, "    36.5      43.5     80.0  app.py:12  fact\n");
 	check_has(text, "  200  python3 child.py  3.11.2");
+	check_has(text, "main  app.py:1  102  100  10.0 ms");
 	check_has(text, "killed by SIGKILL");
 	check_has(text, "   69.0   100 ms  epoll_wait           100.0 %  lib.py:21  wait;ing\n");
 	check_has(text, "   27.6  40.0 ms  waiting for the GIL  100.0 %  lib.py:21  wait;ing\n");
 	check_has(text, "    3.4  5.00 ms  futex (other locks)  100.0 %  lib.py:21  wait;ing\n");
 	free(text);
+}
+
+static void test_info(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	struct pln_profile *profile = tiny_open(true);
+	struct pln_screen screen = { .width = 120 };
+	struct pln_report report;
+	char *text = NULL;
+	size_t size;
+
+	screen.out = open_memstream(&text, &size);
+	profile->threads[0].name = "python3";
+	profile->threads[0].cpu_ns = 100 * TINY_MS;
+	profile->processes[0].process_cpu_ns = 120 * TINY_MS;
+	profile->processes[0].sampler_cpu_ns = 4 * TINY_MS;
+	CHECK_EQ(pln_report_build(&report, profile, "tiny.pillion", &options), 0);
+	pln_info_print_text(&report, &screen);
+	fclose(screen.out);
+	check_has(text, "CPU clock  200 ms = 85.0 ms sampled + 45.0 ms unsampled + 5.00 ms in the "
+			"sampling thread + 65.0 ms before");
+	check_has(text, "CPU clock  120 ms = 70.0 ms sampled + 40.0 ms unsampled");
+	check_has(text, "wall clock 238 ms = 233 ms sampled + 5.00 ms unsampled");
+	check_has(text, "  python3   main  app.py:1  101        5      60.0 ms    100 ms");
+	check_hasnt(text, "(alive)"); /* its process is gone */
+	check_hasnt(text, " 0 B");
+	free(text);
+	pln_report_free(&report);
+	pln_profile_close(profile);
 }
 
 static void test_gil_view(void)
@@ -171,6 +201,7 @@ static void test_json(void)
 	check_has(text, "\"lane_full\": 2");
 	check_has(text, "\"text\": \"be\\u001bware\"");
 	check_has(text, "\"self_ns\": 37000000");
+	check_has(text, "\"entry\": {\n\t\t\t\t\"function\": \"main\"");
 	free(text);
 	pln_report_free(&report);
 	pln_profile_close(profile);
@@ -271,6 +302,7 @@ int main(void)
 {
 	setlocale(LC_CTYPE, "C.UTF-8");
 	test_text();
+	test_info();
 	test_gil_view();
 	test_sort_and_filter();
 	test_tree();
