@@ -41,6 +41,18 @@ def stay_alive(memory):
     struct.pack_into("<Q", memory, COLLECTOR_NS, time.monotonic_ns())
 
 
+def go_mad(process, memory, scribble):
+    """Until the program ends, or for far longer than it should take."""
+    lanes = lanes_of(memory)
+    deadline = time.monotonic() + 60
+    while process.poll() is None:
+        scribble(memory, lanes)
+        stay_alive(memory)
+        time.sleep(0.001)
+        if time.monotonic() > deadline:
+            process.kill()
+
+
 def break_layout(value):
     def scribble(memory, lanes):
         for offset in LAYOUT.values():
@@ -73,10 +85,5 @@ def test_what_it_writes_over_our_words_changes_nothing(python, work, scribble):
             "    for t in threads: t.join()\nprint('done')"
         env = {"LD_PRELOAD": where.library, "PILLION_SOCKET": work / "socket", "PILLION_FREQ": "250"}
         with where.popen([python.path, "-c", program], env=env, stdout=-1, stderr=-1, text=True) as process:
-            memory = accept_segment(listener)
-            lanes = lanes_of(memory)
-            while process.poll() is None:
-                scribble(memory, lanes)
-                stay_alive(memory)
-                time.sleep(0.001)
+            go_mad(process, accept_segment(listener), scribble)
             assert (process.returncode, process.stdout.read()) == (0, "done\n"), process.stderr.read()
