@@ -2,34 +2,49 @@
 /*
  * launch.c - with the environment alone, the library starts its collector.
  *
- * Context: start of sampling, normal context. The collector is a grandchild: its parent is
- * gone at once, so the program never finds it in wait(), and no SIGCHLD is sent. It runs
- * without our LD_PRELOAD (else it would start a collector, which would start one...) and
- * holds none of the program's descriptors (else a pipe's reader would wait for it).
+ * Context: start of sampling, normal context; the end of a container's first process. The
+ * collector is a grandchild: its parent is gone at once, so the program never finds it in
+ * wait(), and no SIGCHLD is sent. It runs without our LD_PRELOAD (else it would start a
+ * collector, which would start one...) and holds none of the program's descriptors (else a
+ * pipe's reader would wait for it).
+ *
+ * A program that orphans come to, as the first process of a container, would get it all
+ * the same. There the parent stays: the keeper, a child that only waits for the collector.
+ * wait() does not see it, as it has no exit signal; it would get one by an exec.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "options.h"
 #include "process/process.h"
+#include "sampling/scan.h"
+#include "segment.h"
 #include "syscall.h"
 #include "text.h"
 
 #define LISTEN_FD 3
 #define PATH_SIZE 4096
 #define CHILD_STACK (16u << 10)
+#define FINISH_LIMIT_MS 5000 /* to look symbols up and write them; 0.1 to 1 s */
+#define FINISH_SIGNAL SIGUSR1 /* to the keeper */
+#define SIGNAL_BIT(signo) (1ull << ((signo)-1))
+
+static int keeper; /* 0: none */
 
 struct launch {
 	char *argv[5];
@@ -181,6 +196,69 @@ static int in_child(void *arg)
 	return pid < 0;
 }
 
+/* Our copies would keep a pipe's reader, or an unmount, waiting. */
+static void let_go_of_everything(void)
+{
+	static const char root[] = "/";
+
+	if (pln_syscall3(SYS_close_range, 0, ~0u, 0) < 0)
+		for (long fd = 0; fd < 1024; fd++)
+			(void)pln_syscall3(SYS_close, fd, 0, 0);
+	(void)pln_syscall3(SYS_chdir, (long)root, 0, 0);
+}
+
+/* In the keeper, which has a copy of our memory, and all signals blocked. System calls only. */
+static void keep(const struct launch *launch)
+{
+	static const char name[] = "pillion-keeper";
+	uint64_t set = SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(FINISH_SIGNAL);
+	long pid;
+
+	(void)pln_syscall3(SYS_setsid, 0, 0, 0);
+	(void)pln_syscall3(SYS_prctl, PR_SET_NAME, (long)name, 0);
+	pid = pln_syscall6(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+	if (!pid)
+		become_collector(launch);
+	let_go_of_everything();
+	while (pid > 0 && !pln_syscall4(SYS_wait4, pid, 0, WNOHANG, 0))
+		if (pln_syscall4(SYS_rt_sigtimedwait, (long)&set, 0, 0, sizeof(set)) ==
+		    FINISH_SIGNAL)
+			(void)pln_syscall3(SYS_kill, pid, SIGTERM, 0);
+	(void)pln_syscall3(SYS_exit_group, pid < 0, 0, 0);
+}
+
+/* In a forked child: it is the parent's. */
+static void forget_keeper(void)
+{
+	keeper = 0;
+}
+
+static int start_kept(const struct launch *launch)
+{
+	sigset_t all, old;
+	long pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	pid = pln_syscall6(SYS_clone, 0, 0, 0, 0, 0, 0);
+	if (!pid)
+		keep(launch);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (pid < 0)
+		return (int)pid;
+	keeper = (int)pid;
+	(void)pthread_atfork(NULL, NULL, forget_keeper);
+	return 0;
+}
+
+static bool gets_orphans(void)
+{
+	int subreaper = 0;
+
+	(void)prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
+	return pln_getpid_sigsafe() == 1 || subreaper;
+}
+
 static int start_detached(struct launch *launch)
 {
 	char *stack = malloc(CHILD_STACK);
@@ -222,10 +300,38 @@ int pln_launch_collector(bool publish)
 		return launch.listen_fd;
 	strcat(token_entry, pln_options.token);
 	launch.envp = collector_environment(token_entry);
-	error = launch.envp ? start_detached(&launch) : -ENOMEM;
+	if (!launch.envp)
+		error = -ENOMEM;
+	else
+		error = gets_orphans() ? start_kept(&launch) : start_detached(&launch);
 	free(launch.envp);
 	close(launch.listen_fd);
 	if (!error && publish)
 		publish_address();
 	return error;
+}
+
+/* -------------------------------------------------------------------- end */
+
+static bool has_ended(int pid)
+{
+	return waitpid(pid, NULL, __WCLONE | WNOHANG) == pid;
+}
+
+/*
+ * The kernel ends all processes of a PID namespace with its first one: the collector would
+ * die in the middle of its work. So that one waits at its exit, after our other destructor.
+ * Not with other threads around, as they may crash where the interpreter is no more.
+ */
+__attribute__((destructor(101))) static void let_collector_finish(void)
+{
+	struct timespec nap = { .tv_nsec = 1000000 };
+
+	if (!keeper || pln_getpid_sigsafe() != 1 || !pln_segment_is_ours_sigsafe() ||
+	    !pln_scan_is_last_thread(1))
+		return;
+	if (kill(keeper, FINISH_SIGNAL))
+		return;
+	for (int i = 0; i < FINISH_LIMIT_MS && !has_ended(keeper); i++)
+		nanosleep(&nap, NULL);
 }
