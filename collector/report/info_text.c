@@ -149,10 +149,14 @@ static void print_process(const struct pln_report *r, const struct pln_screen *s
 }
 
 static const struct pln_column thread_columns[] = {
-	{ "thread", false, true, 0 },	    { "runs", false, true, 2 },
-	{ "tid", true, false, 3 },	    { "samples", true, false, 1 },
-	{ "CPU sampled", true, false, 0 },  { "of clock", true, false, 0 },
-	{ "wall sampled", true, false, 4 }, { "of clock", true, false, 4 },
+	{ "thread", false, PLN_ELIDE_MIDDLE, 0 },
+	{ "runs", false, PLN_ELIDE_MIDDLE, 2 },
+	{ "tid", true, PLN_RIGID, 3 },
+	{ "samples", true, PLN_RIGID, 1 },
+	{ "CPU sampled", true, PLN_RIGID, 0 },
+	{ "of clock", true, PLN_RIGID, 0 },
+	{ "wall sampled", true, PLN_RIGID, 4 },
+	{ "of clock", true, PLN_RIGID, 4 },
 };
 
 static void thread_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
@@ -214,9 +218,9 @@ static void print_threads(const struct pln_report *r, const struct pln_screen *s
 /* ----------------------------------------------------------------- modules */
 
 static const struct pln_column module_columns[] = {
-	{ "frames", true, false, 0 },	   { "named %", true, false, 0 },
-	{ "with line %", true, false, 0 }, { "build id", false, false, 1 },
-	{ "module", false, true, 0 },
+	{ "frames", true, PLN_RIGID, 0 },	 { "named %", true, PLN_RIGID, 0 },
+	{ "with line %", true, PLN_RIGID, 0 },	 { "build id", false, PLN_RIGID, 1 },
+	{ "module", false, PLN_ELIDE_START, 0 },
 };
 
 static void module_row(struct pln_table *table, const struct pln_module_symbols *m)

@@ -10,6 +10,11 @@
 #include <string.h>
 #include <sys/wait.h>
 
+enum {
+	LONG_NAME = 32, /* of a native function: a longer one is shown without its arguments */
+	WHEEL_HASH = 9, /* "-96fb9b2e" */
+};
+
 /* Made at build time from <asm/unistd_64.h>: lines of the form [0] = "read". */
 static const char *const syscall_names[] = {
 #include "syscall_names.inc"
@@ -66,6 +71,10 @@ const char *pln_short_library(const char *name, char *buffer, size_t size)
 		if (end && end > name && (size_t)(end - name) < length)
 			length = (size_t)(end - name);
 	}
+	/* Wheels bring libraries with a hash behind their name. */
+	if (length > WHEEL_HASH && name[length - WHEEL_HASH] == '-' &&
+	    strspn(name + length - WHEEL_HASH + 1, "0123456789abcdef") >= WHEEL_HASH - 1)
+		length -= WHEEL_HASH;
 	snprintf(buffer, size, "%.*s", (int)length, name);
 	return buffer;
 }
@@ -73,6 +82,76 @@ const char *pln_short_library(const char *name, char *buffer, size_t size)
 const char *pln_function_name(const struct pln_profile *profile, uint32_t id)
 {
 	return id < profile->function_count ? profile->functions[id].name : "(no stack)";
+}
+
+/* Opening brackets that belong to a name, not around arguments. */
+static size_t plain_bracket(const char *name, const char *at)
+{
+	static const char *const words[] = { "(anonymous namespace)", "<lambda", "<unknown>" };
+	static const char behind[] = "operator";
+	size_t before = (size_t)(at - name), size = sizeof(behind) - 1;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (!strncmp(at, words[i], strlen(words[i])))
+			return strlen(words[i]);
+	}
+	if (before >= size && !strncmp(at - size, behind, size))
+		return *at == '(' ? 2 : strspn(at, "<=");
+	return 0;
+}
+
+/* Behind the bracket that closes the one at `at`, or NULL. */
+static const char *behind_bracket(const char *at)
+{
+	unsigned depth = 0;
+
+	for (; *at; at++) {
+		if (*at == '<' || *at == '(')
+			depth++;
+		else if (*at == ')' || (*at == '>' && at[-1] != '-'))
+			depth--;
+		if (!depth)
+			return at + 1;
+	}
+	return NULL;
+}
+
+const char *pln_short_symbol(const char *name, char *buffer, size_t size)
+{
+	size_t used = 0;
+	const char *at = name;
+
+	while (*at && used + 5 < size) {
+		bool opens = *at == '<' || *at == '(';
+		size_t plain = opens ? plain_bracket(name, at) : 1;
+		const char *end = plain ? NULL : behind_bracket(at);
+
+		if (plain) {
+			plain = strnlen(at, plain < size - used - 5 ? plain : size - used - 5);
+			memcpy(buffer + used, at, plain ? plain : 1);
+			used += plain ? plain : 1;
+			at += plain ? plain : 1;
+			continue;
+		}
+		if (!end) /* Not balanced: leave it alone. */
+			return name;
+		used += (size_t)snprintf(buffer + used, size - used,
+					 end - at > 2 ? "%c..%c" : "%c%c", *at, end[-1]);
+		at = end;
+	}
+	buffer[used] = '\0';
+	return buffer;
+}
+
+const char *pln_short_function_name(const struct pln_profile *profile, uint32_t id, char *buffer,
+				    size_t size)
+{
+	const char *name = pln_function_name(profile, id);
+
+	if (id >= profile->function_count || strlen(name) <= LONG_NAME ||
+	    profile->functions[id].kind == PLN_FUNCTION_PYTHON)
+		return name;
+	return pln_short_symbol(name, buffer, size);
 }
 
 const char *pln_function_kind_name(const struct pln_profile *profile, uint32_t id)

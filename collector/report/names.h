@@ -17,11 +17,24 @@ const char *pln_syscall_name(int32_t number);
  */
 const char *pln_short_file(const char *file, const char *working_directory);
 
-/* "libc" of "libc.so.6", "_json" of "_json.cpython-311-x86_64-linux-gnu.so"; in `buffer`. */
+/*
+ * "libc" of "libc.so.6", "_json" of "_json.cpython-311-x86_64-linux-gnu.so", "libz" of a
+ * wheel's "libz-96fb9b2e.so.1"; in `buffer`.
+ */
 const char *pln_short_library(const char *name, char *buffer, size_t size);
 
 /* Name of function `id`, which may be the one behind the last: "(no stack)". */
 const char *pln_function_name(const struct pln_profile *profile, uint32_t id);
+
+/*
+ * A C++ or Rust name without what its brackets hold: "sort<..>(..)"; operators and
+ * "(anonymous namespace)" stay. Points to `name` when there is nothing to shorten.
+ */
+const char *pln_short_symbol(const char *name, char *buffer, size_t size);
+
+/* pln_function_name(), a long native one shortened. */
+const char *pln_short_function_name(const struct pln_profile *profile, uint32_t id, char *buffer,
+				    size_t size);
 
 /* "python" or "native"; "" for time without a stack. */
 const char *pln_function_kind_name(const struct pln_profile *profile, uint32_t id);

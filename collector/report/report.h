@@ -106,6 +106,7 @@ void pln_text_recording(const struct pln_report *report, const struct pln_screen
 void pln_text_header(const struct pln_report *report, const struct pln_screen *screen);
 void pln_text_tree(const struct pln_report *report, const struct pln_screen *screen);
 void pln_text_tables(const struct pln_report *report, const struct pln_screen *screen);
+void pln_text_threads(const struct pln_report *report, const struct pln_screen *screen);
 void pln_text_lines(const struct pln_report *report, const struct pln_screen *screen);
 
 /* "name   text", the text wrapped to the width and made printable. */

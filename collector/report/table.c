@@ -137,6 +137,18 @@ unsigned pln_print_elided(const struct pln_screen *screen, const char *text, uns
 	return head + mark + tail;
 }
 
+unsigned pln_print_end(const struct pln_screen *screen, const char *text, unsigned width)
+{
+	unsigned whole = pln_text_width(text), mark = screen->utf8 ? 1 : 2, tail;
+	const char *end;
+
+	if (whole <= width || width <= mark)
+		return pln_print_elided(screen, text, width);
+	end = fitting_end(text, width - mark, &tail);
+	fprintf(screen->out, "%s%s", screen->utf8 ? "\u2026" : "..", end);
+	return mark + tail;
+}
+
 /* ------------------------------------------------------------------- table */
 
 struct pln_table *pln_table_new(const struct pln_column *columns, unsigned count)
@@ -183,14 +195,18 @@ void pln_table_cell(struct pln_table *table, enum pln_style style, const char *f
 
 static void measure(struct pln_table *table)
 {
-	for (unsigned c = 0; c < table->column_count; c++)
-		table->width[c] = pln_text_width(table->columns[c].title);
 	for (size_t i = 0, c = 0; i < table->cell_count; i++) {
 		unsigned own = table->cells[i].text ? pln_text_width(table->cells[i].text) : 0;
 
 		if (own > table->width[c])
 			table->width[c] = own;
 		c = c + 1 < table->column_count ? c + 1 : 0;
+	}
+	for (unsigned c = 0; c < table->column_count; c++) {
+		unsigned title = pln_text_width(table->columns[c].title);
+
+		if (title > table->width[c] && (table->width[c] || !table->columns[c].drop_order))
+			table->width[c] = title;
 	}
 }
 
@@ -257,7 +273,9 @@ static void print_cell(const struct pln_table *table, unsigned c, const struct c
 	*blanks += GAP + (table->columns[c].right ? pad : 0);
 	if (own) {
 		fprintf(screen->out, "%*s%s", (int)*blanks, "", pln_style_on(screen, cell->style));
-		own = pln_print_elided(screen, text, width);
+		own = table->columns[c].elastic == PLN_ELIDE_START
+			      ? pln_print_end(screen, text, width)
+			      : pln_print_elided(screen, text, width);
 		fputs(pln_style_off(screen, cell->style), screen->out);
 		*blanks = 0;
 	}

@@ -39,10 +39,18 @@ const char *pln_style_off(const struct pln_screen *screen, enum pln_style style)
 /* The style of a share of the whole, 0 to 1. */
 enum pln_style pln_style_of_share(double share);
 
+/* Whether a column may be narrower than what is in it, and what goes then. */
+enum pln_elastic {
+	PLN_RIGID = 0,
+	PLN_ELIDE_MIDDLE,
+	PLN_ELIDE_START, /* of places: file name and line are at the end */
+};
+
+/* One without text in any row is left out, unless it is always shown. */
 struct pln_column {
 	const char *title;
 	bool right; /* aligned */
-	bool elastic; /* may be elided */
+	enum pln_elastic elastic;
 	uint8_t drop_order; /* 0: always shown; the highest is left out first */
 };
 
@@ -65,6 +73,8 @@ unsigned pln_text_width(const char *text);
 
 /* Prints printable text elided in the middle to `width` columns; returns the columns used. */
 unsigned pln_print_elided(const struct pln_screen *screen, const char *text, unsigned width);
+/* The same at its start. */
+unsigned pln_print_end(const struct pln_screen *screen, const char *text, unsigned width);
 
 /* ------------------------------------------------------------ quantities */
 

@@ -16,8 +16,12 @@
 
 #include "report/names.h"
 #include "report/report.h"
+#include "report/text_i.h"
 
-enum { PLACE_SIZE = 512, MAX_BRANCHES = 256 };
+enum {
+	MAX_BRANCHES = 256,
+	SHORTEST_FOLD = 5, /* a shorter chain is shown whole */
+};
 
 /* What is printed before a call: one entry for each branch above it. */
 struct branches {
@@ -40,6 +44,7 @@ void pln_report_print_text(const struct pln_report *report, const struct pln_scr
 	switch (report->options.part) {
 	case PLN_REPORT_ALL:
 		pln_text_tables(report, screen);
+		pln_text_threads(report, screen);
 		break;
 	case PLN_REPORT_TREE:
 		pln_text_tree(report, screen);
@@ -76,7 +81,9 @@ static void print_call_name(const struct walk *w, uint32_t function, unsigned ro
 		function < p->function_count && p->functions[function].kind == PLN_FUNCTION_PYTHON;
 	enum pln_style style = python ? PLN_STYLE_PYTHON : PLN_STYLE_NATIVE;
 	char where_text[PLACE_SIZE];
-	char *name = pln_printable(pln_function_name(p, function));
+	char short_name[PLACE_SIZE];
+	char *name =
+		pln_printable(pln_short_function_name(p, function, short_name, sizeof(short_name)));
 	char *where = pln_printable(pln_where_text(p, function, where_text, sizeof(where_text)));
 	unsigned used;
 
@@ -148,6 +155,50 @@ static void print_siblings(struct walk *w, uint32_t first)
 	w->branches.depth--;
 }
 
+/*
+ * How many native calls the chain starts with before its first Python call, when that is
+ * all that they lead to: the interpreter's start, the same in every program.
+ */
+static uint32_t count_start(const struct walk *w, uint32_t root, uint32_t *python)
+{
+	const struct pln_report *r = w->report;
+	const struct pln_call *calls = r->tree.calls;
+	uint32_t count = 0, at = root;
+
+	for (; is_shown(w, at); at = calls[at].first_child, count++) {
+		uint32_t function = calls[at].function;
+
+		*python = at;
+		if (function >= r->profile->function_count || is_shown(w, calls[at].next_sibling))
+			return 0;
+		if (r->profile->functions[function].kind == PLN_FUNCTION_PYTHON)
+			return count;
+	}
+	return 0;
+}
+
+static void print_root(struct walk *w, uint32_t root)
+{
+	const struct pln_call *calls = w->report->tree.calls;
+	uint32_t python = root, count = 0;
+	uint64_t all = w->report->totals.all.ns;
+	char total[PLN_QUANTITY_SIZE];
+
+	if (w->report->options.limit)
+		count = count_start(w, root, &python);
+	if (count < SHORTEST_FOLD) {
+		print_chain(w, root, false);
+		return;
+	}
+	print_call(w, &calls[root], false);
+	fprintf(w->screen->out,
+		"  %6s  %s        %u native calls, to start Python (--limit 0 shows all)%s\n",
+		pln_percent_text(total, calls[python].total.ns, all),
+		pln_style_on(w->screen, PLN_STYLE_DIM), count - 1,
+		pln_style_off(w->screen, PLN_STYLE_DIM));
+	print_chain(w, python, false);
+}
+
 void pln_text_tree(const struct pln_report *report, const struct pln_screen *screen)
 {
 	struct walk w = { .report = report,
@@ -164,5 +215,5 @@ void pln_text_tree(const struct pln_report *report, const struct pln_screen *scr
 		w.least_ns = 1;
 	for (uint32_t c = report->tree.first_root; is_shown(&w, c);
 	     c = report->tree.calls[c].next_sibling)
-		print_chain(&w, c, false);
+		print_root(&w, c);
 }

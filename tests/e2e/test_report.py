@@ -202,6 +202,16 @@ burn()
     assert all(c == "\n" or c.isprintable() for c in folded)
 
 
+def test_the_tree_begins_where_python_does(here, real):
+    """How an interpreter starts is the same in every program: one line, unless all is asked for."""
+    burning = ["--thread", str(next(t["tid"] for t in report(here, real)["threads"] if t["is_main"]))]
+    short, whole = (text(here, real, "--tree", *burning, *limit) for limit in ([], ["--limit", "0"]))
+    started = re.search(r"^ +[0-9.]+ +(\d+) native calls, to start Python", short, re.M)
+    if started:  # not in an interpreter that one function starts
+        assert whole.count("\n") >= short.count("\n") + int(started.group(1)) - 1
+    assert "native calls, to start" not in whole and "<module>" in short
+
+
 # ------------------------------------------------------------------- options
 
 def test_the_newest_profile_here_is_the_default(here, work):

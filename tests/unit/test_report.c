@@ -57,14 +57,15 @@ static void test_text(void)
 		  "    43.5     43.5  37.0 ms  native  micro              libnum gemm.c:69\n");
 	check_has(text, "    36.5     80.0  31.0 ms  python  fact               app.py:10\n");
 	check_has(text, "     3.5      3.5  3.00 ms          (no stack)\n");
-	check_has(text, "                       100.0 % < fact              app.py:12\n");
-	check_has(text, "    36.5      43.5     80.0  app.py:12  fact\n");
+	check_has(text, "    43.5               < fact                 app.py:12\n");
+	check_has(text,
+		  "    36.5      43.5     80.0  app.py:12  fact      100 % micro     libnum\n");
 	check_has(text, "  200  python3 child.py  3.11.2");
 	check_has(text, "main  app.py:1  102  100  10.0 ms");
 	check_has(text, "killed by SIGKILL");
-	check_has(text, "   69.0   100 ms  epoll_wait           100.0 %  lib.py:21  wait;ing\n");
-	check_has(text, "   27.6  40.0 ms  waiting for the GIL  100.0 %  lib.py:21  wait;ing\n");
-	check_has(text, "    3.4  5.00 ms  futex (other locks)  100.0 %  lib.py:21  wait;ing\n");
+	check_has(text, "   69.0   100 ms  epoll_wait            100.0  lib.py:21  wait;ing\n");
+	check_has(text, "   27.6  40.0 ms  waiting for the GIL   100.0  lib.py:21  wait;ing\n");
+	check_has(text, "    3.4  5.00 ms  futex (other locks)   100.0  lib.py:21  wait;ing\n");
 	free(text);
 }
 
@@ -138,6 +139,7 @@ static void test_tree(void)
 			"    36.5    36.5     fact  app.py:10\n"
 			"     4.7     4.7  [anon]+0x7fff0000  (no library)\n"
 			"     3.5     3.5  (no stack)\n");
+	check_hasnt(text, "native calls"); /* one is shorter than a line about it */
 	free(text);
 	text = text_of(&options, true, 80, true);
 	check_has(text, "  43.5     0.0  ├─ dgemm");
@@ -251,6 +253,69 @@ static void test_elided(void)
 	check_elided("", 4, false, "");
 }
 
+static void test_places_keep_their_end(void)
+{
+	char *text = NULL;
+	size_t size;
+	struct pln_screen screen = { .out = open_memstream(&text, &size) };
+
+	CHECK_EQ(pln_print_end(&screen, "json/decoder.py:353", 16), 16);
+	CHECK_EQ(pln_print_end(&screen, "app.py:1", 8), 8);
+	screen.utf8 = true;
+	CHECK_EQ(pln_print_end(&screen, "app.py:12", 8), 8);
+	fclose(screen.out);
+	CHECK_STR(text, "..decoder.py:353"
+			"app.py:1"
+			"\xe2\x80\xa6p.py:12");
+	free(text);
+}
+
+/* In a column that may be left out, and in one that may not. */
+static void test_columns_without_text(void)
+{
+	static const struct pln_column columns[] = {
+		{ "always", false, PLN_RIGID, 0 },
+		{ "empty", true, PLN_RIGID, 1 },
+		{ "some", false, PLN_ELIDE_MIDDLE, 1 },
+	};
+	struct pln_table *table = pln_table_new(columns, 3);
+	char *text = NULL;
+	size_t size;
+	struct pln_screen screen = { .out = open_memstream(&text, &size), .width = 80 };
+
+	for (unsigned row = 0; row < 2; row++) {
+		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", "");
+		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", "");
+		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", row ? "x" : "");
+	}
+	pln_table_print(table, &screen);
+	fclose(screen.out);
+	CHECK_STR(text, "  always  some\n\n          x\n");
+	free(text);
+}
+
+static void check_symbol(const char *in, const char *expected)
+{
+	char buffer[64];
+
+	CHECK_STR(pln_short_symbol(in, buffer, sizeof(buffer)), expected);
+}
+
+static void test_symbols(void)
+{
+	check_symbol("deflate_slow", "deflate_slow");
+	check_symbol("void sort<int, std::less<int> >(int*, long)", "void sort<..>(..)");
+	check_symbol("f()", "f()");
+	check_symbol("(anonymous namespace)::g(int)", "(anonymous namespace)::g(..)");
+	check_symbol("A<B>::operator<<(int)", "A<..>::operator<<(..)");
+	check_symbol("A::operator()(int) const", "A::operator()(..) const");
+	check_symbol("auto h<(x)->y>()", "auto h<..>()");
+	check_symbol("<T as core::fmt::Debug>::fmt", "<..>::fmt");
+	check_symbol("not>balanced<", "not>balanced<");
+	check_symbol("never(closed", "never(closed");
+	check_symbol("", "");
+}
+
 static void test_quantities(void)
 {
 	char b[PLN_QUANTITY_SIZE];
@@ -286,6 +351,10 @@ static void test_names(void)
 	CHECK_STR(pln_short_file("/v/lib/python3.11/site-packages/np/x.py", ""), "np/x.py");
 	CHECK_STR(pln_short_file("<frozen importlib._bootstrap>", "/srv"),
 		  "<frozen importlib._bootstrap>");
+	CHECK_STR(pln_short_library("libz-96fb9b2e.so.1", b, sizeof(b)), "libz");
+	CHECK_STR(pln_short_library("lib-of-things.so", b, sizeof(b)), "lib-of-things");
+	CHECK_STR(pln_short_library("_json.cpython-311-x86_64-linux-gnu.so", b, sizeof(b)),
+		  "_json");
 	CHECK_STR(pln_syscall_name(0), "read");
 	CHECK_STR(pln_syscall_name(232), "epoll_wait");
 	CHECK(!pln_syscall_name(-1));
@@ -311,6 +380,9 @@ int main(void)
 	test_json();
 	test_printable();
 	test_elided();
+	test_places_keep_their_end();
+	test_columns_without_text();
+	test_symbols();
 	test_quantities();
 	test_names();
 	return check_result();

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * text_i.h - cells that more than one section of the text has. Private to report/.
+ */
+#ifndef PILLION_COLLECTOR_TEXT_I_H
+#define PILLION_COLLECTOR_TEXT_I_H
+
+#include "report/report.h"
+
+enum { PLACE_SIZE = 512 };
+
+/* The nearest Python line (index of lines[]; PLN_NONE: none) as "app.py:12", or "". */
+const char *pln_text_python_place(const struct pln_report *r, uint32_t line, char *buffer,
+				  size_t size);
+/* Its function, or "(no Python code)". */
+const char *pln_text_python_name(const struct pln_report *r, uint32_t line);
+
+void pln_text_percent_cell(struct pln_table *table, uint64_t part, uint64_t whole);
+void pln_text_duration_cell(struct pln_table *table, uint64_t ns);
+void pln_text_empty_cells(struct pln_table *table, unsigned count);
+
+/* "12 more functions (--limit 0 shows all)", nothing when none are left. */
+void pln_text_more(const struct pln_screen *screen, size_t left, const char *what);
+
+#endif
