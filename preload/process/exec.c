@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "export.h"
+#include "process/process.h"
 #include "sampling/sampler.h"
 #include "sampling/threads.h"
 #include "sampling/timer.h"
@@ -33,7 +34,7 @@ static bool go_quiet(void)
 	/* In a vfork child the memory is the parent's, and so are its timers. */
 	if (!pln_segment_is_ours_sigsafe())
 		return false;
-	held = pln_sampler_hold();
+	held = pln_process_hold();
 	thread = pln_threads_own_sigsafe();
 	if (thread)
 		pln_timer_delete(thread);

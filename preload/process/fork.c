@@ -23,11 +23,29 @@
 static __thread bool held;
 static __thread bool followed; /* the child shall be sampled, too */
 
+/* The tick that was waited for in vain, 0: none. Threads that race to set it mean the same one. */
+static _Atomic uint64_t stuck_tick;
+
+static uint64_t current_tick(void)
+{
+	return pln_load_relaxed(&pln_segment->ticks) + 1;
+}
+
+bool pln_process_hold(void)
+{
+	if (pln_load_relaxed(&stuck_tick) == current_tick())
+		return false;
+	if (pln_sampler_hold())
+		return true;
+	pln_store_relaxed(&stuck_tick, current_tick());
+	return false;
+}
+
 static void before_fork(void)
 {
 	int saved = errno;
 
-	held = pln_segment_is_ours_sigsafe() && pln_sampler_hold();
+	held = pln_segment_is_ours_sigsafe() && pln_process_hold();
 	/* Dormant, the collector has stopped us, or would not hear the child either. */
 	followed = held && pln_options.subprocesses &&
 		   pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT;
@@ -61,6 +79,7 @@ static void after_fork_in_child(void)
 		return;
 	pln_segment_forget();
 	pln_sampler_after_fork();
+	pln_store_relaxed(&stuck_tick, 0);
 	/* Else a tick was in progress, and what it was changing cannot be trusted: unsampled. */
 	if (clean)
 		begin_again();

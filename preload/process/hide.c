@@ -41,7 +41,10 @@ void pln_hide_init(void)
 
 static bool step_aside(void)
 {
-	return pln_segment_is_ours_sigsafe() && pln_sampler_step_aside();
+	if (!pln_segment_is_ours_sigsafe() || !pln_process_hold())
+		return false;
+	pln_sampler_let_go();
+	return pln_sampler_step_aside();
 }
 
 static void come_back(void)

@@ -19,6 +19,13 @@ int pln_process_start(enum pln_hello_reason reason);
 /* Registers the fork handlers; once per process image. */
 void pln_fork_init(void);
 
+/*
+ * As pln_sampler_hold(), but waits for a tick once only. One may hang: glibc does not free
+ * the loader's lock in a child when another thread has held it at the fork. Every fork and
+ * exec of the child would be held up.
+ */
+bool pln_process_hold(void);
+
 /* Resolves the functions that hide.c interposes. */
 void pln_hide_init(void);
 

@@ -79,3 +79,32 @@ env = (ctypes.c_char_p * 2)(b"X=from the environment", None)
 ctypes.CDLL(None).execle(b"/bin/sh", b"sh", b"-c", b'echo "$1, $X"', b"sh", b"an argument", None, env)
 """], work)
     assert out == "an argument, from the environment\n"
+
+
+def test_a_loader_that_stays_locked_does_not_hold_forks_up(python, work):
+    """The sampling thread then hangs in its tick; it was 200 ms for each fork."""
+    _, out = recording.record_ok(python, ["-c", PRELUDE + """
+def holds_lock():
+    tid.append(libc.gettid())
+    libc.dl_iterate_phdr(libc.pause, None)  # calls pause() under the loader's lock
+def forks():
+    start = time.monotonic()
+    for i in range(20):
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+    print(time.monotonic() - start, flush=True)
+tid = []
+start(holds_lock)
+wait_until(lambda: tid and task(tid[0], 'syscall').startswith('34 '))
+pid = os.fork()
+if not pid:
+    forks()  # its loader is locked by a thread that is not there
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+forks()
+os._exit(0)
+"""], work)
+    child, parent = map(float, out.split())
+    assert child < 2 and parent < 2
