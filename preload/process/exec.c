@@ -25,6 +25,16 @@
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
+/* What to come back to, guarded by the hold. */
+static uint32_t state_before;
+
+/* The collector is left with a process that runs on, and a segment that does not. */
+static void announce(void)
+{
+	state_before = pln_load_relaxed(&pln_segment->state);
+	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_EXECED);
+}
+
 static bool go_quiet(void)
 {
 	int saved = errno;
@@ -35,6 +45,8 @@ static bool go_quiet(void)
 	if (!pln_segment_is_ours_sigsafe())
 		return false;
 	held = pln_process_hold();
+	if (held)
+		announce();
 	thread = pln_threads_own_sigsafe();
 	if (thread)
 		pln_timer_delete(thread);
@@ -50,6 +62,8 @@ static int resume(bool held, int result)
 	struct pln_thread *thread;
 
 	if (pln_segment_is_ours_sigsafe()) {
+		if (held)
+			pln_store_relaxed(&pln_segment->state, state_before);
 		thread = pln_threads_own_sigsafe();
 		if (thread)
 			(void)pln_timer_arm(thread);
