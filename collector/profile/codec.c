@@ -16,7 +16,7 @@ uint8_t *pln_buffer_reserve(struct pln_buffer *b, size_t more)
 
 	if (b->failed)
 		return NULL;
-	if (more <= b->capacity - b->size)
+	if (b->data && more <= b->capacity - b->size)
 		return b->data + b->size;
 	while (capacity - b->size < more && capacity <= SIZE_MAX / 2)
 		capacity *= 2;

@@ -117,7 +117,7 @@ static void print_memory(const struct pln_report *r, const struct pln_screen *sc
 			       "%s of unwind tables%s at most",
 			       pln_bytes_text(tables, s->table_bytes), other);
 	/* Not every call is timed: short recordings may have no time at all. */
-	if (s->handler_ns)
+	if (s->handler_ns && s->handler_calls)
 		pln_text_field(screen, "handler", PLN_STYLE_PLAIN, "%s calls of %s on average",
 			       pln_count_text(calls, s->handler_calls),
 			       pln_duration_text(mean, s->handler_ns / s->handler_calls));

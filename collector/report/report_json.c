@@ -93,7 +93,7 @@ static void libraries(struct pln_json *json, const struct pln_report *r)
 
 static void python_line(struct pln_json *json, const struct pln_report *r, uint32_t line)
 {
-	const struct pln_line *at = &r->totals.lines[line];
+	const struct pln_line *at;
 
 	if (line == PLN_NONE) {
 		pln_json_null(json, "function");
@@ -101,6 +101,7 @@ static void python_line(struct pln_json *json, const struct pln_report *r, uint3
 		pln_json_null(json, "line");
 		return;
 	}
+	at = &r->totals.lines[line];
 	pln_json_text(json, "function", pln_function_name(r->profile, at->function));
 	pln_json_text(json, "file", r->profile->functions[at->function].file);
 	pln_json_number(json, "line", at->line);

@@ -54,10 +54,11 @@ const char *pln_where_text(const struct pln_profile *profile, uint32_t function,
 const char *pln_text_python_place(const struct pln_report *r, uint32_t line, char *buffer,
 				  size_t size)
 {
-	const struct pln_line *at = &r->totals.lines[line];
+	const struct pln_line *at;
 
 	if (line == PLN_NONE)
 		return "";
+	at = &r->totals.lines[line];
 	return pln_place_text(r->profile, at->function, at->line, buffer, size);
 }
 

@@ -287,13 +287,14 @@ static void most_native_cells(const struct pln_report *r, struct pln_table *tabl
 			      uint32_t most)
 {
 	const struct pln_profile *p = r->profile;
-	const struct pln_caller *caller = &r->totals.callers[most];
+	const struct pln_caller *caller;
 	char name[PLACE_SIZE], library[128];
 
 	if (most == PLN_NONE) {
 		pln_text_empty_cells(table, 2);
 		return;
 	}
+	caller = &r->totals.callers[most];
 	pln_table_cell(table, PLN_STYLE_NATIVE, "%3.0f %% %s",
 		       100 * (double)caller->amount.ns / (double)r->totals.lines[line].native.ns,
 		       pln_short_function_name(p, caller->function, name, sizeof(name)));
