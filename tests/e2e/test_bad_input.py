@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What is wrong is said in one line: what, why, what to do. The program runs regardless."""
+import glob
 import os
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -226,6 +229,64 @@ def test_a_disk_that_is_full_from_the_start(here, one_python, small_disk):
 def test_a_read_only_directory(here, one_python, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     check_one_clear_line(run_to(here, one_python, small_disk / "x.pillion"), WRAPPER, "Read-only")
+
+
+def test_a_disk_that_fills_up_is_no_matter_to_a_program_that_is_recorded_unasked(here, one_python, small_disk):
+    """With the environment alone nobody is there to be told: the program runs as ever."""
+    (small_disk / "filler").write_bytes(bytes(44 * 1024))
+    path = small_disk / "x.pillion"
+    result = here.run([one_python.path, "-c",
+                       "import sys; sys.path.insert(0, sys.argv[1]); import programs\n"
+                       "for name in ('json', 're', 'sqlite', 'threads'): programs.PROGRAMS[name](8)\n"
+                       "print('whole')", place.WORKLOADS], env=dict(here.preload(path), PILLION_FREQ="1000"))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "whole\n", "")
+    assert recording.load(path).samples
+
+
+# ------------------------------------------------------------- the collector
+
+def writers_of(path, seconds=10):
+    """Pids of the processes that have the file open, once there are any."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        pids = set()
+        for fd in glob.glob("/proc/[0-9]*/fd/*"):
+            try:
+                if os.readlink(fd) == str(path):
+                    pids.add(int(fd.split("/")[2]))
+            except OSError:
+                pass  # it was closed, or its process ended
+        if pids:
+            return pids
+        time.sleep(0.05)
+    raise AssertionError("nobody writes %s" % path)
+
+
+@pytest.mark.parametrize("launched, signal_number", [
+    (True, signal.SIGSEGV), (False, signal.SIGSEGV), (False, signal.SIGKILL)])
+def test_a_collector_that_crashes_takes_nothing_with_it(here, one_python, work, launched, signal_number):
+    """The program ends as it would have, and what was recorded until then can be read."""
+    path, done = work / "x.pillion", work / "done"
+    program = ("import sys, time\nend = time.monotonic() + 2\nwhile time.monotonic() < end: sum(range(1000))\n"
+               "open(sys.argv[1], 'w').write('whole')")
+    argv = [one_python.path, "-c", program, done]
+    if launched:
+        argv = [here.pillion, "record", "-o", path, "--", *argv]
+    with here.popen(argv, env=None if launched else here.preload(path),
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        (collector,) = writers_of(path)
+        time.sleep(0.8)
+        os.kill(collector, signal_number)
+        status = process.wait(timeout=30)
+    assert status == (-signal_number if launched else 0)
+    deadline = time.monotonic() + 20
+    while not done.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert done.exists(), "the program did not finish"
+    profile = recording.load(path)
+    assert profile.samples and not profile.data["complete"]
+    shown = here.run([here.pillion, "report", path])
+    assert shown.returncode == OK and "unfinished" in shown.stdout, shown
 
 
 # --------------------------------------------------------------- the kernel
