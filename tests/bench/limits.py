@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: MIT
+"""What Pillion alone costs, beside the limits that its design sets.
+
+Every row compares with and without in one run, in interleaved pairs: the machine may be
+noisy, both sides share the noise. Nothing here passes or fails.
+"""
+import os
+import pathlib
+import statistics
+import subprocess
+import tempfile
+import time
+
+import interpreters
+import place
+import recording
+
+PROGRAMS = place.WORKLOADS / "programs.py"
+HERE = place.HERE
+
+
+class Row:
+    def __init__(self, name, value, unit, limit=None, detail=""):
+        self.name, self.value, self.unit, self.limit, self.detail = name, value, unit, limit, detail
+
+
+class Bench:
+    def __init__(self, python, quick, directory):
+        self.python, self.quick, self.directory = python, quick, pathlib.Path(directory)
+        self.count = 0
+
+    def output(self):
+        self.count += 1
+        return self.directory / ("%d.pillion" % self.count)
+
+    def run(self, argv, prefix=(), env=None):
+        result = HERE.run([*prefix, *argv], cwd=self.directory, env=env, timeout=600)
+        assert result.returncode == 0, (argv, result.stderr)
+        return result.stdout
+
+    def recorded(self, *options):
+        """What stands before a command to record it; and the profile."""
+        path = self.output()
+        return [HERE.pillion, "record", "-q", "-o", path, *options, "--"], path
+
+
+# ---------------------------------------------------------------- slowdown
+
+def timings(bench, program, repeats, prefix):
+    wall, cpu = bench.run([bench.python, PROGRAMS, program, repeats], prefix).split()
+    return float(wall), float(cpu)
+
+
+def repeats_for(bench, program, seconds):
+    once = timings(bench, program, 3, ())[0] / 3
+    return max(1, round(seconds / once))
+
+
+def paired_ratios(bench, program, repeats, hz, pairs):
+    """Per pair (wall ratio, CPU ratio); which side goes first alternates."""
+    ratios = []
+    for i in range(pairs):
+        prefix, path = bench.recorded("-F", hz)
+        sides = [(), prefix] if i % 2 else [prefix, ()]
+        measured = {bool(s): timings(bench, program, repeats, s) for s in sides}
+        path.unlink()
+        ratios.append([measured[True][j] / measured[False][j] for j in range(2)])
+    return ratios
+
+
+def row_slowdown(bench):
+    programs = bench.run([bench.python, PROGRAMS, "--list"]).split()
+    pairs, seconds = (5, 0.7) if bench.quick else (15, 2)
+    for hz, limit in ((100, 0.5), (1000, 1.5)):
+        medians = []
+        for program in programs:
+            repeats = repeats_for(bench, program, seconds)
+            ratios = paired_ratios(bench, program, repeats, hz, pairs)
+            wall, cpu = (100 * (statistics.median(r[j] for r in ratios) - 1) for j in range(2))
+            medians.append((wall, cpu))
+            yield Row("slowdown %d Hz %s" % (hz, program), wall, "%", None, "CPU %+.2f %%" % cpu)
+        wall, cpu = (statistics.median(m[j] for m in medians) for j in range(2))
+        yield Row("slowdown %d Hz, median" % hz, wall, "%", limit, "CPU %+.2f %%, %d programs" % (cpu, len(medians)))
+
+
+# -------------------------------------------------------------------- load
+
+def spawn_seconds(argv, env):
+    start = time.perf_counter()
+    pid = os.posix_spawn(argv[0], argv, env)
+    os.waitpid(pid, 0)
+    return time.perf_counter() - start
+
+
+def added_seconds(argv, env, count):
+    """Median of the differences in interleaved pairs."""
+    plain = place.clean_environment()
+    loaded = dict(plain, **env)
+    differences = []
+    for _ in range(count):
+        with_us = spawn_seconds(argv, loaded)
+        differences.append(with_us - spawn_seconds(argv, plain))
+    return statistics.median(differences)
+
+
+def row_load(bench):
+    count = 200 if bench.quick else 1000
+    env = {"LD_PRELOAD": HERE.library, "PILLION_OUTPUT": str(bench.directory / "load-%p.pillion")}
+    added = added_seconds(["/bin/true"], env, count)
+    yield Row("inert load, /bin/true", 1e6 * added, "us", 100)
+    only = added_seconds(["/bin/true"], {"LD_PRELOAD": HERE.library}, count)
+    yield Row("inert load, no variables", 1e6 * only, "us", 100)
+
+
+def row_start(bench):
+    """python -c pass, recorded by the environment alone: start, hello, sampling, exit."""
+    count = 30 if bench.quick else 200
+    env = HERE.preload(bench.directory / "start-%p.pillion")
+    added = added_seconds([bench.python, "-c", "pass"], env, count)
+    yield Row("python -c pass, environment only", 1e3 * added, "ms", 3)
+
+
+# ------------------------------------------------------------------ memory
+
+MANY_MODULES = """
+import ctypes, glob, importlib, os, sys, sysconfig, time
+for path in sorted(glob.glob(os.path.join(sysconfig.get_config_var("DESTSHARED") or "", "*.so"))):
+    try:
+        importlib.import_module(os.path.basename(path).split(".")[0])
+    except Exception:
+        pass
+def modules():
+    return len({l.split()[5] for l in open("/proc/self/maps") if " r-xp " in l and len(l.split()) > 5})
+for path in sorted(glob.glob("/usr/lib/x86_64-linux-gnu/lib*.so.*")):
+    if modules() >= 70:
+        break
+    try:
+        ctypes.CDLL(path)
+    except OSError:
+        pass
+end = time.monotonic() + 3
+while time.monotonic() < end:
+    sorted(range(1000), key=lambda x: -x)
+rss = [l.split()[1] for l in open("/proc/self/smaps_rollup") if l.startswith("Rss")][0]
+print(modules(), rss)
+"""
+
+
+def row_memory(bench):
+    with_us, without, tables = [], [], []
+    for _ in range(3 if bench.quick else 7):
+        prefix, path = bench.recorded()
+        count, rss = map(int, bench.run([bench.python, "-c", MANY_MODULES], prefix).split())
+        with_us.append(rss)
+        tables.append(sum(p["table_bytes"] for p in recording.load(path).processes))
+        without.append(int(bench.run([bench.python, "-c", MANY_MODULES]).split()[1]))
+    added = (statistics.median(with_us) - statistics.median(without)) / 1024
+    yield Row("memory added, %d modules" % count, added, "MiB", 16,
+              "unwind tables %.2f MiB" % (statistics.median(tables) / 2**20))
+
+
+# --------------------------------------------------------------- collector
+
+def cpu_seconds(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        user, system = f.read().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def row_collector(bench):
+    """Share of a core in steady state, between the first second and the last."""
+    seconds = 6 if bench.quick else 20
+    prefix, path = bench.recorded()
+    program = "import runpy, sys; sys.argv = ['programs', 'threads', '%d']; runpy.run_path(%r, run_name='__main__')" % (
+        seconds * 18, str(PROGRAMS))
+    process = HERE.popen([*prefix, bench.python, "-c", program], stdout=subprocess.DEVNULL)
+    time.sleep(1)
+    start, before = time.monotonic(), cpu_seconds(process.pid)
+    time.sleep(seconds - 2)
+    share = (cpu_seconds(process.pid) - before) / (time.monotonic() - start)
+    process.wait(timeout=60)
+    profile = recording.load(path)
+    yield Row("collector CPU, 20 threads, 100 Hz", 100 * share, "%", 1)
+    own = sum(p["sampler_cpu_ns"] for p in profile.processes)
+    lived = profile.data["end_ns"] - profile.data["start_ns"]
+    yield Row("sampling thread CPU, 20 threads", 100 * own / lived, "%")
+    yield Row("collector memory", profile.data["collector_peak_rss"] / 2**20, "MiB")
+
+
+def row_profile_size(bench):
+    """A long run of a real program. Symbols are a fixed cost: samples are what grows."""
+    seconds = 5 if bench.quick else 60
+    prefix, path = bench.recorded("-F", "1000")
+    program = "import runpy, sys, time\nend = time.monotonic() + %d\nwhile time.monotonic() < end:\n" \
+              "  for name in ('json', 're', 'sqlite', 'threads'):\n" \
+              "    sys.argv = ['programs', name]; runpy.run_path(%r, run_name='__main__')" % (seconds, str(PROGRAMS))
+    bench.run([bench.python, "-c", program], prefix)
+    data = recording.load(path).data
+    yield Row("profile bytes a sample", data["file_size"] / data["sample_count"], "B", 16,
+              "%d samples, %.1f KiB" % (data["sample_count"], data["file_size"] / 1024))
+
+
+def time_and_peak(argv):
+    """Seconds, and the most memory held. (ru_maxrss would count the parent's, from before exec.)"""
+    peak, start = 0, time.perf_counter()
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None:
+        with open("/proc/%d/status" % process.pid) as f:
+            peak = max([peak] + [int(line.split()[1]) for line in f if line.startswith("VmHWM")])
+        time.sleep(0.002)
+    assert process.returncode == 0, argv
+    return time.perf_counter() - start, peak / 1024
+
+
+def row_report(bench):
+    million = bench.directory / "million.pillion"
+    subprocess.run([str(HERE.build / "tests/unit/pillion_make_profile"), "-n", "1000000", str(million)], check=True)
+    yield Row("profile bytes a sample, synthetic", million.stat().st_size / 1e6, "B", 16, "10^6 samples")
+    for verb, options, limits in (("report", [], (2, 300)),
+                                  ("export", ["-f", "folded", "-o", "/dev/null", "--force"], (None, None))):
+        runs = [time_and_peak([HERE.pillion, verb, *options, str(million)]) for _ in range(3)]
+        yield Row("%s, 10^6 samples" % verb, min(seconds for seconds, _ in runs), "s", limits[0])
+        yield Row("%s, 10^6 samples, memory" % verb, max(peak for _, peak in runs), "MiB", limits[1])
+
+
+ROWS = {k[len("row_"):]: v for k, v in list(globals().items()) if k.startswith("row_")}
+
+
+def default_python():
+    return next((i for i in interpreters.supported() if i.minor == (3, 12) and not i.root),
+                interpreters.supported()[0]).path
+
+
+def measure(options, report):
+    """Rows as dictionaries, for the table."""
+    results = []
+    with tempfile.TemporaryDirectory(dir=str(place.WORK)) as directory:
+        bench = Bench(default_python(), options.quick, directory)
+        for name in [n for n in ROWS if not options.program or n in options.program]:
+            report("limits: " + name)
+            results += [vars(row) for row in ROWS[name](bench)]
+    return results

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""Run one command in a directory of its own, and measure everything about it from outside.
+
+A program of the suite prints one line `BENCH {json}` with what it measured itself; the
+rest comes from wait4(2) and /proc. The child leads a process group of its own, so that
+whatever is left of it at a timeout can be ended.
+"""
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+import typing
+
+import place
+
+MARK = "BENCH "
+# glibc raises its mmap threshold when a large block is freed: what ran earlier in the process, a
+# profiler's imports say, then decides how fast large buffers are. Fixed for all sides.
+MALLOC = "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=1073741824"
+FIXED = {"GLIBC_TUNABLES": MALLOC, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1",
+         "PYTHONDONTWRITEBYTECODE": "1"}
+LOGS = ("stdout.log", "stderr.log")
+
+
+@dataclasses.dataclass
+class Outcome:
+    directory: pathlib.Path
+    returncode: int
+    wall_s: float
+    tree_cpu_s: float  # of the command and all its children that were waited for
+    launcher_pid: int
+    launcher_rss_kib: int  # the most that the first process held
+    result: typing.Optional[dict]  # what the program said; None: nothing
+
+    @property
+    def stdout(self):
+        return (self.directory / LOGS[0]).read_text(errors="replace")
+
+    @property
+    def stderr(self):
+        return (self.directory / LOGS[1]).read_text(errors="replace")
+
+    @property
+    def ok(self):
+        return self.result is not None
+
+    @property
+    def bytes_written(self):
+        return sum(f.stat().st_size for f in self.directory.rglob("*") if f.is_file() and f.name not in LOGS)
+
+    @property
+    def outside_cpu_s(self):
+        """CPU time that was not the program's own: the profiler's processes, and its end."""
+        return self.tree_cpu_s - self.result["process_cpu"] - self.result["children_cpu"]
+
+    @property
+    def profiler_rss_kib(self):
+        """Of a profiler that is a process of its own; 0 for one that lives in the program."""
+        return 0 if self.result["pid"] == self.launcher_pid else self.launcher_rss_kib
+
+    def message(self):
+        """Its own last words."""
+        lines = [line.strip() for line in (self.stderr + "\n" + self.stdout).splitlines() if line.strip()]
+        said = [line for line in lines if not line.startswith(MARK)]
+        told = [line for line in said if "rror" in line or "not " in line] or said
+        return (told[-1] if told else "exit status %d, and no word" % self.returncode)[:200]
+
+
+def environment():
+    return dict(place.clean_environment(), **FIXED)
+
+
+def fresh_directory(path):
+    shutil.rmtree(str(path), ignore_errors=True)
+    path.mkdir(parents=True)
+    return path
+
+
+def run(argv, directory, timeout=300):
+    """Runs to the end. `argv` sets further variables by env(1), if it needs any."""
+    directory = pathlib.Path(directory)
+    start = time.perf_counter()
+    with open(directory / LOGS[0], "wb") as out, open(directory / LOGS[1], "wb") as err:
+        process = subprocess.Popen([str(a) for a in argv], cwd=str(directory), env=environment(), stdout=out,
+                                   stderr=err, stdin=subprocess.DEVNULL, start_new_session=True)
+    status, usage, rss = wait(process.pid, start + timeout)
+    process.returncode = status
+    return Outcome(directory, status, time.perf_counter() - start, usage.ru_utime + usage.ru_stime,
+                   process.pid, rss, parse_result(directory / LOGS[0]))
+
+
+def wait(pid, deadline):
+    """(status, resource usage, most memory). ru_maxrss is no use: it has the children's too."""
+    rss = 0
+    while True:
+        found, status, usage = os.wait4(pid, os.WNOHANG)
+        if found:
+            return decode(status), usage, rss
+        rss = max(rss, peak_rss_kib(pid))
+        if time.perf_counter() > deadline:
+            os.killpg(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def decode(status):
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def peak_rss_kib(pid):
+    try:
+        with open("/proc/%d/status" % pid) as f:
+            return next((int(line.split()[1]) for line in f if line.startswith("VmHWM")), 0)
+    except OSError:
+        return 0
+
+
+def parse_result(path):
+    """The first such line: what a forked child prints again does not count."""
+    with open(path, errors="replace") as f:
+        for line in f:
+            if MARK in line:
+                try:
+                    return json.loads(line[line.index(MARK) + len(MARK):])
+                except ValueError:
+                    return None
+    return None

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""How every program of the suite starts, measures itself, and tells the result.
+
+The clocks are read around the work alone: neither the interpreter's start nor the
+making of the input is part of it. Runs on every CPython that is measured.
+"""
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+
+
+def children_cpu():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def peak_rss_kib():
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
+
+
+def tell(**values):
+    """One line, at the end of the process's work."""
+    values.update(pid=os.getpid(), process_cpu=time.process_time(), children_cpu=children_cpu(),
+                  rss_kib=peak_rss_kib(), python=sys.version.split()[0])
+    sys.stdout.write("BENCH " + json.dumps(values) + "\n")
+    sys.stdout.flush()
+
+
+def parse(description, default):
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="times the usual work (default 1)")
+    return max(1, round(default * parser.parse_args().scale))
+
+
+def run(work, repeats, description):
+    """Calls work(repeats * scale), whose work is the same each time, and tells what it took."""
+    repeats = parse(description, repeats)
+    wall, cpu, children = time.perf_counter(), time.process_time(), children_cpu()
+    work(repeats)
+    tell(cpu=time.process_time() - cpu + children_cpu() - children, wall=time.perf_counter() - wall,
+         repeats=repeats)
+
+
+# ------------------------------------------------------- programs whose truth is known
+
+def parse_truth(description):
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=4.0, help="about as much time is spent (default 4)")
+    parser.add_argument("--rate", type=float, default=100.0, help="what the profiler samples at (default 100)")
+    parser.add_argument("--library", help="libburn.so, for native threads")
+    return parser.parse_args()
+
+
+class Truth:
+    """Time spent in each part, as the thread's own clocks tell it; one for each thread."""
+
+    def __init__(self):
+        self.cpu, self.wall = {}, {}
+
+    def timed(self, function, *arguments, part=None):
+        wall, cpu = time.perf_counter(), time.thread_time()
+        function(*arguments)
+        cpu, wall = time.thread_time() - cpu, time.perf_counter() - wall
+        part = part or function.__name__
+        self.cpu[part] = self.cpu.get(part, 0) + cpu
+        self.wall[part] = self.wall.get(part, 0) + wall
