@@ -92,10 +92,8 @@ __attribute__((destructor)) static void finish(void)
 /* The main thread's stack is the kernel's; other threads know theirs from pthread_create. */
 static void find_own_stack(void)
 {
-	char here;
-
-	if (!pln_threads_own_stack_hi_sigsafe())
-		pln_threads_set_own_stack_hi(pln_stack_end_now((uintptr_t)&here));
+	if (!pln_threads_own_stack_sigsafe().hi)
+		pln_threads_set_own_stack(pln_stack_range_now());
 }
 
 /* What a process image needs once, and a forked child inherits. */

@@ -16,6 +16,7 @@
 #include "process/process.h"
 #include "python/python.h"
 #include "sampling/sampler.h"
+#include "sampling/stack_bounds.h"
 #include "sampling/threads.h"
 #include "segment.h"
 
@@ -62,6 +63,7 @@ static void after_fork_in_parent(void)
 static void begin_again(void)
 {
 	pln_native_after_fork();
+	pln_stack_copy_after_fork();
 	pln_python_after_fork();
 	pln_python_forget_codes();
 	pln_threads_reset();

@@ -10,7 +10,6 @@
 #include "handler.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <ucontext.h>
 
@@ -69,48 +68,37 @@ static struct pln_regs regs_of(const ucontext_t *uc)
 	};
 }
 
-/* True: sp is on the thread's own stack. Not more than the largest stack that makes sense. */
-static bool on_own_stack(uintptr_t sp, uintptr_t hi)
+/* Of the stack that the thread runs on: itself where it is sure to stay mapped, else a copy. */
+static struct pln_stack_copy *take_stack(uintptr_t sp, struct pln_stack *stack, uint32_t *flags)
 {
-	return hi && sp < hi && hi - sp < (1ul << 30);
-}
+	struct pln_stack_range own = pln_threads_own_stack_sigsafe();
+	uintptr_t lo = sp - RED_ZONE;
 
-/*
- * Mappings merge with their neighbours, and a neighbour may be unmapped any moment. A stack
- * of pthread_create ends below the thread's descriptor, whatever comes behind.
- */
-static uintptr_t foreign_end(uintptr_t sp)
-{
-	uintptr_t hi = pln_stack_end_sigsafe(sp), descriptor = (uintptr_t)pthread_self();
-
-	return sp < descriptor && descriptor < hi ? descriptor : hi;
-}
-
-static struct pln_stack stack_of(struct pln_thread *thread, uintptr_t sp, uint32_t *flags)
-{
-	uintptr_t hi = pln_load_relaxed(&thread->stack_hi);
-
-	if (!hi)
-		hi = pln_threads_own_stack_hi_sigsafe();
-	if (!on_own_stack(sp, hi)) {
-		*flags |= hi ? PILLION_SAMPLE_FOREIGN_STACK : 0;
-		hi = foreign_end(sp);
+	if (sp < own.lo || sp >= own.hi) {
+		*flags |= own.hi ? PILLION_SAMPLE_FOREIGN_STACK : 0;
+		return pln_stack_copy_take_sigsafe(lo, sp, stack);
 	}
-	return (struct pln_stack){ .lo = sp - RED_ZONE,
-				   .hi = hi,
-				   .bytes = (const unsigned char *)(sp - RED_ZONE) };
+	/* At the very end of a stack, its red zone is the guard page's. */
+	if (lo < own.lo)
+		lo = own.lo;
+	*stack = (struct pln_stack){ .lo = lo, .hi = own.hi, .bytes = (const unsigned char *)lo };
+	return NULL;
 }
 
-/* On an alternate stack the program chose the size: is there room for us? */
+static bool has_room(uintptr_t now, uintptr_t lo, uintptr_t hi)
+{
+	return now < lo || now >= hi || now - lo >= STACK_NEEDED;
+}
+
+/* Where the program chose a small size, there may be no room for us. */
 static bool enough_stack(const ucontext_t *uc)
 {
 	char here;
-	uintptr_t lo = (uintptr_t)uc->uc_stack.ss_sp;
-	uintptr_t now = (uintptr_t)&here;
+	struct pln_stack_range own = pln_threads_own_stack_sigsafe();
+	uintptr_t alternate = (uintptr_t)uc->uc_stack.ss_sp, now = (uintptr_t)&here;
 
-	if (!uc->uc_stack.ss_size || now < lo || now >= lo + uc->uc_stack.ss_size)
-		return true;
-	return now - lo >= STACK_NEEDED;
+	return has_room(now, alternate, alternate + uc->uc_stack.ss_size) &&
+	       has_room(now, own.lo - PLN_STACK_DOUBT, own.hi);
 }
 
 static uint64_t cpu_time_of(struct pln_thread *thread, const siginfo_t *info)
@@ -132,17 +120,21 @@ static void take_sample(struct pln_thread *thread, const siginfo_t *info, const 
 	struct pln_sample head = { .time_ns = pln_now_ns_sigsafe(),
 				   .thread = thread->serial,
 				   .syscall_nr = -1 };
+	struct pln_stack_copy *copy;
+	bool written;
 
 	head.cpu_ns = cpu_time_of(thread, info);
 	head.cause = info->si_code == SI_TIMER ? PILLION_CAUSE_CPU : PILLION_CAUSE_FORCED;
 	head.runnable_ns = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
 	capture.gregs = uc->uc_mcontext.gregs;
-	capture.stack = stack_of(thread, capture.regs.sp, &head.flags);
+	copy = take_stack(capture.regs.sp, &capture.stack, &head.flags);
 	pln_capture_walk_self_sigsafe(&capture, &scratch);
 	head.gil = capture.python.gil;
 	if (capture.python.has_tstate)
 		pln_store_relaxed(&thread->has_python, 1);
-	if (!pln_sample_write_sigsafe(&outlet, &head, &capture)) {
+	written = pln_sample_write_sigsafe(&outlet, &head, &capture);
+	pln_stack_copy_give_back_sigsafe(copy);
+	if (!written) {
 		/* Not recorded: the wait for a CPU goes to the next sample; the CPU time is lost
 		 * and shows. */
 		pln_add_relaxed(&slot->pending_runnable_ns, head.runnable_ns);

@@ -28,6 +28,7 @@
 struct start {
 	void *(*fn)(void *);
 	void *arg;
+	size_t stack_size;
 };
 
 static struct pln_thread *threads; /* one per slot; mapped once, kept across fork */
@@ -42,7 +43,7 @@ static _Atomic uint32_t starting; /* threads that will register themselves any m
 static _Atomic uint32_t first_has_ended; /* the process runs on without its first thread */
 
 /* initial-exec: reading them in a handler never allocates. */
-static __thread uintptr_t own_stack_hi;
+static __thread struct pln_stack_range own_stack;
 /* The slot that this thread claimed; with another serial it is not its own any more. */
 static __thread struct pln_thread *own_thread;
 static __thread uint32_t own_serial;
@@ -121,14 +122,14 @@ struct pln_scratch pln_threads_scratch_sigsafe(uint32_t index)
 	return s;
 }
 
-uintptr_t pln_threads_own_stack_hi_sigsafe(void)
+struct pln_stack_range pln_threads_own_stack_sigsafe(void)
 {
-	return own_stack_hi;
+	return own_stack;
 }
 
-void pln_threads_set_own_stack_hi(uintptr_t hi)
+void pln_threads_set_own_stack(struct pln_stack_range range)
 {
-	own_stack_hi = hi;
+	own_stack = range;
 }
 
 static void raise_high_water(uint32_t used)
@@ -208,7 +209,7 @@ struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintp
 void pln_threads_claim_own(void)
 {
 	own_thread = pln_threads_claim((uint32_t)pln_gettid_sigsafe(), (uintptr_t)pthread_self(),
-				       own_stack_hi);
+				       own_stack.hi);
 	own_serial = own_thread ? own_thread->serial : 0;
 }
 
@@ -325,8 +326,7 @@ static void *thread_main(void *arg)
 	void *result;
 
 	free(arg);
-	/* glibc puts the thread's descriptor at the end of its stack. */
-	own_stack_hi = (uintptr_t)pthread_self();
+	own_stack = pln_stack_of_descriptor((uintptr_t)pthread_self(), start.stack_size);
 	if (pln_segment_is_ours_sigsafe())
 		pln_threads_claim_own();
 	(void)pln_add_relaxed(&starting, (uint32_t)-1);
@@ -355,6 +355,20 @@ int pln_threads_real_create(void *thread, const void *attr, void *(*fn)(void *),
 	return real ? real(thread, attr, fn, arg) : EAGAIN;
 }
 
+static size_t stack_size_of(const pthread_attr_t *attr)
+{
+	pthread_attr_t standard;
+	size_t size = 0;
+
+	if (attr)
+		return pthread_attr_getstacksize(attr, &size) ? 0 : size;
+	if (pthread_attr_init(&standard))
+		return 0;
+	(void)pthread_attr_getstacksize(&standard, &size);
+	(void)pthread_attr_destroy(&standard);
+	return size;
+}
+
 /* Interposed. Registers the new thread from within, so that its first CPU time counts. */
 PLN_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
 			      void *arg)
@@ -364,7 +378,7 @@ PLN_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, voi
 
 	if (!pln_segment_is_ours_sigsafe() || !(start = malloc(sizeof(*start))))
 		return pln_threads_real_create(thread, attr, fn, arg);
-	*start = (struct start){ fn, arg };
+	*start = (struct start){ fn, arg, stack_size_of(attr) };
 	(void)pln_add_relaxed(&starting, 1);
 	error = pln_threads_real_create(thread, attr, thread_main, start);
 	if (error) {

@@ -19,6 +19,7 @@
 
 #include "native/native.h"
 #include "python/python.h"
+#include "sampling/stack_bounds.h"
 
 struct pln_thread {
 	/* Written by whoever claims the slot, before it is live. */
@@ -109,9 +110,13 @@ struct pln_thread *pln_threads_find(uint32_t tid);
 /* The collector has drained the lane of an ended thread: the slot may be claimed again. */
 void pln_threads_release(struct pln_thread *thread);
 
-/* End of the calling thread's stack as far as pthread_create or init knows, else 0. */
-uintptr_t pln_threads_own_stack_hi_sigsafe(void);
-void pln_threads_set_own_stack_hi(uintptr_t hi);
+/*
+ * The calling thread's stack as far as pthread_create or init knows it, else {0, 0}. From any
+ * address in it up to `hi` everything is mapped as long as the thread lives; below `lo` may
+ * be more of it.
+ */
+struct pln_stack_range pln_threads_own_stack_sigsafe(void);
+void pln_threads_set_own_stack(struct pln_stack_range range);
 
 /* The slot that the calling thread has claimed for itself, NULL: none. */
 struct pln_thread *pln_threads_own_sigsafe(void);
