@@ -34,6 +34,12 @@ static bool lost_its_value(const siginfo_t *info)
 	return info->si_code == SI_USER && !info->si_pid;
 }
 
+/* A forced signal is sent by number, and numbers are used again; a timer knows its thread. */
+static bool is_astray(const siginfo_t *info, const struct pln_thread *thread)
+{
+	return info->si_code == SI_QUEUE && thread->tid != (uint32_t)pln_gettid_sigsafe();
+}
+
 /* The thread that a signal was meant for, if it is still this one. */
 static struct pln_thread *target_of(const siginfo_t *info)
 {
@@ -48,7 +54,7 @@ static struct pln_thread *target_of(const siginfo_t *info)
 	if (value.thread.index >= pln_segment->lane_count)
 		return NULL;
 	thread = pln_thread_sigsafe(value.thread.index);
-	if (thread->serial != value.thread.serial)
+	if (thread->serial != value.thread.serial || is_astray(info, thread))
 		return NULL;
 	return thread;
 }
@@ -165,7 +171,8 @@ static void handle(struct pln_thread *thread, const siginfo_t *info, const ucont
 	if ((thread->serial + thread->calls++) % TIME_ONE_IN == 0)
 		start = pln_now_ns_sigsafe();
 	take_sample(thread, info, uc);
-	if (thread->is_main)
+	/* An interpreter that ends, or has ended, is not to be touched. */
+	if (thread->is_main && pln_python_ready_sigsafe())
 		pln_python_nudge_sigsafe();
 	if (start)
 		pln_add_relaxed(&pln_segment->handler_ns,
