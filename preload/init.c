@@ -76,11 +76,13 @@ static void settle_own_thread(void)
 
 /*
  * exit() was called. Nothing depends on this; it only makes the last clocks exact, which
- * else are up to a tick old (more on a crowded machine).
+ * else are up to a tick old (more on a crowded machine). Not where other threads still run:
+ * daemon threads of CPython wake every few milliseconds and look for the interpreter that is
+ * no more, and some versions crash then: the end of the process must not come later for us.
  */
 __attribute__((destructor)) static void finish(void)
 {
-	if (!pln_segment_is_ours_sigsafe() || !pln_sampler_hold())
+	if (!pln_segment_is_ours_sigsafe() || !pln_threads_is_only_one() || !pln_sampler_hold())
 		return;
 	pln_tick_last();
 	settle_own_thread();

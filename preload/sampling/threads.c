@@ -213,6 +213,15 @@ void pln_threads_claim_own(void)
 	own_serial = own_thread ? own_thread->serial : 0;
 }
 
+bool pln_threads_is_only_one(void)
+{
+	unsigned live = 0;
+
+	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe() && live < 2; i++)
+		live += pln_load_relaxed(&pln_segment_slot_sigsafe(i)->state) == PILLION_SLOT_LIVE;
+	return live < 2;
+}
+
 struct pln_thread *pln_threads_own_sigsafe(void)
 {
 	/* In a child that this thread has forked, or after a scan took it for gone, another's. */

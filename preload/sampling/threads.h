@@ -118,6 +118,9 @@ void pln_threads_release(struct pln_thread *thread);
 struct pln_stack_range pln_threads_own_stack_sigsafe(void);
 void pln_threads_set_own_stack(struct pln_stack_range range);
 
+/* Whether one thread is known at most: a hint, new ones may just begin. */
+bool pln_threads_is_only_one(void);
+
 /* The slot that the calling thread has claimed for itself, NULL: none. */
 struct pln_thread *pln_threads_own_sigsafe(void);
 
