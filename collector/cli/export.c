@@ -60,7 +60,8 @@ static const struct pln_option options[] = {
 	  .name = "thread",
 	  .letter = 't',
 	  .metavar = "NAME|TID",
-	  .help = "only these threads: parts of names, or numbers, comma-separated",
+	  .help = "only these threads: parts of the names of threads or of what they run, or "
+		  "numbers; comma-separated",
 	  .to = &args.threads },
 	{ .type = PLN_OPTION_TEXT,
 	  .name = "process",

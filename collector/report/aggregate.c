@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/entries.h"
 #include "stacks/intern.h"
 
 const char *const pln_view_names[] = { "cpu", "wall", "offcpu", "gil", NULL };
@@ -122,6 +123,35 @@ static int add_sample(const struct pln_sample_row *row, void *arg)
 	return 0;
 }
 
+/* Which function a thread runs is known when all of its samples have been seen. */
+static int find_entries(struct pln_profile *profile, const struct pln_filter *filter,
+			uint32_t **entries)
+{
+	const struct pln_filter any_thread = { .processes = filter->processes };
+	struct pln_aggregate all;
+	int err = pln_aggregate_samples(&all, profile, &any_thread);
+
+	*entries = err ? NULL : pln_thread_entries(&all);
+	pln_aggregate_free(&all);
+	return err ? err : *entries ? 0 : -ENOMEM;
+}
+
+static int choose_threads(struct pln_aggregate *a, const struct pln_filter *filter)
+{
+	struct pln_profile *p = a->profile;
+	uint32_t *entries = NULL;
+	int err = filter->threads ? find_entries(p, filter, &entries) : 0;
+
+	for (uint32_t t = 0; !err && t < p->thread_count; t++) {
+		bool runs = entries && entries[t] != PLN_NONE;
+
+		a->thread_kept[t] = pln_filter_keeps_thread(
+			filter, p, t, runs ? p->functions[entries[t]].name : NULL);
+	}
+	free(entries);
+	return err;
+}
+
 int pln_aggregate_samples(struct pln_aggregate *aggregate, struct pln_profile *profile,
 			  const struct pln_filter *filter)
 {
@@ -134,9 +164,9 @@ int pln_aggregate_samples(struct pln_aggregate *aggregate, struct pln_profile *p
 	pass.keys = pln_intern_new();
 	if (!aggregate->thread_kept || !pass.keys)
 		goto out;
-	for (uint32_t t = 0; t < profile->thread_count; t++)
-		aggregate->thread_kept[t] = pln_filter_keeps_thread(filter, profile, t);
-	err = pln_profile_each_sample(profile, add_sample, &pass);
+	err = choose_threads(aggregate, filter);
+	if (!err)
+		err = pln_profile_each_sample(profile, add_sample, &pass);
 out:
 	pln_intern_free(pass.keys);
 	return err;

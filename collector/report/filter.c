@@ -31,13 +31,18 @@ static bool any_word(const char *list, bool (*match)(const char *, size_t, const
 	return false;
 }
 
+struct named_thread {
+	const struct pln_thread *thread;
+	const char *runs;
+};
+
 static bool thread_matches(const char *word, size_t size, const void *what)
 {
-	const struct pln_thread *thread = what;
+	const struct named_thread *named = what;
 
 	if (is_number(word, size))
-		return strtoull(word, NULL, 10) == thread->tid;
-	return contains(thread->name, word, size);
+		return strtoull(word, NULL, 10) == named->thread->tid;
+	return contains(named->thread->name, word, size) || contains(named->runs, word, size);
 }
 
 static bool process_matches(const char *word, size_t size, const void *what)
@@ -58,11 +63,12 @@ bool pln_filter_keeps_process(const struct pln_filter *filter, const struct pln_
 }
 
 bool pln_filter_keeps_thread(const struct pln_filter *filter, const struct pln_profile *profile,
-			     uint32_t thread)
+			     uint32_t thread, const char *runs)
 {
 	const struct pln_thread *t = &profile->threads[thread];
+	const struct named_thread named = { t, runs };
 
-	if (filter->threads && !any_word(filter->threads, thread_matches, t))
+	if (filter->threads && !any_word(filter->threads, thread_matches, &named))
 		return false;
 	return t->process >= profile->process_count ||
 	       pln_filter_keeps_process(filter, &profile->processes[t->process]);

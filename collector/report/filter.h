@@ -4,7 +4,7 @@
  *
  * Both filters are comma-separated lists, as typed. A thread is kept when it matches one
  * word of each list that is given: a number is a tid (pid), anything else is a part of the
- * thread's name (of the process's executable or command).
+ * thread's name or of the function that it runs (of the process's executable or command).
  */
 #ifndef PILLION_COLLECTOR_FILTER_H
 #define PILLION_COLLECTOR_FILTER_H
@@ -17,7 +17,8 @@ struct pln_filter {
 };
 
 bool pln_filter_keeps_process(const struct pln_filter *filter, const struct pln_process *process);
+/* `runs`: name of the function that the thread runs, NULL: not known. */
 bool pln_filter_keeps_thread(const struct pln_filter *filter, const struct pln_profile *profile,
-			     uint32_t thread);
+			     uint32_t thread, const char *runs);
 
 #endif

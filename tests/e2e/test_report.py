@@ -234,6 +234,8 @@ def test_thread_and_process_filters(here, real):
         by_tid = report(here, real, "--thread", str(thread["tid"]), "--view", "wall")
         assert by_tid["view_total"]["ns"] == thread["time"]["wall_ns"]
         assert [t["tid"] for t in by_tid["threads"]] == [thread["tid"]]
+    by_entry = report(here, real, "--thread", "sleep,hash", "--view", "wall")
+    assert sorted(t["entry"]["function"] for t in by_entry["threads"]) == ["hashes", "sleeps"]
     pid = report(here, real)["processes"][0]["pid"]
     assert len(report(here, real, "--process", str(pid))["threads"]) == len(threads)
 

@@ -123,6 +123,10 @@ static void test_sort_and_filter(void)
 	check_has(text, "100 % is 10.0 ms of CPU time");
 	check_hasnt(text, "child.py");
 	free(text);
+	options.filter.threads = "nobody,mai"; /* all of them run main() */
+	text = text_of(&options, true, 100, false);
+	check_has(text, "100 % is 85.0 ms of CPU time");
+	free(text);
 }
 
 static void test_tree(void)
