@@ -4,6 +4,7 @@
 PRELUDE = """
 import ctypes, os, resource, signal, sys, threading, time
 libc = ctypes.CDLL(None)
+SIGSTKFLT = 16  # the one that samples use; signal has it from 3.11 on
 def burn(seconds=0.3):
     end = time.thread_time() + seconds
     while time.thread_time() < end: pass

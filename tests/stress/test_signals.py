@@ -49,10 +49,10 @@ print(status)
 def test_a_handler_of_the_program_gets_the_signals_of_others_only(python, work):
     assert run(python, """
 hits = []
-signal.signal(signal.SIGSTKFLT, lambda *_: hits.append(1))
+signal.signal(SIGSTKFLT, lambda *_: hits.append(1))
 burn(0.2)
 for i in range(5):
-    os.kill(os.getpid(), signal.SIGSTKFLT)
+    os.kill(os.getpid(), SIGSTKFLT)
     burn(0.01)
 print(len(hits))
 """, work) == "5"
@@ -64,8 +64,8 @@ def handler(*_):
     raise InterruptedError
 def interrupts():
     wait_until(lambda: task(os.getpid(), 'syscall').startswith('0 0x%x ' % fd))  # read()
-    signal.pthread_kill(threading.main_thread().ident, signal.SIGSTKFLT)
-signal.signal(signal.SIGSTKFLT, handler)
+    signal.pthread_kill(threading.main_thread().ident, SIGSTKFLT)
+signal.signal(SIGSTKFLT, handler)
 fd = os.pipe()[0]
 start(interrupts)
 try:
