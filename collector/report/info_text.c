@@ -123,15 +123,17 @@ static void print_memory(const struct pln_report *r, const struct pln_screen *sc
 			       pln_duration_text(mean, s->handler_ns / s->handler_calls));
 }
 
-static void print_process(const struct pln_report *r, const struct pln_screen *screen, uint32_t id)
+static bool same_interpreter(const struct pln_process *a, const struct pln_process *b)
 {
-	const struct pln_process *p = &r->profile->processes[id];
-	char version[32], ended[48], engine[256], lasted[PLN_QUANTITY_SIZE];
-	uint64_t end_ns = p->end_ns ? p->end_ns : r->profile->recording.end_ns;
+	return !strcmp(a->executable, b->executable) && a->python_version == b->python_version &&
+	       a->free_threaded == b->free_threaded && !strcmp(a->layout, b->layout) &&
+	       !strcmp(a->layout_detail, b->layout_detail) && a->engine == b->engine;
+}
 
-	pln_text_heading(screen, "Process", "%u", p->pid);
-	pln_text_field(screen, "command", PLN_STYLE_PLAIN, "%s",
-		       *p->command ? p->command : p->executable);
+static void print_interpreter(const struct pln_screen *screen, const struct pln_process *p)
+{
+	char version[32], engine[256];
+
 	pln_text_field(screen, "executable", PLN_STYLE_PLAIN, "%s", p->executable);
 	pln_text_field(screen, "python", PLN_STYLE_PLAIN, "%s%s%s%s%s%s",
 		       pln_python_version(p->python_version, version, sizeof(version)),
@@ -139,6 +141,20 @@ static void print_process(const struct pln_report *r, const struct pln_screen *s
 		       p->layout, *p->layout_detail ? ": " : "", p->layout_detail);
 	pln_text_field(screen, "engine", PLN_STYLE_PLAIN, "%s",
 		       pln_engine_text(p->engine, engine, sizeof(engine)));
+}
+
+static void print_process(const struct pln_report *r, const struct pln_screen *screen, uint32_t id)
+{
+	const struct pln_process *p = &r->profile->processes[id];
+	char ended[48], lasted[PLN_QUANTITY_SIZE];
+	uint64_t end_ns = p->end_ns ? p->end_ns : r->profile->recording.end_ns;
+
+	pln_text_heading(screen, "Process", "%u", p->pid);
+	pln_text_field(screen, "command", PLN_STYLE_PLAIN, "%s",
+		       *p->command ? p->command : p->executable);
+	/* Forks are like their parents, and a program's processes mostly like each other. */
+	if (!id || !same_interpreter(p, p - 1))
+		print_interpreter(screen, p);
 	pln_text_field(screen, "sampled", PLN_STYLE_PLAIN, "for %s, %s pid %u; %s",
 		       pln_duration_text(lasted, end_ns > p->start_ns ? end_ns - p->start_ns : 0),
 		       p->reason == PILLION_REASON_FORK ? "forked from" : "a child of", p->ppid,
@@ -156,7 +172,7 @@ static const struct pln_column thread_columns[] = {
 	{ "CPU sampled", true, PLN_RIGID, 0 },
 	{ "of clock", true, PLN_RIGID, 0 },
 	{ "wall sampled", true, PLN_RIGID, 4 },
-	{ "of clock", true, PLN_RIGID, 4 },
+	{ "of clock", true, PLN_RIGID, 5 },
 };
 
 static void thread_row(const struct pln_report *r, struct pln_table *table, uint32_t id)

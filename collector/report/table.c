@@ -31,11 +31,12 @@ struct pln_table {
 
 /* ------------------------------------------------------------------- style */
 
+/* Read on dark and on light: yellow, which others use for warnings, is lost on white. */
 static const char *const escapes[] = {
 	[PLN_STYLE_PLAIN] = "",		 [PLN_STYLE_HEADING] = "\033[1m",
 	[PLN_STYLE_DIM] = "\033[2m",	 [PLN_STYLE_HOT] = "\033[1;31m",
-	[PLN_STYLE_WARM] = "\033[33m",	 [PLN_STYLE_PYTHON] = "\033[32m",
-	[PLN_STYLE_NATIVE] = "\033[36m", [PLN_STYLE_WARNING] = "\033[1;33m",
+	[PLN_STYLE_WARM] = "\033[35m",	 [PLN_STYLE_PYTHON] = "\033[32m",
+	[PLN_STYLE_NATIVE] = "\033[36m", [PLN_STYLE_WARNING] = "\033[1;35m",
 };
 
 const char *pln_style_on(const struct pln_screen *screen, enum pln_style style)

@@ -92,6 +92,8 @@ static void test_info(void)
 	check_has(text, "wall clock 238 ms = 233 ms sampled + 5.00 ms unsampled");
 	check_has(text, "  python3   main  app.py:1  101        5      60.0 ms    100 ms");
 	check_hasnt(text, "(alive)"); /* its process is gone */
+	/* The second process has the interpreter of the first. */
+	CHECK(!strstr(strstr(text, "Process  200"), "executable"));
 	check_hasnt(text, " 0 B");
 	free(text);
 	pln_report_free(&report);
