@@ -110,11 +110,12 @@ static bool enough_stack(const ucontext_t *uc)
 static uint64_t cpu_time_of(struct pln_thread *thread, const siginfo_t *info)
 {
 	if (info->si_code == SI_TIMER)
-		return pln_segment->period_ns * (1 + (uint64_t)info->si_overrun);
+		return pln_timer_fired_sigsafe(thread);
 	return pln_swap_relaxed(&thread->forced_cpu_ns, 0);
 }
 
-static void take_sample(struct pln_thread *thread, const siginfo_t *info, const ucontext_t *uc)
+static void take_sample(struct pln_thread *thread, const siginfo_t *info, const ucontext_t *uc,
+			uint64_t cpu_ns)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
 	struct pln_lane *lane = pln_segment_lane_sigsafe(thread->index);
@@ -124,12 +125,12 @@ static void take_sample(struct pln_thread *thread, const siginfo_t *info, const 
 				     .last_hash = &thread->last_hash };
 	struct pln_capture capture = { .regs = regs_of(uc), .want_native = pln_options.native };
 	struct pln_sample head = { .time_ns = pln_now_ns_sigsafe(),
+				   .cpu_ns = cpu_ns,
 				   .thread = thread->serial,
 				   .syscall_nr = -1 };
 	struct pln_stack_copy *copy;
 	bool written;
 
-	head.cpu_ns = cpu_time_of(thread, info);
 	head.cause = info->si_code == SI_TIMER ? PILLION_CAUSE_CPU : PILLION_CAUSE_FORCED;
 	head.runnable_ns = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
 	capture.gregs = uc->uc_mcontext.gregs;
@@ -154,23 +155,28 @@ static void take_sample(struct pln_thread *thread, const siginfo_t *info, const 
 
 static void handle(struct pln_thread *thread, const siginfo_t *info, const ucontext_t *uc)
 {
-	uint64_t start = 0;
+	uint64_t cpu_ns, start = 0;
 
 	pln_add_relaxed(&pln_segment->handler_calls, 1);
+	/* What is due stays due: the next signal, or the thread's end, takes it. */
 	if (pln_load_relaxed(&thread->busy)) {
 		pln_segment_drop_sigsafe(PILLION_DROP_RECURSION);
 		return;
 	}
+	/* Not the first call of every thread: that one finds cold caches and fresh pages. */
+	if ((thread->serial + thread->calls++) % TIME_ONE_IN == 0)
+		start = pln_now_ns_sigsafe();
+	cpu_ns = cpu_time_of(thread, info);
+	/* A timer's signal whose periods an earlier one has taken along. */
+	if (!cpu_ns && info->si_code == SI_TIMER)
+		return;
 	if (!enough_stack(uc)) {
 		pln_segment_drop_sigsafe(PILLION_DROP_SMALL_STACK);
 		return;
 	}
 	pln_store_relaxed(&thread->busy, 1);
 	pln_signal_fence();
-	/* Not the first call of every thread: that one finds cold caches and fresh pages. */
-	if ((thread->serial + thread->calls++) % TIME_ONE_IN == 0)
-		start = pln_now_ns_sigsafe();
-	take_sample(thread, info, uc);
+	take_sample(thread, info, uc, cpu_ns);
 	/* An interpreter that ends, or has ended, is not to be touched. */
 	if (thread->is_main && pln_python_ready_sigsafe())
 		pln_python_nudge_sigsafe();

@@ -51,7 +51,7 @@ static void sleep_until_next(void)
 
 	if (now > next_ns + 10 * tick) /* stopped, or far too slow: do not catch up */
 		next_ns = now;
-	next_ns += tick / 2 + pln_timer_random(tick);
+	next_ns += tick / 2 + pln_timer_random_sigsafe(tick);
 	if (next_ns <= now)
 		return;
 	ts.tv_sec = (time_t)((next_ns - now) / PLN_SECOND_NS);

@@ -435,7 +435,7 @@ void pln_scan_rest(void)
 			continue;
 		pln_timer_delete(pln_thread_sigsafe(i));
 		/* What passes on its clock from now on is nobody's. */
-		pln_thread_sigsafe(i)->first_shot_ns = 0;
+		pln_thread_sigsafe(i)->due_ns = 0;
 	}
 }
 

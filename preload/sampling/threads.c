@@ -247,23 +247,6 @@ struct pln_thread *pln_threads_find(uint32_t tid)
 	return NULL;
 }
 
-/* CPU time of the thread's expired periods, and of forced samples that were never taken. */
-static uint64_t due_cpu_ns(struct pln_thread *thread, uint64_t cpu_ns)
-{
-	uint64_t forced = pln_swap_relaxed(&thread->forced_cpu_ns, 0);
-	uint64_t sampled =
-		pln_load_relaxed(&pln_segment_slot_sigsafe(thread->index)->sampled_cpu_ns) -
-		thread->armed_sampled_ns;
-	uint64_t period = pln_segment->period_ns;
-	uint64_t since = cpu_ns - thread->armed_cpu_ns, due = 0;
-
-	if (!thread->first_shot_ns)
-		return forced;
-	if (since >= thread->first_shot_ns)
-		due = (1 + (since - thread->first_shot_ns) / period) * period;
-	return due > sampled ? due - sampled : 0;
-}
-
 void pln_threads_settle(struct pln_thread *thread, uint64_t cpu_ns)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
@@ -279,7 +262,8 @@ void pln_threads_settle(struct pln_thread *thread, uint64_t cpu_ns)
 	/* Without a stack, it stays what it is: known, and unsampled. */
 	if (!thread->last_hash)
 		return;
-	head.cpu_ns = due_cpu_ns(thread, cpu_ns);
+	head.cpu_ns = pln_timer_take_due_sigsafe(thread, cpu_ns) +
+		      pln_swap_relaxed(&thread->forced_cpu_ns, 0);
 	head.runnable_ns = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
 	if ((head.cpu_ns || head.runnable_ns) && pln_sample_repeat_sigsafe(&outlet, &head))
 		pln_add_relaxed(&slot->sampled_cpu_ns, head.cpu_ns);

@@ -34,9 +34,8 @@ struct pln_thread {
 	_Atomic uint64_t forced_cpu_ns; /* CPU time to be charged by the next forced sample */
 	uint64_t last_hash; /* stack in the lane that SAME_STACK refers to */
 	uint32_t calls; /* handler calls, for timing one in 16 */
-	uint64_t armed_cpu_ns; /* CPU clock when the timer was armed */
-	uint64_t armed_sampled_ns; /* the slot's sampled_cpu_ns at that time */
-	uint64_t first_shot_ns; /* CPU time from then to the timer's first expiry, 0: no timer */
+	uint64_t period_at_ns; /* CPU clock at which the period that is to be sampled begins */
+	uint64_t due_ns; /* and at which its sample is due, 0: no timer */
 	_Atomic uint32_t has_python;
 
 	/* The sampling thread's, from here on. */

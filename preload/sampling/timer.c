@@ -4,8 +4,12 @@
  *
  * Context: sampling thread and new threads; not the handler. A timer on a thread's own
  * CPU clock fires only while that thread runs, and (kernel 5.11 and later) on its way
- * back to user mode: no system call is interrupted. It fires at most once per kernel
- * tick; si_overrun says how many periods more a signal stands for.
+ * back to user mode: no system call is interrupted.
+ *
+ * Each period of CPU time is sampled at one moment, drawn anew from all of it: every
+ * instruction has the same chance, whatever the program does in step with its own clock,
+ * and exactly one sample stands for each period. The kernel fires at most once in a tick
+ * of its own: a signal then stands for all periods whose moment has come.
  *
  * Raw system calls, because glibc's timer_create would wrap ids in pointers and, for
  * SIGEV_THREAD, start a thread.
@@ -26,10 +30,12 @@
 #define SIGEV_THREAD_ID 4
 #endif
 
+#define RETRY_PERIODS 8
+
 static int signal_number;
 static void (*signal_handler)(int, siginfo_t *, void *);
 
-uint64_t pln_timer_random(uint64_t limit)
+uint64_t pln_timer_random_sigsafe(uint64_t limit)
 {
 	static _Atomic uint64_t state;
 	uint64_t x = pln_load_relaxed(&state);
@@ -141,13 +147,49 @@ static int create(uint32_t tid, void *value, int signo, int *timer)
 				 (long)timer);
 }
 
+/*
+ * In time with the thread's own clock. Should a signal get lost (the program may take it in
+ * sigwait), another one comes RETRY_PERIODS later.
+ */
+static void set_timer_sigsafe(const struct pln_thread *thread)
+{
+	struct itimerspec when = { .it_interval =
+					   to_timespec(RETRY_PERIODS * pln_segment->period_ns),
+				   .it_value = to_timespec(thread->due_ns) };
+
+	(void)pln_syscall4(SYS_timer_settime, thread->timer, TIMER_ABSTIME, (long)&when, 0);
+}
+
+uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
+{
+	uint64_t period = pln_segment->period_ns, from = thread->period_at_ns, many;
+
+	if (!thread->due_ns || thread->due_ns > cpu_ns)
+		return 0;
+	/* Of the periods that have passed, all but the newest for certain. */
+	many = (cpu_ns - from) / period;
+	if (many)
+		thread->period_at_ns += (many - 1) * period;
+	do {
+		thread->period_at_ns += period;
+		thread->due_ns = thread->period_at_ns + pln_timer_random_sigsafe(period);
+	} while (thread->due_ns <= cpu_ns);
+	return thread->period_at_ns - from;
+}
+
+uint64_t pln_timer_fired_sigsafe(struct pln_thread *thread)
+{
+	uint64_t due =
+		pln_timer_take_due_sigsafe(thread, pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID));
+
+	if (thread->due_ns)
+		set_timer_sigsafe(thread);
+	return due;
+}
+
 bool pln_timer_arm(struct pln_thread *thread)
 {
 	union pln_signal_value value = { .thread = { thread->index, thread->serial } };
-	uint64_t period = pln_segment->period_ns;
-	uint64_t first = 1 + pln_timer_random(period);
-	struct itimerspec when = { .it_interval = to_timespec(period),
-				   .it_value = to_timespec(first) };
 
 	if (!(pln_load_relaxed(&pln_segment->engine) & PILLION_ENGINE_CPU_TIMER) ||
 	    pln_load_relaxed(&pln_segment->state) == PILLION_TARGET_DORMANT)
@@ -157,11 +199,10 @@ bool pln_timer_arm(struct pln_thread *thread)
 		pln_segment_drop_sigsafe(PILLION_DROP_NO_TIMER);
 		return false;
 	}
-	thread->armed_cpu_ns = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
-	thread->armed_sampled_ns =
-		pln_load_relaxed(&pln_segment_slot_sigsafe(thread->index)->sampled_cpu_ns);
-	thread->first_shot_ns = first;
-	(void)pln_syscall4(SYS_timer_settime, thread->timer, 0, (long)&when, 0);
+	thread->period_at_ns = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
+	thread->due_ns =
+		thread->period_at_ns + 1 + pln_timer_random_sigsafe(pln_segment->period_ns);
+	set_timer_sigsafe(thread);
 	thread->timer_armed = true;
 	return true;
 }

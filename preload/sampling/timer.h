@@ -34,12 +34,18 @@ void pln_timer_set_restart(bool restart);
 bool pln_timer_handler_is_ours(void);
 
 /*
- * Any thread may arm any thread of its process. The first shot comes after a random part
- * of the period, so that threads that live shorter than a period are seen in proportion.
- * Returns false (and counts a drop) when the kernel has no timer to give.
+ * Any thread may arm any thread of its process. A thread that lives shorter than a period
+ * is seen in proportion to the part of it that it lived. Returns false (and counts a drop)
+ * when the kernel has no timer to give.
  */
 bool pln_timer_arm(struct pln_thread *thread);
 void pln_timer_delete(struct pln_thread *thread);
+
+/* Handler, on the thread itself: what the signal stands for, in ns of CPU time; sets the next. */
+uint64_t pln_timer_fired_sigsafe(struct pln_thread *thread);
+
+/* CPU time of the periods whose moment has come by `cpu_ns` of the thread's clock: once. */
+uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns);
 
 /* Takes a signal of ours back that the calling thread has pending, because it blocks it. */
 void pln_timer_take_back(void);
@@ -51,6 +57,6 @@ bool pln_timer_works(void);
 bool pln_timer_force(const struct pln_thread *thread);
 
 /* Uniform in [0, limit), a stream of its own per process. */
-uint64_t pln_timer_random(uint64_t limit);
+uint64_t pln_timer_random_sigsafe(uint64_t limit);
 
 #endif

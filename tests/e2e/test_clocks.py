@@ -107,3 +107,10 @@ def test_cpu_time_stays_exact_above_the_kernels_tick_rate(one_python, work):
     clocks = json.loads(out)
     assert abs(profile.total("cpu_ns") - clocks["thread_ns"]) <= 0.01 * clocks["thread_ns"] + PERIOD_NS
     assert len(profile.samples) >= 500
+
+
+def test_a_program_in_step_with_the_sampling_is_measured_right(one_python, work):
+    """800 samples of two halves: four standard deviations are 7 points. At equal distances: 50."""
+    profile, out = recording.record_ok(one_python, [place.WORKLOADS / "lockstep.py", "8", "10"], work)
+    first, second = (profile.total("cpu_ns", profile.calling(f)) for f in ("first_half", "second_half"))
+    assert abs(first / (first + second) - float(out)) <= 0.07
