@@ -172,31 +172,35 @@ def measure_program(chosen, subject, program, options, report):
         return [{"program": program, "interpreter": subject.id, "peer": "(alone)", "clock": "-", "message": str(error)}]
     rows = []
     for clock in [c for c in CLOCKS if c in probe["truths"]]:
-        runs, failed = collections.defaultdict(list), {}
-        for number in range(options.runs):
-            for peer in [p for p in chosen if p.name not in failed]:
-                report("%s %s %s %s, run %d" % (subject.id, program, clock, peer.name, number + 1))
-                try:
-                    runs[peer.name].append(one_run(peer, subject, program, clock, options, probe))
-                except peers.CannotRun as error:
-                    failed[peer.name] = str(error)
+        runs, failed = all_runs(chosen, subject, program, clock, options, probe, report)
         for peer in chosen:
             row = {"program": program, "interpreter": subject.id, "peer": peer.name, "clock": clock}
-            if peer.name in failed:
-                row["message"] = failed[peer.name]
-            else:
+            if runs[peer.name]:
                 row.update(summarize(peer, runs[peer.name]), wall_instead=clock not in peer.clocks)
+                row["says"] += peers.failures_told(failed[peer.name], options.runs)
+            else:
+                row["message"] = failed[peer.name][-1]
             rows.append(row)
     return rows
 
 
+def all_runs(chosen, subject, program, clock, options, probe, report):
+    """({peer: runs}, {peer: messages of the runs that failed})"""
+    runs, failed = collections.defaultdict(list), collections.defaultdict(list)
+    for number in range(options.runs):
+        for peer in [p for p in chosen if runs[p.name] or len(failed[p.name]) < peers.TRIES]:
+            report("%s %s %s %s, run %d" % (subject.id, program, clock, peer.name, number + 1))
+            try:
+                runs[peer.name].append(one_run(peer, subject, program, clock, options, probe))
+            except peers.CannotRun as error:
+                failed[peer.name].append(str(error))
+    return runs, failed
+
+
 def measure(options, report):
-    """All rows. Peers that count memory have no part in it."""
+    """Yields rows. Peers that count memory have no part in it."""
     options.library = library()
     chosen = [p for p in peers.chosen(options.peer) if peers.MEMORY not in p.clocks]
-    wanted = ["truth_" + name for name in PROGRAMS if not options.program or name in options.program]
-    rows = []
     for subject in options.subjects:
-        for program in wanted:
-            rows += measure_program(chosen, subject, program, options, report)
-    return rows
+        for program in ["truth_" + name for name in PROGRAMS if not options.program or name in options.program]:
+            yield from measure_program(chosen, subject, program, options, report)

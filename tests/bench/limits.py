@@ -232,11 +232,10 @@ def default_python():
 
 
 def measure(options, report):
-    """Rows as dictionaries, for the table."""
-    results = []
+    """Yields rows as dictionaries, for the table."""
     with tempfile.TemporaryDirectory(dir=str(place.WORK)) as directory:
         bench = Bench(default_python(), options.quick, directory)
         for name in [n for n in ROWS if not options.program or n in options.program]:
             report("limits: " + name)
-            results += [vars(row) for row in ROWS[name](bench)]
-    return results
+            for row in ROWS[name](bench):
+                yield vars(row)

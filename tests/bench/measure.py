@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ MARK = "BENCH "
 MALLOC = "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=1073741824"
 FIXED = {"GLIBC_TUNABLES": MALLOC, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1",
          "PYTHONDONTWRITEBYTECODE": "1"}
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 LOGS = ("stdout.log", "stderr.log")
 
 
@@ -62,12 +64,18 @@ class Outcome:
         """Of a profiler that is a process of its own; 0 for one that lives in the program."""
         return 0 if self.result["pid"] == self.launcher_pid else self.launcher_rss_kib
 
+    def ending(self):
+        """"" for a good end."""
+        if self.returncode < 0:
+            return "died of %s" % signal.Signals(-self.returncode).name
+        return "exit status %d" % self.returncode if self.returncode else ""
+
     def message(self):
-        """Its own last words."""
-        lines = [line.strip() for line in (self.stderr + "\n" + self.stdout).splitlines() if line.strip()]
-        said = [line for line in lines if not line.startswith(MARK)]
+        """How it ended, and its own last words."""
+        text = COLOUR.sub("", self.stderr + "\n" + self.stdout)
+        said = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(MARK)]
         told = [line for line in said if "rror" in line or "not " in line] or said
-        return (told[-1] if told else "exit status %d, and no word" % self.returncode)[:200]
+        return ": ".join(filter(None, [self.ending(), told[-1][:200] if told else ""])) or "no word"
 
 
 def environment():
@@ -89,6 +97,7 @@ def run(argv, directory, timeout=300):
                                    stderr=err, stdin=subprocess.DEVNULL, start_new_session=True)
     status, usage, rss = wait(process.pid, start + timeout)
     process.returncode = status
+    end_rest(process.pid)
     return Outcome(directory, status, time.perf_counter() - start, usage.ru_utime + usage.ru_stime,
                    process.pid, rss, parse_result(directory / LOGS[0]))
 
@@ -104,6 +113,14 @@ def wait(pid, deadline):
         if time.perf_counter() > deadline:
             os.killpg(pid, signal.SIGKILL)
         time.sleep(0.02)
+
+
+def end_rest(group):
+    """A program whose profiler has died runs on: not into the next measurement."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def decode(status):

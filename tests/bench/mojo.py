@@ -8,6 +8,10 @@ once, under a key, and referred to afterwards.
 METADATA, STACK, FRAME, INVALID, FRAME_REF, KERNEL, GC, IDLE, TIME, MEMORY, STRING, STRING_REF = range(1, 13)
 
 
+class Cut(Exception):
+    """The file ends in the middle of an event: its writer died."""
+
+
 class Reader:
     def __init__(self, data):
         if data[:3] != b"MOJ":
@@ -17,44 +21,60 @@ class Reader:
         if self.version > 3:
             raise ValueError("MOJO version %d is not known" % self.version)
         self.metadata, self.strings, self.frames = {}, {1: "<unknown>"}, {}
-        self.invalid = 0
+        self.invalid, self.cut = 0, False
+
+    def byte(self):
+        if self.at >= len(self.data):
+            raise Cut
+        self.at += 1
+        return self.data[self.at - 1]
 
     def number(self):
-        byte = self.data[self.at]
-        self.at += 1
+        byte = self.byte()
         value, shift, sign = byte & 0x3F, 6, -1 if byte & 0x40 else 1
         while byte & 0x80:
-            byte = self.data[self.at]
-            self.at += 1
+            byte = self.byte()
             value |= (byte & 0x7F) << shift
             shift += 7
         return sign * value
 
     def string(self):
-        end = self.data.index(b"\0", self.at)
+        end = self.data.find(b"\0", self.at)
+        if end < 0:
+            raise Cut
         text = self.data[self.at:end].decode(errors="replace")
         self.at = end + 1
         return text
 
     def samples(self):
         """Yields (frames, time, memory); a frame is (file, function, line), or None when it was not readable."""
-        stack, time, memory = None, 0, 0
-        while self.at < len(self.data):
-            event = self.data[self.at]
-            self.at += 1
-            if event == STACK:
-                if stack is not None:
-                    yield stack, time, memory
-                stack, time, memory = [], 0, 0
-                self.number(), self.number() if self.version >= 3 else 0, self.string()
-            elif event == TIME:
-                time = self.number()
-            elif event == MEMORY:
-                memory = self.number()
-            else:
-                self.other(event, stack)
+        stack = None
+        try:
+            while self.at < len(self.data):
+                event = self.byte()
+                if event == STACK:
+                    if stack is not None:
+                        yield stack, time, memory
+                    stack, time, memory = [], 0, 0
+                    self.skip_identity()
+                elif event == TIME:
+                    time = self.number()
+                elif event == MEMORY:
+                    memory = self.number()
+                else:
+                    self.other(event, stack)
+        except Cut:
+            self.cut = True
+            return
         if stack is not None:
             yield stack, time, memory
+
+    def skip_identity(self):
+        """Process, interpreter (from version 3 on), and thread."""
+        self.number()
+        if self.version >= 3:
+            self.number()
+        self.string()
 
     def other(self, event, stack):
         if event == METADATA:
@@ -65,7 +85,7 @@ class Reader:
             self.strings[key] = self.string()
         elif event == FRAME:
             key, file, scope, line = (self.number() for _ in range(4))
-            self.at_columns()
+            self.skip_columns()
             self.frames[key] = self.strings.get(file, "?"), self.strings.get(scope, "?"), line
         elif event == FRAME_REF:
             stack.append(self.frames.get(self.number()))
@@ -79,7 +99,7 @@ class Reader:
         elif event not in (GC, IDLE):
             raise ValueError("MOJO event %d is not known, at byte %d" % (event, self.at))
 
-    def at_columns(self):
+    def skip_columns(self):
         """The line where the expression ends, and its columns: from version 2 on."""
         if self.version >= 2:
             for _ in range(3):

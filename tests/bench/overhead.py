@@ -70,20 +70,25 @@ def summarize(peer, pairs):
 
 def measure_cell(peer, subject, program, options, report):
     row = {"program": program, "interpreter": subject.id, "peer": peer.name}
-    pairs = []
-    try:
-        for number in range(options.pairs):
-            report("%s %s %s, pair %d" % (subject.id, program, peer.name, number + 1))
+    pairs, failed = [], []
+    for number in range(options.pairs):
+        report("%s %s %s, pair %d" % (subject.id, program, peer.name, number + 1))
+        try:
             pairs.append(Kept(peer, options, *one_pair(peer, subject, program, options, number % 2)))
-    except peers.CannotRun as error:
-        return dict(row, message=str(error))
-    return dict(row, **summarize(peer, pairs))
+        except peers.CannotRun as error:
+            failed.append(str(error))
+        if not pairs and len(failed) == peers.TRIES:
+            break
+    if not pairs:
+        return dict(row, message=failed[-1])
+    row.update(summarize(peer, pairs))
+    row["says"] += peers.failures_told(failed, options.pairs)
+    return row
 
 
 def measure(options, report):
-    rows = []
+    """Yields rows."""
     for subject in options.subjects:
         for program in [p for p in PROGRAMS if not options.program or p in options.program]:
             for peer in peers.chosen(options.peer):
-                rows.append(measure_cell(peer, subject, program, options, report))
-    return rows
+                yield measure_cell(peer, subject, program, options, report)

@@ -30,6 +30,9 @@ SAMPLER, TRACER = "sampler", "tracer"
 CONVERT = str(place.REPO / "tests" / "bench" / "convert.py")
 
 
+TRIES = 3  # without one good run, before a peer is given up
+
+
 class CannotRun(Exception):
     """With the message to show in the peer's place."""
 
@@ -96,6 +99,7 @@ class Peer:
             raise CannotRun("%s (%s)" % (outcome.message(), error))
         if not found.stacks:
             raise CannotRun("recorded nothing: " + outcome.message())
+        found.says = ", ".join(filter(None, [outcome.ending(), found.says]))
         return found
 
 
@@ -106,8 +110,8 @@ def pillion(*extra):
         where = launch.subject.place
         if not os.path.exists(where.pillion):
             raise CannotRun("Pillion is not built there: run tests/run.sh")
-        return [where.pillion, "record", "-q", "-o", "out.pillion", "-F", launch.rate, *extra, *options, "--",
-                *launch.command]
+        return [where.pillion, "record", "-q", "-o", "out.pillion", "-F", launch.rate, *extra, *options,
+                "--", *launch.command]
     return start
 
 
@@ -143,15 +147,15 @@ def austin(program):
 
 def sampling(*extra):
     def start(launch, options):
-        return launch.module("profiling.sampling", "run", "-a", "-r", launch.rate, "--collapsed", "-o", "out.folded",
-                             *extra, *options)
+        return launch.module("profiling.sampling", "run", "-a", "-r", launch.rate, "--collapsed", "-o",
+                             "out.folded", *extra, *options)
     return start
 
 
 def scalene(*extra):
     def start(launch, options):
-        return launch.module("scalene", "run", "-o", "out.json", "--cpu-sampling-rate", "%g" % (1 / launch.rate), *extra,
-                             *options)
+        interval = "%g" % (1 / launch.rate)
+        return launch.module("scalene", "run", "-o", "out.json", "--cpu-sampling-rate", interval, *extra, *options)
     return start
 
 
@@ -166,7 +170,8 @@ def module(*arguments):
 
 
 def pyinstrument(launch, options):
-    return launch.module("pyinstrument", "-i", "%g" % (1 / launch.rate), "-r", "pyisession", "-o", "out.session", *options)
+    interval = "%g" % (1 / launch.rate)
+    return launch.module("pyinstrument", "-i", interval, "-r", "pyisession", "-o", "out.session", *options)
 
 
 def line_profiler(launch, options):
@@ -194,9 +199,12 @@ def everything():
              follows=followed),
         Peer("py-spy --native", SAMPLER, mixed, spy, py_spy("--native"), readers.py_spy, "py-spy", follows=followed),
         Peer("austin", SAMPLER, stacks, fly, austin("austin"), readers.austin, "austin", follows=("-C",)),
-        Peer("austinp", SAMPLER, mixed, fly, austin("austinp"), readers.austin, "austin", follows=("-C",)),
-        Peer("profiling.sampling", SAMPLER, stacks, modes, sampling(), readers.sampling, since=(3, 15), follows=followed),
-        Peer("profiling.sampling --blocking", SAMPLER, stacks, modes, sampling("--blocking"), readers.sampling,
+        # With -c it dies of SIGSEGV in every run, without it in some.
+        Peer("austinp", SAMPLER, mixed, wall, austin("austinp"), readers.austin, "austin", follows=("-C",)),
+        Peer("profiling.sampling", SAMPLER, stacks, modes, sampling(), readers.sampling, since=(3, 15),
+             follows=followed),
+        # With --mode cpu it records nothing: a thread that it has stopped is never on a CPU.
+        Peer("profiling.sampling --blocking", SAMPLER, stacks, wall, sampling("--blocking"), readers.sampling,
              since=(3, 15), follows=followed),
         Peer("scalene --cpu-only", SAMPLER, mixed, virtual, scalene("--cpu-only"), readers.scalene, "scalene"),
         Peer("scalene", SAMPLER, mixed | {MEMORY}, virtual, scalene("--memory"), readers.scalene, "scalene"),
@@ -245,6 +253,11 @@ def _in_directory(subject, argv, directory):
     return [*argv[:at], "-C", str(directory), *argv[at:]]
 
 
+def failures_told(failures, tries):
+    """What stands beside the figures of a peer that failed in some of its runs."""
+    return ", failed in %d of %d runs: %s" % (len(failures), tries, failures[-1]) if failures else ""
+
+
 def trial(peer, subject, directory):
     """"" when the peer works there, else its message; and what a small program's profile was."""
     launch = Launch(subject, (str(subjects.PROGRAMS / "records.py"), "--scale", "0.2"), 100, peer.default_clock, False)
@@ -261,9 +274,10 @@ def main():
     for subject in every:
         for peer in everything():
             message, profile = trial(peer, subject, place.WORK / "bench-run" / "trial")
-            works = "%d stacks, depth %d, %s" % (len(profile.stacks), max(map(lambda s: len(s[0]), profile.stacks),
-                                                                          default=0), profile.says)
-            print("%-14s %-34s %s" % (subject.id, peer.name, "CANNOT RUN: " + message if message else works), flush=True)
+            depth = max((len(stack) for stack, _ in profile.stacks), default=0)
+            works = "%d stacks, depth %d, %s" % (len(profile.stacks), depth, profile.says)
+            told = "CANNOT RUN: " + message if message else works
+            print("%-14s %-34s %s" % (subject.id, peer.name, told), flush=True)
 
 
 if __name__ == "__main__":

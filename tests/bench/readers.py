@@ -75,15 +75,15 @@ def _folded_frame(text):
 # ------------------------------------------------------------------ austin
 
 def austin(_, outcome):
-    stacks, invalid = [], 0
+    stacks, invalid, cut = [], 0, ""
     for path in one(outcome, "out.mojo*"):
         reader = mojo.Reader(path.read_bytes())
         for frames, time, _ in reader.samples():
             stacks.append((tuple(_austin_frame(f) for f in frames if f), time))
-        invalid += reader.invalid
+        invalid, cut = invalid + reader.invalid, cut or ", its file is cut" * reader.cut
     told = said(outcome, r"(\d+)/(\d+)[^\n]*%")
-    words = "error rate %s/%s" % told.groups() if told else ""
-    return shape.Profile(stacks, len(stacks), int(told.group(1)) if told else invalid, words)
+    words = "error rate %s/%s" % told.groups() if told else "%d frames invalid" % invalid
+    return shape.Profile(stacks, len(stacks), int(told.group(1)) if told else invalid, words + cut)
 
 
 def _austin_frame(frame):

@@ -28,7 +28,8 @@ KINDS = {"overhead": overhead.measure, "accuracy": accuracy.measure, "limits": l
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=[*KINDS, "all"])
-    parser.add_argument("--peer", action="append", default=[], help="only this one, or this one's modes; may be repeated")
+    parser.add_argument("--peer", action="append", default=[],
+                        help="only this one, or all modes of this one; may be repeated")
     parser.add_argument("--program", action="append", default=[], help="only this one; may be repeated")
     parser.add_argument("--interpreter", action="append", default=[], help="as tests/lib/interpreters.py names it")
     parser.add_argument("--rate", type=int, default=100, help="samples a second that are asked for (default 100)")
@@ -37,13 +38,16 @@ def parse(argv):
     parser.add_argument("--runs", type=int, help="accuracy: runs of each (default 10; quick: 2)")
     parser.add_argument("--seconds", type=float, help="accuracy: length of a run (default 10; quick: 2)")
     parser.add_argument("--quick", action="store_true", help="to see that it works: the figures mean little")
-    parser.add_argument("--output", type=pathlib.Path, help="directory for the tables (default: results, here; quick: "
-                                                            "PLN_WORK/bench-results)")
+    parser.add_argument("--output", type=pathlib.Path,
+                        help="directory for the tables (default: results, here, for whole tables; for quick ones "
+                             "and single rows PLN_WORK/bench-results)")
     options = parser.parse_args(argv)
     defaults = (2, 0.2, 2, 2.0) if options.quick else (10, 1.0, 10, 10.0)
     for name, value in zip(("pairs", "scale", "runs", "seconds"), defaults):
         if getattr(options, name) is None:
             setattr(options, name, value)
+    whole = not (options.quick or options.peer or options.program or options.interpreter)
+    options.output = options.output or (RESULTS if whole else place.WORK / "bench-results")
     return options
 
 
@@ -52,6 +56,15 @@ def report(text):
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K" + text)
         sys.stderr.flush()
+
+
+def measure(kind, options, about):
+    """The table as it stands is written after each row: hours of work are not lost."""
+    rows, text = [], ""
+    for row in KINDS[kind](options, report):
+        rows.append(row)
+        text = table.write(kind, rows, about, options.output)
+    return text
 
 
 def main(argv):
@@ -64,10 +77,9 @@ def main(argv):
     options.subjects = subjects.named(options.interpreter)
     subjects.prepare(options.subjects)
     about = table.circumstances(options, "tests/bench/run.py " + " ".join(argv))
-    directory = options.output or (place.WORK / "bench-results" if options.quick else RESULTS)
     for kind in KINDS if options.kind == "all" else [options.kind]:
-        print(table.write(kind, KINDS[kind](options, report), about, directory))
-    print("written to %s" % directory)
+        print(measure(kind, options, about))
+    print("written to %s" % options.output)
 
 
 if __name__ == "__main__":

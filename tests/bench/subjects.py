@@ -48,7 +48,7 @@ class Subject:
         return self.interpreter.path if self.interpreter.root else str(self.directory / "bin" / "python")
 
     def tool(self, name):
-        """A program that came with a package. It suits every interpreter: pip does not put it into a plain directory."""
+        """A program that came with a package: any environment's, for pip puts none into a plain directory."""
         found = [self.directory / "bin" / name, *sorted(VENVS.glob("*/bin/" + name))]
         return next((path for path in found if path.exists()), found[0])
 

@@ -30,9 +30,10 @@ def circumstances(options, command):
     """Machine, versions, date and commit."""
     dirty = _output("git", "-C", str(place.REPO), "status", "--porcelain", "--untracked-files=no")
     pip = {s.id: {k: v for k, v in s.versions().items()} for s in options.subjects}
+    commit = _output("git", "-C", str(place.REPO), "rev-parse", "--short=12", "HEAD")
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": _output("git", "-C", str(place.REPO), "rev-parse", "--short=12", "HEAD") + (" and changes" if dirty else ""),
+        "commit": commit + (" and changes" if dirty else ""),
         "command": command, "cpu": _first("/proc/cpuinfo", "model name", platform.machine()),
         "cores": os.cpu_count(), "kernel": platform.release(), "libc": " ".join(platform.libc_ver()),
         "memory_kib": _first("/proc/meminfo", "MemTotal"), "load_at_start": os.getloadavg()[0],
@@ -87,15 +88,16 @@ def grouped(rows, key):
 # ---------------------------------------------------------------- overhead
 
 OVERHEAD = ["profiler", "CPU ×", "wall ×", "profiler CPU s", "profiler RSS MiB", "RSS added MiB", "start CPU s",
-            "written KiB", "samples asked", "got", "lost"]
+            "written KiB", "samples asked", "got", "lost", "it says"]
 
 
 def overhead_line(row):
     if "message" in row:
         return [row["peer"], "cannot run: " + row["message"], *[""] * (len(OVERHEAD) - 2)]
-    return [row["peer"], interval(row, "cpu", "%.3f"), interval(row, "wall", "%.3f"), number(row["profiler_cpu"], "%.3f"),
-            number(row["profiler_rss"], "%.1f"), number(row["rss_added"], "%.1f"), number(row["start_cpu"], "%.3f"),
-            number(row["written"], "%.1f"), number(row["asked"]), number(row["got"]), number(row["lost"])]
+    return [row["peer"], interval(row, "cpu", "%.3f"), interval(row, "wall", "%.3f"),
+            number(row["profiler_cpu"], "%.3f"), number(row["profiler_rss"], "%.1f"), number(row["rss_added"], "%.1f"),
+            number(row["start_cpu"], "%.3f"), number(row["written"], "%.1f"), number(row["asked"]),
+            number(row["got"]), number(row["lost"]), row["says"]]
 
 
 def overhead_summary(rows):
@@ -123,8 +125,8 @@ def overhead(rows):
 
 # ---------------------------------------------------------------- accuracy
 
-ACCURACY = ["profiler", "distance %", "interval", "noise % (95 %)", "one run %", "samples", "slope", "lost %", "impossible",
-            "unplaced %"]
+ACCURACY = ["profiler", "distance %", "interval", "noise % (95 %)", "one run %", "samples", "slope", "lost %",
+            "impossible", "unplaced %", "it says"]
 
 
 def percent(value, form="%.2f"):
@@ -138,7 +140,8 @@ def accuracy_line(row):
     noise = "%s (%s)" % (percent(row["noise"]), percent(row["noise_high"])) if "noise" in row else DASH
     return [name, percent(row["distance"]), "[%s, %s]" % (percent(row["low"]), percent(row["high"])), noise,
             percent(row["distance_one_run"]), number(row.get("samples")), number(row.get("slope"), "%.2f"),
-            percent(row.get("lost_share")), "%d of %d" % (row["impossible"], row["stacks"]), percent(row["unplaced"], "%.1f")]
+            percent(row.get("lost_share")), "%d of %d" % (row["impossible"], row["stacks"]),
+            percent(row["unplaced"], "%.1f"), row["says"]]
 
 
 def accuracy(rows):
@@ -149,8 +152,9 @@ def accuracy(rows):
         true = next((r["truth"] for r in group if "truth" in r), {})
         yield "## Accuracy: %s, %s time, %s" % (program[len("truth_"):], clock, interpreter)
         yield ""
-        yield "Truth: " + ", ".join("%s %.2f %%" % (part, 100 * share) for part, share in true.items())
-        yield ""
+        if true:
+            yield "Truth: " + ", ".join("%s %.2f %%" % (part, 100 * share) for part, share in true.items())
+            yield ""
         yield from lines_of(ACCURACY, map(accuracy_line, group))
 
 

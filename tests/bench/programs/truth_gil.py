@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Three threads that compete for the GIL: each computes for a share of its time, as 3 : 2 : 1, and sleeps for the rest."""
+"""Three threads that compete for the GIL, and compute as 3 : 2 : 1; in between they sleep."""
 import threading
 import time
 

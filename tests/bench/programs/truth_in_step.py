@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Code in step with the sampling period: seven tenths of each period of CPU time in one function, the rest in another."""
+"""Code in step with the sampling period: seven tenths of each period in one function, the rest in another."""
 import time
 
 import common

@@ -38,8 +38,8 @@ def part_queue(turns, items):
 def main():
     turns, truths, lock = max(1, round(common.parse_truth(__doc__).seconds / 0.04)), [], threading.Lock()
     lock.acquire()
-    threads = []
-    for function, arguments in ((part_sleep, ()), (part_select, ()), (part_lock, (lock,)), (part_queue, (queue.Queue(),))):
+    threads, waits = [], {part_sleep: (), part_select: (), part_lock: (lock,), part_queue: (queue.Queue(),)}
+    for function, arguments in waits.items():
         truths.append(common.Truth())
         threads.append(threading.Thread(target=truths[-1].timed, args=(function, turns, *arguments)))
     for thread in threads:

@@ -8,20 +8,21 @@ from django.conf import settings
 import common
 
 TEMPLATE = """{% load humanize %}<html><body><h1>{{ title|upper }}</h1><table>
-{% for book in books %}<tr class="{% cycle 'odd' 'even' %}"><td>{{ book.title }}</td><td>{{ book.author.name|default:"-" }}</td>
-<td>{{ book.price|floatformat:2 }}</td><td>{{ book.pages|intcomma }}</td></tr>{% empty %}<tr><td>none</td></tr>{% endfor %}
+{% for book in books %}<tr class="{% cycle 'odd' 'even' %}"><td>{{ book.title }}</td>
+<td>{{ book.author.name|default:"-" }}</td><td>{{ book.price|floatformat:2 }}</td>
+<td>{{ book.pages|intcomma }}</td></tr>{% empty %}<tr><td>none</td></tr>{% endfor %}
 </table></body></html>"""
 
 settings.configure(
     SECRET_KEY="benchmark", ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], USE_TZ=True,
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
     DEFAULT_AUTO_FIELD="django.db.models.AutoField",
-    MIDDLEWARE=["django.middleware.security.SecurityMiddleware", "django.middleware.common.CommonMiddleware",
-                "django.middleware.csrf.CsrfViewMiddleware", "django.middleware.clickjacking.XFrameOptionsMiddleware"],
+    MIDDLEWARE=["django.middleware." + name for name in (
+        "security.SecurityMiddleware", "common.CommonMiddleware", "csrf.CsrfViewMiddleware",
+        "clickjacking.XFrameOptionsMiddleware")],
     INSTALLED_APPS=["django.contrib.humanize"],
-    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True,
+    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates",
                 "OPTIONS": {"loaders": [("django.template.loaders.locmem.Loader", {"books.html": TEMPLATE})]}}])
-settings.TEMPLATES[0].pop("APP_DIRS")
 django.setup()
 
 from django import forms  # noqa: E402
