@@ -12,6 +12,7 @@
 
 enum {
 	LONG_NAME = 32, /* of a native function: a longer one is shown without its arguments */
+	LONG_ARGUMENT = 20, /* of a template */
 	WHEEL_HASH = 9, /* "-96fb9b2e" */
 };
 
@@ -116,6 +117,37 @@ static const char *behind_bracket(const char *at)
 	return NULL;
 }
 
+/* Bytes of the first argument in the brackets [at, end). */
+static size_t first_argument(const char *at, const char *end)
+{
+	const char *start = ++at, *last = end - 1;
+
+	while (at < last && *at != ',') {
+		const char *behind = *at == '<' || *at == '(' ? behind_bracket(at) : NULL;
+
+		at = behind ? behind : at + 1;
+	}
+	/* A "less than" among the arguments has no other end. */
+	return (size_t)((at < last ? at : last) - start);
+}
+
+/* The brackets [at, end) with what tells instances of a template apart: a short argument. */
+static size_t put_brackets(char *buffer, size_t size, const char *at, const char *end)
+{
+	size_t all = (size_t)(end - at) - 2, first = first_argument(at, end);
+	const char *rest = ", ..";
+	int used;
+
+	if (*at == '(' || first > LONG_ARGUMENT) {
+		first = 0;
+		rest = all ? ".." : "";
+	} else if (first >= all) {
+		rest = "";
+	}
+	used = snprintf(buffer, size, "%c%.*s%s%c", *at, (int)first, at + 1, rest, end[-1]);
+	return (size_t)used < size ? (size_t)used : size - 1;
+}
+
 const char *pln_short_symbol(const char *name, char *buffer, size_t size)
 {
 	size_t used = 0;
@@ -135,8 +167,7 @@ const char *pln_short_symbol(const char *name, char *buffer, size_t size)
 		}
 		if (!end) /* Not balanced: leave it alone. */
 			return name;
-		used += (size_t)snprintf(buffer + used, size - used,
-					 end - at > 2 ? "%c..%c" : "%c%c", *at, end[-1]);
+		used += put_brackets(buffer + used, size - used, at, end);
 		at = end;
 	}
 	buffer[used] = '\0';

@@ -27,8 +27,9 @@ const char *pln_short_library(const char *name, char *buffer, size_t size);
 const char *pln_function_name(const struct pln_profile *profile, uint32_t id);
 
 /*
- * A C++ or Rust name without what its brackets hold: "sort<..>(..)"; operators and
- * "(anonymous namespace)" stay. Points to `name` when there is nothing to shorten.
+ * A C++ or Rust name without what its brackets hold, but for the first argument of a
+ * template: "sort<int, ..>(..)"; operators and "(anonymous namespace)" stay. Points to `name` when
+ * there is nothing to shorten.
  */
 const char *pln_short_symbol(const char *name, char *buffer, size_t size);
 

@@ -310,12 +310,18 @@ static void check_symbol(const char *in, const char *expected)
 static void test_symbols(void)
 {
 	check_symbol("deflate_slow", "deflate_slow");
-	check_symbol("void sort<int, std::less<int> >(int*, long)", "void sort<..>(..)");
+	check_symbol("void sort<int, std::less<int> >(int*, long)", "void sort<int, ..>(..)");
+	check_symbol("partition<zmm_vector<double>, Less<double, false>, 8>",
+		     "partition<zmm_vector<double>, ..>");
+	check_symbol("unique<std::basic_string<char, std::less<char> > >()", "unique<..>()");
+	check_symbol("nothing<>", "nothing<>");
+	check_symbol("f<a->*b, (1<2)>::g(x)>", "f<a->*b, ..>");
+	check_symbol("f<&operator<>(int)", "f<&operator<>(int)");
 	check_symbol("f()", "f()");
 	check_symbol("(anonymous namespace)::g(int)", "(anonymous namespace)::g(..)");
-	check_symbol("A<B>::operator<<(int)", "A<..>::operator<<(..)");
+	check_symbol("A<B>::operator<<(int)", "A<B>::operator<<(..)");
 	check_symbol("A::operator()(int) const", "A::operator()(..) const");
-	check_symbol("auto h<(x)->y>()", "auto h<..>()");
+	check_symbol("auto h<(x)->y>()", "auto h<(x)->y>()");
 	check_symbol("<T as core::fmt::Debug>::fmt", "<..>::fmt");
 	check_symbol("not>balanced<", "not>balanced<");
 	check_symbol("never(closed", "never(closed");
