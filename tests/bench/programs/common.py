@@ -55,16 +55,34 @@ def parse_truth(description):
     return parser.parse_args()
 
 
+def run_delay():
+    """Seconds that this thread was ready to run, and waited for a CPU."""
+    try:
+        with open("/proc/thread-self/schedstat") as f:
+            return int(f.read().split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
 class Truth:
     """Time spent in each part, as the thread's own clocks tell it; one for each thread."""
 
     def __init__(self):
-        self.cpu, self.wall = {}, {}
+        self.cpu, self.wall, self.blocked = {}, {}, {}
 
-    def timed(self, function, *arguments, part=None):
+    def timed(self, function, *arguments):
         wall, cpu = time.perf_counter(), time.thread_time()
         function(*arguments)
-        cpu, wall = time.thread_time() - cpu, time.perf_counter() - wall
-        part = part or function.__name__
+        self.add(function.__name__, time.thread_time() - cpu, time.perf_counter() - wall)
+
+    def timed_blocked(self, function, *arguments):
+        """As above, and how long the thread was blocked, which is not the wait for a CPU."""
+        delay, part = run_delay(), function.__name__
+        cpu, wall = self.cpu.get(part, 0), self.wall.get(part, 0)
+        self.timed(function, *arguments)
+        spent = self.wall[part] - wall - (self.cpu[part] - cpu) - (run_delay() - delay)
+        self.blocked[part] = self.blocked.get(part, 0) + max(0.0, spent)
+
+    def add(self, part, cpu, wall):
         self.cpu[part] = self.cpu.get(part, 0) + cpu
         self.wall[part] = self.wall.get(part, 0) + wall

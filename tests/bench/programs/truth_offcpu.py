@@ -41,13 +41,13 @@ def main():
     threads, waits = [], {part_sleep: (), part_select: (), part_lock: (lock,), part_queue: (queue.Queue(),)}
     for function, arguments in waits.items():
         truths.append(common.Truth())
-        threads.append(threading.Thread(target=truths[-1].timed, args=(function, turns, *arguments)))
+        threads.append(threading.Thread(target=truths[-1].timed_blocked, args=(function, turns, *arguments)))
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     wall = {part: spent for truth in truths for part, spent in truth.wall.items()}
-    blocked = {part: wall[part] - spent for truth in truths for part, spent in truth.cpu.items()}
+    blocked = {part: spent for truth in truths for part, spent in truth.blocked.items()}
     common.tell(by="function", truths={"wall": wall, "offcpu": blocked}, roots=["<module>", *wall],
                 calls={"main": ["<module>"], **{part: [] for part in wall}})
 

@@ -21,32 +21,35 @@ def part_read(pipe):
     os.read(pipe, 1)
 
 
-def feed(pipe, stop):
-    while not stop.wait(0.08):
+def feed(pipe, wanted, turns):
+    """Answers each time only when it is waited for, however slow the machine is."""
+    while turns.acquire(blocking=False):
+        wanted.acquire()
+        time.sleep(0.03)
         os.write(pipe, b"x")
 
 
-def turns(truth, pipe, seconds):
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        truth.timed(part_compute, 0.02)
-        truth.timed(part_sleep, 0.03)
-        truth.timed(part_read, pipe)
+def turn(truth, pipe, wanted):
+    truth.timed_blocked(part_compute, 0.02)
+    truth.timed_blocked(part_sleep, 0.03)
+    wanted.release()
+    truth.timed_blocked(part_read, pipe)
 
 
 def main():
-    seconds, truth, stop = common.parse_truth(__doc__).seconds, common.Truth(), threading.Event()
+    count, truth = max(1, round(common.parse_truth(__doc__).seconds / 0.08)), common.Truth()
     reading, writing = os.pipe()
-    feeder = threading.Thread(target=feed, args=(writing, stop))
+    wanted = threading.Semaphore(0)
+    feeder = threading.Thread(target=feed, args=(writing, wanted, threading.Semaphore(count)))
     feeder.start()
-    turns(truth, reading, seconds)
-    stop.set()
+    for _ in range(count):
+        turn(truth, reading, wanted)
     feeder.join()
-    blocked = {part: truth.wall[part] - truth.cpu[part] for part in ("part_sleep", "part_read")}
+    blocked = {part: truth.blocked[part] for part in ("part_sleep", "part_read")}
     common.tell(by="function", truths={"cpu": truth.cpu, "wall": truth.wall, "offcpu": blocked},
                 roots=["<module>", "feed"],
-                calls={"main": ["<module>"], "turns": ["main"], "part_compute": ["turns"], "part_sleep": ["turns"],
-                       "part_read": ["turns"]})
+                calls={"main": ["<module>"], "turn": ["main"], "part_compute": ["turn"], "part_sleep": ["turn"],
+                       "part_read": ["turn"]})
 
 
 if __name__ == "__main__":
