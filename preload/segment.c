@@ -205,18 +205,22 @@ static void remember(struct pln_segment *seg, const struct pln_segment *plan)
 }
 
 /* Threads may be here at once: what one has opened the other opens again, which changes nothing. */
-void pln_segment_open_lanes_sigsafe(uint32_t index)
+bool pln_segment_open_lane(uint32_t index)
 {
 	struct pln_segment_own *own = &pln_segment_own;
 	uint32_t open = pln_load_relaxed(&own->open_lanes);
 	uint32_t wanted = (index / LANES_AT_ONCE + 1) * LANES_AT_ONCE;
 
+	if (index < open)
+		return true;
 	if (wanted > own->lane_count)
 		wanted = own->lane_count;
-	(void)pln_syscall3(SYS_mprotect, (long)own->lanes, (long)wanted * own->lane_size,
-			   PROT_READ | PROT_WRITE);
+	if (pln_syscall3(SYS_mprotect, (long)own->lanes, (long)wanted * own->lane_size,
+			 PROT_READ | PROT_WRITE) < 0)
+		return false;
 	while (open < wanted && !pln_cas_acquire(&own->open_lanes, &open, wanted))
 		;
+	return true;
 }
 
 int pln_segment_create(enum pln_hello_reason reason)

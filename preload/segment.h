@@ -58,8 +58,11 @@ void pln_segment_discard(void);
 /* In a forked child: the parent's segment is not mapped here (MADV_DONTFORK). */
 void pln_segment_forget(void);
 
-/* Makes lane `index`, and all before it, accessible. Context: any; the first use of a lane. */
-void pln_segment_open_lanes_sigsafe(uint32_t index);
+/*
+ * Makes lane `index`, and all before it, accessible; before the first use of a lane. False:
+ * the kernel has no mapping left to give.
+ */
+bool pln_segment_open_lane(uint32_t index);
 
 static inline struct pln_slot *pln_segment_slot_sigsafe(uint32_t index)
 {
@@ -68,12 +71,8 @@ static inline struct pln_slot *pln_segment_slot_sigsafe(uint32_t index)
 
 static inline struct pln_lane *pln_segment_lane_sigsafe(uint32_t index)
 {
-	struct pln_segment_own *own = &pln_segment_own;
-
-	/* relaxed: who claims a lane has opened it before the thread can be told of it */
-	if (index >= pln_load_relaxed(&own->open_lanes))
-		pln_segment_open_lanes_sigsafe(index);
-	return (struct pln_lane *)(own->lanes + (uint64_t)index * own->lane_size);
+	return (struct pln_lane *)(pln_segment_own.lanes +
+				   (uint64_t)index * pln_segment_own.lane_size);
 }
 
 static inline struct pln_lane *pln_segment_control(void)

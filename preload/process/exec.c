@@ -22,6 +22,7 @@
 #include "sampling/threads.h"
 #include "sampling/timer.h"
 #include "segment.h"
+#include "syscall.h"
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
@@ -103,6 +104,18 @@ PLN_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 	bool held = go_quiet();
 
 	return resume(held, REAL(fexecve)(fd, argv, envp));
+}
+
+/* A system call, as glibc before 2.34 has no function of this name. */
+PLN_EXPORT int execveat(int directory, const char *path, char *const argv[], char *const envp[],
+			int flags)
+{
+	bool held = go_quiet();
+	long error =
+		pln_syscall6(SYS_execveat, directory, (long)path, (long)argv, (long)envp, flags, 0);
+
+	errno = (int)-error;
+	return resume(held, -1);
 }
 
 /* --------------------------------------------------- arguments one by one */

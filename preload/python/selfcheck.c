@@ -194,6 +194,7 @@ static int check(void *unused)
 	struct object *type, *value, *traceback;
 
 	(void)unused;
+	pln_store_relaxed(&nudge_wanted, 0);
 	api.fetch_error(&type, &value, &traceback);
 	failure = compare_stack();
 	api.restore_error(type, value, traceback); /* and forgets what the comparison raised */
@@ -214,9 +215,20 @@ static void want_nudge(void)
 	pln_store_release(&nudge_wanted, 1);
 }
 
+/* Another may have come in its place (Py_Finalize(), Py_Initialize()). */
+static bool is_main_interpreter_sigsafe(void)
+{
+	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
+	const unsigned char *runtime = (const unsigned char *)pln_load_relaxed(&pln_python.runtime);
+
+	return main_interpreter &&
+	       pln_word_at(runtime, layout->runtime.interp_main) == (uintptr_t)main_interpreter;
+}
+
 void pln_python_nudge_sigsafe(void)
 {
-	if (pln_load_relaxed(&nudge_wanted) && pln_swap_acquire(&nudge_wanted, 0))
+	if (pln_load_relaxed(&nudge_wanted) && pln_swap_acquire(&nudge_wanted, 0) &&
+	    is_main_interpreter_sigsafe())
 		api.signal_received(main_interpreter);
 }
 

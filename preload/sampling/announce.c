@@ -20,7 +20,8 @@
 static struct pln_record *reserve(uint32_t size)
 {
 	struct pln_lane *lane = pln_segment_control();
-	struct pln_record *rec = pln_lane_reserve_sigsafe(lane, lane->data_size, size);
+	struct pln_record *rec =
+		pln_lane_reserve_sigsafe(lane, pln_segment_own.control_data_size, size);
 
 	if (!rec)
 		pln_segment_drop_sigsafe(PILLION_DROP_LANE_FULL);
@@ -32,7 +33,7 @@ static void commit(struct pln_record *rec, uint16_t type)
 	struct pln_lane *lane = pln_segment_control();
 
 	rec->type = type;
-	pln_lane_commit_sigsafe(lane, lane->data_size, rec);
+	pln_lane_commit_sigsafe(lane, pln_segment_own.control_data_size, rec);
 }
 
 /* Copies a fixed record but for its header, which the reservation has filled in. */

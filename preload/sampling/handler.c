@@ -51,7 +51,7 @@ static struct pln_thread *target_of(const siginfo_t *info)
 	/* First: another's signal may also come in a child where the segment is not mapped. */
 	if ((info->si_code != SI_TIMER && info->si_code != SI_QUEUE) || !pln_segment)
 		return NULL;
-	if (value.thread.index >= pln_segment->lane_count)
+	if (value.thread.index >= pln_segment_own.lane_count)
 		return NULL;
 	thread = pln_thread_sigsafe(value.thread.index);
 	if (thread->serial != value.thread.serial || is_astray(info, thread))
@@ -121,7 +121,7 @@ static void take_sample(struct pln_thread *thread, const siginfo_t *info, const 
 	struct pln_lane *lane = pln_segment_lane_sigsafe(thread->index);
 	struct pln_scratch scratch = pln_threads_scratch_sigsafe(thread->index);
 	struct pln_outlet outlet = { .lane = lane,
-				     .data_size = lane->data_size,
+				     .data_size = pln_segment_own.lane_data_size,
 				     .last_hash = &thread->last_hash };
 	struct pln_capture capture = { .regs = regs_of(uc), .want_native = pln_options.native };
 	struct pln_sample head = { .time_ns = pln_now_ns_sigsafe(),

@@ -46,7 +46,7 @@ static uint64_t next_ns; /* when the next tick is due */
  */
 static void sleep_until_next(void)
 {
-	uint64_t tick = pln_segment->tick_ns, now = pln_now_ns_sigsafe();
+	uint64_t tick = pln_segment_own.tick_ns, now = pln_now_ns_sigsafe();
 	struct timespec ts;
 
 	if (now > next_ns + 10 * tick) /* stopped, or far too slow: do not catch up */

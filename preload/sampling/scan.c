@@ -187,7 +187,7 @@ static void map_clear(void)
 {
 	uint32_t size = 1;
 
-	while (size < 2 * pln_segment->lane_count && size < MAP_SIZE)
+	while (size < 2 * pln_segment_own.lane_count && size < MAP_SIZE)
 		size *= 2;
 	map_mask = size - 1;
 	memset(map_tid, 0, size * sizeof(*map_tid));

@@ -25,6 +25,8 @@
 #include "segment.h"
 #include "timer.h"
 
+#define SCRATCH_AT_ONCE 16u
+
 struct start {
 	void *(*fn)(void *);
 	void *arg;
@@ -34,6 +36,7 @@ struct start {
 static struct pln_thread *threads; /* one per slot; mapped once, kept across fork */
 static unsigned char *scratch; /* one stride per slot, and one for the sampling thread */
 static size_t scratch_stride;
+static _Atomic uint32_t scratch_open; /* strides [0, scratch_open) can be accessed */
 static unsigned scratch_depth;
 static uint32_t thread_count;
 static _Atomic uint32_t high_water;
@@ -66,12 +69,33 @@ int pln_threads_init(void)
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
 	threads = memory;
-	memory = mmap(NULL, (thread_count + 1) * scratch_stride, PROT_READ | PROT_WRITE,
+	/* Not accessible until it is used: mlockall() would fill it in. */
+	memory = mmap(NULL, (thread_count + 1) * scratch_stride, PROT_NONE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
 	scratch = memory;
+	if (mprotect(scratch + thread_count * scratch_stride, scratch_stride,
+		     PROT_READ | PROT_WRITE))
+		return -ENOMEM;
 	return 0;
+}
+
+/* Threads may be here at once: what one has opened the other opens again, which changes nothing. */
+static bool open_scratch(uint32_t index)
+{
+	uint32_t open = pln_load_relaxed(&scratch_open);
+	uint32_t wanted = (index / SCRATCH_AT_ONCE + 1) * SCRATCH_AT_ONCE;
+
+	if (index < open)
+		return true;
+	if (wanted > thread_count)
+		wanted = thread_count;
+	if (mprotect(scratch, wanted * scratch_stride, PROT_READ | PROT_WRITE))
+		return false;
+	while (open < wanted && !pln_cas_acquire(&scratch_open, &open, wanted))
+		;
+	return true;
 }
 
 uint64_t pln_threads_bytes(void)
@@ -160,13 +184,10 @@ static void fill_slot(struct pln_slot *slot, const struct pln_thread *thread)
 static void init_lane(uint32_t index)
 {
 	struct pln_lane *lane = pln_segment_lane_sigsafe(index);
-	uint32_t size = 1;
 
 	if (lane->magic == PILLION_LANE_MAGIC)
 		return;
-	while (size * 2 <= pln_segment->lane_size - sizeof(*lane))
-		size *= 2;
-	lane->data_size = size;
+	lane->data_size = pln_segment_own.lane_data_size;
 	lane->magic = PILLION_LANE_MAGIC;
 }
 
@@ -183,7 +204,7 @@ static void fill_thread(struct pln_thread *thread, uint32_t index, uint32_t tid)
 
 struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintptr_t stack_hi)
 {
-	for (uint32_t i = 0; i < pln_segment->lane_count && i < thread_count; i++) {
+	for (uint32_t i = 0; i < pln_segment_own.lane_count && i < thread_count; i++) {
 		struct pln_slot *slot = pln_segment_slot_sigsafe(i);
 		struct pln_thread *thread = &threads[i];
 		uint32_t free_state = PILLION_SLOT_FREE;
@@ -191,6 +212,11 @@ struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintp
 		/* acquire: pairs with pln_threads_release() */
 		if (!pln_cas_acquire(&slot->state, &free_state, PILLION_SLOT_CLAIMED))
 			continue;
+		/* The kernel may have no mapping left to give. */
+		if (!pln_segment_open_lane(i) || !open_scratch(i)) {
+			pln_store_release(&slot->state, PILLION_SLOT_FREE);
+			break;
+		}
 		fill_thread(thread, i, tid);
 		thread->pthread_self = pthread_self;
 		pln_store_relaxed(&thread->stack_hi, stack_hi);
@@ -252,7 +278,7 @@ void pln_threads_settle(struct pln_thread *thread, uint64_t cpu_ns)
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
 	struct pln_lane *lane = pln_segment_lane_sigsafe(thread->index);
 	struct pln_outlet outlet = { .lane = lane,
-				     .data_size = lane->data_size,
+				     .data_size = pln_segment_own.lane_data_size,
 				     .last_hash = &thread->last_hash };
 	struct pln_sample head = { .time_ns = pln_now_ns_sigsafe(),
 				   .thread = thread->serial,

@@ -154,7 +154,7 @@ static int create(uint32_t tid, void *value, int signo, int *timer)
 static void set_timer_sigsafe(const struct pln_thread *thread)
 {
 	struct itimerspec when = { .it_interval =
-					   to_timespec(RETRY_PERIODS * pln_segment->period_ns),
+					   to_timespec(RETRY_PERIODS * pln_segment_own.period_ns),
 				   .it_value = to_timespec(thread->due_ns) };
 
 	(void)pln_syscall4(SYS_timer_settime, thread->timer, TIMER_ABSTIME, (long)&when, 0);
@@ -162,7 +162,7 @@ static void set_timer_sigsafe(const struct pln_thread *thread)
 
 uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 {
-	uint64_t period = pln_segment->period_ns, from = thread->period_at_ns, many;
+	uint64_t period = pln_segment_own.period_ns, from = thread->period_at_ns, many;
 
 	if (!thread->due_ns || thread->due_ns > cpu_ns)
 		return 0;
@@ -201,7 +201,7 @@ bool pln_timer_arm(struct pln_thread *thread)
 	}
 	thread->period_at_ns = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
 	thread->due_ns =
-		thread->period_at_ns + 1 + pln_timer_random_sigsafe(pln_segment->period_ns);
+		thread->period_at_ns + 1 + pln_timer_random_sigsafe(pln_segment_own.period_ns);
 	set_timer_sigsafe(thread);
 	thread->timer_armed = true;
 	return true;

@@ -31,11 +31,16 @@ def break_lanes(value):
     return scribble
 
 
+def break_sizes(memory, lanes):
+    for at in lanes:
+        struct.pack_into("<I", memory, at + segment.LANE_SIZE, 2**31)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("scribble", [
     break_layout(0), break_layout(2**64 - 1), break_layout(2**40),
-    break_lanes(2**32 - 1), break_lanes(2**64 - 5), break_lanes(3)],
-    ids=["zeros", "ones", "far", "before a wrap", "before the end", "odd"])
+    break_lanes(2**32 - 1), break_lanes(2**64 - 5), break_lanes(3), break_sizes],
+    ids=["zeros", "ones", "far", "before a wrap", "before the end", "odd", "sizes"])
 def test_what_it_writes_over_our_words_changes_nothing(python, work, scribble):
     with segment.of(python, PROGRAM, work) as (process, memory):
         lanes = segment.lanes(memory)

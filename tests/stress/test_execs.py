@@ -9,6 +9,7 @@ from prelude import PRELUDE
 def test_no_signal_of_ours_outlives_an_exec(python, work, times):
     """Forced samples were pending when the next program began, and ended it."""
     _, out = recording.record_ok(python, ["-c", PRELUDE + """
+argv = (ctypes.c_char_p * 2)(b'true', None)
 statuses, count = [], %d
 def forks():
     for i in range(count):
@@ -17,6 +18,7 @@ def forks():
             calls[i %% len(calls)]()
         statuses.append(os.waitpid(pid, 0)[1])
 calls = [lambda: os.execv('/bin/true', ['true']), lambda: os.execvp('true', ['true']),
+         lambda: libc.execveat(-100, b'/bin/true', argv, None, 0),
          lambda: os.execve(os.open('/bin/true', os.O_RDONLY), ['true'], {})]
 threads = [start(forks) for i in range(4)]
 for t in threads: t.join()
@@ -30,12 +32,13 @@ def test_an_exec_that_fails_leaves_sampling_as_it_was(python, work):
     profile, out = recording.record_ok(python, ["-c", PRELUDE + """
 libc = ctypes.CDLL(None, use_errno=True)
 for function, arguments in (("execl", (b"/none", b"a", b"b", None)), ("execlp", (b"none", b"a", None)),
-                            ("execle", (b"/none", b"a", None, None)), ("execv", (b"/none", None))):
+                            ("execle", (b"/none", b"a", None, None)), ("execv", (b"/none", None)),
+                            ("execveat", (-100, b"/none", None, None, 0))):
     print(getattr(libc, function)(*arguments), ctypes.get_errno())
 burn(0.5)
 time.sleep(0.3)
 """], work)
-    assert out == "-1 2\n" * 4
+    assert out == "-1 2\n" * 5
     assert profile.total("cpu_ns") >= 0.45e9 and profile.total("offcpu_ns") >= 0.25e9
 
 
