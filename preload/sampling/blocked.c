@@ -178,13 +178,13 @@ static struct pln_outlet outlet_of(struct pln_thread *thread)
 	struct pln_lane *lane = pln_segment_sampler();
 
 	return (struct pln_outlet){ .lane = lane,
-				    .data_size = lane->data_size,
+				    .data_size = pln_segment_own.sampler_data_size,
 				    .last_hash = &thread->last_blocked_hash,
 				    .checked = true };
 }
 
 bool pln_blocked_sample(struct pln_thread *thread, const struct pln_blocked *blocked,
-			uint64_t cpu_ns, uint64_t offcpu_ns, uint64_t runnable_ns)
+			uint64_t cpu_ns, uint64_t offcpu_ns)
 {
 	struct pln_scratch scratch = pln_threads_scratch_sigsafe(UINT32_MAX);
 	struct pln_outlet outlet = outlet_of(thread);
@@ -209,7 +209,7 @@ bool pln_blocked_sample(struct pln_thread *thread, const struct pln_blocked *blo
 	thread->idle_gil = gil_state(blocked, &capture.python);
 	if (capture.python.has_tstate)
 		pln_store_relaxed(&thread->has_python, 1);
-	fill_head(&head, thread, offcpu_ns, runnable_ns);
+	fill_head(&head, thread, offcpu_ns, 0);
 	return pln_sample_write_sigsafe(&outlet, &head, &capture);
 }
 

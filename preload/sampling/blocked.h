@@ -31,13 +31,13 @@ bool pln_blocked_init(void);
 enum pln_blocked_state pln_blocked_probe(struct pln_thread *thread, struct pln_blocked *out);
 
 /*
- * Writes a sample of the waiting thread to the sampler's lane, standing for `offcpu_ns` and
- * `runnable_ns`, unless it woke up meanwhile. `cpu_ns` is its CPU clock before the probe: if
- * it still reads the same afterwards, the thread has not run, and what was read is true.
- * Returns whether the record was written.
+ * Writes a sample of the waiting thread to the sampler's lane, standing for `offcpu_ns`,
+ * unless it woke up meanwhile. `cpu_ns` is its CPU clock before the probe: if it still
+ * reads the same afterwards, the thread has not run, and what was read is true. Returns whether the
+ * record was written.
  */
 bool pln_blocked_sample(struct pln_thread *thread, const struct pln_blocked *blocked,
-			uint64_t cpu_ns, uint64_t offcpu_ns, uint64_t runnable_ns);
+			uint64_t cpu_ns, uint64_t offcpu_ns);
 
 /* Time passed on the stack of the last blocked sample. */
 bool pln_blocked_repeat(struct pln_thread *thread, uint64_t offcpu_ns, uint64_t runnable_ns,

@@ -97,13 +97,11 @@ static void charge_blocked(struct pln_thread *thread, struct pln_slot *slot,
 			   const struct pln_blocked *blocked)
 {
 	uint64_t off = pln_load_relaxed(&slot->pending_offcpu_ns);
-	uint64_t runnable = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
 
-	if (pln_blocked_sample(thread, blocked, thread->cpu_ns, off, runnable)) {
+	/* It did not wait for a CPU to come here: that is the next CPU sample's. */
+	if (pln_blocked_sample(thread, blocked, thread->cpu_ns, off)) {
 		pln_store_relaxed(&slot->pending_offcpu_ns, 0);
 		thread->idle = true;
-	} else {
-		pln_add_relaxed(&slot->pending_runnable_ns, runnable);
 	}
 }
 
@@ -138,7 +136,7 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_
 	if (!in_time && !forced)
 		return;
 	if (!forced &&
-	    pln_load_relaxed(&slot->pending_offcpu_ns) < pln_segment->tick_ns / OFF_WORTH)
+	    pln_load_relaxed(&slot->pending_offcpu_ns) < pln_segment_own.tick_ns / OFF_WORTH)
 		return;
 	split_run_queue_wait(thread, slot);
 	if (!blocked_works) {
@@ -227,7 +225,7 @@ static void visit(struct pln_thread *thread, bool in_time)
  */
 static void visit_all(void)
 {
-	uint64_t limit = pln_now_ns_sigsafe() + pln_segment->tick_ns / READ_SHARE;
+	uint64_t limit = pln_now_ns_sigsafe() + pln_segment_own.tick_ns / READ_SHARE;
 	uint32_t used = pln_threads_high_water_sigsafe();
 	uint32_t next = first_thread < used ? first_thread : 0;
 	bool in_time = true;

@@ -51,9 +51,10 @@ def test_its_profile_is_whole_when_it_has_ended(one_python, work, namespace):
 def test_with_other_threads_at_its_end_it_does_not_wait(one_python, work, namespace):
     """They may crash after the interpreter's end: what was recorded is there, without symbols."""
     result = run(one_python, work, namespace, "import threading\nthreading.Thread("
-                 "target=threading.Event().wait, daemon=True).start()\n" + PROGRAM)
+                 "target=threading.Event().wait, daemon=True).start()\n" + PROGRAM.replace("0.3", "1"))
     assert (result.returncode, result.stderr) == (0, "")
-    assert recording.load(work / "out.pillion").total("cpu_ns") >= 0.2e9
+    # Not what the collector had yet to fetch.
+    assert recording.load(work / "out.pillion").total("cpu_ns") >= 0.4e9
 
 
 def test_a_subreaper_has_no_child_that_it_did_not_make(one_python, work):
