@@ -37,6 +37,7 @@ static struct {
 	uint32_t epoch;
 	bool dirty; /* `modules` differs from what is published */
 	bool incomplete; /* memory was short during the last scan */
+	bool put_off; /* tables that were wanted have not been built */
 } list;
 
 static bool grow(void)
@@ -275,8 +276,12 @@ int pln_native_refresh(const struct pln_module_events *events)
 		list.epoch++; /* after a change only: what walks have cached may be stale */
 	}
 	changes += announce(events);
-	if (pln_module_set_take_hint() || list.dirty)
+	if (events && events->no_tables) {
+		list.put_off = true;
+	} else if (pln_module_set_take_hint() || list.dirty || list.put_off) {
+		list.put_off = false;
 		build_wanted();
+	}
 	if (!publish() || list.incomplete)
 		return -ENOMEM;
 	pln_module_set_reclaim();

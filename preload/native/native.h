@@ -96,6 +96,7 @@ struct pln_module_events {
 	void (*added)(const struct pln_module *module, void *arg);
 	void (*gone)(const struct pln_module *module, void *arg);
 	void *arg;
+	bool no_tables; /* only tell: no table is wanted, or not yet */
 };
 
 /* Once, before anything else. Returns 0 or -errno. */

@@ -184,13 +184,16 @@ static void become_collector(const struct launch *launch)
 	(void)pln_syscall3(SYS_exit_group, 127, 0, 0);
 }
 
-/* Shares our memory (CLONE_VFORK: we wait), so system calls only. */
+/*
+ * Shares our memory (CLONE_VFORK: we wait), so system calls only; so does its own child,
+ * until it is the collector: to copy our page tables costs more than that takes.
+ */
 static int in_child(void *arg)
 {
 	long pid;
 
 	(void)pln_syscall3(SYS_setsid, 0, 0, 0);
-	pid = pln_syscall6(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+	pid = pln_syscall6(SYS_clone, SIGCHLD | CLONE_VM | CLONE_VFORK, 0, 0, 0, 0, 0);
 	if (!pid)
 		become_collector(arg);
 	return pid < 0;

@@ -133,10 +133,11 @@ static void module_gone(const struct pln_module *module, void *arg)
 	commit(rec, PILLION_RECORD_MODULE_GONE);
 }
 
-void pln_announce_modules(void)
+void pln_announce_modules(bool tables)
 {
-	static const struct pln_module_events events = { .added = module_added,
-							 .gone = module_gone };
+	const struct pln_module_events events = { .added = module_added,
+						  .gone = module_gone,
+						  .no_tables = !tables };
 
 	(void)pln_native_refresh(&events);
 }

@@ -39,6 +39,7 @@
 #define SIGNAL_BLOCKED_NS (500 * 1000000ull) /* CPU time without a sample */
 #define SELDOM_NS 160000000ull /* between looks at what changes slowly, whatever the rate */
 #define MODULES_NS 5000000ull /* between looks at the loader's list */
+#define TABLES_NS 30000000ull /* a process that ends before needs no unwind tables */
 #define OFF_WORTH 20 /* less off-CPU time than this part of a tick waits for more */
 #define READ_SHARE 100 /* at most this part of the time is spent on reading stacks */
 #define CLOSE_RANGE_UNSHARE_FLAG 2
@@ -350,7 +351,7 @@ void pln_tick(void)
 	pln_python_tick();
 	pln_stack_bounds_refresh();
 	if (is_time(&modules_ns, MODULES_NS, now) || pln_native_refresh_is_due())
-		pln_announce_modules();
+		pln_announce_modules(pln_options.native && now - began_ns > TABLES_NS);
 	pln_scan_threads(now);
 	visit_all();
 	if (seldom) {

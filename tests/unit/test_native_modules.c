@@ -37,7 +37,7 @@ static void on_gone(const struct pln_module *module, void *arg)
 		gone[gone_count++] = *module;
 }
 
-static const struct pln_module_events events = { on_added, on_gone, NULL };
+static const struct pln_module_events events = { .added = on_added, .gone = on_gone };
 
 static int refresh(void)
 {
