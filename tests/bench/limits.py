@@ -6,6 +6,7 @@ noisy, both sides share the noise. Nothing here passes or fails.
 """
 import os
 import pathlib
+import random
 import statistics
 import subprocess
 import tempfile
@@ -101,17 +102,19 @@ def collectors():
             pass
 
 
-def added_seconds(argv, env, count):
-    """Difference of the medians. Which side goes first alternates, and each starts on an idle
-    machine (a collector still works when its program has ended) with warm caches."""
+def added_seconds(argv, env, count, starts_collector=False):
+    """Difference of the medians. The sides come in random order; where one leaves a collector
+    behind, which still works when its program has ended, each starts on an idle machine."""
     plain = place.clean_environment()
     sides = [plain, dict(plain, **env)]
     seconds = [[], []]
-    for i in range(2 * count):
-        while any(collectors()):
-            time.sleep(0.01)
-        spawn_seconds(argv, plain)
-        side = (i + i // 2) % 2
+    order = [0, 1] * count
+    random.shuffle(order)
+    for side in order:
+        if starts_collector:
+            while any(collectors()):
+                time.sleep(0.01)
+            spawn_seconds(argv, plain)
         seconds[side].append(spawn_seconds(argv, sides[side]))
     return statistics.median(seconds[1]) - statistics.median(seconds[0])
 
@@ -129,7 +132,7 @@ def row_start(bench):
     """python -c pass, recorded by the environment alone: start, hello, sampling, exit."""
     count = 30 if bench.quick else 200
     env = HERE.preload(bench.directory / "start-%p.pillion")
-    added = added_seconds([bench.python, "-c", "pass"], env, count)
+    added = added_seconds([bench.python, "-c", "pass"], env, count, starts_collector=True)
     yield Row("python -c pass, environment only", 1e3 * added, "ms", 3)
 
 
