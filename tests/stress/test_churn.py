@@ -55,8 +55,8 @@ def test_a_full_lane_costs_samples_and_nothing_else(python, work):
 def works():
     os.kill(os.getppid(), signal.SIGSTOP)
     try:
-        for i in range(100):
-            dive(i, lambda: burn(0.01))
+        for i in range(1000):  # hardly a stack is met twice in a row
+            dive(100 + i % 100, lambda: burn(0.001))
     finally:
         os.kill(os.getppid(), signal.SIGCONT)
     print(time.thread_time())

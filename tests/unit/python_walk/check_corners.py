@@ -169,7 +169,8 @@ def gil():
             pass
         for thread, index in ((threads[0], 0), (threads[2], 1)):
             counts = futexes(thread)
-            check(counts[index] > 20 and counts[1 - index] == 0, "GIL and others:", counts)
+            # A thread that spins may also meet a lock of the allocator's, now and then.
+            check(counts[index] > 20 * (1 + counts[1 - index]), "GIL and others:", counts)
         stop.append(True)
     for thread in threads:
         thread.join()
