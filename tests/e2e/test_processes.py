@@ -69,7 +69,9 @@ def test_threads_without_python_are_sampled(interpreter, work):
         assert profile.threads[index]["name"] == "burner"
         assert not profile.threads[index]["has_python"]
         on_cpu = [s for s in own if s.on_cpu]
-        assert on_cpu and all(any(f.name == "native_burner" for f in s.stack) for s in on_cpu)
+        # A sample may also meet the thread's start, or its end.
+        outside = [s for s in on_cpu if not any(f.name == "native_burner" for f in s.stack)]
+        assert len(on_cpu) >= 10 and len(outside) <= 1, [str(f) for s in outside for f in s.stack]
         assert not any(s.python() for s in own)
 
 
