@@ -158,6 +158,14 @@ static char **collector_environment(char *token_entry)
 
 /* ------------------------------------------------------------------ start */
 
+/* Before Linux 5.9 those that programs commonly have. */
+static void close_from(long first)
+{
+	if (pln_syscall3(SYS_close_range, first, ~0u, 0) < 0)
+		for (long fd = first; fd < 1024; fd++)
+			(void)pln_syscall3(SYS_close, fd, 0, 0);
+}
+
 /* In the grandchild: a process of its own. System calls only. */
 static void become_collector(const struct launch *launch)
 {
@@ -169,9 +177,7 @@ static void become_collector(const struct launch *launch)
 		(void)pln_syscall3(SYS_dup3, launch->listen_fd, LISTEN_FD, 0);
 	else
 		(void)pln_syscall3(SYS_fcntl, LISTEN_FD, F_SETFD, 0);
-	if (pln_syscall3(SYS_close_range, LISTEN_FD + 1, ~0u, 0) < 0)
-		for (fd = LISTEN_FD + 1; fd < 1024; fd++)
-			(void)pln_syscall3(SYS_close, fd, 0, 0);
+	close_from(LISTEN_FD + 1);
 	fd = pln_syscall4(SYS_openat, AT_FDCWD, (long)null, O_RDWR, 0);
 	for (int i = 0; fd >= 0 && i <= 2; i++)
 		(void)pln_syscall3(SYS_dup3, fd, i, 0);
@@ -204,9 +210,7 @@ static void let_go_of_everything(void)
 {
 	static const char root[] = "/";
 
-	if (pln_syscall3(SYS_close_range, 0, ~0u, 0) < 0)
-		for (long fd = 0; fd < 1024; fd++)
-			(void)pln_syscall3(SYS_close, fd, 0, 0);
+	close_from(0);
 	(void)pln_syscall3(SYS_chdir, (long)root, 0, 0);
 }
 

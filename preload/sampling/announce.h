@@ -13,8 +13,7 @@ void pln_announce_thread(const struct pln_thread *thread, uint16_t type);
 void pln_announce_interpreter(const struct pln_wire_interpreter *interpreter);
 void pln_announce_note(uint32_t level, const char *text);
 
-/* Modules that came or went since the last call; builds the unwind tables that walks asked for,
- * if `tables`. */
+/* Modules that came or went since the last call. `tables`: builds those that walks asked for. */
 void pln_announce_modules(bool tables);
 
 #endif

@@ -99,10 +99,10 @@ enum pln_blocked_state pln_blocked_probe(struct pln_thread *thread, struct pln_b
 }
 
 /* The thread's stack from sp on, `size` bytes of it at most. */
-static bool copy_stack(struct pln_thread *thread, uintptr_t sp, size_t size,
+static bool copy_stack(const struct pln_thread *thread, uintptr_t sp, size_t size,
 		       struct pln_stack *stack)
 {
-	uintptr_t hi = pln_load_relaxed(&thread->stack_hi);
+	uintptr_t hi = thread->stack_hi;
 	size_t got;
 
 	if (!hi || sp >= hi || hi - sp > (1ul << 30))

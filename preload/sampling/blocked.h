@@ -33,8 +33,8 @@ enum pln_blocked_state pln_blocked_probe(struct pln_thread *thread, struct pln_b
 /*
  * Writes a sample of the waiting thread to the sampler's lane, standing for `offcpu_ns`,
  * unless it woke up meanwhile. `cpu_ns` is its CPU clock before the probe: if it still
- * reads the same afterwards, the thread has not run, and what was read is true. Returns whether the
- * record was written.
+ * reads the same afterwards, the thread has not run, and what was read is true. Returns
+ * whether the record was written; if not, the next tick tries again.
  */
 bool pln_blocked_sample(struct pln_thread *thread, const struct pln_blocked *blocked,
 			uint64_t cpu_ns, uint64_t offcpu_ns);

@@ -219,7 +219,7 @@ struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintp
 		}
 		fill_thread(thread, i, tid);
 		thread->pthread_self = pthread_self;
-		pln_store_relaxed(&thread->stack_hi, stack_hi);
+		thread->stack_hi = stack_hi;
 		init_lane(i);
 		fill_slot(slot, thread);
 		(void)pln_timer_arm(thread);

@@ -27,10 +27,10 @@ struct pln_thread {
 	uint32_t serial;
 	uint32_t tid;
 	uintptr_t pthread_self; /* 0: unknown */
+	uintptr_t stack_hi; /* end of the thread's own stack, 0: unknown */
 
 	/* The handler's, on the thread itself. */
 	_Atomic uint32_t busy; /* a sample is being taken */
-	_Atomic uintptr_t stack_hi; /* end of the thread's own stack, 0: unknown */
 	_Atomic uint64_t forced_cpu_ns; /* CPU time to be charged by the next forced sample */
 	uint64_t last_hash; /* stack in the lane that SAME_STACK refers to */
 	uint32_t calls; /* handler calls, for timing one in 16 */
