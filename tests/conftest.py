@@ -35,15 +35,9 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(skip)
 
 
-def _chosen(config):
-    minors = config.getoption("--minor")
-    return [i for i in interpreters.supported()
-            if not minors or "%d.%d" % i.minor in minors]
-
-
 def pytest_generate_tests(metafunc):
     if "interpreter" in metafunc.fixturenames:
-        chosen = _chosen(metafunc.config)
+        chosen = interpreters.supported(metafunc.config.getoption("--minor"))
         metafunc.parametrize("interpreter", chosen, ids=[i.id for i in chosen], scope="session")
 
 

@@ -116,8 +116,9 @@ def every():
     return sorted(found, key=lambda i: (i.version, i.origin))
 
 
-def supported():
-    return [i for i in every() if i.supported]
+def supported(minors=()):
+    """Those of some minors only ("3.12"), if any are named."""
+    return [i for i in every() if i.supported and (not minors or "%d.%d" % i.minor in minors)]
 
 
 def main():

@@ -14,7 +14,7 @@ def pytest_configure(config):
 
 def _pythons(config):
     minors = config.getoption("--minor")
-    found = [i for i in interpreters.supported() if not minors or "%d.%d" % i.minor in minors]
+    found = interpreters.supported(minors)
     if config.getoption("--long") or minors:
         return found
     return sorted(found, key=lambda i: i.origin != "debian")[:1]
