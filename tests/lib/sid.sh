@@ -77,13 +77,19 @@ make_tree() {
     install_packages "$tree"
 }
 
+# A mount outlives its directory: one that was deleted and made anew is not shared by it.
+is_shared() {
+    mountpoint -q "$1$2" && [ "$(stat -c %d:%i "$1$2")" = "$(stat -c %d:%i "$2")" ]
+}
+
 share() {
     local mode=$1 tree=$2 dir
     shift 2
     for dir in "$@"; do
         dir=$(realpath "$dir")
+        is_shared "$tree" "$dir" && continue
+        mountpoint -q "$tree$dir" && umount -l "$tree$dir"
         mkdir -p "$tree$dir"
-        mountpoint -q "$tree$dir" && continue
         mount --bind "$dir" "$tree$dir"
         mount -o "remount,bind,$mode" "$tree$dir"
     done
