@@ -45,6 +45,16 @@ PLN_EXPORT int pillion_is_sampling(void)
 	       pln_load_relaxed(&pln_segment->state) == PILLION_TARGET_SAMPLING;
 }
 
+PLN_EXPORT int pillion_start(void)
+{
+	return pln_segment_is_ours_sigsafe() ? pln_sampler_switch(true) : -ENOENT;
+}
+
+PLN_EXPORT int pillion_stop(void)
+{
+	return pln_segment_is_ours_sigsafe() ? pln_sampler_switch(false) : -ENOENT;
+}
+
 static bool this_process_is_asked_for(void)
 {
 	const char *only = pln_options.only_pid;
@@ -158,6 +168,8 @@ int pln_process_start(enum pln_hello_reason reason)
 		return error;
 	}
 	choose_engine();
+	if (!pln_tick_is_allowed())
+		pln_store_relaxed(&pln_segment->state, PILLION_TARGET_DORMANT);
 	pln_segment_publish();
 	pln_threads_claim_own();
 	return pln_sampler_start();
@@ -198,6 +210,7 @@ __attribute__((constructor)) static void init(int argc, char **argv, char **envp
 	(void)argc;
 	(void)argv;
 	pln_options_parse(envp ? envp : environ);
+	pln_tick_allow(pln_options.start);
 	asked_for = this_process_is_asked_for();
 	/* Those never make the call that the others start with. */
 	if (asked_for && pln_python_find_too_old())

@@ -8,6 +8,7 @@
 #include "options.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "log.h"
 #include "text.h"
@@ -62,12 +63,24 @@ static void set_number(const char *name, const char *text, long min, long max, l
 		complain(name);
 }
 
+static bool is_one_of(const char *text, const char *const words[])
+{
+	while (*words && strcasecmp(text, *words))
+		words++;
+	return *words;
+}
+
 static void set_flag(const char *name, const char *text, bool *out)
 {
-	long value = *out;
+	static const char *const yes[] = { "1", "on", "yes", "true", NULL };
+	static const char *const no[] = { "0", "off", "no", "false", NULL };
 
-	set_number(name, text, 0, 1, &value);
-	*out = value != 0;
+	if (is_one_of(text, yes))
+		*out = true;
+	else if (is_one_of(text, no))
+		*out = false;
+	else
+		complain(name);
 }
 
 static void set_text(const char *name, const char *text, char *out)

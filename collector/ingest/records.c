@@ -83,9 +83,12 @@ static void take_thread(struct pln_target *t, const struct pln_wire_thread *rec)
 	row->has_python |= rec->has_python != 0;
 	memcpy(thread->name, rec->name, sizeof(rec->name));
 	thread->clock_base_ns = rec->cpu_base_ns;
-	if (!row->exited && rec->time_ns >= row->seen_ns && rec->cpu_ns >= rec->cpu_base_ns) {
+	if (!row->exited && rec->time_ns >= row->seen_ns && rec->cpu_ns >= rec->cpu_base_ns &&
+	    rec->cpu_ns - rec->cpu_base_ns >= rec->dormant_cpu_ns) {
 		row->seen_ns = rec->time_ns;
-		row->cpu_ns = rec->cpu_ns - rec->cpu_base_ns;
+		row->cpu_ns = rec->cpu_ns - rec->cpu_base_ns - rec->dormant_cpu_ns;
+		row->dormant_cpu_ns = rec->dormant_cpu_ns;
+		row->dormant_wall_ns = rec->dormant_wall_ns;
 	}
 	if (rec->rec.type == PILLION_RECORD_THREAD_EXIT) {
 		row->exited = true;

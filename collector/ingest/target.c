@@ -131,6 +131,7 @@ static void read_totals(struct pln_target *t)
 	row->process_cpu_ns = pln_load_relaxed(&seg->process_cpu_ns);
 	row->table_bytes = pln_load_relaxed(&seg->table_bytes);
 	row->private_bytes = pln_load_relaxed(&seg->private_bytes);
+	row->dormant_ns = pln_load_relaxed(&seg->dormant_ns);
 }
 
 struct clocks {
@@ -138,6 +139,8 @@ struct clocks {
 	uint64_t cpu_ns;
 	uint64_t pending_offcpu_ns;
 	uint64_t pending_runnable_ns;
+	uint64_t dormant_cpu_ns;
+	uint64_t dormant_wall_ns;
 };
 
 /* Returns the serial of the thread that the clocks are of, 0: none, or just changing. */
@@ -154,6 +157,8 @@ static uint32_t read_clocks(const struct pln_slot *slot, struct clocks *clocks)
 	clocks->cpu_ns = pln_load_relaxed(&slot->cpu_ns);
 	clocks->pending_offcpu_ns = pln_load_relaxed(&slot->pending_offcpu_ns);
 	clocks->pending_runnable_ns = pln_load_relaxed(&slot->pending_runnable_ns);
+	clocks->dormant_cpu_ns = pln_load_relaxed(&slot->dormant_cpu_ns);
+	clocks->dormant_wall_ns = pln_load_relaxed(&slot->dormant_wall_ns);
 	/* A slot that changed hands meanwhile has another serial, or shows it next time. */
 	return pln_load_acquire(&slot->serial) == serial ? serial : 0;
 }
@@ -172,12 +177,15 @@ static void update_thread(struct pln_target *t, struct pln_target_thread *thread
 
 	if (row->exited || clocks->seen_ns < row->seen_ns ||
 	    clocks->seen_ns > t->drain_ns + PLN_TARGET_AHEAD_NS ||
-	    clocks->cpu_ns < thread->clock_base_ns)
+	    clocks->cpu_ns < thread->clock_base_ns ||
+	    clocks->dormant_cpu_ns > clocks->cpu_ns - thread->clock_base_ns)
 		return;
-	cpu_ns = clocks->cpu_ns - thread->clock_base_ns;
+	cpu_ns = clocks->cpu_ns - thread->clock_base_ns - clocks->dormant_cpu_ns;
 	if (cpu_ns != row->cpu_ns)
 		thread->dirty = true;
 	row->seen_ns = clocks->seen_ns;
+	row->dormant_cpu_ns = clocks->dormant_cpu_ns;
+	row->dormant_wall_ns = plausible_wait(clocks->dormant_wall_ns);
 	row->cpu_ns = cpu_ns;
 	row->unsampled_cpu_ns =
 		cpu_ns > thread->sampled_cpu_ns ? cpu_ns - thread->sampled_cpu_ns : 0;

@@ -190,6 +190,7 @@ static void get_counters(struct pln_decoder *d, struct pln_process *p)
 	p->process_cpu_ns = pln_get_varint(d);
 	p->table_bytes = pln_get_varint(d);
 	p->private_bytes = pln_get_varint(d);
+	p->dormant_ns = pln_get_varint(d);
 	p->lost_records = pln_get_varint(d);
 }
 
@@ -223,6 +224,8 @@ static void get_thread(struct pln_reader *r, struct pln_decoder *d, struct pln_t
 	t->start_ns = pln_get_varint(d);
 	t->seen_ns = pln_get_varint(d);
 	t->cpu_ns = pln_get_varint(d);
+	t->dormant_cpu_ns = pln_get_varint(d);
+	t->dormant_wall_ns = pln_get_varint(d);
 	t->unsampled_cpu_ns = pln_get_varint(d);
 	t->unsampled_wall_ns = pln_get_varint(d);
 }

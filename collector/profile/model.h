@@ -64,6 +64,7 @@ struct pln_process {
 	uint64_t process_cpu_ns;
 	uint64_t table_bytes;
 	uint64_t private_bytes;
+	uint64_t dormant_ns; /* wall time in which nothing was sampled, as it was told to */
 	uint64_t lost_records; /* lane data that made no sense */
 };
 
@@ -77,7 +78,10 @@ struct pln_thread {
 	bool exited;
 	uint64_t start_ns;
 	uint64_t seen_ns; /* the clocks below are as of then; end when exited */
-	uint64_t cpu_ns; /* kernel's CPU clock, less what it had before start_ns */
+	uint64_t
+		cpu_ns; /* kernel's CPU clock, less what it had before start_ns and while dormant */
+	uint64_t dormant_cpu_ns; /* since start_ns, nothing was sampled for so long */
+	uint64_t dormant_wall_ns;
 	uint64_t unsampled_cpu_ns; /* known, but no sample stands for it */
 	uint64_t unsampled_wall_ns;
 };

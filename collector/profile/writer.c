@@ -363,7 +363,8 @@ static int flush_processes(struct pln_writer *w)
 /*
  * COUNTERS = lost_samples process_counters*    to the end; totals so far
  * process_counters = id drop_kinds drops{drop_kinds} ticks handler_calls handler_ns
- *                    sampler_cpu_ns process_cpu_ns table_bytes private_bytes lost_records
+ *                    sampler_cpu_ns process_cpu_ns table_bytes private_bytes
+ *                    dormant_ns lost_records
  */
 static void put_counters(struct pln_writer *w, uint32_t id, const struct pln_process *p)
 {
@@ -381,6 +382,7 @@ static void put_counters(struct pln_writer *w, uint32_t id, const struct pln_pro
 	pln_put_varint(b, p->process_cpu_ns);
 	pln_put_varint(b, p->table_bytes);
 	pln_put_varint(b, p->private_bytes);
+	pln_put_varint(b, p->dormant_ns);
 	pln_put_varint(b, p->lost_records);
 }
 
@@ -411,7 +413,7 @@ uint32_t pln_writer_add_process(struct pln_writer *w, const struct pln_process *
 /*
  * THREADS = thread*    to the end; a later entry replaces an earlier one of its id
  * thread  = id process tid serial name:text bits:byte start_ns seen_ns cpu_ns
- *           unsampled_cpu_ns unsampled_wall_ns
+ *           dormant_cpu_ns dormant_wall_ns unsampled_cpu_ns unsampled_wall_ns
  * bits    = enum pln_thread_bit
  */
 void pln_writer_update_thread(struct pln_writer *w, uint32_t id, const struct pln_thread *t)
@@ -430,6 +432,8 @@ void pln_writer_update_thread(struct pln_writer *w, uint32_t id, const struct pl
 	pln_put_varint(b, t->start_ns);
 	pln_put_varint(b, t->seen_ns);
 	pln_put_varint(b, t->cpu_ns);
+	pln_put_varint(b, t->dormant_cpu_ns);
+	pln_put_varint(b, t->dormant_wall_ns);
 	pln_put_varint(b, t->unsampled_cpu_ns);
 	pln_put_varint(b, t->unsampled_wall_ns);
 	newest_set(&w->threads, id, b);

@@ -17,6 +17,7 @@ static void accounting(struct pln_json *json, const struct pln_report *r)
 	pln_json_number(json, "sampled_cpu_ns", a.sampled_cpu_ns);
 	pln_json_signed(json, "unsampled_cpu_ns", a.unsampled_cpu_ns);
 	pln_json_number(json, "sampling_thread_cpu_ns", a.sampler_cpu_ns);
+	pln_json_number(json, "stopped_cpu_ns", a.dormant_cpu_ns);
 	pln_json_number(json, "outside_cpu_ns", a.outside_cpu_ns);
 	pln_json_number(json, "thread_wall_ns", a.thread_wall_ns);
 	pln_json_number(json, "sampled_wall_ns", a.sampled_wall_ns);

@@ -86,6 +86,7 @@ static void print_accounting(const struct pln_report *r, const struct pln_screen
 	add_term(cpu, sizeof(cpu), (int64_t)a.sampled_cpu_ns, "sampled");
 	add_term(cpu, sizeof(cpu), a.unsampled_cpu_ns, "unsampled");
 	add_term(cpu, sizeof(cpu), (int64_t)a.sampler_cpu_ns, "in the sampling thread");
+	add_term(cpu, sizeof(cpu), (int64_t)a.dormant_cpu_ns, "while it was stopped");
 	add_term(cpu, sizeof(cpu), (int64_t)a.outside_cpu_ns, "before sampling began");
 	add_term(wall, sizeof(wall), (int64_t)a.sampled_wall_ns, "sampled");
 	add_term(wall, sizeof(wall), a.unsampled_wall_ns, "unsampled");

@@ -263,6 +263,7 @@ void pln_json_recording(struct pln_json *json, const struct pln_report *report)
 	pln_json_text(json, "pillion_version", rec->pillion_version);
 	pln_json_number(json, "start_unix_ns", rec->start_real_ns);
 	pln_json_number(json, "duration_ns", s->duration_ns);
+	pln_json_number(json, "stopped_ns", s->dormant_ns);
 	if (rec->exit_status == -1)
 		pln_json_null(json, "exit_status");
 	else

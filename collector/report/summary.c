@@ -42,7 +42,9 @@ static void add_clocks(struct pln_times *times, const struct pln_thread *thread)
 {
 	times->threads++;
 	times->clock_cpu_ns += thread->cpu_ns;
-	times->clock_wall_ns += less(thread->seen_ns, thread->start_ns);
+	times->clock_wall_ns +=
+		less(less(thread->seen_ns, thread->start_ns), thread->dormant_wall_ns);
+	times->dormant_cpu_ns += thread->dormant_cpu_ns;
 	times->unsampled_cpu_ns += thread->unsampled_cpu_ns;
 	times->unsampled_wall_ns += thread->unsampled_wall_ns;
 }
@@ -88,6 +90,7 @@ static void add_process(struct pln_summary *s, const struct pln_process *process
 	s->handler_ns += process->handler_ns;
 	s->sampler_cpu_ns += process->sampler_cpu_ns;
 	s->process_cpu_ns += process->process_cpu_ns;
+	s->dormant_ns += process->dormant_ns;
 	s->lost_records += process->lost_records;
 	if (process->table_bytes > s->table_bytes)
 		s->table_bytes = process->table_bytes;
@@ -108,7 +111,7 @@ static void add_processes(struct pln_summary *s, const struct pln_profile *p,
 		if (!pln_filter_keeps_process(filter, process))
 			continue;
 		add_process(s, process);
-		ticked_ns += less(end_ns, process->start_ns);
+		ticked_ns += less(less(end_ns, process->start_ns), process->dormant_ns);
 	}
 	if (ticked_ns)
 		s->reached_tick_hz = (double)s->ticks * 1e9 / (double)ticked_ns;
@@ -149,7 +152,7 @@ int pln_summary_compute(struct pln_summary *summary, const struct pln_aggregate 
 static void account_process(struct pln_accounting *sum, const struct pln_times *times,
 			    const struct pln_process *process)
 {
-	uint64_t known_ns = times->clock_cpu_ns + process->sampler_cpu_ns;
+	uint64_t known_ns = times->clock_cpu_ns + process->sampler_cpu_ns + times->dormant_cpu_ns;
 	uint64_t process_ns =
 		process->process_cpu_ns > known_ns ? process->process_cpu_ns : known_ns;
 
@@ -157,6 +160,7 @@ static void account_process(struct pln_accounting *sum, const struct pln_times *
 	sum->sampled_cpu_ns += times->cpu_ns;
 	sum->unsampled_cpu_ns += (int64_t)(times->clock_cpu_ns - times->cpu_ns);
 	sum->sampler_cpu_ns += process->sampler_cpu_ns;
+	sum->dormant_cpu_ns += times->dormant_cpu_ns;
 	sum->outside_cpu_ns += process_ns - known_ns;
 	sum->thread_wall_ns += times->clock_wall_ns;
 	sum->sampled_wall_ns += pln_times_wall_ns(times);

@@ -22,6 +22,7 @@ struct pln_times {
 	uint64_t gil_unknown_ns;
 	uint32_t threads;
 	/* What the kernel's clocks say of the same threads. */
+	uint64_t dormant_cpu_ns; /* of the CPU clock, beside clock_cpu_ns: sampling was stopped */
 	uint64_t clock_cpu_ns;
 	uint64_t clock_wall_ns;
 	/*
@@ -36,7 +37,7 @@ struct pln_times {
 /*
  * Where every nanosecond of the kernel's clocks is:
  *
- *   process_cpu = sampled_cpu + unsampled_cpu + sampler_cpu + outside_cpu
+ *   process_cpu = sampled_cpu + unsampled_cpu + sampler_cpu + dormant_cpu + outside_cpu
  *   thread_wall = sampled_wall + unsampled_wall
  *
  * Unsampled is negative where samples stand for more than was used: by less than a period
@@ -47,6 +48,7 @@ struct pln_accounting {
 	uint64_t sampled_cpu_ns;
 	int64_t unsampled_cpu_ns;
 	uint64_t sampler_cpu_ns; /* our own thread in it */
+	uint64_t dormant_cpu_ns; /* while the program had stopped the sampling */
 	uint64_t outside_cpu_ns; /* before sampling began, or on threads that were never met */
 	uint64_t thread_wall_ns;
 	uint64_t sampled_wall_ns;
@@ -68,6 +70,7 @@ struct pln_summary {
 	uint64_t handler_ns;
 	uint64_t sampler_cpu_ns;
 	uint64_t process_cpu_ns;
+	uint64_t dormant_ns; /* sum of times in which the program had stopped the sampling */
 	uint64_t table_bytes; /* largest of any process */
 	uint64_t private_bytes;
 	uint64_t lost_records;

@@ -248,6 +248,16 @@ static void print_drops(const struct pln_report *r, const struct pln_screen *scr
 		pln_text_field(screen, "dropped", PLN_STYLE_WARM, "%s", causes.text);
 }
 
+static void print_stopped(const struct pln_report *r, const struct pln_screen *screen)
+{
+	char duration[PLN_QUANTITY_SIZE];
+
+	if (r->summary.dormant_ns)
+		pln_text_field(screen, "stopped", PLN_STYLE_PLAIN,
+			       "for %s, by the program: nothing in it was sampled",
+			       pln_duration_text(duration, r->summary.dormant_ns));
+}
+
 static void print_times(const struct pln_report *r, const struct pln_screen *screen)
 {
 	const struct pln_times *t = &r->summary.all;
@@ -382,6 +392,7 @@ void pln_text_recording(const struct pln_report *report, const struct pln_screen
 	print_rates(report, screen);
 	print_samples(report, screen);
 	print_drops(report, screen);
+	print_stopped(report, screen);
 	print_times(report, screen);
 	print_cost(report, screen);
 }

@@ -7,11 +7,10 @@
  *
  *   X(id, NAME, type, default, min, max, "--long", 's', "METAVAR", "help")
  *
- * type: FLAG (0/1), NUMBER (decimal, min..max), TEXT (up to 1023 bytes), SECRET
- * (set by pillion itself, shown in no help). '--long' is the option of `record`
- * that sets it ("" when there is none; "--no-x" options set a FLAG to 0), 's' its
- * short form or 0. An unknown or malformed value means the default, and a note in
- * the profile.
+ * type: FLAG (on/off, 1/0, yes/no, true/false), NUMBER (decimal, min..max), TEXT (up to 1023
+ * bytes), SECRET (set by pillion itself, shown in no help). '--long' is the option of `record` that
+ * sets it ("" when there is none; "--no-x" options set a FLAG to 0), 's' its short form or 0. An
+ * unknown or malformed value means the default, and a note in the profile.
  *
  * The library does something only when PILLION_OUTPUT or PILLION_SOCKET is set
  * and PILLION_DISABLE is not.
@@ -26,6 +25,8 @@
 	  "where the profile goes; %p pid, %h host, %t time, %e program, %n number")               \
 	X(freq, "PILLION_FREQ", NUMBER, 100, 1, 10000, "--freq", 'F', "HZ",                        \
 	  "samples per second of CPU time of each thread")                                         \
+	X(start, "PILLION_START", FLAG, 1, 0, 1, "--no-start", 0, "on|off",                        \
+	  "start sampling before pillion_start() is called")                                       \
 	X(native, "PILLION_NATIVE", FLAG, 1, 0, 1, "--no-native", 0, "0|1",                        \
 	  "record native frames")                                                                  \
 	X(subprocesses, "PILLION_SUBPROCESSES", FLAG, 1, 0, 1, "--no-subprocesses", 0, "0|1",      \

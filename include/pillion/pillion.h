@@ -18,6 +18,16 @@ extern "C" {
  */
 int pillion_is_sampling(void) __attribute__((weak));
 
+/*
+ * Sampling of this process, and of children that it forks from now on, begins and ends:
+ * to record one part of a program only. Returns once it is so: 0; -ENOENT when the library
+ * was not asked to record this process; -ETIMEDOUT after a second without effect (nobody
+ * collects any more). Stopped, no timer runs, and the time that passes is told apart in the
+ * profile. PILLION_START=off begins stopped. From any thread, not from signal handlers.
+ */
+int pillion_start(void) __attribute__((weak));
+int pillion_stop(void) __attribute__((weak));
+
 #ifdef __cplusplus
 }
 #endif

@@ -266,6 +266,8 @@ struct pln_wire_thread {
 	uint64_t cpu_base_ns; /* its CPU clock when it was first seen (not ours to account) */
 	uint64_t unsampled_cpu_ns; /* on exit: CPU time that no sample stands for */
 	uint64_t unsampled_wall_ns; /* on exit: off-CPU time that no sample stands for */
+	uint64_t dormant_cpu_ns; /* of cpu_ns and of the time since start_ns: nothing was sampled */
+	uint64_t dormant_wall_ns;
 	uint32_t thread; /* serial */
 	uint32_t tid;
 	uint32_t slot;
@@ -274,8 +276,8 @@ struct pln_wire_thread {
 	uint8_t reserved[2];
 	char name[16]; /* comm, zero-padded */
 };
-static_assert(offsetof(struct pln_wire_thread, thread) == 56, "wire layout");
-static_assert(sizeof(struct pln_wire_thread) == 88, "wire layout");
+static_assert(offsetof(struct pln_wire_thread, thread) == 72, "wire layout");
+static_assert(sizeof(struct pln_wire_thread) == 104, "wire layout");
 
 /* PILLION_RECORD_INTERPRETER: what was found, and how it is read. */
 struct pln_wire_interpreter {
@@ -345,11 +347,16 @@ struct pln_slot {
 	_Atomic uint64_t free_calls;
 	_Atomic uint64_t free_bytes;
 	uint8_t reserved2[32];
-	uint8_t reserved3[64];
+
+	/* The sampling thread's: what of the clocks above passed while nothing was sampled. */
+	_Alignas(64) _Atomic uint64_t dormant_cpu_ns;
+	_Atomic uint64_t dormant_wall_ns;
+	uint8_t reserved3[48];
 };
 static_assert(offsetof(struct pln_slot, start_ns) == 16, "wire layout");
 static_assert(offsetof(struct pln_slot, samples) == 64, "wire layout");
 static_assert(offsetof(struct pln_slot, alloc_calls) == 128, "wire layout");
+static_assert(offsetof(struct pln_slot, dormant_cpu_ns) == 192, "wire layout");
 static_assert(sizeof(struct pln_slot) == 256, "wire layout");
 
 /* ---------------------------------------------------------------- segment */
@@ -404,7 +411,7 @@ struct pln_segment {
 	_Atomic uint64_t process_cpu_ns; /* CPU clock of the process */
 	_Atomic uint64_t table_bytes; /* memory held by unwind tables */
 	_Atomic uint64_t private_bytes; /* other memory held by the library */
-	uint8_t reserved1[8];
+	_Atomic uint64_t dormant_ns; /* wall time in which nothing was sampled */
 
 	/* Written by handlers, relaxed adds. */
 	_Alignas(64) _Atomic uint64_t handler_calls;

@@ -18,6 +18,7 @@
 #include "sampling/sampler.h"
 #include "sampling/stack_bounds.h"
 #include "sampling/threads.h"
+#include "sampling/tick.h"
 #include "segment.h"
 
 /* Of the forking thread: several may be between their handlers at once. */
@@ -47,9 +48,10 @@ static void before_fork(void)
 	int saved = errno;
 
 	held = pln_segment_is_ours_sigsafe() && pln_process_hold();
-	/* Dormant, the collector has stopped us, or would not hear the child either. */
+	/* Dormant without being told to, nobody would hear of the child either. */
 	followed = held && pln_options.subprocesses &&
-		   pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT;
+		   (!pln_tick_is_allowed() ||
+		    pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT);
 	errno = saved;
 }
 

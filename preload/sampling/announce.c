@@ -47,6 +47,8 @@ void pln_announce_thread(const struct pln_thread *thread, uint16_t type)
 	const struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
 	uint64_t cpu = pln_load_relaxed(&slot->cpu_ns);
 	uint64_t base = pln_load_relaxed(&slot->cpu_base_ns);
+	uint64_t dormant = pln_load_relaxed(&slot->dormant_cpu_ns);
+	uint64_t ours = cpu - base - dormant;
 	uint64_t sampled = pln_load_relaxed(&slot->sampled_cpu_ns);
 	struct pln_record *rec = reserve(sizeof(struct pln_wire_thread));
 	struct pln_wire_thread out = {
@@ -54,9 +56,11 @@ void pln_announce_thread(const struct pln_thread *thread, uint16_t type)
 		.start_ns = pln_load_relaxed(&slot->start_ns),
 		.cpu_ns = cpu,
 		.cpu_base_ns = base,
-		.unsampled_cpu_ns = cpu - base > sampled ? cpu - base - sampled : 0,
+		.unsampled_cpu_ns = ours > sampled ? ours - sampled : 0,
 		.unsampled_wall_ns = pln_load_relaxed(&slot->pending_offcpu_ns) +
 				     pln_load_relaxed(&slot->pending_runnable_ns),
+		.dormant_cpu_ns = dormant,
+		.dormant_wall_ns = pln_load_relaxed(&slot->dormant_wall_ns),
 		.thread = thread->serial,
 		.tid = thread->tid,
 		.slot = thread->index,

@@ -31,22 +31,34 @@
 
 #define STACK_SIZE (256u << 10)
 #define HOLD_LIMIT_NS 200000000
+#define DORMANT_TICK_NS 200000000 /* it only follows the clocks, and waits for the bell */
+#define SWITCH_LIMIT_NS 1000000000ull
 
 static pthread_t sampler;
 static bool running; /* guarded by aside_lock, once the process is started */
-static _Atomic uint32_t stopping; /* also the futex that the thread sleeps on */
+static _Atomic uint32_t stopping;
+static _Atomic uint32_t
+	bell; /* the futex that the thread sleeps on: rung, it looks what there is */
 static _Atomic uint32_t sampler_tid;
 static pthread_mutex_t tick_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t aside_lock = PTHREAD_MUTEX_INITIALIZER; /* held while stepped aside */
 static uint64_t next_ns; /* when the next tick is due */
 
+static void ring(void)
+{
+	pln_add_relaxed(&bell, 1);
+	(void)pln_syscall4(SYS_futex, (long)&bell, FUTEX_WAKE_PRIVATE, INT_MAX, 0);
+}
+
 /*
  * Until the next tick: on average a tick after the last one, whatever the round took, but
- * never in step with the program (uniform in [0.5, 1.5) of a tick).
+ * never in step with the program (uniform in [0.5, 1.5) of a tick). `rung`: the bell, as it
+ * was before the last one.
  */
-static void sleep_until_next(void)
+static void sleep_until_next(uint32_t rung)
 {
-	uint64_t tick = pln_segment_own.tick_ns, now = pln_now_ns_sigsafe();
+	uint64_t tick = pln_tick_is_dormant() ? DORMANT_TICK_NS : pln_segment_own.tick_ns;
+	uint64_t now = pln_now_ns_sigsafe();
 	struct timespec ts;
 
 	if (now > next_ns + 10 * tick) /* stopped, or far too slow: do not catch up */
@@ -56,11 +68,13 @@ static void sleep_until_next(void)
 		return;
 	ts.tv_sec = (time_t)((next_ns - now) / PLN_SECOND_NS);
 	ts.tv_nsec = (long)((next_ns - now) % PLN_SECOND_NS);
-	(void)pln_syscall4(SYS_futex, (long)&stopping, FUTEX_WAIT_PRIVATE, 0, (long)&ts);
+	(void)pln_syscall4(SYS_futex, (long)&bell, FUTEX_WAIT_PRIVATE, rung, (long)&ts);
 }
 
 static void *sampler_main(void *arg)
 {
+	uint32_t rung;
+
 	(void)arg;
 	pln_store_relaxed(&sampler_tid, (uint32_t)pln_gettid_sigsafe());
 	(void)pln_syscall3(SYS_prctl, PR_SET_NAME, (long)"pillion", 0);
@@ -71,10 +85,11 @@ static void *sampler_main(void *arg)
 	/* Alone, return like any last thread: glibc then ends the process. */
 	while (!pln_load_relaxed(&stopping) && !pln_scan_is_alone()) {
 		pthread_mutex_lock(&tick_lock);
+		rung = pln_load_relaxed(&bell);
 		if (!pln_load_relaxed(&stopping))
 			pln_tick();
 		pthread_mutex_unlock(&tick_lock);
-		sleep_until_next();
+		sleep_until_next(rung);
 	}
 	pln_tick_end();
 	return NULL;
@@ -148,7 +163,7 @@ static bool stop(void)
 		return false;
 	pln_store_relaxed(&stopping, 1);
 	pln_sampler_let_go();
-	(void)pln_syscall4(SYS_futex, (long)&stopping, FUTEX_WAKE_PRIVATE, INT_MAX, 0);
+	ring();
 	/* The program does not expect a cancellation point here. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	pthread_join(sampler, NULL);
@@ -175,6 +190,21 @@ int pln_sampler_come_back(void)
 
 	pthread_mutex_unlock(&aside_lock);
 	return error;
+}
+
+int pln_sampler_switch(bool on)
+{
+	uint64_t until = pln_now_ns_sigsafe() + SWITCH_LIMIT_NS;
+	struct timespec ts = { .tv_nsec = 50000 };
+
+	pln_tick_allow(on);
+	ring();
+	while (pln_tick_is_dormant() == on) {
+		if (pln_now_ns_sigsafe() > until)
+			return -ETIMEDOUT;
+		(void)pln_syscall3(SYS_nanosleep, (long)&ts, 0, 0);
+	}
+	return 0;
 }
 
 bool pln_sampler_hold(void)

@@ -19,6 +19,12 @@ bool pln_sampler_step_aside(void);
 /* Returns 0 or -errno, as pln_sampler_start(). */
 int pln_sampler_come_back(void);
 
+/*
+ * Any thread: sampling begins or ends, now and in children. Returns 0 once it is so, or
+ * -ETIMEDOUT: the sampling thread is not there, or the collector does not want it.
+ */
+int pln_sampler_switch(bool on);
+
 /* Around fork: no tick is in progress between these two. False: could not be had in time. */
 bool pln_sampler_hold(void);
 void pln_sampler_let_go(void);

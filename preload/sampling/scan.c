@@ -246,6 +246,17 @@ static void retire(struct pln_thread *thread)
 	pln_store_relaxed(&slot->state, PILLION_SLOT_DRAINING);
 }
 
+static bool is_dormant(void)
+{
+	return pln_load_relaxed(&pln_segment->state) == PILLION_TARGET_DORMANT;
+}
+
+static void skip(struct pln_slot *slot, uint64_t ran, uint64_t passed)
+{
+	pln_add_relaxed(&slot->dormant_cpu_ns, ran);
+	pln_add_relaxed(&slot->dormant_wall_ns, passed);
+}
+
 /* The time between the last tick and the end, which the thread itself has written. */
 static void account_last_words(struct pln_thread *thread)
 {
@@ -253,7 +264,9 @@ static void account_last_words(struct pln_thread *thread)
 	uint64_t passed = pln_load_relaxed(&slot->seen_ns) - thread->seen_ns;
 	uint64_t ran = pln_load_relaxed(&slot->cpu_ns) - thread->cpu_ns;
 
-	if (passed > ran && passed - ran < 3600 * PLN_SECOND_NS)
+	if (is_dormant())
+		skip(slot, ran, passed);
+	else if (passed > ran && passed - ran < 3600 * PLN_SECOND_NS)
 		pln_add_relaxed(&slot->pending_offcpu_ns, passed - ran);
 }
 
@@ -433,24 +446,34 @@ void pln_scan_rest(void)
 		/* acquire: pairs with pln_threads_claim() */
 		if (pln_load_acquire(&pln_segment_slot_sigsafe(i)->state) != PILLION_SLOT_LIVE)
 			continue;
-		pln_timer_delete(pln_thread_sigsafe(i));
-		/* What passes on its clock from now on is nobody's. */
-		pln_thread_sigsafe(i)->due_ns = 0;
+		pln_timer_rest(pln_thread_sigsafe(i));
 	}
+}
+
+void pln_scan_skip(struct pln_thread *thread)
+{
+	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
+	uint64_t cpu = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
+	uint64_t now = pln_now_ns_sigsafe();
+
+	if (!cpu || cpu < thread->cpu_ns) /* the next scan says that it is gone */
+		return;
+	thread->rested_cpu_ns += cpu - thread->cpu_ns;
+	skip(slot, cpu - thread->cpu_ns, now - thread->seen_ns);
+	thread->cpu_ns = cpu;
+	thread->seen_ns = now;
+	pln_store_relaxed(&slot->cpu_ns, cpu);
+	pln_store_relaxed(&slot->seen_ns, now);
 }
 
 static void rearm(struct pln_thread *thread)
 {
-	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
-
-	/* The time that went by while nobody looked is not ours to account. */
-	thread->cpu_ns = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
-	thread->seen_ns = pln_now_ns_sigsafe();
-	pln_store_relaxed(&slot->pending_offcpu_ns, 0);
+	pln_scan_skip(thread);
 	thread->idle = false;
 	thread->idle_since_flush_ns = 0;
-	pln_timer_delete(thread);
-	(void)pln_timer_arm(thread);
+	if (!thread->timer_armed) /* or it has only just started */
+		(void)pln_timer_resume(thread, thread->rested_cpu_ns);
+	thread->rested_cpu_ns = 0;
 }
 
 void pln_scan_wake(void)

@@ -28,8 +28,12 @@ bool pln_scan_is_alone(void);
 /* Calls fn for every adopted thread. */
 void pln_scan_each(void (*fn)(struct pln_thread *thread));
 
-/* Dormancy begins and ends: no timer runs; those of all threads do, and time counts from now. */
+/*
+ * Dormancy begins and ends: no timer runs; those of all threads do, from where they stopped.
+ * In between, the time that passes on a thread's clocks is told, and no sample stands for it.
+ */
 void pln_scan_rest(void);
+void pln_scan_skip(struct pln_thread *thread);
 void pln_scan_wake(void);
 
 int pln_scan_open_task_file(uint32_t tid, const char *name);

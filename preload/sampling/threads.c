@@ -176,6 +176,8 @@ static void fill_slot(struct pln_slot *slot, const struct pln_thread *thread)
 	pln_store_relaxed(&slot->cpu_base_ns, cpu);
 	pln_store_relaxed(&slot->pending_offcpu_ns, 0);
 	pln_store_relaxed(&slot->pending_runnable_ns, 0);
+	pln_store_relaxed(&slot->dormant_cpu_ns, 0);
+	pln_store_relaxed(&slot->dormant_wall_ns, 0);
 	pln_store_relaxed(&slot->samples, 0);
 	pln_store_relaxed(&slot->sampled_cpu_ns, 0);
 	pln_store_relaxed(&slot->serial, thread->serial);

@@ -36,6 +36,7 @@ struct pln_thread {
 	uint32_t calls; /* handler calls, for timing one in 16 */
 	uint64_t period_at_ns; /* CPU clock at which the period that is to be sampled begins */
 	uint64_t due_ns; /* and at which its sample is due, 0: no timer */
+	uint64_t rested_due_ns; /* the same while the timer rests */
 	_Atomic uint32_t has_python;
 
 	/* The sampling thread's, from here on. */
@@ -50,6 +51,7 @@ struct pln_thread {
 	int schedstat_fd;
 	uint64_t seen_ns;
 	uint64_t cpu_ns;
+	uint64_t rested_cpu_ns; /* CPU time since the timer rests */
 	uint64_t run_delay_ns; /* schedstat's run-queue wait, as last read */
 	uint64_t idle_since_flush_ns; /* off-CPU time of the wait so far, not yet in a record */
 	uint64_t last_blocked_hash; /* in the sampler's lane; 0: none */

@@ -45,9 +45,12 @@
 #define CLOSE_RANGE_UNSHARE_FLAG 2
 
 static bool blocked_works;
-static bool dormant;
+static _Atomic uint32_t forbidden; /* the program has said so */
+static _Atomic uint32_t dormant;
 static uint32_t first_thread; /* where the next round starts, for fairness */
 static uint64_t began_ns;
+static uint64_t began_segment_ns; /* and the start of the segment that it is about */
+static uint64_t dormant_since_ns;
 static uint64_t seldom_ns; /* when it is time again to look at what changes slowly */
 static uint64_t modules_ns; /* and at the loader's list */
 static bool interpreter_settled;
@@ -256,12 +259,13 @@ static void publish_totals(void)
 	pln_store_relaxed(&pln_segment->heartbeat_ns, pln_now_ns_sigsafe());
 }
 
-/* Whether to be quiet: the collector asked, or has not been heard of for long. */
+/* Whether to be quiet: we were asked to, or the collector has not been heard of for long. */
 static bool should_be_dormant(uint64_t now)
 {
 	uint64_t heard = pln_load_relaxed(&pln_segment->collector_ns);
 
-	if (pln_load_relaxed(&pln_segment->command) == PILLION_COMMAND_STOP)
+	if (pln_load_relaxed(&forbidden) ||
+	    pln_load_relaxed(&pln_segment->command) == PILLION_COMMAND_STOP)
 		return true;
 	if (heard < began_ns)
 		heard = began_ns;
@@ -275,11 +279,47 @@ void pln_tick_without_thread(void)
 	pln_scan_rest();
 }
 
-static void fall_asleep(void)
+void pln_tick_allow(bool on)
 {
-	pln_log(PLN_LOG_INFO, "dormant: the collector stopped us or went silent", "");
+	pln_store_relaxed(&forbidden, !on);
+}
+
+bool pln_tick_is_allowed(void)
+{
+	return !pln_load_relaxed(&forbidden);
+}
+
+bool pln_tick_is_dormant(void)
+{
+	return pln_load_relaxed(&dormant);
+}
+
+static void last_look(struct pln_thread *thread)
+{
+	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
+	uint64_t ran, off;
+
+	if (!advance(thread, &ran, &off))
+		return;
+	if (!ran && thread->idle)
+		thread->idle_since_flush_ns += off;
+	flush_idle(thread, slot);
+}
+
+/* What was before is told to the end; what comes now is nobody's. */
+static void fall_asleep(uint64_t now)
+{
+	pln_log(PLN_LOG_INFO, "dormant: told to, or the collector went silent", "");
+	pln_scan_threads(now);
+	pln_scan_each(last_look);
 	pln_tick_without_thread();
-	dormant = true;
+	dormant_since_ns = now;
+	pln_store_relaxed(&dormant, 1);
+}
+
+static void forget_run_delay(struct pln_thread *thread)
+{
+	thread->run_delay_ns = read_run_delay(thread);
 }
 
 static void wake_up(void)
@@ -287,7 +327,8 @@ static void wake_up(void)
 	pln_log(PLN_LOG_INFO, "sampling again", "");
 	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_SAMPLING);
 	pln_scan_wake();
-	dormant = false;
+	pln_scan_each(forget_run_delay);
+	pln_store_relaxed(&dormant, 0);
 }
 
 static void check_handler(void)
@@ -323,8 +364,18 @@ static void poll_interpreter(bool seldom)
 		pln_scan_each(look_again);
 		interpreter_settled = interpreter.status != PILLION_INTERPRETER_FOUND;
 	}
-	if (pln_python_finalizing_sigsafe())
+	if (!pln_tick_is_dormant() && pln_python_finalizing_sigsafe())
 		pln_store_relaxed(&pln_segment->state, PILLION_TARGET_FINALIZING);
+}
+
+/* The clocks go on, threads come and go. */
+static void sleep_on(uint64_t now)
+{
+	pln_scan_threads(now);
+	pln_scan_each(pln_scan_skip);
+	poll_interpreter(true); /* so that it is known when sampling starts */
+	pln_add_relaxed(&pln_segment->dormant_ns, now - dormant_since_ns);
+	dormant_since_ns = now;
 }
 
 static bool is_time(uint64_t *next_ns, uint64_t every_ns, uint64_t now)
@@ -343,9 +394,11 @@ void pln_tick(void)
 	pln_add_relaxed(&pln_segment->ticks, 1);
 	/* relaxed: the collector only looks at its age */
 	pln_store_relaxed(&pln_segment->heartbeat_ns, now);
-	if (should_be_dormant(now) != dormant)
-		dormant ? wake_up() : fall_asleep();
-	if (dormant)
+	if (pln_tick_is_dormant())
+		sleep_on(now);
+	if (should_be_dormant(now) != pln_tick_is_dormant())
+		pln_tick_is_dormant() ? wake_up() : fall_asleep(now);
+	if (pln_tick_is_dormant())
 		return;
 	poll_interpreter(seldom);
 	pln_python_tick();
@@ -386,15 +439,17 @@ void pln_tick_begin(void)
 	blocked_works = pln_blocked_init();
 	interpreter_settled = false;
 	seldom_ns = modules_ns = 0;
-	dormant = state == PILLION_TARGET_DORMANT;
+	pln_store_relaxed(&dormant, state == PILLION_TARGET_DORMANT);
 	pln_store_relaxed(&pln_segment->engine,
 			  pln_load_relaxed(&pln_segment->engine) | probe_engine());
-	if (state != PILLION_TARGET_STARTING)
+	if (began_segment_ns == pln_segment->start_mono_ns)
 		return;
-	began_ns = pln_now_ns_sigsafe();
+	began_segment_ns = pln_segment->start_mono_ns;
+	began_ns = dormant_since_ns = pln_now_ns_sigsafe();
 	if (*pln_options_complaint())
 		pln_announce_note(1, pln_options_complaint());
-	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_SAMPLING);
+	if (state == PILLION_TARGET_STARTING)
+		pln_store_relaxed(&pln_segment->state, PILLION_TARGET_SAMPLING);
 }
 
 static void advance_only(struct pln_thread *thread)
@@ -406,7 +461,7 @@ static void advance_only(struct pln_thread *thread)
 
 void pln_tick_last(void)
 {
-	pln_scan_each(advance_only);
+	pln_scan_each(pln_tick_is_dormant() ? pln_scan_skip : advance_only);
 }
 
 void pln_tick_end(void)

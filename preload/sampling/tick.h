@@ -5,11 +5,19 @@
 #ifndef PILLION_PRELOAD_TICK_H
 #define PILLION_PRELOAD_TICK_H
 
+#include <stdbool.h>
+
 /* Sampling thread: once before the first tick (again after it stepped aside). */
 void pln_tick_begin(void);
 
 /* One round over threads, modules and interpreter. */
 void pln_tick(void);
+
+/* Any thread: what the program wishes; the next tick does it. And whether nothing is sampled now.
+ */
+void pln_tick_allow(bool on);
+bool pln_tick_is_allowed(void);
+bool pln_tick_is_dormant(void);
 
 /* Any thread, with the sampling thread held: the program exits, so bring all clocks up to date. */
 void pln_tick_last(void);

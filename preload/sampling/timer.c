@@ -187,7 +187,7 @@ uint64_t pln_timer_fired_sigsafe(struct pln_thread *thread)
 	return due;
 }
 
-bool pln_timer_arm(struct pln_thread *thread)
+static bool create_for(struct pln_thread *thread)
 {
 	union pln_signal_value value = { .thread = { thread->index, thread->serial } };
 
@@ -199,11 +199,23 @@ bool pln_timer_arm(struct pln_thread *thread)
 		pln_segment_drop_sigsafe(PILLION_DROP_NO_TIMER);
 		return false;
 	}
+	thread->timer_armed = true;
+	return true;
+}
+
+static void begin_period(struct pln_thread *thread)
+{
 	thread->period_at_ns = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
 	thread->due_ns =
 		thread->period_at_ns + 1 + pln_timer_random_sigsafe(pln_segment_own.period_ns);
 	set_timer_sigsafe(thread);
-	thread->timer_armed = true;
+}
+
+bool pln_timer_arm(struct pln_thread *thread)
+{
+	if (!create_for(thread))
+		return false;
+	begin_period(thread);
 	return true;
 }
 
@@ -214,6 +226,32 @@ void pln_timer_delete(struct pln_thread *thread)
 	(void)pln_syscall3(SYS_timer_delete, thread->timer, 0, 0);
 	thread->timer_armed = false;
 	thread->timer = -1;
+}
+
+void pln_timer_rest(struct pln_thread *thread)
+{
+	pln_timer_delete(thread);
+	/* What passes on its clock from now on is nobody's. */
+	thread->rested_due_ns = thread->due_ns;
+	thread->due_ns = 0;
+}
+
+/* The period that was cut in two keeps its length, and its one sample. */
+bool pln_timer_resume(struct pln_thread *thread, uint64_t rested_ns)
+{
+	uint64_t due = thread->rested_due_ns;
+
+	thread->rested_due_ns = 0;
+	if (!create_for(thread))
+		return false;
+	if (due) {
+		thread->period_at_ns += rested_ns;
+		thread->due_ns = due + rested_ns;
+		set_timer_sigsafe(thread);
+	} else {
+		begin_period(thread);
+	}
+	return true;
 }
 
 void pln_timer_take_back(void)

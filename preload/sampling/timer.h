@@ -41,6 +41,10 @@ bool pln_timer_handler_is_ours(void);
 bool pln_timer_arm(struct pln_thread *thread);
 void pln_timer_delete(struct pln_thread *thread);
 
+/* No timer for now, then again: as if its CPU clock had stood still, which ran `rested_ns`. */
+void pln_timer_rest(struct pln_thread *thread);
+bool pln_timer_resume(struct pln_thread *thread, uint64_t rested_ns);
+
 /* Handler, on the thread itself: what the signal stands for, in ns of CPU time; sets the next. */
 uint64_t pln_timer_fired_sigsafe(struct pln_thread *thread);
 

@@ -104,6 +104,7 @@ static void put_process(const struct pln_process *p)
 	put_number("process_cpu_ns", (int64_t)p->process_cpu_ns);
 	put_number("table_bytes", (int64_t)p->table_bytes);
 	put_number("private_bytes", (int64_t)p->private_bytes);
+	put_number("dormant_ns", (int64_t)p->dormant_ns);
 	put_number("lost_records", (int64_t)p->lost_records);
 	printf(",\"drops\":[");
 	for (int i = 0; i < PILLION_DROP_COUNT; i++)
@@ -123,6 +124,8 @@ static void put_thread(const struct pln_thread *t)
 	put_number("start_ns", (int64_t)t->start_ns);
 	put_number("seen_ns", (int64_t)t->seen_ns);
 	put_number("cpu_ns", (int64_t)t->cpu_ns);
+	put_number("dormant_cpu_ns", (int64_t)t->dormant_cpu_ns);
+	put_number("dormant_wall_ns", (int64_t)t->dormant_wall_ns);
 	put_number("unsampled_cpu_ns", (int64_t)t->unsampled_cpu_ns);
 	put_number("unsampled_wall_ns", (int64_t)t->unsampled_wall_ns);
 }

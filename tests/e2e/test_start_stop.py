@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""A program that records parts of itself: these to the nanosecond, and nothing of the others."""
+import json
+import subprocess
+import time
+
+import place
+import recording
+
+PERIOD_NS = 10_000_000
+OFF = {"PILLION_START": "off"}
+
+
+def record(interpreter, work, *arguments, env=OFF):
+    profile, out = recording.record_ok(interpreter, [place.WORKLOADS / "start_stop.py", *arguments], work, env=env)
+    return profile, json.loads(out)
+
+
+def inside(profile, name):
+    return sum(s.cpu_ns for s in profile.samples if s.calls(name))
+
+
+def test_short_turns_add_up(interpreter, work):
+    """Turns of 13 and 7 ms: the period of 10 ms spans them, and keeps its length."""
+    profile, spent = record(interpreter, work, "turns", "3")
+    [main] = profile.threads
+    assert abs(inside(profile, "wanted") - spent["wanted"]) < 0.04 * spent["wanted"] + 2 * PERIOD_NS
+    # The call of pillion_stop() itself is sampled; what comes after it is not.
+    assert inside(profile, "unwanted") == 0
+    assert abs(main["cpu_ns"] - spent["wanted"]) < 0.05 * spent["wanted"]
+    assert main["dormant_cpu_ns"] > spent["unwanted"]
+    assert main["dormant_wall_ns"] <= profile.processes[0]["dormant_ns"] * 1.01 + PERIOD_NS
+    wall = main["seen_ns"] - main["start_ns"] - main["dormant_wall_ns"]
+    assert abs(profile.by_thread("wall_ns")[0] - wall) < 0.01 * wall + 2 * PERIOD_NS
+
+
+def test_threads_across_the_borders(interpreter, work):
+    profile, spent = record(interpreter, work, "threads")
+    assert abs(inside(profile, "wanted") - spent["wanted"]) <= 2 * PERIOD_NS
+    assert inside(profile, "unwanted") == 0
+    assert not sum(s.offcpu_ns for s in profile.samples if s.calls("unwanted"))
+    for thread in profile.threads:
+        wall = thread["seen_ns"] - thread["start_ns"] - thread["dormant_wall_ns"]
+        assert -PERIOD_NS < wall < 5e9
+
+
+def test_a_child_forked_while_stopped_can_start(interpreter, work):
+    profile, spent = record(interpreter, work, "fork")
+    assert len(profile.processes) == 2
+    assert abs(inside(profile, "wanted") - spent["wanted"]) <= 2 * PERIOD_NS
+    assert inside(profile, "unwanted") == 0
+
+
+def test_the_option_and_the_report_say_so(here, one_python, work):
+    path = work / "one.pillion"
+    here.run([here.pillion, "record", "-q", "--no-start", "-o", path, "--", one_python.path,
+              place.WORKLOADS / "start_stop.py", "turns", "0.5"])
+    header = here.run([here.pillion, "report", path]).stdout.split("\n\n")[0]
+    assert "by the program: nothing in it was sampled" in header
+    told = json.loads(here.run([here.pillion, "info", "--json", path]).stdout)
+    sums = told["accounting"]
+    assert sums["stopped_cpu_ns"] > 200_000_000
+    assert sums["process_cpu_ns"] == sum(sums[k + "_cpu_ns"] for k in (
+        "sampled", "unsampled", "sampling_thread", "stopped", "outside"))
+
+
+def test_without_the_library_nothing_changes(here, one_python):
+    program = "import ctypes\ntry: ctypes.CDLL(None).pillion_start\nexcept AttributeError: print('no')"
+    assert here.run([one_python.path, "-c", program]).stdout == "no\n"
+
+
+def test_loaded_but_not_asked_for(here, one_python):
+    program = "import ctypes; print(ctypes.CDLL(None).pillion_start(), ctypes.CDLL(None).pillion_stop())"
+    assert here.run([one_python.path, "-c", program], env={"LD_PRELOAD": here.library}).stdout == "-2 -2\n"
+
+
+def switches(pid):
+    """Voluntary context switches of the sampling thread."""
+    for task in (place.pathlib.Path("/proc/%d/task" % pid)).iterdir():
+        if (task / "comm").read_text() == "pillion\n":
+            return int([l for l in (task / "status").read_text().split("\n") if l.startswith("voluntary")][0].split()[1])
+    return None
+
+
+def test_stopped_it_sleeps(here, one_python, work):
+    """Loaded and stopped, the sampling thread wakes five times a second, not a hundred."""
+    process = here.popen([one_python.path, "-c", "import sys; print('up', flush=True); sys.stdin.read()"],
+                         env=dict(here.preload(work / "p.pillion"), **OFF), stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE)
+    process.stdout.readline()
+    before, start = switches(process.pid), time.monotonic()
+    assert before is not None
+    while time.monotonic() < start + 2:
+        time.sleep(0.1)
+    woken = switches(process.pid) - before
+    process.communicate("")
+    assert woken < 8 * (time.monotonic() - start), woken
