@@ -328,6 +328,7 @@ static void wake_up(void)
 	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_SAMPLING);
 	pln_scan_wake();
 	pln_scan_each(forget_run_delay);
+	pln_add_relaxed(&pln_segment->dormant_ns, pln_now_ns_sigsafe() - dormant_since_ns);
 	pln_store_relaxed(&dormant, 0);
 }
 
