@@ -37,6 +37,7 @@ class Outcome:
     launcher_pid: int
     launcher_rss_kib: int  # the most that the first process held
     result: typing.Optional[dict]  # what the program said; None: nothing
+    bytes_written: int
 
     @property
     def stdout(self):
@@ -49,10 +50,6 @@ class Outcome:
     @property
     def ok(self):
         return self.result is not None
-
-    @property
-    def bytes_written(self):
-        return sum(f.stat().st_size for f in self.directory.rglob("*") if f.is_file() and f.name not in LOGS)
 
     @property
     def outside_cpu_s(self):
@@ -99,7 +96,11 @@ def run(argv, directory, timeout=300):
     process.returncode = status
     end_rest(process.pid)
     return Outcome(directory, status, time.perf_counter() - start, usage.ru_utime + usage.ru_stime,
-                   process.pid, rss, parse_result(directory / LOGS[0]))
+                   process.pid, rss, parse_result(directory / LOGS[0]), bytes_written(directory))
+
+
+def bytes_written(directory):
+    return sum(f.stat().st_size for f in directory.rglob("*") if f.is_file() and f.name not in LOGS)
 
 
 def wait(pid, deadline):

@@ -36,6 +36,10 @@ TRIES = 3  # without one good run, before a peer is given up
 class CannotRun(Exception):
     """With the message to show in the peer's place."""
 
+    def __init__(self, message, final=False):
+        super().__init__(message)
+        self.final = final  # another try would end the same way
+
 
 @dataclasses.dataclass(frozen=True)
 class Launch:
@@ -65,6 +69,7 @@ class Peer:
     package: str = ""  # as in subjects.PEERS; "": comes with the interpreter, or is Pillion
     since: tuple = (3, 8)  # where the interpreter itself brings it
     follows: tuple = None  # options to follow children; None: it cannot
+    paced_by: str = WALL  # the time that its samples are spaced by
 
     @property
     def default_clock(self):
@@ -107,12 +112,27 @@ class Peer:
 
 def pillion(*extra):
     def start(launch, options):
-        where = launch.subject.place
-        if not os.path.exists(where.pillion):
-            raise CannotRun("Pillion is not built there: run tests/run.sh")
-        return [where.pillion, "record", "-q", "-o", "out.pillion", "-F", launch.rate, *extra, *options,
-                "--", *launch.command]
+        return pillion_record(launch, "-F", launch.rate, *extra, *options)
     return start
+
+
+def pillion_burst(launch, options):
+    return pillion_record(launch, "--burst=%d" % launch.rate, *options)
+
+
+def pillion_record(launch, *options):
+    where = launch.subject.place
+    if not os.path.exists(where.pillion):
+        raise CannotRun("Pillion is not built there: run tests/run.sh")
+    return [where.pillion, "record", "-q", "-o", "out.pillion", *options, "--", *launch.command]
+
+
+@functools.lru_cache(maxsize=None)
+def has_burst():
+    """Does the Pillion of this system know the mode?"""
+    if not os.path.exists(place.HERE.pillion):
+        return False
+    return "--burst" in place.HERE.run([place.HERE.pillion, "record", "--help"]).stdout
 
 
 def py_spy(*extra):
@@ -191,9 +211,11 @@ def everything():
     stacks, mixed = frozenset({PYTHON, LINES}), frozenset({PYTHON, LINES, NATIVE})
     flat, memory = frozenset({PYTHON}), frozenset({PYTHON, LINES, MEMORY})
     wall, followed = {WALL: ()}, ("--subprocesses",)
+    burst = Peer("pillion --burst", SAMPLER, stacks, wall, pillion_burst, own, follows=())
     return [
-        Peer("pillion", SAMPLER, mixed, any_clock, pillion(), own, follows=()),
-        Peer("pillion --no-native", SAMPLER, stacks, any_clock, pillion("--no-native"), own, follows=()),
+        Peer("pillion", SAMPLER, mixed, any_clock, pillion(), own, follows=(), paced_by=CPU),
+        Peer("pillion --no-native", SAMPLER, stacks, any_clock, pillion("--no-native"), own, follows=(), paced_by=CPU),
+        *([burst] if has_burst() else []),
         Peer("py-spy", SAMPLER, stacks, spy, py_spy(), readers.py_spy, "py-spy", follows=followed),
         Peer("py-spy --nonblocking", SAMPLER, stacks, spy, py_spy("--nonblocking"), readers.py_spy, "py-spy",
              follows=followed),
@@ -240,6 +262,8 @@ def run(peer, launch, directory, timeout=300):
         argv = launch.subject.enter(launch.command, None)
     argv = _in_directory(launch.subject, argv, directory)
     outcome = measure.run(argv, measure.fresh_directory(pathlib.Path(directory)), timeout)
+    if outcome.wall_s > timeout:
+        raise CannotRun("not done after %d s" % timeout, final=True)
     if not outcome.ok:
         raise CannotRun(outcome.message())
     return outcome

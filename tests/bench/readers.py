@@ -39,7 +39,7 @@ def pillion(weight):
         stacks = [(tuple(_own_frame(f) for f in reversed(s.stack)), getattr(s, weight)) for s in profile.samples]
         count = sum(s.on_cpu if weight == "cpu_ns" else getattr(s, weight) > 0 for s in profile.samples)
         drops = sum(profile.drops)
-        return shape.Profile(stacks, count, drops, "%d dropped" % drops)
+        return shape.Profile(stacks, count, drops, "%d dropped" % drops, shape.ONE)
     return read
 
 
@@ -60,7 +60,7 @@ def py_spy(_, outcome):
     told = said(outcome, r"Samples: (\d+) Errors: (\d+)")
     behind = said(outcome, r"[\d.]+\w* behind in sampling")
     words = " ".join(m.group(0) for m in (told, behind) if m)
-    return shape.Profile(stacks, sum(n for _, n in stacks), int(told.group(2)) if told else None, words)
+    return shape.Profile(stacks, sum(n for _, n in stacks), int(told.group(2)) if told else None, words, shape.COUNTED)
 
 
 def _folded_frame(text):
@@ -83,7 +83,7 @@ def austin(_, outcome):
         invalid, cut = invalid + reader.invalid, cut or ", its file is cut" * reader.cut
     told = said(outcome, r"(\d+)/(\d+)[^\n]*%")
     words = "error rate %s/%s" % told.groups() if told else "%d frames invalid" % invalid
-    return shape.Profile(stacks, len(stacks), int(told.group(1)) if told else invalid, words + cut)
+    return shape.Profile(stacks, len(stacks), int(told.group(1)) if told else invalid, words + cut, shape.ONE)
 
 
 def _austin_frame(frame):
@@ -106,7 +106,7 @@ def sampling(_, outcome):
     if captured and rate:
         lost += int(captured.group(1)) * float(rate.group(1)) / 100
     words = ", ".join(m.group(0) for m in (rate, missed) if m)
-    return shape.Profile(stacks, sum(n for _, n in stacks), lost, words)
+    return shape.Profile(stacks, sum(n for _, n in stacks), lost, words, shape.COUNTED)
 
 
 def _sampling_frame(text):
@@ -142,7 +142,7 @@ def _scalene_frame(text):
 def pyinstrument(_, outcome):
     data = json.loads(one(outcome, "out.session")[0].read_text())
     stacks = [(tuple(filter(None, map(_session_frame, frames))), seconds) for frames, seconds in data["frame_records"]]
-    return shape.Profile(stacks, data["sample_count"], None, "says nothing of losses")
+    return shape.Profile(stacks, data["sample_count"], None, "says nothing of losses", shape.ONE)
 
 
 def _session_frame(text):

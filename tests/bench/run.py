@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: MIT
 """Pillion beside the profilers that people use: one command for all figures, or for one row.
 
-    tests/bench/run.py overhead|accuracy|limits|all [--peer NAME] [--program NAME] [--quick]
+    tests/bench/run.py overhead|accuracy|scaling|limits|all [--peer NAME] [--program NAME] [--quick] [--resume]
 
 Installs the peers, measures, and writes Markdown and JSON. Nothing here passes or fails.
 Needs the build of tests/run.sh; see README.md here for how to read it.
 """
 import argparse
+import copy
+import json
 import pathlib
 import sys
 
@@ -18,11 +20,33 @@ import limits  # noqa: E402
 import overhead  # noqa: E402
 import peers  # noqa: E402
 import place  # noqa: E402
+import progress  # noqa: E402
+import scaling  # noqa: E402
 import subjects  # noqa: E402
 import table  # noqa: E402
 
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
-KINDS = {"overhead": overhead.measure, "accuracy": accuracy.measure, "limits": limits.measure}
+
+
+def one_by_one(measure):
+    """For what yields its rows one by one: all of them, after each."""
+    def collect(options, report):
+        rows = []
+        for row in measure(options, report):
+            rows.append(row)
+            yield rows
+    return collect
+
+
+KINDS = {"overhead": overhead.measure, "accuracy": accuracy.measure, "scaling": scaling.measure,
+         "limits": one_by_one(limits.measure)}
+# (usual, with --quick). What a kind does not use, it does not have.
+DEFAULTS = {
+    "overhead": {"rate": (100, 100), "rounds": (10, 1), "seconds": (1.0, 0.1)},
+    "accuracy": {"rate": (200, 200), "runs": (6, 2), "seconds": (4.0, 0.5)},
+    "scaling": {"rate": (100, 100), "rounds": (5, 1), "seconds": (1.0, 0.3)},
+    "limits": {},
+}
 
 
 def parse(argv):
@@ -30,55 +54,76 @@ def parse(argv):
     parser.add_argument("kind", choices=[*KINDS, "all"])
     parser.add_argument("--peer", action="append", default=[],
                         help="only this one, or all modes of this one; may be repeated")
-    parser.add_argument("--program", action="append", default=[], help="only this one; may be repeated")
+    parser.add_argument("--program", action="append", default=[],
+                        help="only this one, of scaling only what grows; may be repeated")
     parser.add_argument("--interpreter", action="append", default=[], help="as tests/lib/interpreters.py names it")
-    parser.add_argument("--rate", type=int, default=100, help="samples a second that are asked for (default 100)")
-    parser.add_argument("--pairs", type=int, help="overhead: pairs of runs (default 10; quick: 2)")
-    parser.add_argument("--scale", type=float, help="overhead: times the usual work (default 1; quick: 0.2)")
-    parser.add_argument("--runs", type=int, help="accuracy: runs of each (default 10; quick: 2)")
-    parser.add_argument("--seconds", type=float, help="accuracy: length of a run (default 10; quick: 2)")
+    parser.add_argument("--rate", type=int, help="samples a second that are asked for (default 100; accuracy: 200)")
+    parser.add_argument("--rounds", type=int, help="overhead, scaling: runs of each (default 10, scaling 5; quick: 1)")
+    parser.add_argument("--runs", type=int, help="accuracy: runs of each (default 6; quick: 2)")
+    parser.add_argument("--seconds", type=float, help="of work in a run (default 1, accuracy: 4; quick: less)")
+    parser.add_argument("--limit", type=float, help="seconds after which a run is ended (default 60; quick: 20)")
     parser.add_argument("--quick", action="store_true", help="to see that it works: the figures mean little")
+    parser.add_argument("--resume", action="store_true", help="go on with the table that is there")
     parser.add_argument("--output", type=pathlib.Path,
                         help="directory for the tables (default: results, here, for whole tables; for quick ones "
                              "and single rows PLN_WORK/bench-results)")
     options = parser.parse_args(argv)
-    defaults = (2, 0.2, 2, 2.0) if options.quick else (10, 1.0, 10, 10.0)
-    for name, value in zip(("pairs", "scale", "runs", "seconds"), defaults):
-        if getattr(options, name) is None:
-            setattr(options, name, value)
+    options.limit = options.limit or (20 if options.quick else 60)
     whole = not (options.quick or options.peer or options.program or options.interpreter)
     options.output = options.output or (RESULTS if whole else place.WORK / "bench-results")
     return options
 
 
-def report(text):
-    """Progress, on one line."""
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\033[K" + text)
-        sys.stderr.flush()
+def options_of(kind, options):
+    """What the kind is measured with: asked for, or usual."""
+    found, settings = copy.copy(options), {}
+    for name, (usual, quick) in DEFAULTS[kind].items():
+        settings[name] = getattr(options, name) or (quick if options.quick else usual)
+        setattr(found, name, settings[name])
+    settings.update(interpreters=[s.id for s in options.subjects], peers=options.peer, programs=options.program)
+    return found, settings
 
 
-def measure(kind, options, about):
-    """The table as it stands is written after each row: hours of work are not lost."""
-    rows, text = [], ""
-    for row in KINDS[kind](options, report):
-        rows.append(row)
-        text = table.write(kind, rows, about, options.output)
-    return text
+def earlier(kind, about, options):
+    """The table to go on with: its circumstances and its rows."""
+    path = options.output / (kind + ".json")
+    if not options.resume or not path.exists():
+        return {}
+    data = json.loads(path.read_text())
+    if data["about"]["settings"] != about["settings"]:
+        sys.exit("cannot resume %s: it was measured with %s, not %s" % (path, data["about"]["settings"],
+                                                                       about["settings"]))
+    begun = data["about"]["begun"] + ["%(date)s, commit %(commit)s" % data["about"]]
+    about["begun"] = list(dict.fromkeys(begun))
+    return dict(rows=data["rows"], scales=data["about"].get("scales", {}))
+
+
+def measure(kind, options, command):
+    """The table as it stands is written again and again: hours of work are not lost."""
+    options, settings = options_of(kind, options)
+    about = options.about = table.circumstances(options, command, settings)
+    options.earlier = earlier(kind, about, options)
+    rows = options.earlier.get("rows", [])
+    for rows in KINDS[kind](options, progress.Progress(kind)):
+        table.write(kind, rows, about, options.output)
+    if kind == "scaling":
+        subjects.plot(options.output / "scaling.json", options.output)
+    return table.write(kind, rows, about, options.output)
 
 
 def main(argv):
     options = parse(argv)
     peers.chosen(options.peer)  # an unknown name is told before an hour of work
-    known = [*overhead.PROGRAMS, *accuracy.PROGRAMS, *limits.ROWS]
+    known = [*overhead.PROGRAMS, *accuracy.PROGRAMS, *scaling.AXES, *limits.ROWS]
     for name in options.program:
         if name not in known:
             sys.exit("no such program: %s; there are: %s" % (name, ", ".join(known)))
     options.subjects = subjects.named(options.interpreter)
+    if options.interpreter and len(options.subjects) < len(set(options.interpreter)):
+        sys.exit("not all of these interpreters are here: %s" % ", ".join(options.interpreter))
     subjects.prepare(options.subjects)
-    about = table.circumstances(options, "tests/bench/run.py " + " ".join(argv))
     for kind in KINDS if options.kind == "all" else [options.kind]:
-        print(measure(kind, options, about))
+        print(measure(kind, options, "tests/bench/run.py " + " ".join(argv)))
     print("written to %s" % options.output)
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import interpreters
 import place
@@ -129,6 +130,22 @@ def default():
 
 def named(ids):
     return [Subject(i) for i in interpreters.supported() if i.id in ids] if ids else default()
+
+
+def plot(table, directory):
+    """The pictures of a table, by matplotlib in an environment of its own; says so when there can be none."""
+    venv, clean = VENVS / "plot", dict(place.clean_environment(), PIP_ROOT_USER_ACTION="ignore")
+    python = str(venv / "bin" / "python")
+    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary=:all:"]
+    try:
+        if not (venv / "installed").exists():
+            subprocess.run([default()[0].interpreter.path, "-m", "venv", str(venv)], check=True)
+            subprocess.run([*pip, "matplotlib>=3.8"], check=True, env=clean)
+            (venv / "installed").touch()
+        script = str(pathlib.Path(__file__).resolve().parent / "plot.py")
+        subprocess.run([python, script, str(table), str(directory)], check=True, env=clean)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print("no pictures of %s: %s" % (table, error), file=sys.stderr)
 
 
 def prepare(subjects, again=False):

@@ -26,8 +26,8 @@ def _output(*argv):
     return done.stdout.decode().strip()
 
 
-def circumstances(options, command):
-    """Machine, versions, date and commit."""
+def circumstances(options, command, settings):
+    """Machine, versions, date, commit, and what was asked for."""
     dirty = _output("git", "-C", str(place.REPO), "status", "--porcelain", "--untracked-files=no")
     pip = {s.id: {k: v for k, v in s.versions().items()} for s in options.subjects}
     commit = _output("git", "-C", str(place.REPO), "rev-parse", "--short=12", "HEAD")
@@ -39,7 +39,8 @@ def circumstances(options, command):
         "memory_kib": _first("/proc/meminfo", "MemTotal"), "load_at_start": os.getloadavg()[0],
         "interpreters": {s.id: "CPython %d.%d.%d, %s" % (*s.interpreter.version, " ".join(sorted(s.interpreter.tags)))
                          for s in options.subjects},
-        "packages": pip, "environment": measure.FIXED, "rate": options.rate}
+        "packages": pip, "environment": measure.FIXED, "settings": settings,
+        "rate": settings.get("rate"), "begun": []}
 
 
 def heading(about):
@@ -51,10 +52,13 @@ def heading(about):
     for key, text in about["interpreters"].items():
         packages = ", ".join("%s %s" % (n, about["packages"][key][n]) for n in wanted if n in about["packages"][key])
         lines.append("* `%s`: %s; %s" % (key, text, packages))
-    lines += ["* Asked rate: %d Hz. On all sides: %s." % (
-        about["rate"], ", ".join("`%s=%s`" % item for item in about["environment"].items())),
-        "* `%s`" % about["command"], ""]
-    return lines
+    asked = ["%s %g%s" % (word, about["settings"][name], unit) for name, word, unit in (
+        ("rate", "rate", " Hz"), ("rounds", "rounds", ""), ("runs", "runs", ""), ("seconds", "work of a run", " s"))
+        if name in about["settings"]]
+    fixed = ", ".join("`%s=%s`" % item for item in about["environment"].items())
+    lines.append("* %sOn all sides: %s." % ("Asked for: %s. " % ", ".join(asked) if asked else "", fixed))
+    lines += ["* Begun: %s" % begun for begun in about["begun"]]
+    return [*lines, "* `%s`" % about["command"], ""]
 
 
 def interval(row, field, form):
@@ -87,14 +91,14 @@ def grouped(rows, key):
 
 # ---------------------------------------------------------------- overhead
 
-OVERHEAD = ["profiler", "CPU ×", "wall ×", "profiler CPU s", "profiler RSS MiB", "RSS added MiB", "start CPU s",
+OVERHEAD = ["profiler", "rounds", "CPU ×", "wall ×", "profiler CPU s", "profiler RSS MiB", "RSS added MiB", "start CPU s",
             "written KiB", "samples asked", "got", "lost", "it says"]
 
 
 def overhead_line(row):
     if "message" in row:
-        return [row["peer"], "cannot run: " + row["message"], *[""] * (len(OVERHEAD) - 2)]
-    return [row["peer"], interval(row, "cpu", "%.3f"), interval(row, "wall", "%.3f"),
+        return [row["peer"], "0", "cannot run: " + row["message"], *[""] * (len(OVERHEAD) - 3)]
+    return [row["peer"], len(row["rounds"]), interval(row, "cpu", "%.3f"), interval(row, "wall", "%.3f"),
             number(row["profiler_cpu"], "%.3f"), number(row["profiler_rss"], "%.1f"), number(row["rss_added"], "%.1f"),
             number(row["start_cpu"], "%.3f"), number(row["written"], "%.1f"), number(row["asked"]),
             number(row["got"]), number(row["lost"]), row["says"]]
@@ -125,12 +129,24 @@ def overhead(rows):
 
 # ---------------------------------------------------------------- accuracy
 
-ACCURACY = ["profiler", "distance %", "interval", "noise % (95 %)", "one run %", "samples", "slope", "lost %",
-            "impossible", "unplaced %", "it says"]
+ACCURACY = ["profiler", "distance %", "interval", "noise % (95 %)", "one run %", "samples", "slope", "among samplers",
+            "lost %", "impossible", "unplaced %", "it says"]
 
 
 def percent(value, form="%.2f"):
     return DASH if value is None else form % (100 * value)
+
+
+def verdict(row):
+    """Against the best sampler, at the same number of samples."""
+    if "distance_at" not in row:
+        return DASH
+    at = "%s at %d: " % (percent(row["distance_at"]), row["compared_at"])
+    if "best" not in row:
+        return at + "best"
+    if row["worse_low"] <= 0:
+        return at + "within noise of the best"
+    return at + "worse than %s by %s..%s" % (row["best"], percent(row["worse_low"]), percent(row["worse_high"]))
 
 
 def accuracy_line(row):
@@ -139,7 +155,7 @@ def accuracy_line(row):
     name = row["peer"] + (" (wall clock)" if row["wall_instead"] else "")
     noise = "%s (%s)" % (percent(row["noise"]), percent(row["noise_high"])) if "noise" in row else DASH
     return [name, percent(row["distance"]), "[%s, %s]" % (percent(row["low"]), percent(row["high"])), noise,
-            percent(row["distance_one_run"]), number(row.get("samples")), number(row.get("slope"), "%.2f"),
+            percent(row["distance_one_run"]), number(row.get("samples")), interval(row, "slope", "%.2f"), verdict(row),
             percent(row.get("lost_share")), "%d of %d" % (row["impossible"], row["stacks"]),
             percent(row["unplaced"], "%.1f"), row["says"]]
 
@@ -158,6 +174,37 @@ def accuracy(rows):
         yield from lines_of(ACCURACY, map(accuracy_line, group))
 
 
+# ----------------------------------------------------------------- scaling
+
+SCALING = ["profiler", "rounds", "CPU ×", "wall ×", "profiler CPU s", "profiler RSS MiB", "samples asked", "got",
+           "got %", "lost", "it says"]
+
+
+def scaling_line(row):
+    value = row["point"].rsplit(" ", 1)[1]
+    if "message" in row:
+        return [value, row["peer"], "0", "cannot run: " + row["message"], *[""] * (len(SCALING) - 3)]
+    share = row["got"] / row["asked"] if row["got"] is not None and row["asked"] else None
+    return [value, row["peer"], len(row["rounds"]), interval(row, "cpu", "%.3f"), interval(row, "wall", "%.3f"),
+            number(row["profiler_cpu"], "%.3f"), number(row["profiler_rss"], "%.1f"), number(row["asked"]),
+            number(row["got"]), percent(share, "%.1f"), number(row["lost"]), row["says"]]
+
+
+def scaling(rows):
+    """Peers keep together, so that a column can be read downwards."""
+    def key(row):
+        return row["interpreter"], row["point"].rsplit(" ", 1)[0]
+
+    for (interpreter, axis), group in grouped(rows, key):
+        yield "## Scaling: %s, %s" % (axis, interpreter)
+        yield ""
+        if any("message" not in r for r in group):
+            yield "![cost against %s](scaling-%s-%s.svg)" % (axis, axis, interpreter)
+            yield ""
+        by_peer = [row for _, some in grouped(group, lambda r: r["peer"]) for row in some]
+        yield from lines_of([axis, *SCALING], map(scaling_line, by_peer))
+
+
 # ------------------------------------------------------------------ limits
 
 def limits(rows):
@@ -168,7 +215,7 @@ def limits(rows):
         for r in rows))
 
 
-WRITERS = {"overhead": overhead, "accuracy": accuracy, "limits": limits}
+WRITERS = {"overhead": overhead, "accuracy": accuracy, "scaling": scaling, "limits": limits}
 
 
 def write(kind, rows, about, directory):

@@ -39,10 +39,13 @@ def parse(description, default):
 def run(work, repeats, description):
     """Calls work(repeats * scale), whose work is the same each time, and tells what it took."""
     repeats = parse(description, repeats)
+    measured(work, repeats)
+
+
+def measured(work, *arguments):
     wall, cpu, children = time.perf_counter(), time.process_time(), children_cpu()
-    work(repeats)
-    tell(cpu=time.process_time() - cpu + children_cpu() - children, wall=time.perf_counter() - wall,
-         repeats=repeats)
+    work(*arguments)
+    tell(cpu=time.process_time() - cpu + children_cpu() - children, wall=time.perf_counter() - wall)
 
 
 # ------------------------------------------------------- programs whose truth is known

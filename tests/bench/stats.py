@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""Statistics of the suite: distances between distributions, draws, intervals, slopes.
+
+Everything random has a fixed seed: the same values give the same table.
+"""
+import collections
+import math
+import random
+import statistics
+
+
+def shares(weights):
+    total = sum(weights.values())
+    return {k: v / total for k, v in weights.items()} if total else {}
+
+
+def total_variation(found, truth):
+    """Half of the sum of the differences between two distributions: 0 is equal, 1 is disjoint.
+
+    It is the largest share of time that any set of parts is given too much.
+    """
+    found, truth = shares(found), shares(truth)
+    if not found:
+        return 1.0
+    return sum(abs(found.get(k, 0) - truth.get(k, 0)) for k in set(found) | set(truth)) / 2
+
+
+def sampling_noise(truth, count, rounds=400):
+    """The total variation distance that `count` perfect samples have on average, and its 95th percentile."""
+    if not count:
+        return 1.0, 1.0
+    truth, rng = shares(truth), random.Random(1)
+    keys, weights = list(truth), list(truth.values())
+    distances = []
+    for _ in range(rounds):
+        drawn = dict.fromkeys(keys, 0)
+        for key, n in zip(keys, multinomial(rng, int(count), weights)):
+            drawn[key] = n
+        distances.append(total_variation(drawn, truth))
+    distances.sort()
+    return statistics.mean(distances), distances[int(0.95 * rounds)]
+
+
+def multinomial(rng, count, weights):
+    """How often each is drawn; by the normal approximation when there are many."""
+    left, rest, drawn = count, sum(weights), []
+    for weight in weights:
+        p = min(1.0, weight / rest) if rest > 0 else 0.0
+        drawn.append(binomial(rng, left, p))
+        left, rest = left - drawn[-1], rest - weight
+    return drawn
+
+
+def binomial(rng, n, p):
+    deviation = math.sqrt(n * p * (1 - p))
+    if deviation < 5:
+        return sum(rng.random() < p for _ in range(n))
+    return min(n, max(0, round(rng.gauss(n * p, deviation))))
+
+
+def bootstrap(values, statistic=statistics.median, rounds=2000):
+    """(value, low, high): the statistic, with a 95 % interval by resampling what was measured."""
+    values, rng = list(values), random.Random(1)
+    if len(values) < 2:
+        return (statistic(values), None, None) if values else (None, None, None)
+    drawn = sorted(statistic(rng.choices(values, k=len(values))) for _ in range(rounds))
+    return statistic(values), drawn[int(0.025 * rounds)], drawn[int(0.975 * rounds) - 1]
+
+
+def halves(values, statistic, rounds=60):
+    """The 95 % interval of statistic(values) from random halves of them, without putting back: by how much
+    those differ among themselves is by how much the whole differs from the truth (delete-half jackknife).
+    For what would be spoilt by values that occur twice."""
+    rng, size = random.Random(1), len(values) // 2
+    found = [statistic(rng.sample(values, size)) for _ in range(rounds)] if size else []
+    found, value = [v for v in found if v is not None], statistic(values)
+    if value is None or len(found) < 2:
+        return None, None
+    spread = 1.96 * statistics.pstdev(found)
+    return value - spread, value + spread
+
+
+def log_slope(points):
+    """Of log y against log x, by least squares; None when there are no two points."""
+    known = [(math.log(x), math.log(y)) for x, y in points if x > 0 and y > 0]
+    if len({x for x, _ in known}) < 2:
+        return None
+    mean_x, mean_y = (statistics.mean(p[i] for p in known) for i in range(2))
+    return sum((x - mean_x) * (y - mean_y) for x, y in known) / sum((x - mean_x) ** 2 for x, _ in known)
+
+
+class Pool:
+    """Samples that are known one by one, to draw some of: [(part, weight of one, how many)]."""
+
+    def __init__(self, entries):
+        self.parts = [(part, weight) for part, weight, _ in entries]
+        self.counts = [count for _, _, count in entries]
+        self.size = sum(self.counts)
+        self.whole = collections.Counter()
+        for part, weight, count in entries:
+            self.whole[part] += weight * count
+
+    def draw(self, rng, share):
+        """{part: weight} of so large a share of the samples, without putting back."""
+        count = round(share * self.size)
+        if count >= self.size:
+            return self.whole
+        drawn = collections.Counter()
+        for part, weight in rng.sample(self.parts, count, counts=self.counts):
+            drawn[part] += weight
+        return drawn
