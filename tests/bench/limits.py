@@ -4,6 +4,7 @@
 Every row compares with and without in one run, in interleaved pairs: the machine may be
 noisy, both sides share the noise. Nothing here passes or fails.
 """
+import json
 import os
 import pathlib
 import random
@@ -15,8 +16,10 @@ import time
 import interpreters
 import place
 import recording
+import stats
 
 PROGRAMS = place.WORKLOADS / "programs.py"
+SWITCHED = pathlib.Path(__file__).resolve().parent / "programs" / "switched.py"
 HERE = place.HERE
 
 
@@ -47,40 +50,31 @@ class Bench:
 
 # ---------------------------------------------------------------- slowdown
 
-def timings(bench, program, repeats, prefix):
-    wall, cpu = bench.run([bench.python, PROGRAMS, program, repeats], prefix).split()
-    return float(wall), float(cpu)
-
-
-def repeats_for(bench, program, seconds):
-    once = timings(bench, program, 3, ())[0] / 3
-    return max(1, round(seconds / once))
-
-
-def paired_ratios(bench, program, repeats, hz, pairs):
-    """Per pair (wall ratio, CPU ratio); which side goes first alternates."""
-    ratios = []
-    for i in range(pairs):
-        prefix, path = bench.recorded("-F", hz)
-        sides = [(), prefix] if i % 2 else [prefix, ()]
-        measured = {bool(s): timings(bench, program, repeats, s) for s in sides}
-        path.unlink()
-        ratios.append([measured[True][j] / measured[False][j] for j in range(2)])
-    return ratios
+def turns(bench, program, hz, seconds):
+    """Pairs of neighbouring turns of one process: [sampled wall, CPU, unsampled wall, CPU]."""
+    prefix, path = bench.recorded("-F", hz, "--no-start")
+    told = json.loads(bench.run([bench.python, SWITCHED, PROGRAMS, program,
+                                 str(seconds)], prefix))
+    cost = recording.load(path).processes[0]
+    path.unlink()
+    return told["pairs"], cost["handler_ns"] / max(1, cost["handler_calls"])
 
 
 def row_slowdown(bench):
+    """What sampling takes from the program, beside the same program in the same process, unsampled.
+    Where the interval is wider than the figure, the machine is too noisy to tell."""
     programs = bench.run([bench.python, PROGRAMS, "--list"]).split()
-    pairs, seconds = (5, 0.7) if bench.quick else (15, 2)
     for hz, limit in ((100, 0.5), (1000, 1.5)):
         medians = []
         for program in programs:
-            repeats = repeats_for(bench, program, seconds)
-            ratios = paired_ratios(bench, program, repeats, hz, pairs)
-            wall, cpu = (100 * (statistics.median(r[j] for r in ratios) - 1) for j in range(2))
+            pairs, handler_ns = turns(bench, program, hz, 3 if bench.quick else 60)
+            (wall, low, high), (cpu, cpu_low, cpu_high) = (
+                [100 * (v - 1) for v in stats.bootstrap([p[i] / p[i + 2] for p in pairs])] for i in range(2))
             medians.append((wall, cpu))
-            yield Row("slowdown %d Hz %s" % (hz, program), wall, "%", None, "CPU %+.2f %%" % cpu)
-        wall, cpu = (statistics.median(m[j] for m in medians) for j in range(2))
+            yield Row("slowdown %d Hz %s" % (hz, program), wall, "%", None,
+                      "[%+.2f %+.2f]; CPU %+.2f %% [%+.2f %+.2f]; %d pairs of turns; handler %.1f us a call" % (
+                          low, high, cpu, cpu_low, cpu_high, len(pairs), handler_ns / 1e3))
+        wall, cpu = (statistics.median(m[i] for m in medians) for i in range(2))
         yield Row("slowdown %d Hz, median" % hz, wall, "%", limit, "CPU %+.2f %%, %d programs" % (cpu, len(medians)))
 
 
