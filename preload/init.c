@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "export.h"
 #include "log.h"
+#include "memory/memory.h"
 #include "native/native.h"
 #include "options.h"
 #include "process/process.h"
@@ -185,6 +186,8 @@ static void start_once(void)
 	error = init_image();
 	if (!error)
 		error = pln_process_start(PILLION_REASON_START);
+	if (error)
+		pln_memory_init(false);
 	pln_log(error ? PLN_LOG_ERROR : PLN_LOG_INFO, error ? "not sampling" : "sampling", "");
 }
 
@@ -212,6 +215,7 @@ __attribute__((constructor)) static void init(int argc, char **argv, char **envp
 	pln_options_parse(envp ? envp : environ);
 	pln_tick_allow(pln_options.start);
 	asked_for = this_process_is_asked_for();
+	pln_memory_init(asked_for);
 	/* Those never make the call that the others start with. */
 	if (asked_for && pln_python_find_too_old())
 		start_once();

@@ -160,8 +160,14 @@ static struct pln_segment *map_sparse(int fd, const struct pln_segment *plan)
 		(void)munmap(memory, plan->size);
 		return NULL;
 	}
-	/* A child must never write into its parent's lanes. */
-	(void)madvise(memory, plan->size, MADV_DONTFORK);
+	/*
+	 * A child must never write into its parent's lanes. Slots stay: a child that no fork
+	 * handler ran in (_Fork, a raw clone) still counts in one what it allocates, if only
+	 * until it looks up.
+	 */
+	(void)madvise(memory, plan->slots_off, MADV_DONTFORK);
+	(void)madvise((char *)memory + plan->control_off, plan->size - plan->control_off,
+		      MADV_DONTFORK);
 	(void)madvise(memory, plan->size, MADV_DONTDUMP);
 	return memory;
 }
@@ -274,6 +280,9 @@ void pln_segment_discard(void)
 
 void pln_segment_forget(void)
 {
+	if (pln_segment)
+		(void)munmap(pln_segment_own.slots,
+			     round_page(pln_segment_own.lane_count * sizeof(struct pln_slot)));
 	pln_store_relaxed(&owner, 0);
 	pln_segment = NULL;
 }

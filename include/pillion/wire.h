@@ -312,6 +312,18 @@ static_assert(sizeof(struct pln_wire_note) == 24, "wire layout");
 
 /* ------------------------------------------------------------------ slots */
 
+/*
+ * Exact counts of blocks: of malloc and its family, and bytes that they have room for
+ * (malloc_usable_size). What is live is the difference.
+ */
+struct pln_alloc_counters {
+	_Atomic uint64_t alloc_calls;
+	_Atomic uint64_t alloc_bytes;
+	_Atomic uint64_t free_calls;
+	_Atomic uint64_t free_bytes;
+};
+static_assert(sizeof(struct pln_alloc_counters) == 32, "wire layout");
+
 enum pln_slot_state {
 	PILLION_SLOT_FREE = 0,
 	PILLION_SLOT_CLAIMED = 1, /* being set up */
@@ -341,11 +353,8 @@ struct pln_slot {
 	_Atomic uint64_t sampled_cpu_ns; /* sum of their cpu_ns */
 	uint8_t reserved1[48];
 
-	/* The place of malloc/free: exact counters, written by the thread itself. */
-	_Alignas(64) _Atomic uint64_t alloc_calls;
-	_Atomic uint64_t alloc_bytes;
-	_Atomic uint64_t free_calls;
-	_Atomic uint64_t free_bytes;
+	/* Written by the thread itself. */
+	_Alignas(64) struct pln_alloc_counters alloc;
 	uint8_t reserved2[32];
 
 	/* The sampling thread's: what of the clocks above passed while nothing was sampled. */
@@ -355,7 +364,7 @@ struct pln_slot {
 };
 static_assert(offsetof(struct pln_slot, start_ns) == 16, "wire layout");
 static_assert(offsetof(struct pln_slot, samples) == 64, "wire layout");
-static_assert(offsetof(struct pln_slot, alloc_calls) == 128, "wire layout");
+static_assert(offsetof(struct pln_slot, alloc) == 128, "wire layout");
 static_assert(offsetof(struct pln_slot, dormant_cpu_ns) == 192, "wire layout");
 static_assert(sizeof(struct pln_slot) == 256, "wire layout");
 
@@ -426,7 +435,14 @@ struct pln_segment {
 
 	char executable[256]; /* /proc/self/exe, zero-padded */
 	char arguments[1024]; /* /proc/self/cmdline, zero-separated, cut */
-	uint8_t reserved4[2048];
+
+	/* malloc and free of threads that have no slot (any more), and of all at the last tick. */
+	_Alignas(64) struct pln_alloc_counters alloc_rest;
+	struct pln_alloc_counters alloc_total;
+	_Atomic uint64_t peak_bytes; /* most that was live at one time, and when */
+	_Atomic uint64_t peak_ns;
+	uint64_t inherited_bytes; /* live when the process was forked: not in the counts */
+	uint8_t reserved4[1952];
 };
 static_assert(offsetof(struct pln_segment, size) == 16, "wire layout");
 static_assert(offsetof(struct pln_segment, lane_count) == 48, "wire layout");

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "memory/memory.h"
 #include "native/native.h"
 #include "options.h"
 #include "process/process.h"
@@ -49,6 +50,7 @@ static void before_fork(void)
 
 	held = pln_segment_is_ours_sigsafe() && pln_process_hold();
 	/* Dormant without being told to, nobody would hear of the child either. */
+	pln_memory_before_fork();
 	followed = held && pln_options.subprocesses &&
 		   (!pln_tick_is_allowed() ||
 		    pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT);
@@ -57,6 +59,7 @@ static void before_fork(void)
 
 static void after_fork_in_parent(void)
 {
+	pln_memory_after_fork_in_parent();
 	if (held)
 		pln_sampler_let_go();
 	held = false;
@@ -79,6 +82,7 @@ static void after_fork_in_child(void)
 	bool clean = held;
 
 	held = false;
+	pln_memory_after_fork_in_child(clean && followed);
 	if (!pln_segment)
 		return;
 	pln_segment_forget();

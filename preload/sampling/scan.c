@@ -20,6 +20,7 @@
 #include <pillion/atomic.h>
 
 #include "clock.h"
+#include "memory/memory.h"
 #include "options.h"
 #include "sampling/announce.h"
 #include "sampling/blocked.h"
@@ -240,6 +241,7 @@ static void retire(struct pln_thread *thread)
 			       PILLION_CAUSE_EXIT))
 		pln_store_relaxed(&slot->pending_offcpu_ns, 0);
 	pln_announce_thread(thread, PILLION_RECORD_THREAD_EXIT);
+	pln_memory_slot_is_left(slot);
 	close_files(thread);
 	thread->adopted = false;
 	adopted_count--;

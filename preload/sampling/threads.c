@@ -18,6 +18,7 @@
 
 #include "clock.h"
 #include "export.h"
+#include "memory/memory.h"
 #include "options.h"
 #include "sampling/sample.h"
 #include "sampling/sampler.h"
@@ -239,6 +240,8 @@ void pln_threads_claim_own(void)
 	own_thread = pln_threads_claim((uint32_t)pln_gettid_sigsafe(), (uintptr_t)pthread_self(),
 				       own_stack.hi);
 	own_serial = own_thread ? own_thread->serial : 0;
+	if (own_thread)
+		pln_memory_thread_begins(pln_segment_slot_sigsafe(own_thread->index));
 }
 
 bool pln_threads_is_only_one(void)
@@ -313,6 +316,7 @@ static void thread_end(struct pln_thread *thread)
 	pln_threads_settle(thread, cpu_ns);
 	pln_store_relaxed(&slot->cpu_ns, cpu_ns);
 	pln_store_relaxed(&slot->seen_ns, pln_now_ns_sigsafe());
+	pln_memory_thread_ends();
 	/* release: the clocks before the state; pairs with the sampling thread */
 	pln_store_release(&slot->state, PILLION_SLOT_EXITED);
 }

@@ -21,6 +21,7 @@
 #include "checked_read.h"
 #include "clock.h"
 #include "log.h"
+#include "memory/memory.h"
 #include "native/native.h"
 #include "options.h"
 #include "python/python.h"
@@ -408,6 +409,7 @@ void pln_tick(void)
 		pln_announce_modules(pln_options.native && now - began_ns > TABLES_NS);
 	pln_scan_threads(now);
 	visit_all();
+	pln_memory_tick(now);
 	if (seldom) {
 		check_handler();
 		publish_totals();

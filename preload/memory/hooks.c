@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hooks.c - malloc and its family, interposed: count, and pass through.
+ *
+ * Context: any thread at any time, from before the first constructor to after the last
+ * destructor, inside of signal handlers too. The real function's result, errno and
+ * everything else that the program sees stay as they are. A block is counted after it is there, and
+ * before it goes: in between, no other thread can have it.
+ *
+ * realloc is one call that frees and one that allocates, as its block may move or not: the
+ * counts then do not depend on which.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+
+#include <pillion/atomic.h>
+
+#include "export.h"
+#include "memory/counters.h"
+#include "memory/real.h"
+
+#define FAST (__builtin_expect(pln_memory_mode == PLN_MEMORY_FAST, 1))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+
+static inline void *counted_fast(void *p)
+{
+	return LIKELY(p) ? pln_memory_allocated(p) : NULL;
+}
+
+static void *counted(void *p)
+{
+	return p && pln_memory_mode != PLN_MEMORY_OFF ? pln_memory_allocated_slowly(p) : p;
+}
+
+static __attribute__((noinline)) void *malloc_slowly(size_t size)
+{
+	return counted(pln_real.malloc(size));
+}
+
+static __attribute__((noinline)) void *calloc_slowly(size_t count, size_t size)
+{
+	return counted(pln_real.calloc(count, size));
+}
+
+static __attribute__((noinline)) void free_slowly(void *p)
+{
+	if (p && pln_memory_mode != PLN_MEMORY_OFF)
+		pln_memory_free_slowly(p);
+	else
+		pln_real.free(p);
+}
+
+PLN_EXPORT void *malloc(size_t size)
+{
+	return FAST ? counted_fast(pln_real.malloc(size)) : malloc_slowly(size);
+}
+
+PLN_EXPORT void *calloc(size_t count, size_t size)
+{
+	return FAST ? counted_fast(pln_real.calloc(count, size)) : calloc_slowly(count, size);
+}
+
+PLN_EXPORT void free(void *p)
+{
+	if (FAST && LIKELY(p))
+		pln_memory_free(p);
+	else
+		free_slowly(p);
+}
+
+/* What did not work has freed nothing; with size 0 it may have freed, and return NULL all the same.
+ */
+static void *resize(void *p, size_t size)
+{
+	size_t before;
+	void *moved;
+
+	if (pln_memory_mode == PLN_MEMORY_OFF)
+		return pln_real.realloc(p, size);
+	before = p ? pln_usable_size(p) : 0;
+	moved = pln_real.realloc(p, size);
+	if (p && (moved || !size))
+		pln_memory_freed(before);
+	return counted(moved);
+}
+
+PLN_EXPORT void *realloc(void *p, size_t size)
+{
+	return resize(p, size);
+}
+
+/* Not the real one: glibc's calls realloc(), which is ours. */
+PLN_EXPORT void *reallocarray(void *p, size_t count, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(count, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return resize(p, bytes);
+}
+
+PLN_EXPORT int posix_memalign(void **p, size_t alignment, size_t size)
+{
+	int error = pln_real.posix_memalign(p, alignment, size);
+
+	if (!error)
+		(void)counted(*p);
+	return error;
+}
+
+PLN_EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+	return counted(pln_real.aligned_alloc(alignment, size));
+}
+
+PLN_EXPORT void *memalign(size_t alignment, size_t size)
+{
+	return counted(pln_real.memalign(alignment, size));
+}
+
+PLN_EXPORT void *valloc(size_t size)
+{
+	return counted(pln_real.valloc(size));
+}
+
+PLN_EXPORT void *pvalloc(size_t size)
+{
+	return counted(pln_real.pvalloc(size));
+}
+
+/* C23's. What they are told of the size may only be checked by who allocated. */
+PLN_EXPORT void free_sized(void *p, size_t size);
+PLN_EXPORT void free_sized(void *p, size_t size)
+{
+	(void)size;
+	free(p);
+}
+
+PLN_EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size);
+PLN_EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size)
+{
+	(void)alignment;
+	(void)size;
+	free(p);
+}
+
+PLN_EXPORT size_t malloc_usable_size(void *p)
+{
+	return pln_real.malloc_usable_size(p);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * real.h - the allocator behind our interposed functions: libc's, or one preloaded after us.
+ */
+#ifndef PILLION_PRELOAD_REAL_H
+#define PILLION_PRELOAD_REAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One member per function that is passed on to. Usable at any time: each finds all at its first
+ * call. */
+struct pln_real {
+	void *(*malloc)(size_t size);
+	void *(*calloc)(size_t count, size_t size);
+	void *(*realloc)(void *p, size_t size);
+	void (*free)(void *p);
+	int (*posix_memalign)(void **p, size_t alignment, size_t size);
+	void *(*aligned_alloc)(size_t alignment, size_t size);
+	void *(*memalign)(size_t alignment, size_t size);
+	void *(*valloc)(size_t size);
+	void *(*pvalloc)(size_t size);
+	size_t (*malloc_usable_size)(void *p);
+	bool has_headers; /* glibc's own: a chunk's size is in the word before it */
+};
+
+extern struct pln_real pln_real;
+
+/*
+ * Bytes that `p`, not NULL, has room for. glibc's malloc keeps the size of a chunk, with three
+ * flags, in the word before it: free() is about to read it anyhow, and a call costs more than
+ * all the rest of our counting. A chunk with a mapping of its own (2) has no use for the word
+ * behind it.
+ */
+static inline size_t pln_chunk_size(const void *p)
+{
+	size_t header = ((const size_t *)p)[-1];
+
+	return (header & ~(size_t)7) - sizeof(size_t) - (header & 2) * (sizeof(size_t) / 2);
+}
+
+/* The same, of any allocator. */
+static inline size_t pln_usable_size(void *p)
+{
+	return pln_real.has_headers ? pln_chunk_size(p) : pln_real.malloc_usable_size(p);
+}
+
+#endif
