@@ -33,6 +33,11 @@
 	  "follow fork and exec into Python children")                                             \
 	X(duration, "PILLION_DURATION", NUMBER, 0, 0, 31536000, "--duration", 'd', "SECONDS",      \
 	  "stop sampling after this long; the program runs on")                                    \
+	X(memory, "PILLION_MEMORY", TEXT, 0, 0, 0, "--memory", 0, "off|count|sample",              \
+	  "what is done with malloc and free; sample: counts, and stacks of some")                 \
+	X(alloc_interval, "PILLION_ALLOC_INTERVAL", NUMBER, 0, 0, 1099511627776,                   \
+	  "--alloc-interval", 0, "BYTES",                                                          \
+	  "mean bytes between sampled allocations, 1: each; 0: 524288, more if busy")              \
 	X(max_depth, "PILLION_MAX_DEPTH", NUMBER, 512, 16, 1024, "--max-depth", 0, "FRAMES",       \
 	  "most frames kept of a stack, of each kind")                                             \
 	X(max_threads, "PILLION_MAX_THREADS", NUMBER, 1024, 16, 16384, "--max-threads", 0, "N",    \

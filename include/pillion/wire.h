@@ -54,7 +54,12 @@ enum pln_drop {
 	PILLION_DROP_BLOCKED_RACE = 7, /* a blocked thread woke up while it was read */
 	PILLION_DROP_STALE_SIGNAL = 8, /* a signal for a thread that is no longer ours */
 	PILLION_DROP_CODE_UNREADABLE = 9, /* a code object could not be described */
-	PILLION_DROP_COUNT = 10,
+	PILLION_DROP_ALLOC_NESTED =
+		10, /* an allocation's turn came inside of another's, or without a lane */
+	PILLION_DROP_LIVE_FULL =
+		11, /* a sampled block's free cannot be followed: too many are live */
+	PILLION_DROP_FREE_LOST = 12, /* a sampled block's free was not told: it looks live */
+	PILLION_DROP_COUNT = 13,
 };
 
 /* What a walk could not do. Sample flags, or-ed together. */
@@ -79,6 +84,7 @@ enum pln_cause {
 	PILLION_CAUSE_BLOCKED = 1, /* the tick found the thread blocked */
 	PILLION_CAUSE_FORCED = 2, /* tgkill from the sampling thread (rates above HZ) */
 	PILLION_CAUSE_EXIT = 3, /* what was still pending when the thread ended */
+	PILLION_CAUSE_ALLOC = 4, /* a block was allocated here; no time passed */
 };
 
 enum pln_gil {
@@ -99,6 +105,7 @@ enum pln_record_type {
 	PILLION_RECORD_INTERPRETER = 8,
 	PILLION_RECORD_NOTE = 9,
 	PILLION_RECORD_MODULE_GONE = 10,
+	PILLION_RECORD_FREE = 11,
 };
 
 /* How line numbers are packed in a code object. */
@@ -164,11 +171,21 @@ struct pln_sample {
 	uint16_t python_count;
 	uint16_t reserved0;
 	uint32_t snapshot_size; /* bytes of struct pln_snapshot and stack copy, 0: none */
-	/* The place of malloc/free: deltas of this thread since its last sample. */
-	uint64_t alloc_calls;
-	uint64_t alloc_bytes;
-	uint64_t free_calls;
-	uint64_t free_bytes;
+	union {
+		struct pln_alloc_deltas {
+			uint64_t alloc_calls;
+			uint64_t alloc_bytes;
+			uint64_t free_calls;
+			uint64_t free_bytes;
+		} deltas; /* of this thread since its last sample */
+		struct pln_wire_block {
+			uint64_t id; /* unique in the process, never 0 */
+			uint64_t size; /* bytes that it has room for */
+			uint64_t interval; /* mean bytes between samples when it was chosen */
+			uint32_t kind; /* enum pln_block_kind */
+			uint32_t unfollowed; /* 1: its free will not be told */
+		} block; /* PILLION_CAUSE_ALLOC */
+	};
 };
 static_assert(offsetof(struct pln_sample, time_ns) == 8, "wire layout");
 static_assert(offsetof(struct pln_sample, stack_hash) == 40, "wire layout");
@@ -178,10 +195,23 @@ static_assert(offsetof(struct pln_sample, flags) == 72, "wire layout");
 static_assert(offsetof(struct pln_sample, cause) == 76, "wire layout");
 static_assert(offsetof(struct pln_sample, native_count) == 78, "wire layout");
 static_assert(offsetof(struct pln_sample, snapshot_size) == 84, "wire layout");
-static_assert(offsetof(struct pln_sample, alloc_calls) == 88, "wire layout");
+static_assert(offsetof(struct pln_sample, deltas) == 88, "wire layout");
 static_assert(sizeof(struct pln_sample) == 120, "wire layout");
 
 #define PILLION_CFA_GUESSED 0x80000000u
+
+enum pln_block_kind {
+	PILLION_BLOCK_MALLOC = 0, /* malloc and its family */
+	PILLION_BLOCK_MAPPING = 1, /* mmap */
+};
+
+/* PILLION_RECORD_FREE: a sampled block is freed. In the lane of any thread, or the sampler's. */
+struct pln_wire_free {
+	struct pln_record rec;
+	uint64_t time_ns;
+	uint64_t id;
+};
+static_assert(sizeof(struct pln_wire_free) == 24, "wire layout");
 
 /*
  * One Python frame. A frame that is the outermost one of its C eval call carries

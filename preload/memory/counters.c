@@ -15,7 +15,8 @@
 #include "sampling/threads.h"
 #include "segment.h"
 
-#define LOOK_FOR_SLOT 4096u /* bytes between attempts of a thread to find its slot */
+#define LOOK_FIRST 4096u /* bytes until a thread first tries to find its slot */
+#define LOOK_AT_LEAST (1u << 20) /* it tries after twice as many each time, up to this */
 
 uint8_t pln_memory_mode = PLN_MEMORY_SLOW;
 __thread struct pln_memory_thread pln_memory_self;
@@ -48,7 +49,7 @@ static void count_in(struct pln_memory_thread *self, struct pln_alloc_counters *
 		add_all(counters, before);
 		memset(&self->own, 0, sizeof(self->own));
 	}
-	self->look_at = pln_memory_next_look(pln_load_relaxed(&counters->alloc_bytes));
+	self->look_at = pln_memory_next_look(self, pln_load_relaxed(&counters->alloc_bytes));
 }
 
 static struct pln_thread *find_slot_owner(void)
@@ -58,7 +59,7 @@ static struct pln_thread *find_slot_owner(void)
 	return thread ? thread : pln_threads_find((uint32_t)pln_gettid_sigsafe());
 }
 
-static void look_for_slot(struct pln_memory_thread *self)
+void pln_memory_look_for_slot(struct pln_memory_thread *self)
 {
 	struct pln_thread *thread = NULL;
 
@@ -67,7 +68,7 @@ static void look_for_slot(struct pln_memory_thread *self)
 	if (thread)
 		count_in(self, &pln_segment_slot_sigsafe(thread->index)->alloc);
 	else
-		self->look_at = pln_load_relaxed(&self->own.alloc_bytes) + LOOK_FOR_SLOT;
+		self->look_at += self->look_at < LOOK_AT_LEAST ? self->look_at : LOOK_AT_LEAST;
 }
 
 /* The thread's first call, or one after its last words. True: it has a place to count in now. */
@@ -75,7 +76,7 @@ static bool begin(struct pln_memory_thread *self)
 {
 	if (self->ended)
 		return false;
-	self->look_at = LOOK_FOR_SLOT;
+	self->look_at = LOOK_FIRST;
 	self->counters = &self->own;
 	return true;
 }
@@ -116,19 +117,12 @@ void pln_memory_freed(uint64_t size)
 
 void pln_memory_free_slowly(void *p)
 {
+	uint64_t id = pln_live_may_hold(p) ? pln_live_remove_sigsafe((uintptr_t)p) : 0;
+
+	if (id)
+		pln_memory_tell_free(id);
 	pln_memory_freed(pln_usable_size(p));
 	pln_real.free(p);
-}
-
-void *pln_memory_look(void *p, uint64_t size)
-{
-	struct pln_memory_thread *self = &pln_memory_self;
-
-	if (is_on_its_own(self))
-		look_for_slot(self);
-	else
-		pln_memory_sample(self, p, size);
-	return p;
 }
 
 /* ----------------------------------------------------- life of a process */
@@ -194,7 +188,7 @@ void pln_memory_before_fork(void)
 void pln_memory_after_fork_in_parent(void)
 {
 	if (is_on_its_own(&pln_memory_self))
-		look_for_slot(&pln_memory_self);
+		pln_memory_look_for_slot(&pln_memory_self);
 }
 
 void pln_memory_after_fork_in_child(bool followed)
@@ -204,5 +198,7 @@ void pln_memory_after_fork_in_child(bool followed)
 	if (!followed)
 		pln_memory_mode = PLN_MEMORY_OFF;
 	memset(&self->own, 0, sizeof(self->own));
-	self->look_at = LOOK_FOR_SLOT;
+	self->look_at = LOOK_FIRST;
+	self->random = 0;
+	pln_memory_forget_samples();
 }

@@ -20,6 +20,7 @@
 #include <pillion/wire.h>
 
 #include "clock.h"
+#include "memory/live.h"
 #include "memory/memory.h"
 #include "memory/real.h"
 
@@ -28,7 +29,8 @@ struct pln_memory_thread {
 	struct pln_alloc_counters *counters; /* NULL: not yet, or not any more */
 	uint64_t look_at; /* alloc_bytes at which to look up from counting */
 	struct pln_alloc_counters own; /* without a slot */
-	uint32_t guard; /* inside of us: what is allocated now is counted, not looked at */
+	uint64_t interval; /* that look_at was drawn with, 0: no samples */
+	uint64_t random;
 	bool ended;
 };
 
@@ -55,6 +57,18 @@ void *pln_memory_allocated_slowly(void *p);
 void *pln_memory_look(void *p, uint64_t size);
 void pln_memory_free_slowly(void *p);
 
+/* Gives the thread its slot to count in, if it has one by now. */
+void pln_memory_look_for_slot(struct pln_memory_thread *self);
+
+/* The thread's alloc_bytes at which the next sample is due. */
+uint64_t pln_memory_next_look(struct pln_memory_thread *self, uint64_t alloc_bytes);
+
+/* A sampled block is freed. */
+void pln_memory_tell_free(uint64_t id);
+
+/* In a forked child: its parent's samples are not its own. */
+void pln_memory_forget_samples(void);
+
 /* A block that was freed already. */
 void pln_memory_freed(uint64_t size);
 
@@ -80,7 +94,7 @@ static inline void pln_memory_free(void *p)
 {
 	struct pln_alloc_counters *counters = pln_memory_self.counters;
 
-	if (__builtin_expect(!counters, 0)) {
+	if (__builtin_expect(!counters || pln_live_may_hold(p), 0)) {
 		pln_memory_free_slowly(p);
 		return;
 	}

@@ -73,15 +73,23 @@ PLN_EXPORT void free(void *p)
  */
 static void *resize(void *p, size_t size)
 {
+	uint64_t id;
 	size_t before;
 	void *moved;
 
 	if (pln_memory_mode == PLN_MEMORY_OFF)
 		return pln_real.realloc(p, size);
 	before = p ? pln_usable_size(p) : 0;
+	/* Before: its place may be somebody else's by the time that realloc returns. */
+	id = p && pln_live_may_hold(p) ? pln_live_remove_sigsafe((uintptr_t)p) : 0;
 	moved = pln_real.realloc(p, size);
-	if (p && (moved || !size))
+	if (p && (moved || !size)) {
+		if (id)
+			pln_memory_tell_free(id);
 		pln_memory_freed(before);
+	} else if (id) {
+		(void)pln_live_add_sigsafe((uintptr_t)p, id);
+	}
 	return counted(moved);
 }
 

@@ -13,8 +13,6 @@
 
 #include <pillion/wire.h>
 
-struct pln_memory_thread;
-
 /* Where sizes are read is known from now on. */
 void pln_memory_real_is_known(void);
 
@@ -36,10 +34,7 @@ void pln_memory_before_fork(void);
 void pln_memory_after_fork_in_parent(void);
 void pln_memory_after_fork_in_child(bool followed);
 
-/* Inside of malloc: this allocation's turn has come. */
-void pln_memory_sample(struct pln_memory_thread *self, void *p, uint64_t size);
-
-/* The thread's alloc_bytes at which the next one's turn comes. */
-uint64_t pln_memory_next_look(uint64_t alloc_bytes);
+/* Once, when sampling starts. Returns 0 or -errno: then there are counts alone. */
+int pln_memory_sampling_init(void);
 
 #endif

@@ -1,17 +1,94 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sampled.c - which allocations are looked at, and what is live.
+ * sampled.c - some allocations are chosen by their bytes, and shown with their stacks.
  *
- * Context: inside of malloc on any thread, and the sampling thread.
+ * Context: inside of malloc and free on any thread, and the sampling thread.
+ *
+ * Along the bytes that a thread allocates lie points, with distances drawn from an exponential
+ * distribution of mean R. A block that covers one is a sample: its chance is 1 - exp(-size / R),
+ * whatever was allocated before it, so that size / chance is an unbiased weight, by any stack and
+ * in any mix. R goes with each sample: under pressure it grows.
+ *
+ * A sample is written as any other into the thread's lane, whose one writer we are: the CPU-clock
+ * handler finds the thread busy meanwhile, and comes again. A signal handler of the
+ * program that allocates in between is counted, and not sampled.
  */
+#include <errno.h>
+
 #include <pillion/atomic.h>
+#include <pillion/lane.h>
 
 #include "clock.h"
 #include "memory/counters.h"
+#include "memory/live.h"
 #include "memory/memory.h"
 #include "options.h"
+#include "sampling/handler.h"
+#include "sampling/sample.h"
 #include "sampling/threads.h"
+#include "sampling/timer.h"
 #include "segment.h"
+#include "syscall.h"
+
+#define DEFAULT_INTERVAL (512u << 10)
+#define PRESSURE 8u /* samples in a tick on average from which the interval grows */
+#define PRESSURE_TICKS 16u
+#define ORPHANS 1024u
+
+static _Atomic uint64_t interval_now; /* 0: no samples */
+static _Atomic uint64_t next_id;
+static _Atomic uint32_t samples_lately;
+
+/* Frees whose thread has no lane, or a full one; the sampling thread tells of them. */
+static _Atomic uint64_t orphans[ORPHANS];
+
+/* ------------------------------------------------------------- the points */
+
+static uint64_t random_bits(struct pln_memory_thread *self)
+{
+	uint64_t x = self->random;
+
+	if (!x)
+		x = pln_now_ns_sigsafe() ^ (uintptr_t)self * 0x9e3779b97f4a7c15ull;
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	self->random = x;
+	return x * 0x2545f4914f6cdd1dull;
+}
+
+/*
+ * -ln(u) for u uniform in (0, 1]. libc has no logarithm, and a library more is more than we may
+ * load: u = m * 2^-e, and ln m = 2 artanh((m - 1) / (m + 1)), whose series is good to 10^-9 here.
+ */
+static double exponential(uint64_t bits)
+{
+	uint64_t u = bits >> 11 | 1;
+	unsigned shift = (unsigned)__builtin_clzll(u);
+	double m = (double)(u << shift >> 11) * 0x1p-52; /* [1, 2) */
+	double t = (m - 1) / (m + 1), s = t * t;
+	double ln_m =
+		2 * t *
+		(1 +
+		 s * (1. / 3 +
+		      s * (1. / 5 +
+			   s * (1. / 7 + s * (1. / 9 + s * (1. / 11 + s * (1. / 13 + s / 15)))))));
+
+	return (double)(shift - 10) * 0.69314718055994531 - ln_m;
+}
+
+uint64_t pln_memory_next_look(struct pln_memory_thread *self, uint64_t alloc_bytes)
+{
+	self->interval = pln_load_relaxed(&interval_now);
+	if (!self->interval)
+		return alloc_bytes + DEFAULT_INTERVAL; /* for the peak */
+	if (self->interval == 1)
+		return 0;
+	return alloc_bytes + 1 +
+	       (uint64_t)(exponential(random_bits(self)) * (double)self->interval);
+}
+
+/* --------------------------------------------------------------- the peak */
 
 /* Numbers of ours, that nobody else sees. */
 struct sums {
@@ -36,50 +113,245 @@ static struct sums add_all(void)
 	return sums;
 }
 
-/* Races with others that do the same lose a peak of the same moment, or the lower one. */
-static void follow_peak(uint64_t live, uint64_t now_ns)
+/* Of two threads that find a new peak at the same time, one is enough. */
+static void follow_peak(const struct sums *sums, uint64_t now_ns)
 {
+	uint64_t live = sums->alloc_bytes - sums->free_bytes + pln_segment->inherited_bytes;
+
 	if ((int64_t)live <= 0 || live <= pln_load_relaxed(&pln_segment->peak_bytes))
 		return;
 	pln_store_relaxed(&pln_segment->peak_bytes, live);
 	pln_store_relaxed(&pln_segment->peak_ns, now_ns);
 }
 
-static uint64_t live_of(const struct sums *sum)
+/* ------------------------------------------------------------ a thread's lane */
+
+/* Takes the calling thread's lane, unless it is in use below us. */
+static struct pln_thread *take_lane(const struct pln_memory_thread *self)
 {
-	return sum->alloc_bytes - sum->free_bytes + pln_segment->inherited_bytes;
+	struct pln_thread *thread;
+
+	if (self->counters == &self->own || !self->counters)
+		return NULL;
+	thread = pln_threads_own_sigsafe();
+	if (!thread || pln_load_relaxed(&thread->busy))
+		return NULL;
+	pln_store_relaxed(&thread->busy, 1);
+	pln_signal_fence();
+	return thread;
+}
+
+static void give_lane_back(struct pln_thread *thread)
+{
+	pln_signal_fence();
+	pln_store_relaxed(&thread->busy, 0);
+	pln_signal_fence();
+	if (!thread->put_off)
+		return;
+	thread->put_off = false;
+	pln_timer_again_sigsafe(thread);
+}
+
+/* ----------------------------------------------------------------- samples */
+
+/* Where we are; the collector leaves out the frames that are ours. */
+static inline __attribute__((always_inline)) struct pln_regs regs_here(void)
+{
+	struct pln_regs regs = { .known = PLN_REG_BP | PLN_REG_BX };
+
+	__asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2\n\tmov %%rbx, %3"
+			 : "=&r"(regs.pc), "=&r"(regs.sp), "=&r"(regs.bp), "=&r"(regs.bx));
+	return regs;
+}
+
+static bool has_room(void)
+{
+	stack_t alternate = { .ss_size = 0 };
+
+	(void)pln_syscall3(SYS_sigaltstack, 0, (long)&alternate, 0);
+	return pln_handler_has_room_sigsafe(&alternate);
+}
+
+static __attribute__((noinline)) bool write_sample(struct pln_thread *thread,
+						   struct pln_sample *head)
+{
+	struct pln_scratch scratch = pln_threads_scratch_sigsafe(thread->index);
+	struct pln_outlet outlet = { .lane = pln_segment_lane_sigsafe(thread->index),
+				     .data_size = pln_segment_own.lane_data_size,
+				     .last_hash = &thread->last_hash };
+	struct pln_capture capture = { .regs = regs_here(), .want_native = pln_options.native };
+	struct pln_stack_copy *copy =
+		pln_handler_take_stack_sigsafe(capture.regs.sp, &capture.stack, &head->flags);
+	bool written;
+
+	pln_capture_walk_self_sigsafe(&capture, &scratch);
+	head->gil = capture.python.gil;
+	written = pln_sample_write_sigsafe(&outlet, head, &capture);
+	pln_stack_copy_give_back_sigsafe(copy);
+	return written;
+}
+
+static void sample(struct pln_memory_thread *self, struct pln_thread *thread, void *p,
+		   uint64_t size)
+{
+	uint64_t id = pln_add_relaxed(&next_id, 1) + 1;
+	struct pln_sample head = { .time_ns = pln_now_ns_sigsafe(),
+				   .thread = thread->serial,
+				   .syscall_nr = -1,
+				   .cause = PILLION_CAUSE_ALLOC,
+				   .block = {
+					   .id = id, .size = size, .interval = self->interval } };
+
+	pln_add_relaxed(&samples_lately, 1);
+	if (!has_room()) {
+		pln_segment_drop_sigsafe(PILLION_DROP_SMALL_STACK);
+		return;
+	}
+	head.block.unfollowed = !pln_live_add_sigsafe((uintptr_t)p, id);
+	if (head.block.unfollowed)
+		pln_segment_drop_sigsafe(PILLION_DROP_LIVE_FULL);
+	if (!write_sample(thread, &head))
+		(void)pln_live_remove_sigsafe((uintptr_t)p);
+}
+
+void *pln_memory_look(void *p, uint64_t size)
+{
+	struct pln_memory_thread *self = &pln_memory_self;
+	struct pln_thread *thread;
+	struct sums sums;
+	int saved = errno;
+
+	if (self->counters == &self->own) {
+		pln_memory_look_for_slot(self);
+		return p;
+	}
+	if (!pln_segment_is_ours_sigsafe()) { /* a child that no fork handler ran in */
+		pln_memory_mode = PLN_MEMORY_OFF;
+		return p;
+	}
+	sums = add_all();
+	follow_peak(&sums, pln_now_ns_sigsafe());
+	if (self->interval && pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT) {
+		thread = take_lane(self);
+		if (thread) {
+			sample(self, thread, p, size);
+			give_lane_back(thread);
+		} else {
+			pln_segment_drop_sigsafe(PILLION_DROP_ALLOC_NESTED);
+		}
+	}
+	self->look_at = pln_memory_next_look(self, pln_load_relaxed(&self->counters->alloc_bytes));
+	errno = saved;
+	return p;
+}
+
+/* ------------------------------------------------------------------- frees */
+
+static bool write_free(struct pln_lane *lane, uint32_t data_size, uint64_t id)
+{
+	struct pln_wire_free *rec =
+		(struct pln_wire_free *)pln_lane_reserve_sigsafe(lane, data_size, sizeof(*rec));
+
+	if (!rec)
+		return false;
+	rec->time_ns = pln_now_ns_sigsafe();
+	rec->id = id;
+	rec->rec.type = PILLION_RECORD_FREE;
+	pln_lane_commit_sigsafe(lane, data_size, &rec->rec);
+	return true;
+}
+
+static void leave_to_sampling_thread(uint64_t id)
+{
+	for (unsigned i = 0; i < ORPHANS; i++) {
+		_Atomic uint64_t *place = &orphans[(id + i) % ORPHANS];
+		uint64_t none = 0;
+
+		if (pln_cas_acquire(place, &none, id))
+			return;
+	}
+	pln_segment_drop_sigsafe(PILLION_DROP_FREE_LOST);
+}
+
+void pln_memory_tell_free(uint64_t id)
+{
+	struct pln_thread *thread;
+	bool told;
+
+	if (!pln_segment_is_ours_sigsafe())
+		return;
+	thread = take_lane(&pln_memory_self);
+	told = thread && write_free(pln_segment_lane_sigsafe(thread->index),
+				    pln_segment_own.lane_data_size, id);
+	if (thread)
+		give_lane_back(thread);
+	if (!told)
+		leave_to_sampling_thread(id);
+}
+
+static void tell_orphans(void)
+{
+	for (unsigned i = 0; i < ORPHANS; i++) {
+		uint64_t id = pln_load_relaxed(&orphans[i]);
+
+		if (!id)
+			continue;
+		if (!write_free(pln_segment_sampler(), pln_segment_own.sampler_data_size, id))
+			return;
+		pln_store_relaxed(&orphans[i], 0);
+	}
+}
+
+/* -------------------------------------------------------- sampling thread */
+
+/* A stack costs some 15 us: where more would be taken than is worth it, the interval grows. */
+static void adapt_interval(void)
+{
+	static unsigned ticks;
+	uint64_t interval = pln_load_relaxed(&interval_now);
+	uint32_t samples;
+
+	if (!interval || pln_options.alloc_interval || ++ticks < PRESSURE_TICKS)
+		return;
+	ticks = 0;
+	samples = pln_swap_relaxed(&samples_lately, 0);
+	if (samples > PRESSURE * PRESSURE_TICKS)
+		interval *= 2;
+	else if (samples < PRESSURE * PRESSURE_TICKS / 4 && interval > DEFAULT_INTERVAL)
+		interval /= 2;
+	pln_store_relaxed(&interval_now, interval);
 }
 
 void pln_memory_tick(uint64_t now_ns)
 {
-	struct sums sum;
+	struct sums sums;
 
 	if (pln_memory_mode == PLN_MEMORY_OFF)
 		return;
-	sum = add_all();
-	pln_store_relaxed(&pln_segment->alloc_total.alloc_calls, sum.alloc_calls);
-	pln_store_relaxed(&pln_segment->alloc_total.alloc_bytes, sum.alloc_bytes);
-	pln_store_relaxed(&pln_segment->alloc_total.free_calls, sum.free_calls);
-	pln_store_relaxed(&pln_segment->alloc_total.free_bytes, sum.free_bytes);
-	follow_peak(live_of(&sum), now_ns);
+	sums = add_all();
+	pln_store_relaxed(&pln_segment->alloc_total.alloc_calls, sums.alloc_calls);
+	pln_store_relaxed(&pln_segment->alloc_total.alloc_bytes, sums.alloc_bytes);
+	pln_store_relaxed(&pln_segment->alloc_total.free_calls, sums.free_calls);
+	pln_store_relaxed(&pln_segment->alloc_total.free_bytes, sums.free_bytes);
+	follow_peak(&sums, now_ns);
+	tell_orphans();
+	adapt_interval();
 }
 
-uint64_t pln_memory_next_look(uint64_t alloc_bytes)
+int pln_memory_sampling_init(void)
 {
-	return alloc_bytes + (512u << 10);
+	uint64_t interval = pln_options.alloc_interval ? (uint64_t)pln_options.alloc_interval
+						       : DEFAULT_INTERVAL;
+	int error = pln_live_init(interval);
+
+	if (!error)
+		pln_store_relaxed(&interval_now, interval);
+	return error;
 }
 
-void pln_memory_sample(struct pln_memory_thread *self, void *p, uint64_t size)
+void pln_memory_forget_samples(void)
 {
-	struct sums sum;
-
-	(void)p;
-	(void)size;
-	self->look_at = pln_memory_next_look(pln_load_relaxed(&self->counters->alloc_bytes));
-	if (!pln_segment_is_ours_sigsafe()) {
-		pln_memory_mode = PLN_MEMORY_OFF;
-		return;
-	}
-	sum = add_all();
-	follow_peak(live_of(&sum), pln_now_ns_sigsafe());
+	pln_live_forget();
+	for (unsigned i = 0; i < ORPHANS; i++)
+		pln_store_relaxed(&orphans[i], 0);
 }

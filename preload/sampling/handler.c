@@ -74,8 +74,8 @@ static struct pln_regs regs_of(const ucontext_t *uc)
 	};
 }
 
-/* Of the stack that the thread runs on: itself where it is sure to stay mapped, else a copy. */
-static struct pln_stack_copy *take_stack(uintptr_t sp, struct pln_stack *stack, uint32_t *flags)
+struct pln_stack_copy *pln_handler_take_stack_sigsafe(uintptr_t sp, struct pln_stack *stack,
+						      uint32_t *flags)
 {
 	struct pln_stack_range own = pln_threads_own_stack_sigsafe();
 	uintptr_t lo = sp - RED_ZONE;
@@ -97,13 +97,13 @@ static bool has_room(uintptr_t now, uintptr_t lo, uintptr_t hi)
 }
 
 /* Where the program chose a small size, there may be no room for us. */
-static bool enough_stack(const ucontext_t *uc)
+bool pln_handler_has_room_sigsafe(const stack_t *signal_stack)
 {
 	char here;
 	struct pln_stack_range own = pln_threads_own_stack_sigsafe();
-	uintptr_t alternate = (uintptr_t)uc->uc_stack.ss_sp, now = (uintptr_t)&here;
+	uintptr_t alternate = (uintptr_t)signal_stack->ss_sp, now = (uintptr_t)&here;
 
-	return has_room(now, alternate, alternate + uc->uc_stack.ss_size) &&
+	return has_room(now, alternate, alternate + signal_stack->ss_size) &&
 	       has_room(now, own.lo - PLN_STACK_DOUBT, own.hi);
 }
 
@@ -134,7 +134,7 @@ static void take_sample(struct pln_thread *thread, const siginfo_t *info, const 
 	head.cause = info->si_code == SI_TIMER ? PILLION_CAUSE_CPU : PILLION_CAUSE_FORCED;
 	head.runnable_ns = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
 	capture.gregs = uc->uc_mcontext.gregs;
-	copy = take_stack(capture.regs.sp, &capture.stack, &head.flags);
+	copy = pln_handler_take_stack_sigsafe(capture.regs.sp, &capture.stack, &head.flags);
 	pln_capture_walk_self_sigsafe(&capture, &scratch);
 	head.gil = capture.python.gil;
 	if (capture.python.has_tstate)
@@ -160,6 +160,7 @@ static void handle(struct pln_thread *thread, const siginfo_t *info, const ucont
 	pln_add_relaxed(&pln_segment->handler_calls, 1);
 	/* What is due stays due: the next signal, or the thread's end, takes it. */
 	if (pln_load_relaxed(&thread->busy)) {
+		thread->put_off = true;
 		pln_segment_drop_sigsafe(PILLION_DROP_RECURSION);
 		return;
 	}
@@ -170,7 +171,7 @@ static void handle(struct pln_thread *thread, const siginfo_t *info, const ucont
 	/* A timer's signal whose periods an earlier one has taken along. */
 	if (!cpu_ns && info->si_code == SI_TIMER)
 		return;
-	if (!enough_stack(uc)) {
+	if (!pln_handler_has_room_sigsafe(&uc->uc_stack)) {
 		pln_segment_drop_sigsafe(PILLION_DROP_SMALL_STACK);
 		return;
 	}

@@ -211,6 +211,12 @@ static void begin_period(struct pln_thread *thread)
 	set_timer_sigsafe(thread);
 }
 
+void pln_timer_again_sigsafe(const struct pln_thread *thread)
+{
+	if (thread->due_ns)
+		set_timer_sigsafe(thread);
+}
+
 bool pln_timer_arm(struct pln_thread *thread)
 {
 	if (!create_for(thread))

@@ -48,6 +48,9 @@ bool pln_timer_resume(struct pln_thread *thread, uint64_t rested_ns);
 /* Handler, on the thread itself: what the signal stands for, in ns of CPU time; sets the next. */
 uint64_t pln_timer_fired_sigsafe(struct pln_thread *thread);
 
+/* The thread itself: a signal that was put off comes again, with the kernel's next tick. */
+void pln_timer_again_sigsafe(const struct pln_thread *thread);
+
 /* CPU time of the periods whose moment has come by `cpu_ns` of the thread's clock: once. */
 uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns);
 
