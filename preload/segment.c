@@ -59,7 +59,10 @@ static uint32_t choose_lane_count(void)
 
 static uint32_t choose_lane_data(void)
 {
-	return pln_options.freq > FAST_HZ ? LANE_DATA_FAST : LANE_DATA_SLOW;
+	bool fast = pln_options.freq > FAST_HZ || !strcmp(pln_options.memory, "sample") ||
+		    !pln_options.memory[0];
+
+	return fast ? LANE_DATA_FAST : LANE_DATA_SLOW;
 }
 
 /* Offsets and sizes only; `plan` is not the shared memory yet. */

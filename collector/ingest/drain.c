@@ -93,6 +93,8 @@ static void take_samples(struct pln_target *t, const struct lane_pass *pass)
 	while ((size = copy_record(t, pass->view, pos, pass->limit, &copy)) > 0) {
 		if (copy->type == PILLION_RECORD_SAMPLE)
 			pln_target_take_sample(t, copy, pass->is_sampler);
+		else if (copy->type == PILLION_RECORD_FREE)
+			pln_target_take_free(t, (const void *)copy);
 		else if (copy->type != PILLION_RECORD_CODE && copy->type != PILLION_RECORD_PAD)
 			t->row.lost_records++;
 		pos += (uint64_t)size;

@@ -356,10 +356,10 @@ static void write_row(struct pln_target *t, struct pln_target_thread *thread,
 		.flags = last ? last->row_flags : (uint32_t)PILLION_SAMPLE_NO_STACK,
 		.cause = rec->cause,
 		.gil = rec->gil,
-		.alloc_calls = rec->alloc_calls,
-		.alloc_bytes = rec->alloc_bytes,
-		.free_calls = rec->free_calls,
-		.free_bytes = rec->free_bytes,
+		.alloc_calls = rec->deltas.alloc_calls,
+		.alloc_bytes = rec->deltas.alloc_bytes,
+		.free_calls = rec->deltas.free_calls,
+		.free_bytes = rec->deltas.free_bytes,
 	};
 
 	pln_writer_add_sample(t->writer, &row);
@@ -367,11 +367,32 @@ static void write_row(struct pln_target *t, struct pln_target_thread *thread,
 	t->samples++;
 }
 
+static void write_block(struct pln_target *t, struct pln_target_thread *thread,
+			const struct pln_sample *rec, const struct pln_last_stack *last)
+{
+	struct pln_block_row row = {
+		.time_ns = rec->time_ns,
+		.size = rec->block.size,
+		.interval = rec->block.interval,
+		.thread = thread->id,
+		.stack = last ? last->stack : PLN_NONE,
+		.kind = (uint8_t)rec->block.kind,
+		.unfollowed = rec->block.unfollowed != 0,
+	};
+
+	if (!row.size || !row.interval || !rec->block.id ||
+	    rec->block.kind > PILLION_BLOCK_MAPPING) {
+		t->row.lost_records++;
+		return;
+	}
+	pln_target_add_block(t, rec->block.id, &row);
+}
+
 /* A reader refuses values that it has no name for, and a time to come would stretch the recording.
  */
 static bool is_plausible(const struct pln_target *t, const struct pln_sample *rec)
 {
-	return rec->cause <= PILLION_CAUSE_EXIT && rec->gil <= PILLION_GIL_WAITS && rec->thread &&
+	return rec->cause <= PILLION_CAUSE_ALLOC && rec->gil <= PILLION_GIL_WAITS && rec->thread &&
 	       rec->time_ns <= t->drain_ns + PLN_TARGET_AHEAD_NS && rec->cpu_ns < MAX_SPAN_NS &&
 	       rec->offcpu_ns < MAX_SPAN_NS && rec->runnable_ns < MAX_SPAN_NS;
 }
@@ -401,7 +422,10 @@ void pln_target_take_sample(struct pln_target *t, const struct pln_record *recor
 		thread->row.has_python = true;
 		thread->dirty = true;
 	}
-	write_row(t, thread, rec, last);
+	if (rec->cause == PILLION_CAUSE_ALLOC)
+		write_block(t, thread, rec, last);
+	else
+		write_row(t, thread, rec, last);
 }
 
 /* ------------------------------------------------------------------ the end */

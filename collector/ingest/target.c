@@ -141,6 +141,7 @@ struct clocks {
 	uint64_t pending_runnable_ns;
 	uint64_t dormant_cpu_ns;
 	uint64_t dormant_wall_ns;
+	struct pln_heap_counts heap;
 };
 
 /* Returns the serial of the thread that the clocks are of, 0: none, or just changing. */
@@ -157,6 +158,7 @@ static uint32_t read_clocks(const struct pln_slot *slot, struct clocks *clocks)
 	clocks->cpu_ns = pln_load_relaxed(&slot->cpu_ns);
 	clocks->pending_offcpu_ns = pln_load_relaxed(&slot->pending_offcpu_ns);
 	clocks->pending_runnable_ns = pln_load_relaxed(&slot->pending_runnable_ns);
+	clocks->heap = pln_target_heap_of(slot);
 	clocks->dormant_cpu_ns = pln_load_relaxed(&slot->dormant_cpu_ns);
 	clocks->dormant_wall_ns = pln_load_relaxed(&slot->dormant_wall_ns);
 	/* A slot that changed hands meanwhile has another serial, or shows it next time. */
@@ -184,6 +186,9 @@ static void update_thread(struct pln_target *t, struct pln_target_thread *thread
 	if (cpu_ns != row->cpu_ns)
 		thread->dirty = true;
 	row->seen_ns = clocks->seen_ns;
+	/* A slot whose thread has ended is emptied: its counts are told as it ends. */
+	if (clocks->heap.alloc_calls >= row->heap.alloc_calls)
+		row->heap = clocks->heap;
 	row->dormant_cpu_ns = clocks->dormant_cpu_ns;
 	row->dormant_wall_ns = plausible_wait(clocks->dormant_wall_ns);
 	row->cpu_ns = cpu_ns;
@@ -227,6 +232,8 @@ void pln_target_publish(struct pln_target *t)
 	if (t->ended)
 		return;
 	read_totals(t);
+	pln_target_read_heap(t, false);
+	pln_target_add_heap_point(t, t->drain_ns);
 	read_slots(t);
 	publish_threads(t, false);
 	pln_writer_update_process(t->writer, t->id, &t->row);
@@ -287,6 +294,7 @@ static void release_memory(struct pln_target *t)
 	free(t->resolved);
 	t->resolved = NULL;
 	t->resolved_capacity = 0;
+	pln_target_free_blocks(t);
 	pln_unwinder_free(t->unwinder);
 	t->unwinder = NULL;
 	pln_modules_free(&t->modules);
@@ -299,6 +307,7 @@ void pln_target_end(struct pln_target *t, uint64_t now_ns, bool gone)
 		return;
 	(void)pln_target_drain(t, now_ns);
 	read_totals(t);
+	pln_target_read_heap(t, gone);
 	read_slots(t);
 	pln_target_charge_pending(t);
 	publish_threads(t, true);

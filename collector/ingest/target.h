@@ -55,6 +55,12 @@ struct pln_target_code {
 /* Scratch for one sample, shared by all targets of a session. */
 struct pln_scratch;
 
+/* Sampled blocks that are live, or freed before we met them: see blocks.c. */
+struct pln_target_blocks {
+	struct pln_target_block *rows;
+	size_t count, capacity;
+};
+
 struct pln_target {
 	struct pln_tables *tables;
 	struct pln_writer *writer;
@@ -85,6 +91,9 @@ struct pln_target {
 	struct pln_intern *resolved_keys;
 	uint32_t *resolved; /* frame ids */
 	size_t resolved_count, resolved_capacity;
+
+	struct pln_target_blocks blocks;
+	uint64_t heap_point_ns; /* of the newest point of the heap's timeline */
 
 	uint64_t eval_lo, eval_hi;
 	uint64_t drain_ns; /* when the drain that is going on began */
@@ -120,6 +129,17 @@ void pln_target_end(struct pln_target *t, uint64_t now_ns, bool gone);
 void pln_target_collect_status(struct pln_target *t);
 
 void pln_target_free(struct pln_target *t);
+
+/* ------------------------------------------------------------- blocks.c */
+
+void pln_target_add_block(struct pln_target *t, uint64_t id, const struct pln_block_row *row);
+void pln_target_take_free(struct pln_target *t, const struct pln_wire_free *rec);
+void pln_target_free_blocks(struct pln_target *t);
+
+/* Exact counts: of a slot's thread; of the process, into its row; a point of them in time. */
+struct pln_heap_counts pln_target_heap_of(const struct pln_slot *slot);
+void pln_target_read_heap(struct pln_target *t, bool gone);
+void pln_target_add_heap_point(struct pln_target *t, uint64_t now_ns);
 
 /* -------------------------------------------------------------- drain.c */
 

@@ -48,6 +48,9 @@ enum pln_chunk_type {
 	PILLION_CHUNK_SYMBOLS = 11, /* the locations of native frames */
 	PILLION_CHUNK_NOTES = 12, /* lines for the user */
 	PILLION_CHUNK_END = 13, /* the recording ended in order */
+	PILLION_CHUNK_BLOCKS = 14, /* sampled allocations */
+	PILLION_CHUNK_FREES = 15, /* and what became of them */
+	PILLION_CHUNK_HEAP = 16, /* exact counts of malloc and free, over time */
 };
 
 /* Bits of entries. */

@@ -172,6 +172,14 @@ static enum pln_load_result load_processes(struct pln_reader *r, struct pln_deco
 	return PLN_LOAD_OK;
 }
 
+static void get_heap(struct pln_decoder *d, struct pln_heap_counts *heap)
+{
+	heap->alloc_calls = pln_get_varint(d);
+	heap->alloc_bytes = pln_get_varint(d);
+	heap->free_calls = pln_get_varint(d);
+	heap->free_bytes = pln_get_varint(d);
+}
+
 static void get_counters(struct pln_decoder *d, struct pln_process *p)
 {
 	uint64_t kinds = pln_get_varint(d);
@@ -191,6 +199,10 @@ static void get_counters(struct pln_decoder *d, struct pln_process *p)
 	p->table_bytes = pln_get_varint(d);
 	p->private_bytes = pln_get_varint(d);
 	p->dormant_ns = pln_get_varint(d);
+	get_heap(d, &p->heap);
+	p->heap_inherited_bytes = pln_get_varint(d);
+	p->heap_peak_bytes = pln_get_varint(d);
+	p->heap_peak_ns = pln_get_varint(d);
 	p->lost_records = pln_get_varint(d);
 }
 
@@ -228,6 +240,7 @@ static void get_thread(struct pln_reader *r, struct pln_decoder *d, struct pln_t
 	t->dormant_wall_ns = pln_get_varint(d);
 	t->unsampled_cpu_ns = pln_get_varint(d);
 	t->unsampled_wall_ns = pln_get_varint(d);
+	get_heap(d, &t->heap);
 }
 
 static enum pln_load_result load_threads(struct pln_reader *r, struct pln_decoder *d)
@@ -400,6 +413,60 @@ static enum pln_load_result load_note(struct pln_reader *r, struct pln_decoder *
 	return PLN_LOAD_OK;
 }
 
+/* -------------------------------------------------------------------- memory */
+
+static uint64_t get_time(struct pln_reader *r, struct pln_decoder *d)
+{
+	r->last_time_ns += (uint64_t)pln_get_signed(d);
+	return r->last_time_ns;
+}
+
+static enum pln_load_result load_block(struct pln_reader *r, struct pln_decoder *d)
+{
+	struct pln_profile *p = &r->profile;
+	struct pln_block_row *block = APPEND(p->blocks, p->block_count);
+	uint8_t bits;
+
+	if (!block)
+		return PLN_LOAD_MEMORY;
+	block->time_ns = get_time(r, d);
+	block->freed_ns = 0;
+	block->thread = get_below(d, p->thread_count);
+	block->stack = get_below_or_none(d, p->stack_count);
+	block->size = pln_get_varint(d);
+	block->interval = pln_get_varint(d);
+	bits = pln_get_byte(d);
+	block->kind = bits & 15;
+	block->unfollowed = bits >> 4;
+	return block->interval && block->size ? PLN_LOAD_OK : PLN_LOAD_WRONG;
+}
+
+static enum pln_load_result load_free(struct pln_reader *r, struct pln_decoder *d)
+{
+	struct pln_profile *p = &r->profile;
+	uint64_t time_ns = get_time(r, d);
+	uint32_t block = get_below(d, p->block_count);
+
+	if (d->failed)
+		return PLN_LOAD_WRONG;
+	p->blocks[block].freed_ns = time_ns;
+	r->free_count++;
+	return PLN_LOAD_OK;
+}
+
+static enum pln_load_result load_heap_point(struct pln_reader *r, struct pln_decoder *d)
+{
+	struct pln_profile *p = &r->profile;
+	struct pln_heap_point *point = APPEND(p->heap_points, p->heap_point_count);
+
+	if (!point)
+		return PLN_LOAD_MEMORY;
+	point->time_ns = get_time(r, d);
+	point->process = get_below(d, p->process_count);
+	get_heap(d, &point->counts);
+	return PLN_LOAD_OK;
+}
+
 /* ------------------------------------------------------------------ dispatch */
 
 typedef enum pln_load_result (*load_fn)(struct pln_reader *r, struct pln_decoder *d);
@@ -425,6 +492,10 @@ static const struct {
 	[PILLION_CHUNK_STACKS] = { load_stack, offsetof(struct pln_reader, profile.stack_count) },
 	[PILLION_CHUNK_SYMBOLS] = { load_symbol, offsetof(struct pln_reader, symbol_entries) },
 	[PILLION_CHUNK_NOTES] = { load_note, offsetof(struct pln_reader, profile.note_count) },
+	[PILLION_CHUNK_BLOCKS] = { load_block, offsetof(struct pln_reader, profile.block_count) },
+	[PILLION_CHUNK_FREES] = { load_free, offsetof(struct pln_reader, free_count) },
+	[PILLION_CHUNK_HEAP] = { load_heap_point,
+				 offsetof(struct pln_reader, profile.heap_point_count) },
 };
 
 /* An entry that turns out wrong was appended already: `count` is set back over it. */
@@ -438,6 +509,7 @@ static enum pln_load_result load_section(struct pln_reader *r, struct pln_decode
 		return PLN_LOAD_WRONG;
 	if (first != *count)
 		return PLN_LOAD_GAP;
+	r->last_time_ns = 0;
 	for (uint32_t i = 0; i < entries; i++) {
 		size_t before = *count;
 		enum pln_load_result result = entry(r, d);

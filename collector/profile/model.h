@@ -37,6 +37,12 @@ struct pln_recording {
 	uint64_t lost_samples; /* given up because the disk was full */
 };
 
+/* malloc and free of a process or thread, up to a moment: exact. */
+struct pln_heap_counts {
+	uint64_t alloc_calls, alloc_bytes;
+	uint64_t free_calls, free_bytes;
+};
+
 struct pln_process {
 	uint32_t pid; /* as the collector sees it */
 	uint32_t inner_pid; /* in its own PID namespace */
@@ -65,6 +71,10 @@ struct pln_process {
 	uint64_t table_bytes;
 	uint64_t private_bytes;
 	uint64_t dormant_ns; /* wall time in which nothing was sampled, as it was told to */
+	struct pln_heap_counts heap;
+	uint64_t heap_inherited_bytes; /* live when it was forked: not in `heap` */
+	uint64_t heap_peak_bytes; /* most that was live at one time, and when */
+	uint64_t heap_peak_ns;
 	uint64_t lost_records; /* lane data that made no sense */
 };
 
@@ -84,6 +94,7 @@ struct pln_thread {
 	uint64_t dormant_wall_ns;
 	uint64_t unsampled_cpu_ns; /* known, but no sample stands for it */
 	uint64_t unsampled_wall_ns;
+	struct pln_heap_counts heap;
 };
 
 struct pln_module_info {
@@ -152,6 +163,25 @@ struct pln_sample_row {
 	uint8_t gil; /* enum pln_gil */
 	uint64_t alloc_calls, alloc_bytes, free_calls, free_bytes;
 };
+/* A sampled allocation. It stands for size / chance bytes, where chance = 1 - exp(-size /
+ * interval). */
+struct pln_block_row {
+	uint64_t time_ns;
+	uint64_t freed_ns; /* 0: live at the end, or unfollowed */
+	uint64_t size; /* bytes that it had room for */
+	uint64_t interval; /* mean bytes between samples when it was chosen */
+	uint32_t thread;
+	uint32_t stack; /* PLN_NONE: none */
+	uint8_t kind; /* enum pln_block_kind */
+	bool unfollowed; /* whether it was freed is not known */
+};
+
+struct pln_heap_point {
+	uint64_t time_ns;
+	uint32_t process;
+	struct pln_heap_counts counts;
+};
+
 /* Set by the collector, above the wire's flags. */
 #define PLN_ROW_JOIN_MISMATCH (1u << 24) /* native and Python stacks did not agree */
 #define PLN_ROW_FINISHED (1u << 25) /* native walk finished by libunwind */

@@ -26,6 +26,10 @@ struct pln_profile {
 	size_t stack_count;
 	struct pln_note_row *notes;
 	size_t note_count;
+	struct pln_block_row *blocks;
+	size_t block_count;
+	struct pln_heap_point *heap_points;
+	size_t heap_point_count;
 	uint64_t sample_count; /* rows in whole chunks */
 	uint64_t file_size;
 	uint64_t bad_bytes; /* behind the last whole chunk, or skipped */

@@ -40,6 +40,8 @@ struct pln_reader {
 	size_t found_count;
 	struct pln_location *found_locations;
 	size_t found_location_count;
+	size_t free_count; /* entries of FREES chunks, seen so far */
+	uint64_t last_time_ns; /* of the entry before, in a chunk of things that happened */
 	size_t symbol_entries; /* of SYMBOLS chunks, seen so far */
 };
 

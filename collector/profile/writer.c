@@ -37,6 +37,9 @@ enum section_id {
 	SECTION_STACKS,
 	SECTION_SYMBOLS,
 	SECTION_NOTES,
+	SECTION_BLOCKS,
+	SECTION_FREES,
+	SECTION_HEAP,
 	SECTION_COUNT,
 };
 
@@ -44,7 +47,8 @@ static const enum pln_chunk_type section_type[SECTION_COUNT] = {
 	[SECTION_STRINGS] = PILLION_CHUNK_STRINGS,     [SECTION_MODULES] = PILLION_CHUNK_MODULES,
 	[SECTION_FUNCTIONS] = PILLION_CHUNK_FUNCTIONS, [SECTION_FRAMES] = PILLION_CHUNK_FRAMES,
 	[SECTION_STACKS] = PILLION_CHUNK_STACKS,       [SECTION_SYMBOLS] = PILLION_CHUNK_SYMBOLS,
-	[SECTION_NOTES] = PILLION_CHUNK_NOTES,
+	[SECTION_NOTES] = PILLION_CHUNK_NOTES,	       [SECTION_BLOCKS] = PILLION_CHUNK_BLOCKS,
+	[SECTION_FREES] = PILLION_CHUNK_FREES,	       [SECTION_HEAP] = PILLION_CHUNK_HEAP,
 };
 
 /*
@@ -53,6 +57,7 @@ static const enum pln_chunk_type section_type[SECTION_COUNT] = {
  */
 struct section {
 	struct pln_buffer bytes; /* entries of the next chunk */
+	uint64_t last_time_ns; /* of the chunk that is being filled */
 	size_t entry_start; /* of the entry being added */
 	uint32_t first;
 	uint32_t count;
@@ -220,6 +225,7 @@ static int flush_section(struct pln_writer *w, enum section_id id)
 		return err;
 	s->first += s->count;
 	s->count = 0;
+	s->last_time_ns = 0;
 	pln_buffer_clear(&s->bytes);
 	return 0;
 }
@@ -323,6 +329,15 @@ static void newest_free(struct newest_table *t)
 	free(t->rows);
 }
 
+/* heap = alloc_calls alloc_bytes free_calls free_bytes */
+static void put_heap(struct pln_buffer *b, const struct pln_heap_counts *heap)
+{
+	pln_put_varint(b, heap->alloc_calls);
+	pln_put_varint(b, heap->alloc_bytes);
+	pln_put_varint(b, heap->free_calls);
+	pln_put_varint(b, heap->free_bytes);
+}
+
 /*
  * PROCESSES = process*    to the end; a later entry replaces an earlier one of its id
  * process   = id pid inner_pid ppid reason executable:text command:text start_ns end_ns
@@ -364,7 +379,8 @@ static int flush_processes(struct pln_writer *w)
  * COUNTERS = lost_samples process_counters*    to the end; totals so far
  * process_counters = id drop_kinds drops{drop_kinds} ticks handler_calls handler_ns
  *                    sampler_cpu_ns process_cpu_ns table_bytes private_bytes
- *                    dormant_ns lost_records
+ *                    dormant_ns heap heap_inherited_bytes heap_peak_bytes heap_peak_ns
+ *                    lost_records
  */
 static void put_counters(struct pln_writer *w, uint32_t id, const struct pln_process *p)
 {
@@ -383,6 +399,10 @@ static void put_counters(struct pln_writer *w, uint32_t id, const struct pln_pro
 	pln_put_varint(b, p->table_bytes);
 	pln_put_varint(b, p->private_bytes);
 	pln_put_varint(b, p->dormant_ns);
+	put_heap(b, &p->heap);
+	pln_put_varint(b, p->heap_inherited_bytes);
+	pln_put_varint(b, p->heap_peak_bytes);
+	pln_put_varint(b, p->heap_peak_ns);
 	pln_put_varint(b, p->lost_records);
 }
 
@@ -414,6 +434,7 @@ uint32_t pln_writer_add_process(struct pln_writer *w, const struct pln_process *
  * THREADS = thread*    to the end; a later entry replaces an earlier one of its id
  * thread  = id process tid serial name:text bits:byte start_ns seen_ns cpu_ns
  *           dormant_cpu_ns dormant_wall_ns unsampled_cpu_ns unsampled_wall_ns
+ *           heap
  * bits    = enum pln_thread_bit
  */
 void pln_writer_update_thread(struct pln_writer *w, uint32_t id, const struct pln_thread *t)
@@ -436,6 +457,7 @@ void pln_writer_update_thread(struct pln_writer *w, uint32_t id, const struct pl
 	pln_put_varint(b, t->dormant_wall_ns);
 	pln_put_varint(b, t->unsampled_cpu_ns);
 	pln_put_varint(b, t->unsampled_wall_ns);
+	put_heap(b, &t->heap);
 	newest_set(&w->threads, id, b);
 }
 
@@ -556,6 +578,69 @@ void pln_writer_add_note(struct pln_writer *w, const struct pln_note_row *note)
 	pln_put_varint(b, note->level);
 	pln_put_string(b, note->text);
 	definition_end(w, SECTION_NOTES);
+}
+
+/* --------------------------------------------------------------------- memory */
+
+/* Each section of what happened tells a time as the difference to the entry before, its first as it
+ * is. */
+static void put_time(struct pln_writer *w, enum section_id id, uint64_t time_ns)
+{
+	struct section *s = &w->section[id];
+
+	pln_put_signed(&s->bytes, (int64_t)(time_ns - s->last_time_ns));
+	s->last_time_ns = time_ns;
+}
+
+/* What comes in any number must not take the room of definitions while the disk is full. */
+static bool has_room(const struct pln_writer *w)
+{
+	return !w->frozen && definition_bytes(w) < DEFINITIONS_MAX_BYTES / 2;
+}
+
+/* BLOCKS entry = time:signed thread stack+1 size interval kind | unfollowed << 4 */
+uint32_t pln_writer_add_block(struct pln_writer *w, const struct pln_block_row *block)
+{
+	struct pln_buffer *b;
+
+	if (!has_room(w) || block->thread >= w->threads.count ||
+	    (block->stack != PLN_NONE && block->stack >= undefined_from(w, SECTION_STACKS))) {
+		w->lost_samples++;
+		return PLN_NONE;
+	}
+	b = entry_begin(w, SECTION_BLOCKS);
+	put_time(w, SECTION_BLOCKS, block->time_ns);
+	pln_put_varint(b, block->thread);
+	pln_put_varint(b, (uint32_t)(block->stack + 1));
+	pln_put_varint(b, block->size);
+	pln_put_varint(b, block->interval);
+	pln_put_byte(b, (uint8_t)((block->kind & 15) | block->unfollowed << 4));
+	return definition_end(w, SECTION_BLOCKS);
+}
+
+/* FREES entry = time:signed block */
+void pln_writer_add_free(struct pln_writer *w, uint32_t block, uint64_t time_ns)
+{
+	if (!has_room(w) || block >= undefined_from(w, SECTION_BLOCKS)) {
+		w->lost_samples++;
+		return;
+	}
+	(void)entry_begin(w, SECTION_FREES);
+	put_time(w, SECTION_FREES, time_ns);
+	pln_put_varint(&w->section[SECTION_FREES].bytes, block);
+	definition_end(w, SECTION_FREES);
+}
+
+/* HEAP entry = time:signed process heap */
+void pln_writer_add_heap_point(struct pln_writer *w, const struct pln_heap_point *point)
+{
+	if (!has_room(w) || point->process >= w->processes.count)
+		return;
+	(void)entry_begin(w, SECTION_HEAP);
+	put_time(w, SECTION_HEAP, point->time_ns);
+	pln_put_varint(&w->section[SECTION_HEAP].bytes, point->process);
+	put_heap(&w->section[SECTION_HEAP].bytes, &point->counts);
+	definition_end(w, SECTION_HEAP);
 }
 
 /* -------------------------------------------------------------------- samples */

@@ -33,6 +33,10 @@ uint32_t pln_writer_add_function(struct pln_writer *w, const struct pln_function
 uint32_t pln_writer_add_frame(struct pln_writer *w, const struct pln_frame *frame);
 uint32_t pln_writer_add_stack(struct pln_writer *w, const struct pln_stack_node *node);
 void pln_writer_add_sample(struct pln_writer *w, const struct pln_sample_row *sample);
+/* Returns its id. A block is freed once, whatever the order in which the two are told. */
+uint32_t pln_writer_add_block(struct pln_writer *w, const struct pln_block_row *block);
+void pln_writer_add_free(struct pln_writer *w, uint32_t block, uint64_t time_ns);
+void pln_writer_add_heap_point(struct pln_writer *w, const struct pln_heap_point *point);
 void pln_writer_add_note(struct pln_writer *w, const struct pln_note_row *note);
 /* Symbols of native frame `frame`: innermost (most inlined) location first. */
 void pln_writer_add_locations(struct pln_writer *w, uint32_t frame,

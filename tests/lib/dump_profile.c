@@ -82,6 +82,12 @@ static void put_recording(const struct pln_profile *p)
 	put_number("bad_bytes", (int64_t)p->bad_bytes);
 }
 
+static void put_heap(const struct pln_heap_counts *heap)
+{
+	printf(",\"heap\":[%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]", heap->alloc_calls,
+	       heap->alloc_bytes, heap->free_calls, heap->free_bytes);
+}
+
 static void put_process(const struct pln_process *p)
 {
 	put_number("pid", p->pid);
@@ -105,6 +111,10 @@ static void put_process(const struct pln_process *p)
 	put_number("table_bytes", (int64_t)p->table_bytes);
 	put_number("private_bytes", (int64_t)p->private_bytes);
 	put_number("dormant_ns", (int64_t)p->dormant_ns);
+	put_heap(&p->heap);
+	put_number("heap_inherited_bytes", (int64_t)p->heap_inherited_bytes);
+	put_number("heap_peak_bytes", (int64_t)p->heap_peak_bytes);
+	put_number("heap_peak_ns", (int64_t)p->heap_peak_ns);
 	put_number("lost_records", (int64_t)p->lost_records);
 	printf(",\"drops\":[");
 	for (int i = 0; i < PILLION_DROP_COUNT; i++)
@@ -128,6 +138,7 @@ static void put_thread(const struct pln_thread *t)
 	put_number("dormant_wall_ns", (int64_t)t->dormant_wall_ns);
 	put_number("unsampled_cpu_ns", (int64_t)t->unsampled_cpu_ns);
 	put_number("unsampled_wall_ns", (int64_t)t->unsampled_wall_ns);
+	put_heap(&t->heap);
 }
 
 static void put_function(const struct pln_function *f)
@@ -169,6 +180,14 @@ static int put_sample(const struct pln_sample_row *row, void *arg)
 	return 0;
 }
 
+static void put_block(const struct pln_block_row *b, size_t i)
+{
+	/* Order as in tests/lib/recording.py: Block. */
+	printf("%s[%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRId64 ",%u,%d]",
+	       i ? ",\n" : "", b->time_ns, b->freed_ns, b->size, b->interval, b->thread,
+	       b->stack == PLN_NONE ? -1 : (int64_t)b->stack, b->kind, b->unfollowed);
+}
+
 static void put_definitions(const struct pln_profile *p)
 {
 	open_list("processes");
@@ -207,6 +226,18 @@ static void put_definitions(const struct pln_profile *p)
 		open_item(i);
 		put_number("level", p->notes[i].level);
 		put_text("text", p->notes[i].text);
+	}
+	close_list();
+	open_list("blocks");
+	for (size_t i = 0; i < p->block_count; i++)
+		put_block(&p->blocks[i], i);
+	close_list();
+	open_list("heap_points");
+	for (size_t i = 0; i < p->heap_point_count; i++, printf("}")) {
+		open_item(i);
+		put_number("time_ns", (int64_t)p->heap_points[i].time_ns);
+		put_number("process", p->heap_points[i].process);
+		put_heap(&p->heap_points[i].counts);
 	}
 	close_list();
 	open_list("stacks");

@@ -7,6 +7,7 @@ collector's own reader.
 import collections
 import dataclasses
 import json
+import math
 import pathlib
 import subprocess
 import typing
@@ -71,6 +72,37 @@ class Sample(typing.NamedTuple):
         return any(f.is_python and f.name.rsplit(".", 1)[-1] == name for f in self.stack)
 
 
+class Block(typing.NamedTuple):
+    """A sampled allocation, and what became of it."""
+    time_ns: int
+    freed_ns: int  # 0: live at the end, or not followed
+    size: int
+    interval: int
+    thread: int
+    stack: tuple
+    kind: int
+    unfollowed: bool
+
+    @property
+    def weight(self):
+        """Blocks of its kind that it stands for."""
+        return 1 / -math.expm1(-self.size / self.interval)
+
+    @property
+    def bytes(self):
+        return self.size * self.weight
+
+    def calls(self, name):
+        return any(f.is_python and f.name.rsplit(".", 1)[-1] == name for f in self.stack)
+
+
+class Heap(typing.NamedTuple):
+    alloc_calls: int
+    alloc_bytes: int
+    free_calls: int
+    free_bytes: int
+
+
 class Profile:
     """A profile as dump_profile tells it, with frames and stacks resolved."""
 
@@ -82,6 +114,8 @@ class Profile:
         self._frames = [self._expand(f) for f in data["frames"]]
         self._stacks = {-1: ()}
         self.samples = [Sample(*row[:5], self._stack(row[5]), *row[6:]) for row in data["samples"]]
+
+        self.blocks = [Block(*row[:5], self._stack(row[5]), *row[6:]) for row in data["blocks"]]
 
     def _expand(self, frame):
         """A native frame stands for as many calls as were inlined there."""

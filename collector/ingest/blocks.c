@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * blocks.c - sampled allocations of one process, and their frees.
+ *
+ * Both come through lanes of different threads, in any order: a free may be met before its
+ * block. What is not matched yet waits in a table by id, open addressing, which shrinks
+ * in use as blocks are freed: it holds what is live, and little else.
+ */
+#include <stdlib.h>
+
+#include <pillion/atomic.h>
+
+#include "ingest/target.h"
+
+#define LIVE_MIN 256u
+#define POINT_NS 50000000ull /* between two points of the heap's timeline */
+#define MAX_BYTES (1ull << 56)
+
+/* A block that waits for its free (time 0), or a free that waits for its block. */
+struct pln_target_block {
+	uint64_t id; /* 0: empty */
+	uint64_t freed_ns;
+	uint32_t block;
+};
+
+static size_t place(const struct pln_target_blocks *b, uint64_t id)
+{
+	size_t at = (id * 0x9e3779b97f4a7c15ull >> 20) & (b->capacity - 1);
+
+	while (b->rows[at].id && b->rows[at].id != id)
+		at = (at + 1) & (b->capacity - 1);
+	return at;
+}
+
+static bool grow(struct pln_target_blocks *b)
+{
+	struct pln_target_blocks larger = { .capacity = b->capacity ? b->capacity * 2 : LIVE_MIN };
+
+	if (b->count * 2 < b->capacity)
+		return true;
+	larger.rows = calloc(larger.capacity, sizeof(*larger.rows));
+	if (!larger.rows)
+		return false;
+	for (size_t i = 0; i < b->capacity; i++)
+		if (b->rows[i].id)
+			larger.rows[place(&larger, b->rows[i].id)] = b->rows[i];
+	larger.count = b->count;
+	free(b->rows);
+	*b = larger;
+	return true;
+}
+
+/* Empties a row, and moves those up that it stood in the way of. */
+static void take_out(struct pln_target_blocks *b, size_t at)
+{
+	b->rows[at].id = 0;
+	b->count--;
+	for (size_t next = (at + 1) & (b->capacity - 1); b->rows[next].id;
+	     next = (next + 1) & (b->capacity - 1)) {
+		struct pln_target_block row = b->rows[next];
+
+		b->rows[next].id = 0;
+		b->rows[place(b, row.id)] = row;
+	}
+}
+
+void pln_target_add_block(struct pln_target *t, uint64_t id, const struct pln_block_row *row)
+{
+	struct pln_target_blocks *b = &t->blocks;
+	uint32_t block = pln_writer_add_block(t->writer, row);
+	size_t at;
+
+	if (row->unfollowed || block == PLN_NONE || !grow(b))
+		return;
+	at = place(b, id);
+	if (b->rows[at].id) { /* its free was met first */
+		pln_writer_add_free(t->writer, block, b->rows[at].freed_ns);
+		take_out(b, at);
+		return;
+	}
+	b->rows[at] = (struct pln_target_block){ .id = id, .block = block };
+	b->count++;
+}
+
+void pln_target_take_free(struct pln_target *t, const struct pln_wire_free *rec)
+{
+	struct pln_target_blocks *b = &t->blocks;
+	size_t at;
+
+	if (rec->rec.size < sizeof(*rec) || !rec->id ||
+	    rec->time_ns > t->drain_ns + PLN_TARGET_AHEAD_NS || !grow(b)) {
+		t->row.lost_records++;
+		return;
+	}
+	at = place(b, rec->id);
+	if (!b->rows[at].id) {
+		b->rows[at] = (struct pln_target_block){ .id = rec->id, .freed_ns = rec->time_ns };
+		b->count++;
+	} else if (!b->rows[at].freed_ns) {
+		pln_writer_add_free(t->writer, b->rows[at].block, rec->time_ns);
+		take_out(b, at);
+	}
+}
+
+void pln_target_free_blocks(struct pln_target *t)
+{
+	free(t->blocks.rows);
+	t->blocks = (struct pln_target_blocks){ 0 };
+}
+
+/* ----------------------------------------------------------------- counters */
+
+static void add(struct pln_heap_counts *sum, const struct pln_alloc_counters *one)
+{
+	/* relaxed: statistics, each for itself */
+	sum->alloc_calls += pln_load_relaxed(&one->alloc_calls);
+	sum->alloc_bytes += pln_load_relaxed(&one->alloc_bytes);
+	sum->free_calls += pln_load_relaxed(&one->free_calls);
+	sum->free_bytes += pln_load_relaxed(&one->free_bytes);
+}
+
+struct pln_heap_counts pln_target_heap_of(const struct pln_slot *slot)
+{
+	struct pln_heap_counts heap = { 0 };
+
+	add(&heap, &slot->alloc);
+	return heap;
+}
+
+/* While it lives, the target's own sum: slots are emptied, and change hands, as we look. */
+void pln_target_read_heap(struct pln_target *t, bool gone)
+{
+	struct pln_segment *seg = t->segment.shared;
+	struct pln_heap_counts heap = { 0 };
+
+	if (gone) {
+		add(&heap, &seg->alloc_rest);
+		for (uint32_t i = 0; i < t->segment.lane_count; i++)
+			add(&heap, &t->segment.slots[i].alloc);
+	} else {
+		add(&heap, &seg->alloc_total);
+	}
+	if (heap.alloc_calls < t->row.heap.alloc_calls)
+		return;
+	t->row.heap = heap;
+	t->row.heap_inherited_bytes = seg->inherited_bytes < MAX_BYTES ? seg->inherited_bytes : 0;
+	t->row.heap_peak_bytes = pln_load_relaxed(&seg->peak_bytes);
+	t->row.heap_peak_ns = pln_load_relaxed(&seg->peak_ns);
+}
+
+void pln_target_add_heap_point(struct pln_target *t, uint64_t now_ns)
+{
+	struct pln_heap_point point = { .time_ns = now_ns,
+					.process = t->id,
+					.counts = t->row.heap };
+
+	if (!point.counts.alloc_calls || now_ns - t->heap_point_ns < POINT_NS)
+		return;
+	t->heap_point_ns = now_ns;
+	pln_writer_add_heap_point(t->writer, &point);
+}
