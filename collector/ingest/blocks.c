@@ -119,11 +119,11 @@ static void add(struct pln_heap_counts *sum, const struct pln_alloc_counters *on
 	sum->free_bytes += pln_load_relaxed(&one->free_bytes);
 }
 
-struct pln_heap_counts pln_target_heap_of(const struct pln_slot *slot)
+struct pln_heap_counts pln_target_heap_of(const struct pln_alloc_counters *counters)
 {
 	struct pln_heap_counts heap = { 0 };
 
-	add(&heap, &slot->alloc);
+	add(&heap, counters);
 	return heap;
 }
 

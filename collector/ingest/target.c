@@ -158,7 +158,7 @@ static uint32_t read_clocks(const struct pln_slot *slot, struct clocks *clocks)
 	clocks->cpu_ns = pln_load_relaxed(&slot->cpu_ns);
 	clocks->pending_offcpu_ns = pln_load_relaxed(&slot->pending_offcpu_ns);
 	clocks->pending_runnable_ns = pln_load_relaxed(&slot->pending_runnable_ns);
-	clocks->heap = pln_target_heap_of(slot);
+	clocks->heap = pln_target_heap_of(&slot->alloc);
 	clocks->dormant_cpu_ns = pln_load_relaxed(&slot->dormant_cpu_ns);
 	clocks->dormant_wall_ns = pln_load_relaxed(&slot->dormant_wall_ns);
 	/* A slot that changed hands meanwhile has another serial, or shows it next time. */

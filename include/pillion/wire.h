@@ -135,6 +135,18 @@ static_assert(offsetof(struct pln_lane, head) == 64, "wire layout");
 static_assert(offsetof(struct pln_lane, tail) == 128, "wire layout");
 static_assert(sizeof(struct pln_lane) == 192, "wire layout");
 
+/*
+ * Exact counts of blocks: of malloc and its family, and bytes that they have room for
+ * (malloc_usable_size). What is live is the difference.
+ */
+struct pln_alloc_counters {
+	_Atomic uint64_t alloc_calls;
+	_Atomic uint64_t alloc_bytes;
+	_Atomic uint64_t free_calls;
+	_Atomic uint64_t free_bytes;
+};
+static_assert(sizeof(struct pln_alloc_counters) == 32, "wire layout");
+
 /* First bytes of every record. */
 struct pln_record {
 	uint32_t size; /* whole record, a multiple of 8 */
@@ -298,6 +310,7 @@ struct pln_wire_thread {
 	uint64_t unsampled_wall_ns; /* on exit: off-CPU time that no sample stands for */
 	uint64_t dormant_cpu_ns; /* of cpu_ns and of the time since start_ns: nothing was sampled */
 	uint64_t dormant_wall_ns;
+	struct pln_alloc_counters alloc; /* its own malloc and free */
 	uint32_t thread; /* serial */
 	uint32_t tid;
 	uint32_t slot;
@@ -306,8 +319,8 @@ struct pln_wire_thread {
 	uint8_t reserved[2];
 	char name[16]; /* comm, zero-padded */
 };
-static_assert(offsetof(struct pln_wire_thread, thread) == 72, "wire layout");
-static_assert(sizeof(struct pln_wire_thread) == 104, "wire layout");
+static_assert(offsetof(struct pln_wire_thread, thread) == 104, "wire layout");
+static_assert(sizeof(struct pln_wire_thread) == 136, "wire layout");
 
 /* PILLION_RECORD_INTERPRETER: what was found, and how it is read. */
 struct pln_wire_interpreter {
@@ -341,18 +354,6 @@ struct pln_wire_note {
 static_assert(sizeof(struct pln_wire_note) == 24, "wire layout");
 
 /* ------------------------------------------------------------------ slots */
-
-/*
- * Exact counts of blocks: of malloc and its family, and bytes that they have room for
- * (malloc_usable_size). What is live is the difference.
- */
-struct pln_alloc_counters {
-	_Atomic uint64_t alloc_calls;
-	_Atomic uint64_t alloc_bytes;
-	_Atomic uint64_t free_calls;
-	_Atomic uint64_t free_bytes;
-};
-static_assert(sizeof(struct pln_alloc_counters) == 32, "wire layout");
 
 enum pln_slot_state {
 	PILLION_SLOT_FREE = 0,

@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "export.h"
 #include "memory/memory.h"
+#include "memory/real.h"
 #include "options.h"
 #include "sampling/sample.h"
 #include "sampling/sampler.h"
@@ -350,7 +351,7 @@ static void *thread_main(void *arg)
 	struct start start = *(struct start *)arg;
 	void *result;
 
-	free(arg);
+	pln_real.free(arg); /* not the program's, to be counted */
 	own_stack = pln_stack_of_descriptor((uintptr_t)pthread_self(), start.stack_size);
 	if (pln_segment_is_ours_sigsafe())
 		pln_threads_claim_own();
@@ -401,14 +402,14 @@ PLN_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, voi
 	struct start *start;
 	int error;
 
-	if (!pln_segment_is_ours_sigsafe() || !(start = malloc(sizeof(*start))))
+	if (!pln_segment_is_ours_sigsafe() || !(start = pln_real.malloc(sizeof(*start))))
 		return pln_threads_real_create(thread, attr, fn, arg);
 	*start = (struct start){ fn, arg, stack_size_of(attr) };
 	(void)pln_add_relaxed(&starting, 1);
 	error = pln_threads_real_create(thread, attr, thread_main, start);
 	if (error) {
 		(void)pln_add_relaxed(&starting, (uint32_t)-1);
-		free(start);
+		pln_real.free(start);
 	}
 	return error;
 }

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""malloc and free are counted exactly, and sampled without bias."""
+import json
+
+import pytest
+
+import place
+import recording
+
+KINDS = ["threads", "across", "signalled", "fork"]
+
+
+def driver(interpreter):
+    return place.build_extension(interpreter, "alloc_driver") + "/alloc_driver.so"
+
+
+def record(interpreter, work, kind, options=(), env=None):
+    profile, out = recording.record_ok(
+        interpreter, [place.WORKLOADS / "allocations.py", driver(interpreter), kind], work, options=options, env=env)
+    return profile, {int(tid): counts for tid, counts in json.loads(out)[kind].items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_counts_are_exact(interpreter, work, kind):
+    profile, truth = record(interpreter, work, kind)
+    counted = {t["tid"]: t["heap"] for t in profile.threads}
+    assert {tid: counted[tid] for tid in truth} == truth
+    for i, process in enumerate(profile.processes):
+        threads = [t["heap"] for t in profile.threads if t["process"] == i]
+        sums = [sum(t[k] for t in threads) for k in range(4)]
+        # What threads do after their last words is the process's.
+        assert all(0 <= total - known < 100000 for total, known in zip(process["heap"], sums)), (process["heap"], sums)
