@@ -22,6 +22,7 @@
 #include "memory/counters.h"
 #include "memory/live.h"
 #include "memory/memory.h"
+#include "memory/points.h"
 #include "options.h"
 #include "sampling/handler.h"
 #include "sampling/sample.h"
@@ -42,39 +43,9 @@ static _Atomic uint32_t samples_lately;
 /* Frees whose thread has no lane, or a full one; the sampling thread tells of them. */
 static _Atomic uint64_t orphans[ORPHANS];
 
-/* ------------------------------------------------------------- the points */
-
-static uint64_t random_bits(struct pln_memory_thread *self)
+static uint64_t seed(const struct pln_memory_thread *self)
 {
-	uint64_t x = self->random;
-
-	if (!x)
-		x = pln_now_ns_sigsafe() ^ (uintptr_t)self * 0x9e3779b97f4a7c15ull;
-	x ^= x >> 12;
-	x ^= x << 25;
-	x ^= x >> 27;
-	self->random = x;
-	return x * 0x2545f4914f6cdd1dull;
-}
-
-/*
- * -ln(u) for u uniform in (0, 1]. libc has no logarithm, and a library more is more than we may
- * load: u = m * 2^-e, and ln m = 2 artanh((m - 1) / (m + 1)), whose series is good to 10^-9 here.
- */
-static double exponential(uint64_t bits)
-{
-	uint64_t u = bits >> 11 | 1;
-	unsigned shift = (unsigned)__builtin_clzll(u);
-	double m = (double)(u << shift >> 11) * 0x1p-52; /* [1, 2) */
-	double t = (m - 1) / (m + 1), s = t * t;
-	double ln_m =
-		2 * t *
-		(1 +
-		 s * (1. / 3 +
-		      s * (1. / 5 +
-			   s * (1. / 7 + s * (1. / 9 + s * (1. / 11 + s * (1. / 13 + s / 15)))))));
-
-	return (double)(shift - 10) * 0.69314718055994531 - ln_m;
+	return (pln_now_ns_sigsafe() ^ (uintptr_t)self * 0x9e3779b97f4a7c15ull) | 1;
 }
 
 uint64_t pln_memory_next_look(struct pln_memory_thread *self, uint64_t alloc_bytes)
@@ -84,8 +55,9 @@ uint64_t pln_memory_next_look(struct pln_memory_thread *self, uint64_t alloc_byt
 		return alloc_bytes + DEFAULT_INTERVAL; /* for the peak */
 	if (self->interval == 1)
 		return 0;
-	return alloc_bytes + 1 +
-	       (uint64_t)(exponential(random_bits(self)) * (double)self->interval);
+	if (!self->random)
+		self->random = seed(self);
+	return alloc_bytes + pln_points_distance(&self->random, self->interval);
 }
 
 /* --------------------------------------------------------------- the peak */
