@@ -18,6 +18,7 @@
 #include <pillion/atomic.h>
 #include <pillion/pillion.h>
 
+#include "burst/burst.h"
 #include "checked_read.h"
 #include "clock.h"
 #include "export.h"
@@ -150,6 +151,8 @@ static void choose_engine(void)
 	/* Taken off behind our back, before a fork: a signal would end the child. */
 	if (!pln_timer_handler_is_ours())
 		engine = 0;
+	if (pln_burst_is_on())
+		engine = PILLION_ENGINE_BURST;
 	pln_store_relaxed(&pln_segment->engine, engine);
 }
 

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "burst/burst.h"
 #include "clock.h"
 #include "options.h"
 #include "syscall.h"
@@ -46,15 +47,18 @@ static uint64_t round_page(uint64_t size)
 }
 
 /* A process that limits its address space, or its files, gets a small segment rather than none. */
-static uint32_t choose_lane_count(void)
+static bool has_to_be_small(void)
 {
 	struct rlimit space, file;
 
 	if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY)
-		return SMALL_LANES;
-	if (!getrlimit(RLIMIT_FSIZE, &file) && file.rlim_max != RLIM_INFINITY)
-		return SMALL_LANES;
-	return (uint32_t)pln_options.max_threads;
+		return true;
+	return !getrlimit(RLIMIT_FSIZE, &file) && file.rlim_max != RLIM_INFINITY;
+}
+
+static uint32_t choose_lane_count(void)
+{
+	return has_to_be_small() ? SMALL_LANES : (uint32_t)pln_options.max_threads;
 }
 
 static uint32_t choose_lane_data(void)
@@ -75,6 +79,9 @@ static void plan_layout(struct pln_segment *plan)
 	plan->sampler_size = round_page(sizeof(struct pln_lane) + SAMPLER_DATA);
 	plan->lanes_off = plan->sampler_off + plan->sampler_size;
 	plan->size = plan->lanes_off + (uint64_t)plan->lane_count * plan->lane_size;
+	plan->burst_size = pln_burst_size(has_to_be_small());
+	plan->burst_off = plan->burst_size ? plan->size : 0;
+	plan->size += round_page(plan->burst_size);
 }
 
 static void init_lane(struct pln_lane *lane, uint32_t data_size)
@@ -156,7 +163,9 @@ static struct pln_segment *map_sparse(int fd, const struct pln_segment *plan)
 	memory = mmap(NULL, plan->size, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
-	if (mprotect(memory, plan->lanes_off, PROT_READ | PROT_WRITE)) {
+	if (mprotect(memory, plan->lanes_off, PROT_READ | PROT_WRITE) ||
+	    (plan->burst_size && mprotect((char *)memory + plan->burst_off, plan->burst_size,
+					  PROT_READ | PROT_WRITE))) {
 		(void)munmap(memory, plan->size);
 		return NULL;
 	}
@@ -181,6 +190,8 @@ static struct pln_segment *map_segment(int fd, const struct pln_segment *plan)
 	seg->sampler_off = plan->sampler_off;
 	seg->sampler_size = plan->sampler_size;
 	seg->lanes_off = plan->lanes_off;
+	seg->burst_off = plan->burst_off;
+	seg->burst_size = plan->burst_size;
 	return seg;
 }
 
@@ -244,6 +255,8 @@ int pln_segment_create(enum pln_hello_reason reason)
 	pln_segment = seg;
 	init_lane(pln_segment_control(), CONTROL_DATA);
 	init_lane(pln_segment_sampler(), SAMPLER_DATA);
+	if (plan.burst_size)
+		pln_burst_place((char *)seg + plan.burst_off, has_to_be_small());
 	/* Lanes of threads are initialized when a slot is claimed, to stay sparse. */
 	/* release: everything above before the magic; pairs with the collector's first read */
 	pln_store_release(&seg->magic, PILLION_SEGMENT_MAGIC);

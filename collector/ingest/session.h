@@ -9,6 +9,7 @@
  *   drain.c      takes records out of lanes, in the order that makes sense of them
  *   records.c    threads, modules, code objects, notes
  *   samples.c    one sample to one row: finish, join, resolve, intern
+ *   burst.c      stacks that burst mode counted in place, to rows
  *   modules.c    which file was mapped at an address at a time
  *   tables.c     equal functions, frames and stacks get one id
  *   symbols.c    the names of native frames, at the end

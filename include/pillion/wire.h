@@ -17,6 +17,8 @@
  *   lanes_off    lane[lane_count]: samples and code objects of one thread each
  *                (lane i belongs to slot i; written by that thread's handler)
  *
+ *   burst_off    struct pln_burst, then nodes and cells (in burst mode only)
+ *
  *   lane: struct pln_lane (192 bytes), then data_size bytes of ring.
  *         Records are contiguous and 8-byte aligned; PILLION_RECORD_PAD fills
  *         what is left before the wrap.
@@ -368,6 +370,7 @@ enum pln_engine {
 	PILLION_ENGINE_SCHEDSTAT = 1 << 3, /* run-queue wait is measured */
 	PILLION_ENGINE_NATIVE = 1 << 4, /* own unwind tables */
 	PILLION_ENGINE_CHECKED_READ = 1 << 5, /* process_vm_readv works */
+	PILLION_ENGINE_BURST = 1 << 6, /* Python stacks of the GIL's holder, counted in place */
 };
 
 enum pln_target_state {
@@ -400,7 +403,9 @@ struct pln_segment {
 	uint64_t tick_ns; /* mean time between two ticks */
 	uint32_t reason; /* enum pln_hello_reason */
 	uint32_t clk_tck_ns; /* resolution of CPU-clock timers, 0: unknown */
-	uint8_t reserved0[64];
+	uint64_t burst_off; /* 0: no burst mode */
+	uint64_t burst_size; /* struct pln_burst, nodes and cells */
+	uint8_t reserved0[48];
 
 	/* Written by the sampling thread. */
 	_Alignas(64) _Atomic uint64_t heartbeat_ns; /* last tick */
@@ -433,6 +438,7 @@ static_assert(offsetof(struct pln_segment, lane_count) == 48, "wire layout");
 static_assert(offsetof(struct pln_segment, slots_off) == 56, "wire layout");
 static_assert(offsetof(struct pln_segment, lanes_off) == 96, "wire layout");
 static_assert(offsetof(struct pln_segment, period_ns) == 104, "wire layout");
+static_assert(offsetof(struct pln_segment, burst_off) == 128, "wire layout");
 static_assert(offsetof(struct pln_segment, heartbeat_ns) == 192, "wire layout");
 static_assert(offsetof(struct pln_segment, handler_calls) == 256, "wire layout");
 static_assert(offsetof(struct pln_segment, drops) == 320, "wire layout");
@@ -444,6 +450,63 @@ enum pln_command {
 	PILLION_COMMAND_RUN = 0,
 	PILLION_COMMAND_STOP = 1, /* disarm, go quiet */
 };
+
+/* ------------------------------------------------------------------ burst */
+
+/*
+ * Burst mode counts stacks where they are found instead of streaming them. Written by the
+ * sampling thread alone; the collector only reads. Stacks are paths in a tree of nodes; a
+ * cell counts the time that one thread spent on one stack:
+ *
+ *   0          struct pln_burst                   (4096 bytes)
+ *   nodes_off  struct pln_burst_node[node_max]    node 0 is the empty stack
+ *   cells_off  struct pln_burst_cell[cell_max]
+ *
+ * Nodes and cells below the counts are whole and, but for the sums of a cell, never change.
+ *
+ *   covered_ns = held_ns + idle_ns + lost_ns,  held_ns = sum of cells' ns + full_ns
+ */
+struct pln_burst {
+	uint64_t asked_hz;
+	uint64_t nodes_off; /* both from the start of this struct */
+	uint64_t cells_off;
+	uint32_t node_max;
+	uint32_t cell_max;
+	uint8_t reserved0[32];
+
+	_Alignas(64) _Atomic uint64_t samples; /* stacks counted */
+	_Atomic uint64_t torn; /* read while they changed: thrown away, and read again */
+	_Atomic uint64_t idle; /* nobody held the GIL */
+	_Atomic uint64_t full; /* stacks that there was no room for */
+	_Atomic uint64_t covered_ns; /* time that the looks stand for */
+	_Atomic uint64_t held_ns;
+	_Atomic uint64_t idle_ns;
+	_Atomic uint64_t lost_ns; /* between two looks that were too far apart */
+	_Atomic uint64_t full_ns;
+	_Atomic uint32_t node_count; /* release: nodes below are whole */
+	_Atomic uint32_t cell_count; /* release, and after the nodes that they name */
+	uint8_t reserved1[3952];
+};
+static_assert(offsetof(struct pln_burst, samples) == 64, "wire layout");
+static_assert(offsetof(struct pln_burst, node_count) == 136, "wire layout");
+static_assert(sizeof(struct pln_burst) == 4096, "wire layout");
+
+struct pln_burst_node {
+	uint64_t code; /* key of a struct pln_wire_code */
+	uint32_t instr; /* as in struct pln_wire_frame */
+	uint32_t parent; /* towards the root, a smaller number; 0: this is the root */
+};
+static_assert(sizeof(struct pln_burst_node) == 16, "wire layout");
+
+struct pln_burst_cell {
+	_Atomic uint64_t ns; /* time on this stack so far */
+	_Atomic uint64_t count; /* samples so far */
+	uint32_t node; /* innermost frame */
+	uint32_t thread; /* serial */
+	uint32_t flags; /* PILLION_SAMPLE_PYTHON_TRUNCATED */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct pln_burst_cell) == 32, "wire layout");
 
 /* ------------------------------------------------------------------ hello */
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "burst/burst.h"
 #include "native/native.h"
 #include "options.h"
 #include "process/process.h"
@@ -64,6 +65,7 @@ static void after_fork_in_parent(void)
 
 static void begin_again(void)
 {
+	pln_burst_after_fork();
 	pln_native_after_fork();
 	pln_stack_copy_after_fork();
 	pln_python_after_fork();

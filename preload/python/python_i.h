@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * python_i.h - what the files of this folder share. Private to preload/python/.
+ * python_i.h - what the files of this folder share. Private to preload/python/, and to
+ * preload/burst/, which reads the same structures without stopping to ask the thread.
  *
  * struct pln_python is written by the sampling thread (and by pln_python_find, before
  * there is one) and read by handlers: everything but the atomics is constant once

@@ -18,6 +18,7 @@
 #include <pillion/atomic.h>
 #include <pillion/lane.h>
 
+#include "burst/burst.h"
 #include "checked_read.h"
 #include "clock.h"
 #include "log.h"
@@ -193,7 +194,8 @@ static bool advance(struct pln_thread *thread, uint64_t *ran, uint64_t *off)
 		return false;
 	*ran = cpu - thread->cpu_ns;
 	passed = now - thread->seen_ns;
-	*off = passed > *ran ? passed - *ran : 0;
+	/* Burst mode knows no waits: there is no stack to charge them to. */
+	*off = passed > *ran && !pln_burst_is_on() ? passed - *ran : 0;
 	thread->cpu_ns = cpu;
 	thread->seen_ns = now;
 	pln_store_relaxed(&slot->cpu_ns, cpu);
@@ -211,6 +213,8 @@ static void visit(struct pln_thread *thread, bool in_time)
 	uint64_t ran, off;
 
 	if (!advance(thread, &ran, &off)) /* the next scan says so */
+		return;
+	if (pln_burst_is_on())
 		return;
 	if (!ran && thread->idle)
 		thread_idles(thread, slot, off);
@@ -379,6 +383,11 @@ static void sleep_on(uint64_t now)
 	dormant_since_ns = now;
 }
 
+static bool wants_native(void)
+{
+	return pln_options.native && !pln_burst_is_on();
+}
+
 static bool is_time(uint64_t *next_ns, uint64_t every_ns, uint64_t now)
 {
 	if (now < *next_ns)
@@ -405,7 +414,7 @@ void pln_tick(void)
 	pln_python_tick();
 	pln_stack_bounds_refresh();
 	if (is_time(&modules_ns, MODULES_NS, now) || pln_native_refresh_is_due())
-		pln_announce_modules(pln_options.native && now - began_ns > TABLES_NS);
+		pln_announce_modules(wants_native() && now - began_ns > TABLES_NS);
 	pln_scan_threads(now);
 	visit_all();
 	if (seldom) {
@@ -425,7 +434,7 @@ static uint32_t probe_engine(void)
 		engine |= PILLION_ENGINE_BLOCKED;
 	if (pln_scan_has_schedstat())
 		engine |= PILLION_ENGINE_SCHEDSTAT;
-	if (pln_options.native)
+	if (wants_native())
 		engine |= PILLION_ENGINE_NATIVE;
 	if (pln_checked_read_works_sigsafe())
 		engine |= PILLION_ENGINE_CHECKED_READ;
@@ -437,7 +446,7 @@ void pln_tick_begin(void)
 	uint32_t state = pln_load_relaxed(&pln_segment->state);
 
 	pln_scan_begin(!pln_syscall3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE_FLAG));
-	blocked_works = pln_blocked_init();
+	blocked_works = !pln_burst_is_on() && pln_blocked_init();
 	interpreter_settled = false;
 	seldom_ns = modules_ns = 0;
 	pln_store_relaxed(&dormant, state == PILLION_TARGET_DORMANT);

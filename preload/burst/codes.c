@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * codes.c - from the address of a code object to its key, and from a frame's instruction to
+ * an offset.
+ *
+ * A code object may be freed and another one be made in its place. So what is known of an
+ * address holds for a slice of some milliseconds; then it is looked at again, if it is still
+ * in use. A slice is the most that a stack can be shown under a name that has just changed.
+ */
+#include "burst_i.h"
+
+#include <string.h>
+
+#include "checked_read.h"
+#include "python/python_i.h"
+#include "sampling/sample.h"
+#include "segment.h"
+
+#define CODES 8192 /* a power of two; two that share a place are read in turns */
+
+static struct pln_burst_code codes[CODES];
+static uint32_t slice = 1, changes;
+
+void pln_burst_codes_reset(void)
+{
+	memset(codes, 0, sizeof(codes));
+}
+
+void pln_burst_codes_next_slice(void)
+{
+	slice++;
+}
+
+uint32_t pln_burst_codes_slice(void)
+{
+	return slice;
+}
+
+uint32_t pln_burst_codes_changes(void)
+{
+	return changes;
+}
+
+static uint64_t read_code(const struct pln_layout *l, struct pln_burst_code *code)
+{
+	unsigned char bytes[PLN_CODE_BYTES];
+	uint64_t units;
+
+	if (!pln_checked_read_sigsafe(code->address, bytes, l->code.size) ||
+	    !pln_python_is_code_sigsafe(l, bytes))
+		return 0;
+	if (pln_has(l->code.bytecode)) {
+		units = pln_word_at(bytes, l->code.body);
+		code->start = code->address + l->code.bytecode;
+		code->size = units < UINT32_MAX / 2 ? (uint32_t)units * 2 : 0;
+		code->first = 2 * pln_int_at(bytes, l->code.first_traceable);
+	}
+	return pln_python_code_key_sigsafe(l, code->address, bytes);
+}
+
+const struct pln_burst_code *pln_burst_code(const struct pln_layout *layout, uintptr_t address)
+{
+	struct pln_burst_code *code =
+		&codes[(address >> 4) * 0x9e3779b97f4a7c15ull >> 51 & (CODES - 1)];
+	uint64_t key;
+
+	if (code->address == address && code->slice == slice)
+		return code->key ? code : NULL;
+	if (code->address != address) {
+		changes += code->address != 0; /* forgotten: it may become another one unseen */
+		*code = (struct pln_burst_code){ .address = address };
+	}
+	key = read_code(layout, code);
+	if (code->slice && key != code->key)
+		changes++;
+	code->key = key;
+	code->slice = slice;
+	return key ? code : NULL;
+}
+
+/*
+ * A frame's instruction pointer starts one unit before the bytecode (3.11, 3.12) or at its
+ * start, and before the first traceable instruction the frame is still being set up.
+ * Generators are shown from their creation on.
+ */
+enum pln_burst_verdict pln_burst_code_instr(const struct pln_layout *layout,
+					    const struct pln_burst_code *code,
+					    const struct pln_burst_step *step, uint32_t *instr)
+{
+	int64_t offset;
+
+	if (pln_has(layout->frame.instr_unit)) {
+		offset = (int64_t)step->instr;
+		*instr =
+			offset < 0 ? PILLION_NO_INSTR : (uint32_t)offset * layout->frame.instr_unit;
+		return PLN_BURST_KEEP;
+	}
+	offset = (int64_t)(step->instr - code->start);
+	if (offset < -2 || offset >= (int64_t)code->size)
+		return PLN_BURST_REFUSE;
+	if (!(step->code & PLN_BURST_GENERATOR) && offset < code->first)
+		return PLN_BURST_SKIP;
+	*instr = offset < 0 ? PILLION_NO_INSTR : (uint32_t)offset;
+	return PLN_BURST_KEEP;
+}
+
+bool pln_burst_code_describe(const struct pln_burst_code *code)
+{
+	struct pln_outlet outlet = { .lane = pln_segment_sampler(),
+				     .data_size = pln_segment_own.sampler_data_size,
+				     .checked = true };
+	struct pln_python_frame frame = { .code = code->key, .code_addr = code->address };
+
+	return !pln_python_code_is_new_sigsafe(&frame) ||
+	       pln_sample_describe_code_sigsafe(&outlet, &frame);
+}
