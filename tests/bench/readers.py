@@ -88,6 +88,8 @@ def austin(_, outcome):
 
 def _austin_frame(frame):
     file, name, line = frame
+    if file.startswith("native@"):  # the address, in the place of a module
+        return shape.native_frame(name, "")
     return shape.python_frame(name, file, line) if shape.is_python_file(file) else shape.native_frame(name, file)
 
 

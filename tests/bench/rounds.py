@@ -17,7 +17,7 @@ import stats
 import subjects
 
 SEED = 20261121
-SLOW, SLOW_ROUNDS = 10.0, 3  # whose wall time is so many times as long has only so many rounds
+SLOW, SLOW_ROUNDS = 5.0, 3  # whose runs, start and end included, are so many times as long has only so many rounds
 MEDIANS = ("profiler_cpu", "profiler_rss", "rss_added", "written", "start_cpu", "got", "asked", "lost", "alone_cpu",
            "alone_wall", "outcome_wall", "stacks")
 IDENTITY = ("program", "interpreter", "peer", "point")
@@ -62,7 +62,8 @@ class Tally:
 
     @property
     def slow(self):
-        return bool(self.rounds) and statistics.median(r["wall"] for r in self.rounds) > SLOW
+        return bool(self.rounds) and statistics.median(
+            r["outcome_wall"] / r["alone_wall"] for r in self.rounds) > SLOW
 
     @property
     def due(self):

@@ -12,14 +12,15 @@ import typing
 
 class Frame(typing.NamedTuple):
     name: str  # without the class or the enclosing functions
-    file: str  # base name of the source file; of the module, for a native frame
+    file: str  # base name of the source file; of the module, for a native frame; "": not known
     line: int  # 0: not known
     native: bool
 
     @property
     def in_interpreter(self):
         """The interpreter's own machine code: its time is that of the Python it runs."""
-        return self.native and self.file.startswith(("python", "libpython"))
+        module = self.file.startswith(("python", "libpython")) or not self.file and self.name.startswith(("Py", "_Py"))
+        return self.native and module
 
 
 ONE, COUNTED = "one", "counted"

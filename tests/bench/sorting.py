@@ -59,6 +59,10 @@ class Run:
         """{part: weight} of a share of the samples; of all, where they are not known one by one."""
         return self.pool.draw(rng, share) if self.pool else self.weights
 
+    def redraw(self, rng, share):
+        """The same with putting back: what another run might have given."""
+        return self.pool.redraw(rng, share) if self.pool else self.weights
+
 
 def pooled(runs):
     """Weights and truth of several runs, as if one run had seen it all."""

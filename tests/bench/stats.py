@@ -4,6 +4,7 @@
 Everything random has a fixed seed: the same values give the same table.
 """
 import collections
+import itertools
 import math
 import random
 import statistics
@@ -95,7 +96,8 @@ class Pool:
     def __init__(self, entries):
         self.parts = [(part, weight) for part, weight, _ in entries]
         self.counts = [count for _, _, count in entries]
-        self.size = sum(self.counts)
+        self.up_to = list(itertools.accumulate(self.counts))
+        self.size = self.up_to[-1] if entries else 0
         self.whole = collections.Counter()
         for part, weight, count in entries:
             self.whole[part] += weight * count
@@ -107,5 +109,14 @@ class Pool:
             return self.whole
         drawn = collections.Counter()
         for part, weight in rng.sample(self.parts, count, counts=self.counts):
+            drawn[part] += weight
+        return drawn
+
+    def redraw(self, rng, share):
+        """As many, each from all."""
+        if not self.size:
+            return self.whole
+        drawn = collections.Counter()
+        for part, weight in rng.choices(self.parts, cum_weights=self.up_to, k=round(share * self.size)):
             drawn[part] += weight
         return drawn
