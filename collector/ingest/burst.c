@@ -6,6 +6,10 @@
  * look becomes one row, with the time that its samples stand for. Nodes are turned into
  * stacks of the profile once, as they are met.
  *
+ * Samples say how long a thread held the GIL, and its CPU clock how much of that it ran: so
+ * much of a row is CPU time, in proportion. The rest it was kept from running, by others
+ * that want its CPU or by what it waits for without letting go of the GIL.
+ *
  * The target wrote all of it. Sizes are those that were checked when the segment was mapped;
  * a node whose parent does not stand before it, and a cell that counts more time than has
  * passed, are lost records.
@@ -15,6 +19,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <pillion/atomic.h>
 
@@ -22,9 +27,19 @@
 
 #define SECOND_NS 1000000000ull
 
-/* What was taken from a cell so far. */
-struct taken_cell {
-	uint64_t ns;
+/* What is known of a cell. */
+struct seen_cell {
+	uint64_t taken_ns; /* in rows so far */
+	uint64_t fresh_ns; /* not yet */
+	size_t thread; /* index of the target's threads[] */
+	uint32_t node;
+	uint32_t flags;
+};
+
+/* Time of one thread that is about to become rows. */
+struct fresh_time {
+	uint64_t held_ns; /* all of it */
+	uint64_t cpu_ns; /* at most: what its clock says, and no row stands for */
 };
 
 struct pln_target_burst {
@@ -32,9 +47,10 @@ struct pln_target_burst {
 	uint32_t node_count, cell_count; /* as noted */
 	uint32_t *stacks; /* by node */
 	uint32_t resolved; /* nodes below have a stack */
-	struct taken_cell *cells;
+	struct seen_cell *cells;
 	size_t stack_capacity, cell_capacity;
-	uint64_t samples;
+	struct fresh_time *threads; /* as in the target's threads[] */
+	size_t thread_capacity;
 };
 
 static struct pln_target_burst *burst_of(struct pln_target *t)
@@ -82,12 +98,16 @@ static uint32_t stack_of_node(struct pln_target *t, const struct pln_burst_node 
 	return frame == PLN_NONE ? parent : pln_tables_stack(t->tables, parent, frame);
 }
 
-/* Grows `array` to `count` items of `size` bytes. */
+/* Grows `array` to `count` items of `size` bytes at least; new ones are zero. */
 static bool reserve(void **array, size_t *capacity, size_t count, size_t size)
 {
+	size_t had = *capacity;
+
 	while (*capacity < count)
 		if (!pln_tables_grow(array, capacity, *capacity, size))
 			return false;
+	if (*capacity > had)
+		memset((char *)*array + had * size, 0, (*capacity - had) * size);
 	return true;
 }
 
@@ -108,61 +128,105 @@ static void resolve_nodes(struct pln_target *t)
 
 /* ------------------------------------------------------------------- cells */
 
-static void add_row(struct pln_target *t, struct pln_burst_cell *cell, uint32_t node, uint64_t ns)
+static bool is_believable(const struct pln_target *t, const struct pln_burst_cell *cell,
+			  uint64_t fresh_ns, uint64_t left_ns)
 {
-	struct pln_target_thread *thread = pln_target_thread(t, cell->thread);
+	return fresh_ns <= left_ns && cell->thread && cell->node < t->burst->resolved;
+}
+
+/* `cell` is our copy. Adds to what its thread has, in the limits of the time that passed. */
+static void note_fresh(struct pln_target *t, uint32_t index, const struct pln_burst_cell *cell,
+		       uint64_t *left_ns)
+{
+	struct pln_target_burst *b = t->burst;
+	struct seen_cell *seen = &b->cells[index];
+	uint64_t fresh_ns = pln_load_relaxed(&cell->ns) - seen->taken_ns;
+	struct pln_target_thread *thread;
+
+	seen->fresh_ns = 0;
+	if (!fresh_ns)
+		return;
+	seen->taken_ns += fresh_ns;
+	thread = is_believable(t, cell, fresh_ns, *left_ns) ? pln_target_thread(t, cell->thread)
+							    : NULL;
+	if (!thread || !reserve((void **)&b->threads, &b->thread_capacity, t->thread_count,
+				sizeof(*b->threads))) {
+		t->row.lost_records++;
+		return;
+	}
+	*left_ns -= fresh_ns;
+	seen->fresh_ns = fresh_ns;
+	seen->thread = (size_t)(thread - t->threads);
+	seen->node = cell->node;
+	seen->flags = cell->flags & PILLION_SAMPLE_PYTHON_TRUNCATED;
+	b->threads[seen->thread].held_ns += fresh_ns;
+}
+
+static uint64_t cpu_part(const struct fresh_time *time, uint64_t ns)
+{
+	if (time->cpu_ns >= time->held_ns)
+		return ns;
+	return (uint64_t)((double)ns * (double)time->cpu_ns / (double)time->held_ns);
+}
+
+static void add_row(struct pln_target *t, const struct seen_cell *cell)
+{
+	struct pln_target_thread *thread = &t->threads[cell->thread];
 	struct pln_sample_row row = {
 		.time_ns = t->drain_ns,
-		.cpu_ns = ns,
+		.cpu_ns = cpu_part(&t->burst->threads[cell->thread], cell->fresh_ns),
+		.thread = thread->id,
+		.stack = t->burst->stacks[cell->node],
 		.syscall_nr = -1,
-		.flags = (cell->flags & PILLION_SAMPLE_PYTHON_TRUNCATED) | PILLION_SAMPLE_NO_NATIVE,
+		.flags = cell->flags | PILLION_SAMPLE_NO_NATIVE,
 		.cause = PILLION_CAUSE_CPU,
 		.gil = PILLION_GIL_HOLDS,
 	};
 
-	if (!thread)
-		return;
-	row.thread = thread->id;
-	row.stack = t->burst->stacks[node];
+	row.runnable_ns = cell->fresh_ns - row.cpu_ns;
 	if (row.stack == PLN_NONE)
 		row.flags |= PILLION_SAMPLE_NO_STACK;
 	pln_writer_add_sample(t->writer, &row);
-	thread->sampled_cpu_ns += ns;
+	thread->sampled_cpu_ns += row.cpu_ns;
 	thread->dirty |= !thread->row.has_python;
 	thread->row.has_python = true;
 	t->samples++;
 }
 
-/* Adds up to what the sampling thread can have covered since the last look. */
-static void take_cell(struct pln_target *t, uint32_t index, uint64_t *left_ns)
-{
-	struct pln_burst_cell *cell = &t->segment.burst.cells[index];
-	uint64_t ns = pln_load_relaxed(&cell->ns), fresh = ns - t->burst->cells[index].ns;
-	uint32_t node = *(volatile uint32_t *)&cell->node;
-
-	if (!fresh)
-		return;
-	t->burst->cells[index].ns = ns;
-	if (fresh > *left_ns || node >= t->burst->resolved || !cell->thread) {
-		t->row.lost_records++;
-		return;
-	}
-	*left_ns -= fresh;
-	add_row(t, cell, node, fresh);
-}
-
-static void take_cells(struct pln_target *t)
+static void read_thread_clocks(struct pln_target *t)
 {
 	struct pln_target_burst *b = t->burst;
+
+	pln_target_read_clocks(t);
+	for (size_t i = 0; i < t->thread_count && i < b->thread_capacity; i++) {
+		const struct pln_target_thread *thread = &t->threads[i];
+
+		b->threads[i].cpu_ns = thread->row.cpu_ns > thread->sampled_cpu_ns
+					       ? thread->row.cpu_ns - thread->sampled_cpu_ns
+					       : 0;
+	}
+}
+
+/* In two rounds: how much there is of each thread, then what of it is CPU time. */
+static void take_cells(struct pln_target *t)
+{
+	const struct pln_burst_view *view = &t->segment.burst;
+	struct pln_target_burst *b = t->burst;
 	uint64_t left_ns = t->drain_ns + PLN_TARGET_AHEAD_NS - b->taken_ns;
-	size_t known = b->cell_capacity;
 
 	if (!reserve((void **)&b->cells, &b->cell_capacity, b->cell_count, sizeof(*b->cells)))
 		return;
-	for (; known < b->cell_capacity; known++)
-		b->cells[known].ns = 0;
+	for (size_t i = 0; i < b->thread_capacity; i++)
+		b->threads[i] = (struct fresh_time){ 0 };
+	for (uint32_t i = 0; i < b->cell_count; i++) {
+		struct pln_burst_cell cell = view->cells[i];
+
+		note_fresh(t, i, &cell, &left_ns);
+	}
+	read_thread_clocks(t);
 	for (uint32_t i = 0; i < b->cell_count; i++)
-		take_cell(t, i, &left_ns);
+		if (b->cells[i].fresh_ns)
+			add_row(t, &b->cells[i]);
 	b->taken_ns = t->drain_ns;
 }
 
@@ -229,6 +293,7 @@ void pln_target_free_burst(struct pln_target *t)
 		return;
 	free(t->burst->stacks);
 	free(t->burst->cells);
+	free(t->burst->threads);
 	free(t->burst);
 	t->burst = NULL;
 }
