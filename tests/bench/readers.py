@@ -14,6 +14,8 @@ import place
 import recording
 import shape
 
+BURST = re.compile(r"burst: .*; (?P<rate>\d+) looks .*; (?P<samples>\d+) samples.*; (?P<torn>\d+) torn .*, "
+                   r"(?P<full>\d+) without room")
 FOLDED_FRAME = re.compile(r"^(?P<name>.*) \((?P<file>[^()]*?)(?::(?P<line>\d+))?\)$")
 
 
@@ -41,6 +43,19 @@ def pillion(weight):
         drops = sum(profile.drops)
         return shape.Profile(stacks, count, drops, "%d dropped" % drops, shape.ONE)
     return read
+
+
+def pillion_burst(_, outcome):
+    """It counts samples in place: a row is the time of many. A note tells how many there were in all."""
+    profile = recording.load(one(outcome, "*.pillion")[0])
+    told = [match for match in map(BURST.search, profile.notes) if match]
+    samples, without_room = (sum(int(m[name]) for m in told) for name in ("samples", "full"))
+    each_ns = profile.total("cpu_ns") / max(1, samples)
+    stacks = [(tuple(_own_frame(f) for f in reversed(s.stack)), round(s.cpu_ns / each_ns))
+              for s in profile.samples if s.cpu_ns]
+    lost = sum(profile.drops) + without_room
+    words = ["%d dropped" % lost, *(m["rate"] + " looks a second, " + m["torn"] + " torn" for m in told)]
+    return shape.Profile(stacks, samples, lost, ", ".join(words), shape.COUNTED)
 
 
 def _own_frame(frame):

@@ -81,7 +81,7 @@ class Tally:
         row.update({field: _median(self.rounds, field) for field in MEDIANS})
         for field in ("cpu", "wall"):
             row[field], row[field + "_low"], row[field + "_high"] = stats.bootstrap([r[field] for r in self.rounds])
-        fewer = "; slow: %d rounds only" % len(self.rounds) if not self.due and self.slow else ""
+        fewer = ", slow: rounds up to %d only" % SLOW_ROUNDS if self.slow and len(self.rounds) < self.tried else ""
         told = peers.failures_told(self.failed, len(self.failed) + len(self.rounds))
         row["says"] = self.rounds[-1]["says"] + told + fewer
         return row
@@ -109,7 +109,7 @@ def figures(cell, peer, outcome, profile, alone):
 
     cpu, wall = usual(lambda a: a.result["cpu"]), usual(lambda a: a.result["wall"])
     own = outcome.result["process_cpu"] + outcome.result["children_cpu"]
-    asked = cell.rate * (own if peer.paced_by == peers.CPU else outcome.wall_s)
+    asked = (peer.rate or cell.rate) * (own if peer.paced_by == peers.CPU else outcome.wall_s)
     return {"cpu": outcome.result["cpu"] / cpu, "wall": outcome.result["wall"] / wall,
             "start_cpu": _before_work(outcome) - usual(_before_work),
             "profiler_cpu": max(0.0, outcome.outside_cpu_s - usual(lambda a: a.outside_cpu_s)),

@@ -3,8 +3,10 @@
 """Pillion beside the profilers that people use: one command for all figures, or for one row.
 
     tests/bench/run.py overhead|accuracy|scaling|limits|all [--peer NAME] [--program NAME] [--quick] [--resume]
+    tests/bench/run.py readme
 
-Installs the peers, measures, and writes Markdown and JSON. Nothing here passes or fails.
+Installs the peers, measures, and writes Markdown and JSON; whole tables also README.md's section on
+them, which `readme` makes anew. Nothing here passes or fails.
 Needs the build of tests/run.sh; see README.md here for how to read it.
 """
 import argparse
@@ -23,6 +25,7 @@ import place  # noqa: E402
 import progress  # noqa: E402
 import scaling  # noqa: E402
 import subjects  # noqa: E402
+import summary  # noqa: E402
 import table  # noqa: E402
 
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
@@ -51,7 +54,7 @@ DEFAULTS = {
 
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=[*KINDS, "all"])
+    parser.add_argument("kind", choices=[*KINDS, "all", "readme"])
     parser.add_argument("--peer", action="append", default=[],
                         help="only this one, or all modes of this one; may be repeated")
     parser.add_argument("--program", action="append", default=[],
@@ -113,6 +116,8 @@ def measure(kind, options, command):
 
 def main(argv):
     options = parse(argv)
+    if options.kind == "readme":
+        return summary.update(RESULTS)
     peers.chosen(options.peer)  # an unknown name is told before an hour of work
     known = [*overhead.PROGRAMS, *accuracy.PROGRAMS, *scaling.AXES, *limits.ROWS]
     for name in options.program:
@@ -125,6 +130,8 @@ def main(argv):
     for kind in KINDS if options.kind == "all" else [options.kind]:
         print(measure(kind, options, "tests/bench/run.py " + " ".join(argv)))
     print("written to %s" % options.output)
+    if options.output == RESULTS:
+        summary.update(RESULTS)
 
 
 if __name__ == "__main__":

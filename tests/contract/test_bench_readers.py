@@ -31,6 +31,7 @@ import rounds  # noqa: E402
 import shape  # noqa: E402
 import sorting  # noqa: E402
 import stats  # noqa: E402
+import summary  # noqa: E402
 import table  # noqa: E402
 
 NEST = "nest.py"
@@ -84,7 +85,8 @@ def test_a_sampler_is_read(sample, name, read, leaf, squeeze, samples, lost, eac
 
 
 @pytest.mark.parametrize("name, read, module, function", [
-    ("py-spy-native", readers.py_spy, "libz.so.1.2.13", "deflate"), ("austinp", readers.austin, "", "crc32_combine_op")])
+    ("py-spy-native", readers.py_spy, "libz.so.1.2.13", "deflate"),
+    ("austinp", readers.austin, "", "crc32_combine_op")])
 def test_native_frames_are_under_the_python_that_calls_them(sample, name, read, module, function):
     """austinp tells no modules, and of functions the nearest name that is exported."""
     below = [stack[i + 1:] for stack, _ in read(None, sample(name)).stacks
@@ -324,7 +326,7 @@ class FakeCell:
 
 
 def fake_peer(name):
-    return types.SimpleNamespace(name=name, samples=True, paced_by="cpu", argv=lambda launch: [],
+    return types.SimpleNamespace(name=name, samples=True, paced_by="cpu", rate=0, argv=lambda launch: [],
                                  profile=lambda launch, outcome: shape.Profile([((), 1)], 7, 0, "says"))
 
 
@@ -372,7 +374,7 @@ def test_a_slow_one_has_fewer_rounds():
 
     cell.run = slower
     *_, rows = rounds.measure([cell], [slow, fake_peer("a")], options(rounds=6), quiet())
-    assert [len(row["rounds"]) for row in rows] == [3, 6] and "slow: 3 rounds only" in rows[0]["says"]
+    assert [len(row["rounds"]) for row in rows] == [3, 6] and "slow: rounds up to 3 only" in rows[0]["says"]
 
 
 def test_one_that_cannot_run_costs_no_time_and_keeps_its_row():
@@ -416,8 +418,8 @@ def test_the_time_left_is_estimated():
 
 # ------------------------------------------------------- tables
 
-ABOUT = {"date": "2026-01-02 03:04 UTC", "commit": "abc", "cpu": "a CPU", "cores": 2, "kernel": "6.1", "libc": "glibc 2",
-         "load_at_start": 0.1, "interpreters": {"3.x": "CPython 3.x"}, "packages": {"3.x": {"py-spy": "0.4"}},
+ABOUT = {"date": "2026-01-02 03:04 UTC", "commit": "abc", "cpu": "a CPU", "cores": 2, "kernel": "6.1",
+         "libc": "glibc 2", "load_at_start": 0.1, "interpreters": {"3.x": "CPython 3.x"}, "packages": {"3.x": {"py-spy": "0.4"}},
          "settings": {"rate": 100, "rounds": 4}, "environment": {"A": "1"}, "begun": [], "command": "run.py"}
 
 
@@ -460,3 +462,41 @@ def test_verdicts_are_told():
     assert table.verdict(row) == "1.23 at 900: within noise of the best"
     row.update(worse_low=0.01)
     assert table.verdict(row) == "1.23 at 900: worse than x by 1.00..5.00"
+
+
+# ------------------------------------------------------- README's section
+
+def tables():
+    about = dict(ABOUT)
+    overhead = [{"interpreter": "3.x", "program": "p", "peer": peer, "cpu": cpu, "cpu_low": cpu - 0.01,
+                 "cpu_high": cpu + 0.01} for peer, cpu in (("pillion", 1.05), ("cheap", 1.02), ("near", 1.04))]
+    overhead.append({"interpreter": "3.x", "program": "q", "peer": "pillion", "message": "no"})
+    accuracy = [dict({"interpreter": "3.x", "program": "truth_t", "clock": "cpu", "peer": peer, "distance": distance,
+                      "distance_at": distance, "compared_at": 99, "impossible": 0}, **more)
+                for peer, distance, more in (
+                    ("pillion", 0.02, {"best": "right", "worse_low": 0.005, "worse_high": 0.02}), ("right", 0.005, {}),
+                    ("near", 0.01, {"best": "right", "worse_low": -0.1, "worse_high": 0.1}))]
+    scaling = [{"interpreter": "3.x", "program": "load", "peer": "pillion", "point": "depth 10"}]
+    return {kind: {"about": about, "rows": rows} for kind, rows in (
+        ("overhead", overhead), ("accuracy", accuracy), ("scaling", scaling))}
+
+
+def test_readme_tells_where_another_one_is_better():
+    text = summary.text(tables())
+    assert cells(text, "pillion") == ["pillion", "1.050", "1.050 (p)", "2.00", "0 of 1", "0", "1 of 3"]
+    assert cells(text, "near")[4] == cells(text, "right")[4] == "1 of 1"
+    assert [line for line in text.splitlines() if line.startswith("* O") or line.startswith("* A")] == [
+        "* Overhead, p: cheap 1.020, Pillion 1.050 (without native stacks –).",
+        "* Accuracy, t, cpu time: pillion is worse than right, by 0.50 to 2.00 percentage points."]
+    assert "results/scaling-depth-3.x.svg)" in text
+
+
+def test_readme_has_the_section_of_the_results_that_are_kept():
+    readme = summary.README.read_text()
+    assert summary.replaced(readme, summary.text(summary.load(BENCH / "results"))) == readme, "run.py readme makes it"
+
+
+def test_only_the_section_is_replaced():
+    before = "# A\n\n" + summary.TITLE + "\nold\n\n## B\n\nstays\n"
+    assert summary.replaced(before, summary.TITLE + "\nnew\n") == "# A\n\n" + summary.TITLE + "\nnew\n\n## B\n\nstays\n"
+    assert summary.replaced("x\n" + summary.TITLE + "old\n", summary.TITLE + "new\n") == "x\n" + summary.TITLE + "new\n"
