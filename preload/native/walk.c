@@ -285,13 +285,19 @@ static bool is_walkable_sigsafe(const struct pln_walker *w)
 	       w->regs.sp >= stack->lo && w->regs.sp < stack->hi;
 }
 
+PLN_HOT void pln_native_prefetch_sigsafe(uintptr_t top, uintptr_t pc)
+{
+	pln_memo_prefetch_sigsafe(top);
+	pln_rows_prefetch_sigsafe(pc);
+	pln_module_set_prefetch_sigsafe(top);
+}
+
 PLN_HOT void pln_native_walk_sigsafe(const struct pln_stack *stack, const struct pln_regs *regs,
 				     struct pln_native_walk *out)
 {
 	struct pln_walker w = { .stack = stack, .regs = *regs, .exact = true };
 
-	pln_memo_prefetch_sigsafe(stack->hi);
-	pln_rows_prefetch_sigsafe(regs->pc);
+	pln_native_prefetch_sigsafe(stack->hi, regs->pc);
 	out->count = 0;
 	out->any_guessed = false;
 	out->end = PLN_WALK_BAD_STACK;

@@ -12,6 +12,7 @@
 #include "python_i.h"
 
 #include "checked_read.h"
+#include "hot.h"
 #include "keyset.h"
 
 #define NAME_MAX_BYTES 1000u
@@ -34,7 +35,7 @@ void pln_python_forget_codes(void)
 	pln_keyset_clear(&described);
 }
 
-bool pln_python_code_known_sigsafe(uintptr_t address)
+PLN_HOT bool pln_python_code_known_sigsafe(uintptr_t address)
 {
 	return pln_keyset_has_sigsafe(&seen, address);
 }
@@ -44,7 +45,7 @@ void pln_python_code_seen_sigsafe(uintptr_t address)
 	pln_keyset_add_sigsafe(&seen, address);
 }
 
-bool pln_python_code_is_new_sigsafe(const struct pln_python_frame *frame)
+PLN_HOT bool pln_python_code_is_new_sigsafe(const struct pln_python_frame *frame)
 {
 	return !pln_keyset_has_sigsafe(&described, frame->code);
 }
@@ -73,7 +74,7 @@ static bool adopt_code_type_sigsafe(const struct pln_layout *layout, uintptr_t t
 	return true;
 }
 
-bool pln_python_is_code_sigsafe(const struct pln_layout *layout, const unsigned char *bytes)
+PLN_HOT bool pln_python_is_code_sigsafe(const struct pln_layout *layout, const unsigned char *bytes)
 {
 	uintptr_t type = pln_word_at(bytes, layout->object.type);
 	uintptr_t code_type = pln_load_relaxed(&pln_python.code_type);
@@ -87,8 +88,8 @@ static uint64_t fold_sigsafe(uint64_t hash, uint64_t value)
 	return hash ^ hash >> 29;
 }
 
-uint64_t pln_python_code_key_sigsafe(const struct pln_layout *layout, uintptr_t address,
-				     const unsigned char *bytes)
+PLN_HOT uint64_t pln_python_code_key_sigsafe(const struct pln_layout *layout, uintptr_t address,
+					     const unsigned char *bytes)
 {
 	uint64_t key = fold_sigsafe(address, (uint64_t)pln_int_at(bytes, layout->code.first_line));
 

@@ -11,6 +11,7 @@
 #include "python_i.h"
 
 #include "checked_read.h"
+#include "hot.h"
 
 #define MAX_INTERPRETERS 32
 #define TICKS_BETWEEN_LOOKS 16 /* interpreters come and go seldom */
@@ -32,8 +33,8 @@ static uintptr_t gil_of_thread_sigsafe(const struct pln_layout *layout, const un
 	return at ? pln_word_at(at, 0) : 0;
 }
 
-uint8_t pln_python_gil_of_sigsafe(const struct pln_layout *layout, uintptr_t address,
-				  const unsigned char *thread, bool direct)
+PLN_HOT uint8_t pln_python_gil_of_sigsafe(const struct pln_layout *layout, uintptr_t address,
+					  const unsigned char *thread, bool direct)
 {
 	unsigned char copy[64];
 	const unsigned char *gil;

@@ -40,6 +40,15 @@ uintptr_t pln_python_runtime_section(uintptr_t address);
 
 /* ---------------------------------------------------------- state.c: thread states */
 
+/* What pthread_self() returns, without a call into a page of libc that is not in use. */
+static inline uintptr_t pln_python_thread_pointer_sigsafe(void)
+{
+	uintptr_t tp;
+
+	__asm__("mov %%fs:0, %0" : "=r"(tp));
+	return tp;
+}
+
 /* Sampling thread, when the layout is known and the interpreter initialized. */
 void pln_python_states_init(void);
 

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 
 #include "checked_read.h"
+#include "hot.h"
 
 /* Ticks that an initialized interpreter gets to show the structures of its layout. */
 #define SETTLING_TICKS 100
@@ -177,7 +178,7 @@ static bool is_finalizing_sigsafe(const struct pln_layout *layout)
 	return *(const volatile uintptr_t *)(runtime + layout->runtime.finalizing) != 0;
 }
 
-bool pln_python_ready_sigsafe(void)
+PLN_HOT bool pln_python_ready_sigsafe(void)
 {
 	/* acquire: pairs with the store in publish_layout() */
 	const struct pln_layout *layout = pln_load_acquire(&pln_python.layout);

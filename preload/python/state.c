@@ -18,6 +18,7 @@
 #include <pthread.h>
 
 #include "checked_read.h"
+#include "hot.h"
 
 #define MAX_INTERPRETERS 256
 #define MAX_STATES 16384
@@ -39,14 +40,6 @@ static struct known_state known[MAX_STATES]; /* 384 KiB of BSS, touched as threa
 static unsigned known_count;
 static uint64_t known_mark; /* of the list when it was remembered */
 static bool scanned_this_tick;
-
-static uintptr_t thread_pointer_sigsafe(void)
-{
-	uintptr_t tp;
-
-	__asm__("mov %%fs:0, %0" : "=r"(tp));
-	return tp;
-}
 
 /* ---------------------------------------------------------- the accessor's instructions */
 
@@ -75,9 +68,9 @@ static bool general_dynamic(const unsigned char *index_operand, intptr_t *offset
 {
 	uintptr_t variable = (uintptr_t)__tls_get_addr((void *)rip_relative(index_operand));
 
-	*offset = (intptr_t)(variable - thread_pointer_sigsafe());
+	*offset = (intptr_t)(variable - pln_python_thread_pointer_sigsafe());
 	return variable > (uintptr_t)__builtin_frame_address(0) &&
-	       variable < thread_pointer_sigsafe();
+	       variable < pln_python_thread_pointer_sigsafe();
 }
 
 /* Context: sampling thread. The three forms in which compilers return a TLS variable. */
@@ -230,9 +223,9 @@ static bool needs_search_sigsafe(const struct pln_layout *layout)
 	       pln_word_at(runtime, layout->runtime.interp_main);
 }
 
-uintptr_t pln_python_own_state_sigsafe(const struct pln_layout *layout)
+PLN_HOT uintptr_t pln_python_own_state_sigsafe(const struct pln_layout *layout)
 {
-	struct search search = { .thread_id = (uintptr_t)pthread_self() };
+	struct search search = { .thread_id = pln_python_thread_pointer_sigsafe() };
 
 	if (needs_search_sigsafe(layout)) {
 		scan_sigsafe(layout, &search);
@@ -240,7 +233,7 @@ uintptr_t pln_python_own_state_sigsafe(const struct pln_layout *layout)
 	}
 	if (pln_has(layout->runtime.tss_key))
 		return stored_state_sigsafe(layout);
-	return *(const uintptr_t *)(thread_pointer_sigsafe() + (uintptr_t)tls_offset);
+	return *(const uintptr_t *)(pln_python_thread_pointer_sigsafe() + (uintptr_t)tls_offset);
 }
 
 /* ---------------------------------------------------------- other threads */

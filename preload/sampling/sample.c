@@ -11,6 +11,7 @@
 
 #include <pillion/lane.h>
 
+#include "hot.h"
 #include "segment.h"
 
 #define CODE_RECORD_MAX (40u << 10) /* line table of 32 KiB, two names, header */
@@ -20,7 +21,8 @@
 #define DWARF_RSP 7
 #define DWARF_RIP 16
 
-void pln_capture_init_sigsafe(struct pln_capture *capture, const struct pln_scratch *scratch)
+PLN_HOT void pln_capture_init_sigsafe(struct pln_capture *capture,
+				      const struct pln_scratch *scratch)
 {
 	capture->native = (struct pln_native_walk){
 		.pc = scratch->pc,
@@ -34,7 +36,8 @@ void pln_capture_init_sigsafe(struct pln_capture *capture, const struct pln_scra
 	};
 }
 
-void pln_capture_walk_self_sigsafe(struct pln_capture *capture, const struct pln_scratch *scratch)
+PLN_HOT void pln_capture_walk_self_sigsafe(struct pln_capture *capture,
+					   const struct pln_scratch *scratch)
 {
 	pln_capture_init_sigsafe(capture, scratch);
 	if (capture->want_native)
@@ -280,7 +283,7 @@ static bool write_frames(const struct pln_outlet *outlet, const struct pln_sampl
 	return true;
 }
 
-bool pln_sample_repeat_sigsafe(const struct pln_outlet *outlet, struct pln_sample *head)
+PLN_HOT bool pln_sample_repeat_sigsafe(const struct pln_outlet *outlet, struct pln_sample *head)
 {
 	struct pln_record *rec;
 
@@ -298,8 +301,8 @@ bool pln_sample_repeat_sigsafe(const struct pln_outlet *outlet, struct pln_sampl
 	return true;
 }
 
-bool pln_sample_write_sigsafe(const struct pln_outlet *outlet, struct pln_sample *head,
-			      const struct pln_capture *capture)
+PLN_HOT bool pln_sample_write_sigsafe(const struct pln_outlet *outlet, struct pln_sample *head,
+				      const struct pln_capture *capture)
 {
 	uint64_t hash = hash_stack(capture);
 

@@ -18,6 +18,7 @@
 
 #include "clock.h"
 #include "export.h"
+#include "hot.h"
 #include "options.h"
 #include "sampling/sample.h"
 #include "sampling/sampler.h"
@@ -114,7 +115,7 @@ void pln_threads_reset(void)
 	pln_store_relaxed(&first_has_ended, 0);
 }
 
-struct pln_thread *pln_thread_sigsafe(uint32_t index)
+PLN_HOT struct pln_thread *pln_thread_sigsafe(uint32_t index)
 {
 	return &threads[index];
 }
@@ -129,7 +130,7 @@ uint32_t pln_threads_high_water_sigsafe(void)
 	return pln_load_relaxed(&high_water);
 }
 
-struct pln_scratch pln_threads_scratch_sigsafe(uint32_t index)
+PLN_HOT struct pln_scratch pln_threads_scratch_sigsafe(uint32_t index)
 {
 	unsigned char *at = scratch + index * scratch_stride;
 	struct pln_scratch s = { .depth = scratch_depth };
@@ -146,7 +147,7 @@ struct pln_scratch pln_threads_scratch_sigsafe(uint32_t index)
 	return s;
 }
 
-struct pln_stack_range pln_threads_own_stack_sigsafe(void)
+PLN_HOT struct pln_stack_range pln_threads_own_stack_sigsafe(void)
 {
 	return own_stack;
 }

@@ -22,6 +22,7 @@
 #include <pillion/atomic.h>
 
 #include "clock.h"
+#include "hot.h"
 #include "options.h"
 #include "process/signals.h"
 #include "segment.h"
@@ -35,7 +36,7 @@
 static int signal_number;
 static void (*signal_handler)(int, siginfo_t *, void *);
 
-uint64_t pln_timer_random_sigsafe(uint64_t limit)
+PLN_HOT uint64_t pln_timer_random_sigsafe(uint64_t limit)
 {
 	static _Atomic uint64_t state;
 	uint64_t x = pln_load_relaxed(&state);
@@ -160,7 +161,7 @@ static void set_timer_sigsafe(const struct pln_thread *thread)
 	(void)pln_syscall4(SYS_timer_settime, thread->timer, TIMER_ABSTIME, (long)&when, 0);
 }
 
-uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
+PLN_HOT uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 {
 	uint64_t period = pln_segment_own.period_ns, from = thread->period_at_ns, many;
 
@@ -177,7 +178,7 @@ uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 	return thread->period_at_ns - from;
 }
 
-uint64_t pln_timer_fired_sigsafe(struct pln_thread *thread)
+PLN_HOT uint64_t pln_timer_fired_sigsafe(struct pln_thread *thread)
 {
 	uint64_t due =
 		pln_timer_take_due_sigsafe(thread, pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID));
