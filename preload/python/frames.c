@@ -22,9 +22,9 @@
  */
 #include "python_i.h"
 
-#include <pthread.h>
-
 #include "checked_read.h"
+#include "far_frames.h"
+#include "hot.h"
 
 #define WINDOW_MAX 6
 #define CHUNK_HOPS 4 /* a frame is in the chunk of its callee, or in one of the next */
@@ -53,6 +53,7 @@ struct walker {
 	unsigned segment_start; /* first collected frame of the C eval call at hand */
 	bool copied; /* the last peek_sigsafe() had to go through a checked read */
 	unsigned odd_shims; /* shims found neither on the known stack nor in the data stack */
+	struct pln_far_frames *far; /* direct: copies of frames in no window, else NULL */
 	unsigned char *codes; /* blocked: room for CODE_BATCH code objects, else NULL */
 	unsigned char frame_copy[PLN_FRAME_BYTES]; /* what peek_sigsafe() read last */
 };
@@ -64,8 +65,8 @@ static bool is_plausible_sigsafe(uintptr_t address)
 	return address >= 4096 && address % sizeof(uintptr_t) == 0 && address < 1ull << 47;
 }
 
-const unsigned char *pln_python_peek_sigsafe(uintptr_t address, void *copy, size_t size,
-					     bool direct)
+PLN_HOT const unsigned char *pln_python_peek_sigsafe(uintptr_t address, void *copy, size_t size,
+						     bool direct)
 {
 	if (!is_plausible_sigsafe(address))
 		return NULL;
@@ -117,7 +118,7 @@ static const unsigned char *in_next_chunks_sigsafe(struct walker *w, uintptr_t a
 }
 
 /* `size` bytes at `address`; NULL when they cannot be had. Valid until the next call. */
-static const unsigned char *peek_sigsafe(struct walker *w, uintptr_t address, size_t size)
+static PLN_HOT const unsigned char *peek_sigsafe(struct walker *w, uintptr_t address, size_t size)
 {
 	const unsigned char *bytes;
 
@@ -140,11 +141,14 @@ static const unsigned char *peek_sigsafe(struct walker *w, uintptr_t address, si
 	if (w->direct && (!pln_has(w->layout->thread.chunk) || !pln_checked_read_works_sigsafe()))
 		return (const unsigned char *)address;
 	w->copied = true;
+	if (w->far && size == w->layout->frame.size)
+		return pln_far_frame_sigsafe(w->far, address);
 	return pln_checked_read_sigsafe(address, w->frame_copy, size) ? w->frame_copy : NULL;
 }
 
 /* In place where the address was seen as a code object before, else by a checked read. */
-static const unsigned char *peek_code_sigsafe(const struct walker *w, uintptr_t address, void *copy)
+static PLN_HOT const unsigned char *peek_code_sigsafe(const struct walker *w, uintptr_t address,
+						      void *copy)
 {
 	const unsigned char *code;
 
@@ -183,7 +187,7 @@ static bool is_credible_sigsafe(struct walker *w, const unsigned char *frame)
 /* ---------------------------------------------------------- C eval calls */
 
 /* Moves outwards, to 0 at the end. False when the list leads nowhere. */
-static bool next_cframe_sigsafe(struct walker *w)
+static PLN_HOT bool next_cframe_sigsafe(struct walker *w)
 {
 	const unsigned char *bytes = peek_sigsafe(w, w->cframe, CFRAME_BYTES);
 
@@ -218,7 +222,7 @@ static void end_segment_sigsafe(struct walker *w, uintptr_t marker)
  * was on the C stack before, often an earlier frame. Or a generator was being entered,
  * and has no link to its caller yet.
  */
-static void leave_cframe_sigsafe(struct walker *w, uintptr_t previous)
+static PLN_HOT void leave_cframe_sigsafe(struct walker *w, uintptr_t previous)
 {
 	bool innermost = w->cframe == w->first_cframe, good;
 
@@ -483,7 +487,7 @@ static unsigned read_codes_sigsafe(const struct walker *w, unsigned first)
 	return pln_checked_read_parts_sigsafe(parts, count);
 }
 
-static void resolve_all_sigsafe(struct walker *w)
+static PLN_HOT void resolve_all_sigsafe(struct walker *w)
 {
 	struct result result = { .out = w->out, .closed = true };
 	unsigned char copy[PLN_CODE_BYTES];
@@ -546,7 +550,7 @@ static bool is_dead_sigsafe(const struct walker *w, uintptr_t frame)
 }
 
 /* Walks from `frame`, in the C eval call `cframe`. False: that cannot be the stack. */
-static bool walk_from_sigsafe(struct walker *w, uintptr_t cframe, uintptr_t frame)
+static PLN_HOT bool walk_from_sigsafe(struct walker *w, uintptr_t cframe, uintptr_t frame)
 {
 	struct pln_python_walk *out = w->out;
 
@@ -573,7 +577,7 @@ static bool walk_from_sigsafe(struct walker *w, uintptr_t cframe, uintptr_t fram
  * got that far: the new call's frame runs nothing yet. Whether the link outwards is the
  * new one or an old one cannot be told: such a stack is never called whole.
  */
-static void walk_frames_sigsafe(struct walker *w)
+static PLN_HOT void walk_frames_sigsafe(struct walker *w)
 {
 	const struct pln_layout *l = w->layout;
 	const struct pln_stack chunk = w->windows[w->chunk_window];
@@ -604,11 +608,14 @@ static bool is_own_state_sigsafe(const struct pln_layout *l, const unsigned char
 static void walk_own_state_sigsafe(struct walker *w, const struct pln_stack *stack)
 {
 	const struct pln_layout *l = w->layout;
+	struct pln_far_frames far;
 
 	w->out->has_tstate = true;
 	w->out->no_markers = !pln_has(l->frame.owner) && !pln_has(l->thread.cframe);
 	w->out->gil = pln_python_gil_of_sigsafe(l, w->thread_address, w->thread, w->direct);
 	if (w->direct) {
+		pln_far_frames_begin_sigsafe(&far, w->thread_address, l->frame.size);
+		w->far = &far;
 		w->windows[0] = *stack;
 		w->window_count = 1;
 		if (pln_has(l->thread.chunk)) {
@@ -620,9 +627,12 @@ static void walk_own_state_sigsafe(struct walker *w, const struct pln_stack *sta
 		}
 	}
 	walk_frames_sigsafe(w);
+	if (w->far)
+		pln_far_frames_end_sigsafe(&far);
 }
 
-void pln_python_walk_self_sigsafe(const struct pln_stack *stack, struct pln_python_walk *out)
+PLN_HOT void pln_python_walk_self_sigsafe(const struct pln_stack *stack,
+					  struct pln_python_walk *out)
 {
 	/* acquire: pairs with the store in pln_python_poll() */
 	const struct pln_layout *layout = pln_load_acquire(&pln_python.layout);
@@ -637,7 +647,8 @@ void pln_python_walk_self_sigsafe(const struct pln_stack *stack, struct pln_pyth
 		return;
 	w.direct = pln_load_relaxed(&pln_python.trusted);
 	w.thread = pln_python_peek_sigsafe(w.thread_address, copy, layout->thread.size, w.direct);
-	if (!w.thread || !is_own_state_sigsafe(layout, w.thread, (uintptr_t)pthread_self())) {
+	if (!w.thread ||
+	    !is_own_state_sigsafe(layout, w.thread, pln_python_thread_pointer_sigsafe())) {
 		out->failed = true;
 		return;
 	}
