@@ -49,6 +49,8 @@ def pillion_burst(_, outcome):
     """It counts samples in place: a row is the time of many. A note tells how many there were in all."""
     profile = recording.load(one(outcome, "*.pillion")[0])
     told = [match for match in map(BURST.search, profile.notes) if match]
+    if not told:
+        raise ValueError("its notes tell no burst")
     samples, without_room = (sum(int(m[name]) for m in told) for name in ("samples", "full"))
     each_ns = profile.total("cpu_ns") / max(1, samples)
     stacks = [(tuple(_own_frame(f) for f in reversed(s.stack)), round(s.cpu_ns / each_ns))

@@ -105,8 +105,9 @@ def test_pillion_is_read(here, one_python, work):
     assert here.run(argv, cwd=work).returncode == 0
     profile = readers.pillion("cpu_ns")(None, outcome(work))
     calls = by_calls(profile)
-    assert calls[LEAF] == pytest.approx(250e6, rel=0.2) and calls[SQUEEZE] == pytest.approx(250e6, rel=0.2)
-    assert profile.each == shape.ONE and profile.samples >= 30
+    # At least a quarter of a second each, less two periods; more, when the machine stalls within a call.
+    assert calls[LEAF] > 225e6 and calls[SQUEEZE] > 225e6 and sum(calls.values()) > 0.95 * profile.total
+    assert profile.each == shape.ONE and profile.samples >= 15
     assert all(f.line in LINES[f.name] for f in own_frames(profile))
 
 
@@ -119,6 +120,31 @@ def test_a_pstats_file_is_read(sample):
     assert seconds["squeeze", "compress"] == pytest.approx(0.24646, abs=1e-4)
     assert seconds["leaf", "sum"] == pytest.approx(0.20593, abs=1e-4)
     assert profile.samples is None and profile.says == "traces every call"
+
+
+def test_bursts_are_read(work, monkeypatch):
+    """A row is the time of many samples; how many there were in all is in a note."""
+    def frame(name, line):
+        return readers.recording.Frame(0, "Class." + name, "/p/nest.py", line, "", 0)
+
+    def row(cpu_ns, *frames):
+        return types.SimpleNamespace(cpu_ns=cpu_ns, stack=frames)
+
+    rows = [row(300, frame("leaf", 11), frame("main", 26)), row(100, frame("main", 26)), row(0, frame("main", 25))]
+    note = "burst: Python frames only, of the thread that holds the GIL; %d looks a second of 2000 asked for, in 4.000 " \
+           "s; %d samples, GIL held 80.00 %% of the time; 3 torn stacks (0.038 %%) read again, 5 without room"
+    profile = types.SimpleNamespace(samples=rows, notes=["other", note % (1900, 6000), note % (100, 2000)],
+                                    drops=[1, 0], total=lambda field: sum(getattr(r, field) for r in rows))
+    monkeypatch.setattr(readers.recording, "load", lambda path: profile)
+    (work / "out.pillion").touch()
+    found = readers.pillion_burst(None, outcome(work))
+    assert [(tuple(f.name for f in frames), n) for frames, n in found.stacks] == [
+        (("main", "leaf"), 6000), (("main",), 2000)]
+    assert (found.samples, found.lost, found.each) == (8000, 11, shape.COUNTED)
+    assert "1900 looks a second, 3 torn" in found.says
+    profile.notes = ["other"]
+    with pytest.raises(ValueError):
+        readers.pillion_burst(None, outcome(work))
 
 
 def test_cprofile_is_read(work):
@@ -200,7 +226,8 @@ def run_of(*stacks, by="function", each=shape.ONE):
 
 
 def test_stacks_are_sorted_by_the_innermost_part():
-    run = run_of((stack("<module>", "part_a", "helper"), 2), (stack("<module>", "part_b"), 1), (stack("<module>"), 1))
+    run = run_of((stack("<module>", "part_a", "helper"), 2), (stack("<module>", "part_a", "part_b"), 1),
+                 (stack("<module>"), 1))
     assert run.weights == {"part_a": 2, "part_b": 1} and run.unplaced == 0.25 and run.samples == 3 * 0.75
 
 
