@@ -6,10 +6,6 @@
  * look becomes one row, with the time that its samples stand for. Nodes are turned into
  * stacks of the profile once, as they are met.
  *
- * Samples say how long a thread held the GIL, and its CPU clock how much of that it ran: so
- * much of a row is CPU time, in proportion. The rest it was kept from running, by others
- * that want its CPU or by what it waits for without letting go of the GIL.
- *
  * The target wrote all of it. Sizes are those that were checked when the segment was mapped;
  * a node whose parent does not stand before it, and a cell that counts more time than has
  * passed, are lost records.
@@ -27,19 +23,10 @@
 
 #define SECOND_NS 1000000000ull
 
-/* What is known of a cell. */
-struct seen_cell {
-	uint64_t taken_ns; /* in rows so far */
-	uint64_t fresh_ns; /* not yet */
-	size_t thread; /* index of the target's threads[] */
-	uint32_t node;
-	uint32_t flags;
-};
-
-/* Time of one thread that is about to become rows. */
-struct fresh_time {
-	uint64_t held_ns; /* all of it */
-	uint64_t cpu_ns; /* at most: what its clock says, and no row stands for */
+/* What rows have of a cell. */
+struct taken_cell {
+	uint64_t cpu_ns;
+	uint64_t wait_ns;
 };
 
 struct pln_target_burst {
@@ -47,10 +34,8 @@ struct pln_target_burst {
 	uint32_t node_count, cell_count; /* as noted */
 	uint32_t *stacks; /* by node */
 	uint32_t resolved; /* nodes below have a stack */
-	struct seen_cell *cells;
+	struct taken_cell *cells;
 	size_t stack_capacity, cell_capacity;
-	struct fresh_time *threads; /* as in the target's threads[] */
-	size_t thread_capacity;
 };
 
 static struct pln_target_burst *burst_of(struct pln_target *t)
@@ -128,105 +113,65 @@ static void resolve_nodes(struct pln_target *t)
 
 /* ------------------------------------------------------------------- cells */
 
-static bool is_believable(const struct pln_target *t, const struct pln_burst_cell *cell,
-			  uint64_t fresh_ns, uint64_t left_ns)
+static void add_row(struct pln_target *t, const struct pln_burst_cell *cell,
+		    const struct taken_cell *fresh)
 {
-	return fresh_ns <= left_ns && cell->thread && cell->node < t->burst->resolved;
-}
-
-/* `cell` is our copy. Adds to what its thread has, in the limits of the time that passed. */
-static void note_fresh(struct pln_target *t, uint32_t index, const struct pln_burst_cell *cell,
-		       uint64_t *left_ns)
-{
-	struct pln_target_burst *b = t->burst;
-	struct seen_cell *seen = &b->cells[index];
-	uint64_t fresh_ns = pln_load_relaxed(&cell->ns) - seen->taken_ns;
-	struct pln_target_thread *thread;
-
-	seen->fresh_ns = 0;
-	if (!fresh_ns)
-		return;
-	seen->taken_ns += fresh_ns;
-	thread = is_believable(t, cell, fresh_ns, *left_ns) ? pln_target_thread(t, cell->thread)
-							    : NULL;
-	if (!thread || !reserve((void **)&b->threads, &b->thread_capacity, t->thread_count,
-				sizeof(*b->threads))) {
-		t->row.lost_records++;
-		return;
-	}
-	*left_ns -= fresh_ns;
-	seen->fresh_ns = fresh_ns;
-	seen->thread = (size_t)(thread - t->threads);
-	seen->node = cell->node;
-	seen->flags = cell->flags & PILLION_SAMPLE_PYTHON_TRUNCATED;
-	b->threads[seen->thread].held_ns += fresh_ns;
-}
-
-static uint64_t cpu_part(const struct fresh_time *time, uint64_t ns)
-{
-	if (time->cpu_ns >= time->held_ns)
-		return ns;
-	return (uint64_t)((double)ns * (double)time->cpu_ns / (double)time->held_ns);
-}
-
-static void add_row(struct pln_target *t, const struct seen_cell *cell)
-{
-	struct pln_target_thread *thread = &t->threads[cell->thread];
+	struct pln_target_thread *thread = pln_target_thread(t, cell->thread);
 	struct pln_sample_row row = {
 		.time_ns = t->drain_ns,
-		.cpu_ns = cpu_part(&t->burst->threads[cell->thread], cell->fresh_ns),
-		.thread = thread->id,
+		.cpu_ns = fresh->cpu_ns,
+		.runnable_ns = fresh->wait_ns,
 		.stack = t->burst->stacks[cell->node],
 		.syscall_nr = -1,
-		.flags = cell->flags | PILLION_SAMPLE_NO_NATIVE,
+		.flags = (cell->flags & PILLION_SAMPLE_PYTHON_TRUNCATED) | PILLION_SAMPLE_NO_NATIVE,
 		.cause = PILLION_CAUSE_CPU,
 		.gil = PILLION_GIL_HOLDS,
 	};
 
-	row.runnable_ns = cell->fresh_ns - row.cpu_ns;
+	if (!thread)
+		return;
+	row.thread = thread->id;
 	if (row.stack == PLN_NONE)
 		row.flags |= PILLION_SAMPLE_NO_STACK;
 	pln_writer_add_sample(t->writer, &row);
-	thread->sampled_cpu_ns += row.cpu_ns;
+	thread->sampled_cpu_ns += fresh->cpu_ns;
 	thread->dirty |= !thread->row.has_python;
 	thread->row.has_python = true;
 	t->samples++;
 }
 
-static void read_thread_clocks(struct pln_target *t)
+/* `cell` is our copy. Takes from *left_ns, what the sampling thread can have covered at most. */
+static void take_cell(struct pln_target *t, const struct pln_burst_cell *cell,
+		      struct taken_cell *taken, uint64_t *left_ns)
 {
-	struct pln_target_burst *b = t->burst;
+	struct taken_cell fresh = { pln_load_relaxed(&cell->cpu_ns) - taken->cpu_ns,
+				    pln_load_relaxed(&cell->wait_ns) - taken->wait_ns };
 
-	pln_target_read_clocks(t);
-	for (size_t i = 0; i < t->thread_count && i < b->thread_capacity; i++) {
-		const struct pln_target_thread *thread = &t->threads[i];
-
-		b->threads[i].cpu_ns = thread->row.cpu_ns > thread->sampled_cpu_ns
-					       ? thread->row.cpu_ns - thread->sampled_cpu_ns
-					       : 0;
+	if (!fresh.cpu_ns && !fresh.wait_ns)
+		return;
+	taken->cpu_ns += fresh.cpu_ns;
+	taken->wait_ns += fresh.wait_ns;
+	if (fresh.cpu_ns > *left_ns || fresh.wait_ns > *left_ns - fresh.cpu_ns || !cell->thread ||
+	    cell->node >= t->burst->resolved) {
+		t->row.lost_records++;
+		return;
 	}
+	*left_ns -= fresh.cpu_ns + fresh.wait_ns;
+	add_row(t, cell, &fresh);
 }
 
-/* In two rounds: how much there is of each thread, then what of it is CPU time. */
 static void take_cells(struct pln_target *t)
 {
-	const struct pln_burst_view *view = &t->segment.burst;
 	struct pln_target_burst *b = t->burst;
 	uint64_t left_ns = t->drain_ns + PLN_TARGET_AHEAD_NS - b->taken_ns;
 
 	if (!reserve((void **)&b->cells, &b->cell_capacity, b->cell_count, sizeof(*b->cells)))
 		return;
-	for (size_t i = 0; i < b->thread_capacity; i++)
-		b->threads[i] = (struct fresh_time){ 0 };
 	for (uint32_t i = 0; i < b->cell_count; i++) {
-		struct pln_burst_cell cell = view->cells[i];
+		struct pln_burst_cell cell = t->segment.burst.cells[i];
 
-		note_fresh(t, i, &cell, &left_ns);
+		take_cell(t, &cell, &b->cells[i], &left_ns);
 	}
-	read_thread_clocks(t);
-	for (uint32_t i = 0; i < b->cell_count; i++)
-		if (b->cells[i].fresh_ns)
-			add_row(t, &b->cells[i]);
 	b->taken_ns = t->drain_ns;
 }
 
@@ -264,10 +209,11 @@ static void note_rate(struct pln_target *t, const struct pln_burst *s)
 		 "burst: Python frames only, of the thread that holds the GIL; %" PRIu64
 		 " looks a second of %" PRIu64 " asked for, in %.3f s; %" PRIu64
 		 " samples, GIL held %.2f %% of the time; %" PRIu64
-		 " torn stacks (%.3f %%) read again, %" PRIu64 " without room",
+		 " torn stacks (%.3f %%) read again, %" PRIu64
+		 " without room; %.2f %% of the time without a look",
 		 per_second(looks, covered), s->asked_hz, (double)covered / 1e9, samples,
 		 percent(pln_load_relaxed(&s->held_ns), covered), torn, percent(torn, looks + torn),
-		 full);
+		 full, percent(pln_load_relaxed(&s->lost_ns), covered));
 	note.text = text;
 	pln_writer_add_note(t->writer, &note);
 }
@@ -293,7 +239,6 @@ void pln_target_free_burst(struct pln_target *t)
 		return;
 	free(t->burst->stacks);
 	free(t->burst->cells);
-	free(t->burst->threads);
 	free(t->burst);
 	t->burst = NULL;
 }

@@ -195,7 +195,7 @@ static void update_thread(struct pln_target *t, struct pln_target_thread *thread
 	thread->pending_runnable_ns = plausible_wait(clocks->pending_runnable_ns);
 }
 
-void pln_target_read_clocks(struct pln_target *t)
+static void read_slots(struct pln_target *t)
 {
 	struct clocks clocks;
 
@@ -229,7 +229,7 @@ void pln_target_publish(struct pln_target *t)
 	if (t->ended)
 		return;
 	read_totals(t);
-	pln_target_read_clocks(t);
+	read_slots(t);
 	publish_threads(t, false);
 	pln_writer_update_process(t->writer, t->id, &t->row);
 }
@@ -303,7 +303,7 @@ void pln_target_end(struct pln_target *t, uint64_t now_ns, bool gone)
 	(void)pln_target_drain(t, now_ns);
 	pln_target_take_burst(t, true);
 	read_totals(t);
-	pln_target_read_clocks(t);
+	read_slots(t);
 	pln_target_charge_pending(t);
 	pln_target_conclude_burst(t);
 	publish_threads(t, true);

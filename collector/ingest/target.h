@@ -111,9 +111,6 @@ void pln_target_publish(struct pln_target *t);
 /* Whether the process is gone; asks the kernel when there is no pidfd to tell. */
 bool pln_target_is_gone(const struct pln_target *t, uint64_t now_ns);
 
-/* The threads' rows get their clocks' newest values. */
-void pln_target_read_clocks(struct pln_target *t);
-
 /*
  * Drains what is left, records the end and lets go of the segment. `gone`: it ended now,
  * else it runs on without us.

@@ -464,7 +464,7 @@ enum pln_command {
  *
  * Nodes and cells below the counts are whole and, but for the sums of a cell, never change.
  *
- *   covered_ns = held_ns + idle_ns + lost_ns,  held_ns = sum of cells' ns + full_ns
+ *   covered_ns = held_ns + idle_ns + lost_ns,  held_ns = sum of cells + full_ns
  */
 struct pln_burst {
 	uint64_t asked_hz;
@@ -499,14 +499,15 @@ struct pln_burst_node {
 static_assert(sizeof(struct pln_burst_node) == 16, "wire layout");
 
 struct pln_burst_cell {
-	_Atomic uint64_t ns; /* time on this stack so far */
+	_Atomic uint64_t cpu_ns; /* time on this stack so far: on a CPU, */
+	_Atomic uint64_t wait_ns; /* and held up, with the GIL */
 	_Atomic uint64_t count; /* samples so far */
 	uint32_t node; /* innermost frame */
 	uint32_t thread; /* serial */
 	uint32_t flags; /* PILLION_SAMPLE_PYTHON_TRUNCATED */
 	uint32_t reserved;
 };
-static_assert(sizeof(struct pln_burst_cell) == 32, "wire layout");
+static_assert(sizeof(struct pln_burst_cell) == 40, "wire layout");
 
 /* ------------------------------------------------------------------ hello */
 

@@ -5,8 +5,9 @@
  * Context: sampling thread, between two ticks. Looks come at random moments, uniform in
  * [0.5, 1.5) of the period after the one before, so as not to march in step with the program.
  * A sample has the time since the one before it, so that nothing depends on the rate that
- * is reached, and the sum is the time that passed. A torn stack is read again at once, and
- * the time goes to the next one that holds.
+ * is reached, and the sum is the time that passed; but for time in which we had no CPU to look
+ * from, which is told as lost. A torn stack is read again at once, and the time goes to the
+ * next one that holds.
  */
 #include "burst.h"
 
@@ -29,7 +30,12 @@
 #define SMALL_CELLS (1u << 13)
 #define SPIN_NS 20000 /* shorter periods than this are waited for without sleeping */
 #define CATCH_UP_NS 200000 /* this much of what a tick took is made up for */
-#define TOGETHER_NS 100000000 /* looks further apart say nothing of the time between */
+/*
+ * Looks further apart, in time and in periods, say nothing of the time between: while we had
+ * no CPU, the thread may have had ours, and is seen where it was taken off again.
+ */
+#define TOGETHER_NS 500000
+#define TOGETHER_PERIODS 8
 #define TORN_AT_ONCE 4
 
 static struct pln_burst *shared; /* NULL: no burst mode in this process */
@@ -82,6 +88,7 @@ void pln_burst_after_fork(void)
 	pln_burst_chunks_reset();
 	pln_burst_mirror_reset();
 	pln_burst_codes_reset();
+	pln_burst_window_reset();
 }
 
 void pln_burst_begin(void)
@@ -101,17 +108,19 @@ static void add(_Atomic uint64_t *sum, uint64_t value)
 }
 
 /* One look, which stands for `ns`. False: it did not hold. */
-static bool look_once(uint64_t ns)
+static bool look_once(uint64_t now_ns, uint64_t ns)
 {
 	enum pln_burst_counted counted = PLN_BURST_IMPLAUSIBLE;
+	uint32_t cell;
 
 	switch (pln_burst_walk(&stack)) {
 	case PLN_BURST_IDLE:
+		pln_burst_window_close();
 		add(&shared->idle, 1);
 		add(&shared->idle_ns, ns);
 		return true;
 	case PLN_BURST_WHOLE:
-		counted = pln_burst_table_count(&stack, ns);
+		counted = pln_burst_table_find(&stack, &cell);
 		break;
 	case PLN_BURST_TORN:
 		break;
@@ -121,19 +130,26 @@ static bool look_once(uint64_t ns)
 		return false;
 	}
 	add(&shared->held_ns, ns);
-	add(counted == PLN_BURST_COUNTED ? &shared->samples : &shared->full, 1);
-	if (counted == PLN_BURST_FULL)
+	if (counted == PLN_BURST_FULL) {
+		add(&shared->full, 1);
 		add(&shared->full_ns, ns);
+		return true;
+	}
+	add(&shared->samples, 1);
+	pln_burst_window_add(stack.tid, cell, ns, now_ns);
 	return true;
 }
 
 static void look(uint64_t now_ns)
 {
 	uint64_t passed = last_ns ? now_ns - last_ns : 0;
-	uint64_t lost = passed > TOGETHER_NS ? passed : 0;
+	bool together = passed <= TOGETHER_NS || passed <= TOGETHER_PERIODS * period_ns;
+	uint64_t lost = together ? 0 : passed;
 
+	if (lost)
+		pln_burst_window_break();
 	for (unsigned i = 0; i < TORN_AT_ONCE; i++) {
-		if (!look_once(passed - lost))
+		if (!look_once(now_ns, passed - lost))
 			continue;
 		add(&shared->lost_ns, lost);
 		add(&shared->covered_ns, passed);
@@ -192,6 +208,7 @@ bool pln_burst_until(uint64_t until_ns, _Atomic uint32_t *bell, uint32_t rung)
 
 	if (!shared || pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_SAMPLING ||
 	    !pln_burst_walk_prepare()) {
+		pln_burst_window_close();
 		last_ns = 0; /* what passes now is not covered */
 		return false;
 	}
@@ -200,8 +217,10 @@ bool pln_burst_until(uint64_t until_ns, _Atomic uint32_t *bell, uint32_t rung)
 		now_ns = wait_for_next(until_ns, bell, rung);
 		if (now_ns >= until_ns || pln_load_relaxed(bell) != rung ||
 		    !pln_python_ready_sigsafe())
-			return true;
+			break;
 		look(now_ns);
 		schedule(now_ns);
 	}
+	pln_burst_window_flush();
+	return true;
 }

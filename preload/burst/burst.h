@@ -8,6 +8,7 @@
  *   chunks.c  memory of the data stack that can be read in place, and munmap()
  *   mirror.c  copies of pages that cannot
  *   codes.c   from addresses to code objects
+ *   window.c  what of a thread's time it ran
  *   table.c   where stacks are counted (layout: wire.h)
  *
  * A look takes a few hundred nanoseconds while the thread runs on. No read can fault:

@@ -34,12 +34,20 @@ struct pln_burst_stack {
 	unsigned frames; /* of them, without shims */
 	bool truncated;
 	uint32_t thread; /* serial */
+	uint32_t tid;
 };
 
 enum pln_burst_outcome {
 	PLN_BURST_IDLE, /* nobody holds the GIL */
 	PLN_BURST_WHOLE,
 	PLN_BURST_TORN,
+};
+
+/* What became of a stack that was read. */
+enum pln_burst_counted {
+	PLN_BURST_COUNTED,
+	PLN_BURST_FULL, /* no room for its stack */
+	PLN_BURST_IMPLAUSIBLE, /* code objects and instructions do not go together: torn */
 };
 
 /* ---------------------------------------------------------------- walk.c */
@@ -122,23 +130,36 @@ enum pln_burst_verdict pln_burst_code_instr(const struct pln_layout *layout,
 					    const struct pln_burst_code *code,
 					    const struct pln_burst_step *step, uint32_t *instr);
 
-/* Tells the collector about a code object. False: no room now. */
-bool pln_burst_code_describe(const struct pln_burst_code *code);
+/* Tells the collector about a code object, once. */
+enum pln_burst_counted pln_burst_code_describe(const struct pln_burst_code *code);
 
 void pln_burst_codes_reset(void);
 
 /* --------------------------------------------------------------- table.c */
 
-enum pln_burst_counted {
-	PLN_BURST_COUNTED,
-	PLN_BURST_FULL, /* no room for its stack */
-	PLN_BURST_IMPLAUSIBLE, /* code objects and instructions do not go together: torn */
-};
-
 void pln_burst_table_place(struct pln_burst *shared);
 bool pln_burst_table_reset(void);
 
-/* Adds `ns` to the stack. */
-enum pln_burst_counted pln_burst_table_count(const struct pln_burst_stack *stack, uint64_t ns);
+/* The number of the stack's cell. */
+enum pln_burst_counted pln_burst_table_find(const struct pln_burst_stack *stack, uint32_t *cell);
+
+/* One sample, and the time that it stands for. */
+void pln_burst_table_add(uint32_t cell, uint64_t cpu_ns, uint64_t wait_ns);
+
+/* -------------------------------------------------------------- window.c */
+
+/* A sample of thread `tid`, taken at `now_ns`, which stands for the last `ns`. */
+void pln_burst_window_add(uint32_t tid, uint32_t cell, uint64_t ns, uint64_t now_ns);
+
+/* Counts what is kept back; the thread goes on. */
+void pln_burst_window_flush(void);
+
+/* The same, and it no longer holds the GIL. */
+void pln_burst_window_close(void);
+
+/* The same, when there was no look for long: what its clock says is no longer of use. */
+void pln_burst_window_break(void);
+
+void pln_burst_window_reset(void);
 
 #endif

@@ -104,13 +104,17 @@ enum pln_burst_verdict pln_burst_code_instr(const struct pln_layout *layout,
 	return PLN_BURST_KEEP;
 }
 
-bool pln_burst_code_describe(const struct pln_burst_code *code)
+enum pln_burst_counted pln_burst_code_describe(const struct pln_burst_code *code)
 {
 	struct pln_outlet outlet = { .lane = pln_segment_sampler(),
 				     .data_size = pln_segment_own.sampler_data_size,
 				     .checked = true };
 	struct pln_python_frame frame = { .code = code->key, .code_addr = code->address };
 
-	return !pln_python_code_is_new_sigsafe(&frame) ||
-	       pln_sample_describe_code_sigsafe(&outlet, &frame);
+	if (!pln_python_code_is_new_sigsafe(&frame))
+		return PLN_BURST_COUNTED;
+	if (!pln_sample_describe_code_sigsafe(&outlet, &frame))
+		return PLN_BURST_FULL;
+	/* It was freed before it could be described: nor does the stack exist any more. */
+	return pln_python_code_is_new_sigsafe(&frame) ? PLN_BURST_IMPLAUSIBLE : PLN_BURST_COUNTED;
 }

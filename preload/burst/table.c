@@ -142,6 +142,7 @@ static enum pln_burst_counted resolve(const struct pln_burst_stack *stack, uint3
 		const struct pln_burst_step *step = &stack->steps[i];
 		const struct pln_burst_code *code;
 		enum pln_burst_verdict verdict;
+		enum pln_burst_counted described;
 
 		if (step->code & PLN_BURST_SHIM)
 			continue;
@@ -153,8 +154,9 @@ static enum pln_burst_counted resolve(const struct pln_burst_stack *stack, uint3
 			return PLN_BURST_IMPLAUSIBLE;
 		if (verdict == PLN_BURST_SKIP)
 			continue;
-		if (!pln_burst_code_describe(code))
-			return PLN_BURST_FULL;
+		described = pln_burst_code_describe(code);
+		if (described != PLN_BURST_COUNTED)
+			return described;
 		node = node_of(node, code->key, instr);
 		if (!node)
 			return PLN_BURST_FULL;
@@ -209,23 +211,30 @@ static struct seen_stack *find_seen(uint64_t hash)
 	return &table.seen[i];
 }
 
-enum pln_burst_counted pln_burst_table_count(const struct pln_burst_stack *stack, uint64_t ns)
+enum pln_burst_counted pln_burst_table_find(const struct pln_burst_stack *stack, uint32_t *cell)
 {
 	uint64_t seed = (uint64_t)stack->thread << 1 | stack->truncated;
 	uint64_t hash =
 		XXH3_64bits_withSeed(stack->steps, stack->count * sizeof(*stack->steps), seed) | 1;
 	struct seen_stack *seen = find_seen(hash);
-	struct pln_burst_cell *cell;
+	enum pln_burst_counted counted = PLN_BURST_COUNTED;
 
-	if (!seen->cell || seen->slice != pln_burst_codes_slice()) {
-		enum pln_burst_counted counted = resolve_seen(stack, seen);
+	if (!seen->cell || seen->slice != pln_burst_codes_slice())
+		counted = resolve_seen(stack, seen);
+	*cell = seen->cell - 1;
+	return counted;
+}
 
-		if (counted != PLN_BURST_COUNTED)
-			return counted;
-	}
-	cell = &table.cells[seen->cell - 1];
-	/* relaxed: we are its only writer, and sums need no company */
-	pln_store_relaxed(&cell->count, pln_load_relaxed(&cell->count) + 1);
-	pln_store_relaxed(&cell->ns, pln_load_relaxed(&cell->ns) + ns);
-	return PLN_BURST_COUNTED;
+/* relaxed: we are the only writer, and sums need no company */
+static void add(_Atomic uint64_t *sum, uint64_t value)
+{
+	pln_store_relaxed(sum, pln_load_relaxed(sum) + value);
+}
+
+void pln_burst_table_add(uint32_t cell, uint64_t cpu_ns, uint64_t wait_ns)
+{
+	add(&table.cells[cell].count, 1);
+	add(&table.cells[cell].cpu_ns, cpu_ns);
+	if (wait_ns)
+		add(&table.cells[cell].wait_ns, wait_ns);
 }

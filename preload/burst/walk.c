@@ -15,8 +15,10 @@
 
 #include "options.h"
 #include "python/python_i.h"
+#include "sampling/announce.h"
 #include "sampling/stack_bounds.h"
 #include "sampling/threads.h"
+#include "segment.h"
 #include "syscall.h"
 
 #define CFRAME_BYTES 24
@@ -41,7 +43,8 @@ struct state {
 struct owner {
 	uintptr_t state;
 	uint64_t thread_id;
-	uint32_t serial;
+	uint32_t serial; /* 0: it has no slot (yet) */
+	uint32_t tid;
 };
 
 static const struct pln_layout *layout;
@@ -187,31 +190,30 @@ static bool read_state(uintptr_t address, struct state *s)
 	return read_cframes(address, s);
 }
 
-static uint32_t find_serial(uint64_t thread_id)
+static struct pln_thread *find_thread(uint64_t thread_id)
 {
-	struct pln_thread *thread = NULL;
-
-	if (pln_has(layout->thread.native_id)) {
-		thread = pln_threads_find((uint32_t)thread_id);
-		return thread ? thread->serial : 0;
-	}
+	if (pln_has(layout->thread.native_id))
+		return pln_threads_find((uint32_t)thread_id);
 	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++) {
-		thread = pln_thread_sigsafe(i);
+		struct pln_thread *thread = pln_thread_sigsafe(i);
+
 		if (thread->pthread_self == thread_id && pln_threads_find(thread->tid) == thread)
-			return thread->serial;
+			return thread;
 	}
-	return 0;
+	return NULL;
 }
 
-/* 0: a thread that has no slot (yet). */
-static uint32_t serial_of(uintptr_t state, uint64_t thread_id)
+static const struct owner *owner_of(uintptr_t state, uint64_t thread_id)
 {
 	struct owner *owner = &owners[state / 64 & (OWNERS - 1)];
+	const struct pln_thread *thread;
 
 	if (owner->state == state && owner->thread_id == thread_id && owner->serial)
-		return owner->serial;
-	*owner = (struct owner){ state, thread_id, find_serial(thread_id) };
-	return owner->serial;
+		return owner;
+	thread = find_thread(thread_id);
+	*owner = (struct owner){ state, thread_id, thread ? thread->serial : 0,
+				 thread ? thread->tid : 0 };
+	return owner;
 }
 
 /* ---------------------------------------------------------- the chain */
@@ -283,6 +285,11 @@ static bool collect(struct pln_burst_stack *stack, const struct state *s)
 
 		if (!bytes)
 			return false;
+		if (stack->frames == (unsigned)pln_options.max_depth ||
+		    stack->count == PLN_BURST_STEPS) {
+			stack->truncated = true;
+			break;
+		}
 		stack->address[stack->count] = at;
 		stack->steps[stack->count] = read_step(bytes, &ends);
 		at = word(bytes, layout->frame.previous);
@@ -292,11 +299,6 @@ static bool collect(struct pln_burst_stack *stack, const struct state *s)
 			innermost = false;
 		}
 		stack->frames += !(stack->steps[stack->count].code & PLN_BURST_SHIM);
-		if (stack->frames > (unsigned)pln_options.max_depth ||
-		    stack->count + 1 == PLN_BURST_STEPS) {
-			stack->truncated = true;
-			break;
-		}
 	}
 	stack->address[stack->count] = at;
 	return stack->truncated || (ends && !is_suspending(stack, s));
@@ -332,18 +334,10 @@ static bool is_same(const struct pln_burst_stack *stack, uintptr_t address, cons
 	return holder_of_gil() == address;
 }
 
-/* Leaves out the last frame of a cut chain: it is the one too many. */
-static void cut(struct pln_burst_stack *stack)
-{
-	if (!stack->truncated)
-		return;
-	stack->count--;
-	stack->frames--;
-}
-
 static enum pln_burst_outcome look(struct pln_burst_stack *stack)
 {
 	uintptr_t address = holder_of_gil();
+	const struct owner *owner;
 	struct state s;
 
 	if (!address)
@@ -352,10 +346,11 @@ static enum pln_burst_outcome look(struct pln_burst_stack *stack)
 	pln_burst_mirror_refresh();
 	if (!read_state(address, &s))
 		return PLN_BURST_TORN;
-	stack->thread = serial_of(address, s.thread_id);
+	owner = owner_of(address, s.thread_id);
+	stack->thread = owner->serial;
+	stack->tid = owner->tid;
 	if (!stack->thread || !collect(stack, &s) || !is_same(stack, address, &s))
 		return PLN_BURST_TORN;
-	cut(stack);
 	return PLN_BURST_WHOLE;
 }
 
@@ -419,15 +414,32 @@ static void find_main_stack(void)
 		main_stack = (struct pln_burst_window){ thread->stack_hi, thread->stack_hi };
 }
 
+/* Once per segment. */
+static void refuse(const char *why)
+{
+	static const struct pln_segment *told;
+
+	if (told != pln_segment)
+		pln_announce_note(1, why);
+	told = pln_segment;
+}
+
 bool pln_burst_walk_prepare(void)
 {
+	/* acquire: pairs with the store in runtime.c */
 	layout = pln_load_acquire(&pln_python.layout);
-	if (!layout || layout->free_threaded || !pln_python_ready_sigsafe())
+	if (!layout || !pln_python_ready_sigsafe())
 		return false;
+	if (layout->free_threaded) {
+		refuse("burst mode does not support free-threaded builds: nothing was sampled");
+		return false;
+	}
 	if (!fixed.hi)
 		(void)dl_iterate_phdr(find_fixed, NULL);
-	if (!fixed.hi || !find_gil())
+	if (!fixed.hi || !find_gil()) {
+		refuse("burst mode cannot find the GIL here: nothing was sampled");
 		return false;
+	}
 	find_main_stack();
 	__builtin_memset(owners, 0, sizeof(owners));
 	return true;
