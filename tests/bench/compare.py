@@ -69,11 +69,13 @@ class Contender:
         self.noise_high = sorted(self.noise)[int(0.975 * ROUNDS)]
 
     def _noise(self, rng):
-        """How far such profiles lie from their own mean: runs are drawn again, and samples in each."""
-        mean, found = _errors([(r.weights, r.truth) for r in self.runs]), []
-        for _ in range(ROUNDS):
+        """How far such profiles lie from their own mean: runs are drawn again, and samples in each. Not less
+        than for perfect samples: a rare part that was never seen would seem to have no noise."""
+        mean, (_, truth) = _errors([(r.weights, r.truth) for r in self.runs]), sorting.pooled(self.runs)
+        perfect, found = stats.perfect_distances(rng, truth, round(self.share * self.count), ROUNDS), []
+        for least in perfect:
             drawn = _errors([(r.redraw(rng, self.share), r.truth) for r in rng.choices(self.runs, k=len(self.runs))])
-            found.append(sum(abs(drawn[part] - mean[part]) for part in mean) / 2)
+            found.append(max(least, sum(abs(drawn[part] - mean[part]) for part in mean) / 2))
         return found
 
     @property

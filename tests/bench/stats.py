@@ -26,19 +26,18 @@ def total_variation(found, truth):
     return sum(abs(found.get(k, 0) - truth.get(k, 0)) for k in set(found) | set(truth)) / 2
 
 
+def perfect_distances(rng, truth, count, rounds):
+    """The total variation distances of `count` perfect samples, so many times."""
+    truth = shares(truth)
+    return [total_variation(dict(zip(truth, multinomial(rng, count, list(truth.values())))), truth)
+            for _ in range(rounds)]
+
+
 def sampling_noise(truth, count, rounds=400):
     """The total variation distance that `count` perfect samples have on average, and its 95th percentile."""
     if not count:
         return 1.0, 1.0
-    truth, rng = shares(truth), random.Random(1)
-    keys, weights = list(truth), list(truth.values())
-    distances = []
-    for _ in range(rounds):
-        drawn = dict.fromkeys(keys, 0)
-        for key, n in zip(keys, multinomial(rng, int(count), weights)):
-            drawn[key] = n
-        distances.append(total_variation(drawn, truth))
-    distances.sort()
+    distances = sorted(perfect_distances(random.Random(1), truth, int(count), rounds))
     return statistics.mean(distances), distances[int(0.95 * rounds)]
 
 

@@ -240,8 +240,15 @@ def test_impossible_stacks_are_counted():
     ("libz.so.1", "deflate", "native"), ("libpython3.12.so", "long_add", "python"),
     ("", "_PyEval_EvalFrameDefault", "python"), ("", "deflate", "native")])
 def test_native_time_is_of_the_library_or_of_the_interpreter(module, name, part):
+    """libc and the loader work for whoever called them."""
     frames = stack("<module>", "part_a") + (shape.native_frame(name, module),)
-    assert run_of((frames, 1), by="native").weights == {part: 1}
+    below = shape.native_frame("__tls_get_addr", "ld-linux-x86-64.so.2"), shape.native_frame("memcpy", "libc.so.6")
+    for stacked in (frames, (*frames, below[0]), (*frames, *below)):
+        assert run_of((stacked, 1), by="native").weights == {part: 1}
+
+
+def test_without_native_frames_all_is_python():
+    assert run_of((stack("<module>", "part_a"), 1), by="native").weights == {"python": 1}
 
 
 def test_counted_stacks_are_as_many_samples():
