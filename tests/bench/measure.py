@@ -92,9 +92,11 @@ def run(argv, directory, timeout=300):
     with open(directory / LOGS[0], "wb") as out, open(directory / LOGS[1], "wb") as err:
         process = subprocess.Popen([str(a) for a in argv], cwd=str(directory), env=environment(), stdout=out,
                                    stderr=err, stdin=subprocess.DEVNULL, start_new_session=True)
-    status, usage, rss = wait(process.pid, start + timeout)
+    try:
+        status, usage, rss = wait(process.pid, start + timeout)
+    finally:
+        end_rest(process.pid)
     process.returncode = status
-    end_rest(process.pid)
     return Outcome(directory, status, time.perf_counter() - start, usage.ru_utime + usage.ru_stime,
                    process.pid, rss, parse_result(directory / LOGS[0]), bytes_written(directory))
 
