@@ -11,11 +11,13 @@
 
 #include <string.h>
 
+#include <pillion/lane.h>
+
 #include "checked_read.h"
 #include "python/python_i.h"
-#include "sampling/sample.h"
 #include "segment.h"
 
+#define RECORD_MAX (40u << 10) /* line table of 32 KiB, two names, header */
 #define CODES 8192 /* a power of two; two that share a place are read in turns */
 
 static struct pln_burst_code codes[CODES];
@@ -41,12 +43,24 @@ uint32_t pln_burst_codes_changes(void)
 	return changes;
 }
 
+/*
+ * The thread runs on, and may have freed it. Memory that is free keeps its contents for a
+ * while, but for the first word: the count of references was 0 in the end, or a link of the
+ * allocator's has taken its place. (From 3.14 on, flags stand above the low 48 bits.)
+ */
+static bool is_alive(const unsigned char *bytes)
+{
+	uint64_t references = pln_word_at(bytes, 0) & ((1ull << 48) - 1);
+
+	return references && references <= UINT32_MAX;
+}
+
 static uint64_t read_code(const struct pln_layout *l, struct pln_burst_code *code)
 {
 	unsigned char bytes[PLN_CODE_BYTES];
 	uint64_t units;
 
-	if (!pln_checked_read_sigsafe(code->address, bytes, l->code.size) ||
+	if (!pln_checked_read_sigsafe(code->address, bytes, l->code.size) || !is_alive(bytes) ||
 	    !pln_python_is_code_sigsafe(l, bytes))
 		return 0;
 	if (pln_has(l->code.bytecode)) {
@@ -104,16 +118,40 @@ enum pln_burst_verdict pln_burst_code_instr(const struct pln_layout *layout,
 	return PLN_BURST_KEEP;
 }
 
+/* Whether what was read of it, names and all, was read while it was there. */
+static bool is_still(const struct pln_layout *l, const struct pln_burst_code *code)
+{
+	struct pln_burst_code now = { .address = code->address };
+
+	return read_code(l, &now) == code->key;
+}
+
+static bool describe(const struct pln_burst_code *code, const struct pln_python_frame *frame)
+{
+	struct pln_lane *lane = pln_segment_sampler();
+	uint32_t data_size = pln_segment_own.sampler_data_size, size;
+	struct pln_record *rec = pln_lane_reserve_sigsafe(lane, data_size, RECORD_MAX);
+
+	if (!rec)
+		return false;
+	size = pln_python_describe_sigsafe(frame, rec, RECORD_MAX, true);
+	/* Reserved but never committed: the lane is as it was. */
+	if (!size || !is_still(pln_load_relaxed(&pln_python.layout), code))
+		return true;
+	rec->type = PILLION_RECORD_CODE;
+	pln_lane_trim_sigsafe(rec, size);
+	pln_lane_commit_sigsafe(lane, data_size, rec);
+	pln_python_code_described_sigsafe(frame);
+	return true;
+}
+
 enum pln_burst_counted pln_burst_code_describe(const struct pln_burst_code *code)
 {
-	struct pln_outlet outlet = { .lane = pln_segment_sampler(),
-				     .data_size = pln_segment_own.sampler_data_size,
-				     .checked = true };
 	struct pln_python_frame frame = { .code = code->key, .code_addr = code->address };
 
 	if (!pln_python_code_is_new_sigsafe(&frame))
 		return PLN_BURST_COUNTED;
-	if (!pln_sample_describe_code_sigsafe(&outlet, &frame))
+	if (!describe(code, &frame))
 		return PLN_BURST_FULL;
 	/* It was freed before it could be described: nor does the stack exist any more. */
 	return pln_python_code_is_new_sigsafe(&frame) ? PLN_BURST_IMPLAUSIBLE : PLN_BURST_COUNTED;

@@ -73,8 +73,7 @@ static uint64_t hash_stack(const struct pln_capture *capture)
 
 /* --------------------------------------------------------- code objects */
 
-bool pln_sample_describe_code_sigsafe(const struct pln_outlet *outlet,
-				      const struct pln_python_frame *frame)
+static bool describe_one(const struct pln_outlet *outlet, const struct pln_python_frame *frame)
 {
 	uint32_t max =
 		outlet->data_size / 2 < CODE_RECORD_MAX ? outlet->data_size / 2 : CODE_RECORD_MAX;
@@ -101,7 +100,7 @@ static bool describe_new_codes(const struct pln_outlet *outlet, const struct pln
 {
 	for (unsigned i = 0; i < walk->count; i++)
 		if (pln_python_code_is_new_sigsafe(&walk->frames[i]) &&
-		    !pln_sample_describe_code_sigsafe(outlet, &walk->frames[i]))
+		    !describe_one(outlet, &walk->frames[i]))
 			return false;
 	return true;
 }

@@ -48,13 +48,6 @@ void pln_capture_init_sigsafe(struct pln_capture *capture, const struct pln_scra
 bool pln_sample_write_sigsafe(const struct pln_outlet *outlet, struct pln_sample *head,
 			      const struct pln_capture *capture);
 
-/*
- * Describes the code object of `frame`, which only needs code and code_addr. False: the lane
- * is full, nothing was written.
- */
-bool pln_sample_describe_code_sigsafe(const struct pln_outlet *outlet,
-				      const struct pln_python_frame *frame);
-
 /* A record that says "time passed on the stack that `*last_hash` names" (0: no stack). */
 bool pln_sample_repeat_sigsafe(const struct pln_outlet *outlet, struct pln_sample *head);
 
