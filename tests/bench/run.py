@@ -11,6 +11,7 @@ Needs the build of tests/run.sh; see README.md here for how to read it.
 """
 import argparse
 import copy
+import fcntl
 import json
 import pathlib
 import sys
@@ -114,6 +115,17 @@ def measure(kind, options, command):
     return table.write(kind, rows, about, options.output)
 
 
+def alone():
+    """Two runs at a time would measure each other. The lock ends with the process."""
+    place.WORK.mkdir(parents=True, exist_ok=True)
+    lock = open(str(place.WORK / "bench.lock"), "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("another run is measuring in %s" % place.WORK)
+    return lock
+
+
 def main(argv):
     options = parse(argv)
     if options.kind == "readme":
@@ -123,6 +135,7 @@ def main(argv):
     for name in options.program:
         if name not in known:
             sys.exit("no such program: %s; there are: %s" % (name, ", ".join(known)))
+    lock = alone()  # noqa: F841
     options.subjects = subjects.named(options.interpreter)
     if options.interpreter and len(options.subjects) < len(set(options.interpreter)):
         sys.exit("not all of these interpreters are here: %s" % ", ".join(options.interpreter))
