@@ -86,7 +86,7 @@ def _folded_frame(text):
         return None  # a process or a thread
     if shape.is_python_file(match["file"]):
         return shape.python_frame(match["name"], match["file"], match["line"])
-    return shape.native_frame(match["name"], match["file"])
+    return shape.native_frame(match["name"], "" if match["file"] == "?" else match["file"])
 
 
 # ------------------------------------------------------------------ austin

@@ -27,8 +27,10 @@ class Frame(typing.NamedTuple):
 
     @property
     def in_runtime(self):
-        """libc and the loader: their time is that of whoever calls them, be it the interpreter (__tls_get_addr)."""
-        return self.native and (self.file.startswith(RUNTIME) or self.name == "__tls_get_addr")
+        """libc and the loader: their time is that of whoever calls them, be it the interpreter (__tls_get_addr).
+        So is that of a bare address in no module."""
+        nowhere = not self.file and self.name.startswith("0x")
+        return self.native and (self.file.startswith(RUNTIME) or self.name == "__tls_get_addr" or nowhere)
 
 
 ONE, COUNTED = "one", "counted"

@@ -95,6 +95,11 @@ def test_native_frames_are_under_the_python_that_calls_them(sample, name, read, 
     assert any(shape.native_frame(function, module) in frames for frames in below)
 
 
+def test_py_spy_names_no_module_where_it_knows_none(sample):
+    frames = {f for stack, _ in readers.py_spy(None, sample("py-spy-native")).stacks for f in stack}
+    assert shape.native_frame("0x7fc451c6fb50", "") in frames and not any(f.file == "?" for f in frames)
+
+
 def test_austin_tells_its_errors(sample):
     profile = readers.austin(None, sample("austinp"))
     assert (profile.samples, profile.lost, profile.says) == (54, 14, "error rate 14/54")
@@ -242,7 +247,8 @@ def test_impossible_stacks_are_counted():
 def test_native_time_is_of_the_library_or_of_the_interpreter(module, name, part):
     """libc and the loader work for whoever called them."""
     frames = stack("<module>", "part_a") + (shape.native_frame(name, module),)
-    below = shape.native_frame("__tls_get_addr", "ld-linux-x86-64.so.2"), shape.native_frame("memcpy", "libc.so.6")
+    below = [shape.native_frame(*f) for f in (("__tls_get_addr", "ld-linux-x86-64.so.2"), ("memcpy", "libc.so.6"),
+                                              ("0x7f3aea96d1f0", ""))]
     for stacked in (frames, (*frames, below[0]), (*frames, *below)):
         assert run_of((stacked, 1), by="native").weights == {part: 1}
 
