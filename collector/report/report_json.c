@@ -240,7 +240,6 @@ void pln_json_times(struct pln_json *json, const char *key, const struct pln_tim
 	pln_json_number(json, "wall_ns", pln_times_wall_ns(times));
 	pln_json_number(json, "gil_hold_ns", times->hold_ns);
 	pln_json_number(json, "gil_hold_blocked_ns", times->hold_blocked_ns);
-	pln_json_number(json, "gil_hold_runnable_ns", times->hold_runnable_ns);
 	pln_json_number(json, "gil_wait_ns", times->wait_ns);
 	pln_json_number(json, "gil_neither_ns", times->neither_ns);
 	pln_json_number(json, "gil_unknown_ns", times->gil_unknown_ns);

@@ -161,29 +161,40 @@ static void gil_row(const struct pln_report *r, struct pln_table *table, const c
 	top_line_cells(r, table, wait);
 }
 
+/* Every process has a GIL of its own, which nobody can hold for longer than the process lives. */
+static void print_gil_heading(const struct pln_report *r, const struct pln_screen *screen)
+{
+	const struct pln_times *t = &r->summary.all;
+	bool doubtful = t->gil_unknown_ns > pln_times_wall_ns(t) / 100 && r->summary.most_held < 1;
+	const char *at_least = doubtful ? "at least " : "";
+	char least[PLN_QUANTITY_SIZE], most[PLN_QUANTITY_SIZE];
+
+	pln_share_text(least, r->summary.least_held, 1);
+	pln_share_text(most, r->summary.most_held, 1);
+	if (r->summary.process_count == 1)
+		pln_text_heading(screen, "GIL", "held %s%s of the time", at_least, most);
+	else
+		pln_text_heading(screen, "GIL", "one a process, held %s%s to %s of its time",
+				 at_least, least, most);
+}
+
 static void print_gil(const struct pln_report *r, const struct pln_screen *screen)
 {
 	const struct pln_times *t = &r->summary.all;
 	struct pln_table *table;
-	char share[PLN_QUANTITY_SIZE];
 
 	if (!t->hold_ns && !t->wait_ns)
 		return;
 	table = pln_table_new(gil_columns, COUNT_OF(gil_columns));
-	if (r->summary.process_count == 1)
-		pln_text_heading(
-			screen, "GIL", "held %s of the recording",
-			pln_share_text(share, (double)t->hold_ns, (double)r->summary.duration_ns));
-	else
-		pln_text_heading(screen, "GIL", "%s", "one a process; time summed over threads");
-	gil_row(r, table, "held, running", t->hold_ns - t->hold_blocked_ns - t->hold_runnable_ns,
-		NULL);
-	gil_row(r, table, "held, waiting for a CPU", t->hold_runnable_ns, NULL);
+	print_gil_heading(r, screen);
+	gil_row(r, table, "held, running", t->hold_ns - t->hold_blocked_ns, NULL);
 	gil_row(r, table, "held, blocked", t->hold_blocked_ns, find_wait(r, PLN_WAIT_HOLDING));
 	gil_row(r, table, "waited for", t->wait_ns, find_wait(r, PLN_WAIT_GIL));
 	gil_row(r, table, "neither", t->neither_ns, NULL);
-	if (t->gil_unknown_ns)
-		gil_row(r, table, "not known", t->gil_unknown_ns, NULL);
+	gil_row(r, table, "not known: waiting for a CPU", t->runnable_ns, NULL);
+	if (t->gil_unknown_ns > t->runnable_ns)
+		gil_row(r, table, "not known: unreadable", t->gil_unknown_ns - t->runnable_ns,
+			NULL);
 	pln_table_print(table, screen);
 }
 

@@ -63,6 +63,9 @@ static void test_text(void)
 	check_has(text, "  200  python3 child.py  3.11.2");
 	check_has(text, "main  app.py:1  102  100  10.0 ms");
 	check_has(text, "killed by SIGKILL");
+	check_has(text, "GIL  one a process, held at least 5.50 % to 21.0 % of its time\n");
+	check_has(text, "  held, running                 48.0 ms      20.6\n");
+	check_has(text, "  not known: waiting for a CPU  3.00 ms       1.3\n");
 	check_has(text, "   69.0   100 ms  epoll_wait            100.0  lib.py:21  wait;ing\n");
 	check_has(text, "   27.6  40.0 ms  waiting for the GIL   100.0  lib.py:21  wait;ing\n");
 	check_has(text, "    3.4  5.00 ms  futex (other locks)   100.0  lib.py:21  wait;ing\n");
@@ -106,7 +109,7 @@ static void test_gil_view(void)
 	char *text = text_of(&options, true, 120, false);
 
 	check_has(text, "  self %  total %  holding  waiting  kind    function");
-	check_has(text, "    47.9     47.9  5.00 ms  40.0 ms  native  futex_wait");
+	check_has(text, "    48.4     48.4  5.00 ms  40.0 ms  native  futex_wait");
 	check_has(text, "more functions (--limit 0 shows all)");
 	free(text);
 }
