@@ -209,11 +209,11 @@ static void note_rate(struct pln_target *t, const struct pln_burst *s)
 		 "burst: Python frames only, of the thread that holds the GIL; %" PRIu64
 		 " looks a second of %" PRIu64 " asked for, in %.3f s; %" PRIu64
 		 " samples, GIL held %.2f %% of the time; %" PRIu64
-		 " torn stacks (%.3f %%) read again, %" PRIu64
-		 " without room; %.2f %% of the time without a look",
+		 " torn stacks (%.3f %%) thrown away, %" PRIu64
+		 " without room; %.2f %% of the time between looks far apart",
 		 per_second(looks, covered), s->asked_hz, (double)covered / 1e9, samples,
 		 percent(pln_load_relaxed(&s->held_ns), covered), torn, percent(torn, looks + torn),
-		 full, percent(pln_load_relaxed(&s->lost_ns), covered));
+		 full, percent(pln_load_relaxed(&s->far_ns), covered));
 	note.text = text;
 	pln_writer_add_note(t->writer, &note);
 }

@@ -464,7 +464,7 @@ enum pln_command {
  *
  * Nodes and cells below the counts are whole and, but for the sums of a cell, never change.
  *
- *   covered_ns = held_ns + idle_ns + lost_ns,  held_ns = sum of cells + full_ns
+ *   covered_ns = held_ns + idle_ns + lost_ns,  held_ns = sum of cells + dropped_ns
  */
 struct pln_burst {
 	uint64_t asked_hz;
@@ -475,20 +475,21 @@ struct pln_burst {
 	uint8_t reserved0[32];
 
 	_Alignas(64) _Atomic uint64_t samples; /* stacks counted */
-	_Atomic uint64_t torn; /* read while they changed: thrown away, and read again */
+	_Atomic uint64_t torn; /* read while they changed: thrown away */
 	_Atomic uint64_t idle; /* nobody held the GIL */
 	_Atomic uint64_t full; /* stacks that there was no room for */
 	_Atomic uint64_t covered_ns; /* time that the looks stand for */
 	_Atomic uint64_t held_ns;
 	_Atomic uint64_t idle_ns;
 	_Atomic uint64_t lost_ns; /* between two looks that were too far apart */
-	_Atomic uint64_t full_ns;
+	_Atomic uint64_t dropped_ns; /* of looks at stacks that are in no cell */
+	_Atomic uint64_t far_ns; /* of covered_ns: between looks that were far apart */
 	_Atomic uint32_t node_count; /* release: nodes below are whole */
 	_Atomic uint32_t cell_count; /* release, and after the nodes that they name */
-	uint8_t reserved1[3952];
+	uint8_t reserved1[3944];
 };
 static_assert(offsetof(struct pln_burst, samples) == 64, "wire layout");
-static_assert(offsetof(struct pln_burst, node_count) == 136, "wire layout");
+static_assert(offsetof(struct pln_burst, node_count) == 144, "wire layout");
 static_assert(sizeof(struct pln_burst) == 4096, "wire layout");
 
 struct pln_burst_node {

@@ -5,9 +5,8 @@
  * Context: sampling thread, between two ticks. Looks come at random moments, uniform in
  * [0.5, 1.5) of the period after the one before, so as not to march in step with the program.
  * A sample has the time since the one before it, so that nothing depends on the rate that
- * is reached, and the sum is the time that passed; but for time in which we had no CPU to look
- * from, which is told as lost. A torn stack is read again at once, and the time goes to the
- * next one that holds.
+ * is reached, and the sum is the time that passed. A torn stack is read again at once, and
+ * the time goes to the next one that holds.
  */
 #include "burst.h"
 
@@ -30,12 +29,13 @@
 #define SMALL_CELLS (1u << 13)
 #define SPIN_NS 20000 /* shorter periods than this are waited for without sleeping */
 #define CATCH_UP_NS 200000 /* this much of what a tick took is made up for */
+#define TOGETHER_NS 100000000 /* looks further apart say nothing of the time between */
 /*
- * Looks further apart, in time and in periods, say nothing of the time between: while we had
- * no CPU, the thread may have had ours, and is seen where it was taken off again.
+ * Looks further apart than this, in time and in periods, are told as far: while we had no
+ * CPU the thread may have had ours, and is seen where it was taken off it again.
  */
-#define TOGETHER_NS 500000
-#define TOGETHER_PERIODS 8
+#define FAR_NS 500000
+#define FAR_PERIODS 8
 #define TORN_AT_ONCE 4
 
 static struct pln_burst *shared; /* NULL: no burst mode in this process */
@@ -132,7 +132,7 @@ static bool look_once(uint64_t now_ns, uint64_t ns)
 	add(&shared->held_ns, ns);
 	if (counted == PLN_BURST_FULL) {
 		add(&shared->full, 1);
-		add(&shared->full_ns, ns);
+		add(&shared->dropped_ns, ns);
 		return true;
 	}
 	add(&shared->samples, 1);
@@ -143,15 +143,16 @@ static bool look_once(uint64_t now_ns, uint64_t ns)
 static void look(uint64_t now_ns)
 {
 	uint64_t passed = last_ns ? now_ns - last_ns : 0;
-	bool together = passed <= TOGETHER_NS || passed <= TOGETHER_PERIODS * period_ns;
-	uint64_t lost = together ? 0 : passed;
+	uint64_t lost = passed > TOGETHER_NS && passed > FAR_PERIODS * period_ns ? passed : 0;
+	bool far = passed > FAR_NS && passed > FAR_PERIODS * period_ns;
 
 	if (lost)
-		pln_burst_window_break();
+		pln_burst_window_close();
 	for (unsigned i = 0; i < TORN_AT_ONCE; i++) {
 		if (!look_once(now_ns, passed - lost))
 			continue;
 		add(&shared->lost_ns, lost);
+		add(&shared->far_ns, far ? passed : 0);
 		add(&shared->covered_ns, passed);
 		last_ns = now_ns;
 		return;
@@ -208,11 +209,9 @@ bool pln_burst_until(uint64_t until_ns, _Atomic uint32_t *bell, uint32_t rung)
 
 	if (!shared || pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_SAMPLING ||
 	    !pln_burst_walk_prepare()) {
-		pln_burst_window_close();
 		last_ns = 0; /* what passes now is not covered */
 		return false;
 	}
-	pln_burst_codes_next_slice();
 	for (;;) {
 		now_ns = wait_for_next(until_ns, bell, rung);
 		if (now_ns >= until_ns || pln_load_relaxed(bell) != rung ||
@@ -222,5 +221,6 @@ bool pln_burst_until(uint64_t until_ns, _Atomic uint32_t *bell, uint32_t rung)
 		schedule(now_ns);
 	}
 	pln_burst_window_flush();
+	pln_burst_table_end_slice();
 	return true;
 }

@@ -106,11 +106,17 @@ struct pln_burst_code {
 	uintptr_t start; /* of the bytecode (3.11+) */
 	uint32_t size; /* of the bytecode, in bytes */
 	int32_t first; /* offset of the first instruction that is shown */
-	uint32_t slice; /* when it was last looked at */
+	uint32_t slice; /* when it was last met */
 };
 
-/* New slice: code objects are looked at again, as their memory may have been used anew. */
-void pln_burst_codes_next_slice(void);
+/*
+ * Ends a slice: looks again at all that were met in it, and returns how many are stale: no
+ * longer what they were. They are known until pln_burst_codes_forget_stale().
+ */
+unsigned pln_burst_codes_end_slice(const struct pln_layout *layout);
+bool pln_burst_code_is_stale(uint64_t key);
+void pln_burst_codes_forget_stale(void);
+
 uint32_t pln_burst_codes_slice(void);
 
 /* Grows whenever an address turns out to be another code object than before. */
@@ -143,8 +149,11 @@ bool pln_burst_table_reset(void);
 /* The number of the stack's cell. */
 enum pln_burst_counted pln_burst_table_find(const struct pln_burst_stack *stack, uint32_t *cell);
 
-/* One sample, and the time that it stands for. */
+/* One sample, and the time that it stands for: kept back until the end of the slice. */
 void pln_burst_table_add(uint32_t cell, uint64_t cpu_ns, uint64_t wait_ns);
+
+/* Ends a slice: counts what was kept back in it, if its code objects are what they were. */
+void pln_burst_table_end_slice(void);
 
 /* -------------------------------------------------------------- window.c */
 
@@ -156,9 +165,6 @@ void pln_burst_window_flush(void);
 
 /* The same, and it no longer holds the GIL. */
 void pln_burst_window_close(void);
-
-/* The same, when there was no look for long: what its clock says is no longer of use. */
-void pln_burst_window_break(void);
 
 void pln_burst_window_reset(void);
 

@@ -3,9 +3,9 @@
  * codes.c - from the address of a code object to its key, and from a frame's instruction to
  * an offset.
  *
- * A code object may be freed and another one be made in its place. So what is known of an
- * address holds for a slice of some milliseconds; then it is looked at again, if it is still
- * in use. A slice is the most that a stack can be shown under a name that has just changed.
+ * A code object may be freed and another one be made in its place. So all that were met in
+ * a slice of some milliseconds are looked at again at its end: samples are counted only if
+ * their code objects are then what they were.
  */
 #include "burst_i.h"
 
@@ -17,20 +17,21 @@
 #include "python/python_i.h"
 #include "segment.h"
 
+#define STALE 64 /* more at one time: none is to be trusted */
 #define RECORD_MAX (40u << 10) /* line table of 32 KiB, two names, header */
 #define CODES 8192 /* a power of two; two that share a place are read in turns */
 
 static struct pln_burst_code codes[CODES];
+static uint16_t met[CODES]; /* in this slice: indices of codes[] */
+static unsigned met_count;
+static uint64_t stale[STALE]; /* keys that were something else in the end */
+static unsigned stale_count; /* may be more than are remembered */
 static uint32_t slice = 1, changes;
 
 void pln_burst_codes_reset(void)
 {
 	memset(codes, 0, sizeof(codes));
-}
-
-void pln_burst_codes_next_slice(void)
-{
-	slice++;
+	met_count = stale_count = 0;
 }
 
 uint32_t pln_burst_codes_slice(void)
@@ -72,24 +73,67 @@ static uint64_t read_code(const struct pln_layout *l, struct pln_burst_code *cod
 	return pln_python_code_key_sigsafe(l, code->address, bytes);
 }
 
+static void note_stale(uint64_t key)
+{
+	changes++;
+	if (stale_count < STALE)
+		stale[stale_count] = key;
+	stale_count++;
+}
+
+static void look_at(const struct pln_layout *layout, struct pln_burst_code *code)
+{
+	uint64_t key = read_code(layout, code);
+
+	if (code->key && key != code->key)
+		note_stale(code->key);
+	code->key = key;
+}
+
 const struct pln_burst_code *pln_burst_code(const struct pln_layout *layout, uintptr_t address)
 {
-	struct pln_burst_code *code =
-		&codes[(address >> 4) * 0x9e3779b97f4a7c15ull >> 51 & (CODES - 1)];
-	uint64_t key;
+	uint32_t index = (address >> 4) * 0x9e3779b97f4a7c15ull >> 51 & (CODES - 1);
+	struct pln_burst_code *code = &codes[index];
 
 	if (code->address == address && code->slice == slice)
 		return code->key ? code : NULL;
 	if (code->address != address) {
-		changes += code->address != 0; /* forgotten: it may become another one unseen */
+		/* Forgotten: whether it stays what it is, nobody will see. */
+		if (code->key)
+			note_stale(code->key);
 		*code = (struct pln_burst_code){ .address = address };
 	}
-	key = read_code(layout, code);
-	if (code->slice && key != code->key)
-		changes++;
-	code->key = key;
+	if (!code->key)
+		look_at(layout, code);
+	if (code->slice != slice && met_count < CODES)
+		met[met_count++] = (uint16_t)index;
 	code->slice = slice;
-	return key ? code : NULL;
+	return code->key ? code : NULL;
+}
+
+unsigned pln_burst_codes_end_slice(const struct pln_layout *layout)
+{
+	unsigned count;
+
+	for (unsigned i = 0; i < met_count; i++)
+		look_at(layout, &codes[met[i]]);
+	count = stale_count;
+	met_count = 0;
+	slice++;
+	return count;
+}
+
+bool pln_burst_code_is_stale(uint64_t key)
+{
+	for (unsigned i = 0; i < stale_count && i < STALE; i++)
+		if (stale[i] == key)
+			return true;
+	return stale_count > STALE;
+}
+
+void pln_burst_codes_forget_stale(void)
+{
+	stale_count = 0;
 }
 
 /*

@@ -31,6 +31,15 @@ struct seen_stack {
 	uint32_t reserved;
 };
 
+/* What a slice has for a cell. */
+struct pending {
+	uint64_t cpu_ns;
+	uint64_t wait_ns;
+	uint64_t count;
+};
+
+#define TOUCHED 65536
+
 static struct {
 	uint32_t node_max, cell_max; /* powers of two */
 	uint32_t node_count, cell_count;
@@ -41,6 +50,9 @@ static struct {
 	struct seen_stack *seen; /* 2 * cell_max */
 	uint32_t *nodes_at; /* 2 * node_max: by content; 0: none */
 	uint32_t *cells_at; /* 2 * cell_max: by node and thread, plus 1; 0: none */
+	struct pending *pending; /* cell_max */
+	uint32_t *touched; /* TOUCHED: cells with something pending */
+	uint32_t touched_count;
 	void *memory;
 	size_t memory_size;
 } table;
@@ -60,19 +72,25 @@ bool pln_burst_table_reset(void)
 	size_t seen = 2ul * table.cell_max * sizeof(*table.seen);
 	size_t nodes_at = 2ul * table.node_max * sizeof(*table.nodes_at);
 	size_t cells_at = 2ul * table.cell_max * sizeof(*table.cells_at);
+	size_t pending = table.cell_max * sizeof(*table.pending);
+	char *at;
 
 	if (table.memory)
 		(void)munmap(table.memory, table.memory_size);
-	table.memory_size = seen + nodes_at + cells_at;
+	table.memory_size = seen + pending + nodes_at + cells_at + TOUCHED * sizeof(*table.touched);
 	table.memory = mmap(NULL, table.memory_size, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (table.memory == MAP_FAILED) {
 		table.memory = NULL;
 		return false;
 	}
-	table.seen = table.memory;
-	table.nodes_at = (uint32_t *)((char *)table.memory + seen);
-	table.cells_at = (uint32_t *)((char *)table.memory + seen + nodes_at);
+	at = table.memory;
+	table.seen = (struct seen_stack *)at;
+	table.pending = (struct pending *)(at += seen);
+	table.nodes_at = (uint32_t *)(at += pending);
+	table.cells_at = (uint32_t *)(at += nodes_at);
+	table.touched = (uint32_t *)(at + cells_at);
+	table.touched_count = 0;
 	table.node_count = 1; /* the empty stack */
 	table.cell_count = table.seen_count = 0;
 	return true;
@@ -233,8 +251,56 @@ static void add(_Atomic uint64_t *sum, uint64_t value)
 
 void pln_burst_table_add(uint32_t cell, uint64_t cpu_ns, uint64_t wait_ns)
 {
-	add(&table.cells[cell].count, 1);
-	add(&table.cells[cell].cpu_ns, cpu_ns);
-	if (wait_ns)
-		add(&table.cells[cell].wait_ns, wait_ns);
+	struct pending *pending = &table.pending[cell];
+
+	if (!pending->count)
+		table.touched[table.touched_count++] = cell;
+	pending->count++;
+	pending->cpu_ns += cpu_ns;
+	pending->wait_ns += wait_ns;
+	if (table.touched_count == TOUCHED)
+		pln_burst_table_end_slice();
+}
+
+/* Nodes lie where the collector could write: whatever they say, it leads towards the root. */
+static bool has_stale_code(uint32_t cell)
+{
+	uint32_t node = table.cells[cell].node;
+
+	while (node && node < table.node_count) {
+		uint32_t parent = table.nodes[node].parent;
+
+		if (pln_burst_code_is_stale(table.nodes[node].code))
+			return true;
+		node = parent < node ? parent : 0;
+	}
+	return false;
+}
+
+static void count(uint32_t cell, const struct pending *pending, bool stale)
+{
+	if (stale) {
+		add(&table.shared->samples, 0 - pending->count);
+		add(&table.shared->torn, pending->count);
+		add(&table.shared->dropped_ns, pending->cpu_ns + pending->wait_ns);
+		return;
+	}
+	add(&table.cells[cell].count, pending->count);
+	add(&table.cells[cell].cpu_ns, pending->cpu_ns);
+	add(&table.cells[cell].wait_ns, pending->wait_ns);
+}
+
+void pln_burst_table_end_slice(void)
+{
+	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
+	bool any_stale = layout && pln_burst_codes_end_slice(layout);
+
+	for (uint32_t i = 0; i < table.touched_count; i++) {
+		uint32_t cell = table.touched[i];
+
+		count(cell, &table.pending[cell], any_stale && has_stale_code(cell));
+		table.pending[cell] = (struct pending){ 0 };
+	}
+	table.touched_count = 0;
+	pln_burst_codes_forget_stale();
 }

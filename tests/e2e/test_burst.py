@@ -43,8 +43,15 @@ def told(profile, pid=None):
     """The line on what was asked for and what was reached, as numbers."""
     lines = [n for n in profile.notes if n.startswith("burst: Python frames only")]
     assert len(lines) == len(profile.processes), profile.notes
-    names = ("looks", "asked", "seconds", "samples", "held", "torn", "torn_percent", "full", "lost")
+    names = ("looks", "asked", "seconds", "samples", "held", "torn", "torn_percent", "full", "far")
     return dict(zip(names, map(float, re.findall(r"\d+\.?\d*", lines[0]))))
+
+
+def skip_if_crowded(profile):
+    """Without a CPU to look from, stacks are true, but there are few moments to weigh them by."""
+    far = told(profile)["far"]
+    if far > 20:
+        pytest.skip("%.0f %% of the time no look was possible: too many programs for the CPUs" % far)
 
 
 def held_ns(samples):
@@ -59,9 +66,10 @@ def test_every_stack_is_one_that_the_program_has_and_shares_are_right(interprete
         assert all(f.is_python for f in s.stack) and first <= s.stack[0].line <= last, s.stack
         assert [(f.name, f.line) for f in s.stack[1:]] in CALLS.values(), s.stack
     left, right = (sum(s.cpu_ns for s in running if s.calls(name)) for name in ("left", "right"))
-    assert held_ns(running) > 0.9e9 * 1.5 * (1 - told(profile)["lost"] / 100)
+    assert held_ns(running) > 0.9e9 * 1.5
+    assert told(profile)["samples"] > 1000
+    skip_if_crowded(profile)
     assert abs(left / (left + right) - 0.7) < 0.04
-    assert told(profile)["samples"] > 10000
 
 
 def test_short_calls_are_never_mixed_up(interpreter, work):
@@ -84,6 +92,7 @@ both()
     for s in profile.calling("both"):
         assert tuple(f.name for f in s.stack[:-2]) in possible, s.stack
     ping, pong = (profile.total("cpu_ns", profile.calling(name)) for name in ("ping", "pong"))
+    skip_if_crowded(profile)
     assert 0.4 < ping / (ping + pong) < 0.6
 
 
@@ -176,8 +185,7 @@ def test_the_end_is_the_programs_own_and_nothing_counted_is_lost(one_python, wor
     program = "import os, signal, sys\n" + PROGRAM + "both(1)\nsys.stdout.flush()\n" + end
     r = recording.record(one_python, ["-c", program], work, options=["--burst"])
     assert r.returncode in ([7] if expected else [-signal.SIGKILL, 128 + signal.SIGKILL]), r.stderr
-    profile = r.load()
-    assert held_ns(profile.calling("both")) > 0.8e9 * (1 - told(profile)["lost"] / 100)
+    assert held_ns(r.load().calling("both")) > 0.8e9
 
 
 def test_readers_say_that_there_are_only_python_frames(one_python, work, here):
