@@ -70,9 +70,14 @@ class Outcome:
     def message(self):
         """How it ended, and its own last words."""
         text = COLOUR.sub("", self.stderr + "\n" + self.stdout)
-        said = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(MARK)]
+        said = [line.strip() for line in text.splitlines() if is_text(line) and not line.startswith(MARK)]
         told = [line for line in said if "rror" in line or "not " in line] or said
         return ": ".join(filter(None, [self.ending(), told[-1][:200] if told else ""])) or "no word"
+
+
+def is_text(line):
+    """Neither empty nor a banner drawn with punctuation."""
+    return 3 * sum(map(str.isalnum, line)) > len(line.replace(" ", ""))
 
 
 def environment():

@@ -56,8 +56,10 @@ def pillion_burst(_, outcome):
     stacks = [(tuple(_own_frame(f) for f in reversed(s.stack)), round(s.cpu_ns / each_ns))
               for s in profile.samples if s.cpu_ns]
     lost = sum(profile.drops) + without_room
-    words = ["%d dropped" % lost, *(m["rate"] + " looks a second, " + m["torn"] + " torn" for m in told)]
-    return shape.Profile(stacks, samples, lost, ", ".join(words), shape.COUNTED)
+    words = "%d dropped, %d looks a second%s, %d torn" % (
+        lost, max(int(m["rate"]) for m in told), " in the fastest process" * (len(told) > 1),
+        sum(int(m["torn"]) for m in told))
+    return shape.Profile(stacks, samples, lost, words, shape.COUNTED)
 
 
 def _own_frame(frame):

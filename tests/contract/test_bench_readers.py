@@ -100,6 +100,13 @@ def test_py_spy_names_no_module_where_it_knows_none(sample):
     assert shape.native_frame("0x7fc451c6fb50", "") in frames and not any(f.file == "?" for f in frames)
 
 
+def test_last_words_are_not_a_banner(work):
+    (work / "stderr.log").write_text("\x1b[1mdied: out of luck\x1b[0m\n\\__,_|\\_,_/__/\\__|_|_||_| 4.0.0 [gcc 13.3.0]\n\n")
+    (work / "stdout.log").write_text(measure.MARK + "{}\n")
+    found = measure.Outcome(work, 3, 1.0, 1.0, 1, 0, None, 0)
+    assert found.message() == "exit status 3: died: out of luck"
+
+
 def test_austin_tells_its_errors(sample):
     profile = readers.austin(None, sample("austinp"))
     assert (profile.samples, profile.lost, profile.says) == (54, 14, "error rate 14/54")
@@ -146,7 +153,7 @@ def test_bursts_are_read(work, monkeypatch):
     assert [(tuple(f.name for f in frames), n) for frames, n in found.stacks] == [
         (("main", "leaf"), 6000), (("main",), 2000)]
     assert (found.samples, found.lost, found.each) == (8000, 11, shape.COUNTED)
-    assert "1900 looks a second, 3 torn" in found.says
+    assert found.says == "11 dropped, 1900 looks a second in the fastest process, 6 torn"
     profile.notes = ["other"]
     with pytest.raises(ValueError):
         readers.pillion_burst(None, outcome(work))
