@@ -125,7 +125,7 @@ static void fill_header(struct pln_segment *seg, enum pln_hello_reason reason)
 	seg->period_ns = pln_segment_own.period_ns;
 	seg->tick_ns = pln_segment_own.tick_ns;
 	seg->reason = reason;
-	seg->clk_tck_ns = (uint32_t)clk_tick_ns();
+	seg->clk_tck_ns = (uint32_t)pln_segment_own.clk_tck_ns;
 	(void)pln_syscall3(SYS_readlink, (long)"/proc/self/exe", (long)seg->executable,
 			   sizeof(seg->executable) - 1);
 	read_proc("/proc/self/cmdline", seg->arguments, sizeof(seg->arguments) - 1);
@@ -212,6 +212,7 @@ static void remember(struct pln_segment *seg, const struct pln_segment *plan)
 		.sampler_data_size = SAMPLER_DATA,
 		.period_ns = PLN_SECOND_NS / (uint64_t)pln_options.freq,
 		.tick_ns = PLN_SECOND_NS / (uint64_t)pln_options.freq,
+		.clk_tck_ns = clk_tick_ns(),
 	};
 }
 

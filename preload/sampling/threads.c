@@ -291,7 +291,7 @@ void pln_threads_settle(struct pln_thread *thread, uint64_t cpu_ns)
 	/* Without a stack, it stays what it is: known, and unsampled. */
 	if (!thread->last_hash)
 		return;
-	head.cpu_ns = pln_timer_take_due_sigsafe(thread, cpu_ns) +
+	head.cpu_ns = pln_timer_take_overdue_sigsafe(thread, cpu_ns) +
 		      pln_swap_relaxed(&thread->forced_cpu_ns, 0);
 	head.runnable_ns = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
 	if ((head.cpu_ns || head.runnable_ns) && pln_sample_repeat_sigsafe(&outlet, &head))
