@@ -102,7 +102,7 @@ PLN_HOT uint64_t pln_python_code_key_sigsafe(const struct pln_layout *layout, ui
 
 /* ---------------------------------------------------------- description */
 
-/* A compact string: where its characters are, and of how many bytes each is. */
+/* A string: where its characters are, and of how many bytes each is. */
 struct text {
 	uintptr_t data;
 	uint64_t length; /* characters */
@@ -143,10 +143,15 @@ static bool find_text_sigsafe(const struct pln_layout *layout, const struct reco
 	text->length = pln_word_at(head, layout->object.str_length);
 	text->width = state & 7; /* kind: 1, 2, 4 */
 	text->ascii = (state >> 4) & 1;
-	if (!((state >> 3) & 1) || (text->width != 1 && text->width != 2 && text->width != 4))
-		return false; /* not compact: never the case for names in code objects */
+	if (text->width != 1 && text->width != 2 && text->width != 4)
+		return false;
 	text->data = object + (text->ascii ? layout->object.str_ascii : layout->object.str_compact);
-	return true;
+	if ((state >> 3) & 1)
+		return true;
+	/* Not compact: of a subclass of str, as template engines name their files. A pointer leads
+	 * to the characters. */
+	return fetch_sigsafe(record, object + layout->object.str_compact, &text->data,
+			     sizeof(text->data));
 }
 
 /* Appends `wanted` bytes at `address`, or as many as there is room for. Returns how many. */
