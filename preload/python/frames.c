@@ -32,7 +32,7 @@
 #define COPY_BYTES (64u << 10) /* of the data stack of a blocked thread */
 #define CFRAME_BYTES 24
 #define CODE_BATCH 64
-#define ODD_SHIMS 64
+#define ODD_SHIMS 2
 #define TAG_BITS 3 /* of references in frames, from 3.14 on; objects are aligned to 8 */
 
 /* Steps of a chain: shims do not count as frames, and the last marker may lie further out. */
@@ -52,7 +52,7 @@ struct walker {
 	bool torn; /* the walk started in a C eval call that was not set up yet */
 	unsigned segment_start; /* first collected frame of the C eval call at hand */
 	bool copied; /* the last peek_sigsafe() had to go through a checked read */
-	unsigned odd_shims; /* shims found neither on the known stack nor in the data stack */
+	unsigned odd_shims; /* in a row, neither on the known stack nor in the data stack */
 	struct pln_far_frames *far; /* direct: copies of frames in no window, else NULL */
 	unsigned char *codes; /* blocked: room for CODE_BATCH code objects, else NULL */
 	unsigned char frame_copy[PLN_FRAME_BYTES]; /* what peek_sigsafe() read last */
@@ -164,7 +164,8 @@ static PLN_HOT const unsigned char *peek_code_sigsafe(const struct walker *w, ui
 /*
  * A frame that is neither in the data stack nor on the stack may be anything: a stray
  * link leads through garbage for as long as it is readable. So it is asked for its code
- * object at once, and there are only so many shims that may turn up at odd places.
+ * object at once. A shim has none to ask for; but a C eval call runs a frame, or has just
+ * done so: garbage that looks like shims has no frames in between.
  */
 static bool is_credible_sigsafe(struct walker *w, const unsigned char *frame)
 {
@@ -173,10 +174,13 @@ static bool is_credible_sigsafe(struct walker *w, const unsigned char *frame)
 	const unsigned char *code;
 	uintptr_t address;
 
-	if (!w->copied || !pln_has(l->frame.owner))
+	if (!pln_has(l->frame.owner))
 		return true;
 	if (frame[l->frame.owner] >= PLN_OWNER_SHIM)
-		return ++w->odd_shims <= ODD_SHIMS;
+		return !w->copied || ++w->odd_shims <= ODD_SHIMS;
+	w->odd_shims = 0;
+	if (!w->copied)
+		return true;
 	address = pln_word_at(frame, l->frame.code) & ~(uintptr_t)TAG_BITS;
 	if (pln_python_code_known_sigsafe(address))
 		return true;
@@ -613,11 +617,11 @@ static void walk_own_state_sigsafe(struct walker *w, const struct pln_stack *sta
 	w->out->has_tstate = true;
 	w->out->no_markers = !pln_has(l->frame.owner) && !pln_has(l->thread.cframe);
 	w->out->gil = pln_python_gil_of_sigsafe(l, w->thread_address, w->thread, w->direct);
+	w->windows[0] = *stack; /* mapped, whatever the layout says about it */
+	w->window_count = 1;
 	if (w->direct) {
 		pln_far_frames_begin_sigsafe(&far, w->thread_address, l->frame.size);
 		w->far = &far;
-		w->windows[0] = *stack;
-		w->window_count = 1;
 		if (pln_has(l->thread.chunk)) {
 			w->chunk_window = 1;
 			if (set_chunk_window_sigsafe(w, pln_word_at(w->thread, l->thread.chunk)))

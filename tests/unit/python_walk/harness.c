@@ -57,6 +57,7 @@ static _Atomic unsigned turn;
 static unsigned char *codes;
 static _Atomic uint64_t code_end;
 static _Atomic bool sampling, signalling;
+static _Atomic bool begun; /* with HARNESS_LATE: the interpreter is looked at from now on */
 static _Atomic uint64_t dropped;
 static struct pln_wire_interpreter last_info;
 static unsigned info_count;
@@ -231,6 +232,8 @@ static void *run(void *unused)
 {
 	struct pln_wire_interpreter info;
 
+	while (getenv("HARNESS_LATE") && !begun)
+		usleep(200);
 	while (!unused) {
 		if (pln_python_poll(&info)) {
 			last_info = info;
@@ -290,6 +293,7 @@ int harness_tls_offset(const void *function, int64_t *offset);
 uint64_t harness_tls_value(int64_t offset);
 void harness_trust(int trusted);
 void harness_after_fork(void);
+void harness_begin(void);
 int harness_ready(void);
 
 void harness_sampling(int on, unsigned period_us)
@@ -477,6 +481,11 @@ void harness_after_fork(void)
 	pln_python_after_fork();
 	pln_python_forget_codes();
 	code_end = 0;
+}
+
+void harness_begin(void)
+{
+	begun = true;
 }
 
 int harness_ready(void)

@@ -23,6 +23,9 @@ SHIFTS = ["frame.code", "frame.previous", "frame.instr", "code.name", "code.file
           "thread.thread_id"]
 CORNERS = [(name, {}) for name in ("names", "reused", "fork", "finalizing", "gil",
                                    "tls", "subinterpreters", "greenlets")] + \
+    [("check_in_" + name, {"HARNESS_LATE": "1"}) for name in (
+        "c_calls", "recursion", "generators", "coroutines", "trace_function", "odd_names",
+        "greenlet")] + \
     [("no_checked_reads", {"HARNESS_NO_CHECKED_READ": "1"})] + \
     [("refused", {"HARNESS_SHIFT": field}) for field in SHIFTS]
 
