@@ -23,10 +23,8 @@
 #define PAGE 4096u
 #define CONTROL_DATA (256u << 10)
 #define SAMPLER_DATA (256u << 10)
-#define LANE_DATA_SLOW                                                                             \
-	(128u << 10) /* 1 s of samples at the default rate; imports bring code objects too */
-#define LANE_DATA_FAST (256u << 10)
-#define FAST_HZ 250
+#define LANE_DATA                                                                                  \
+	(256u << 10) /* 2 s of samples at the default rate; imports bring code objects too */
 #define SMALL_LANES 64u
 #define LANES_AT_ONCE 16u
 
@@ -61,16 +59,11 @@ static uint32_t choose_lane_count(void)
 	return has_to_be_small() ? SMALL_LANES : (uint32_t)pln_options.max_threads;
 }
 
-static uint32_t choose_lane_data(void)
-{
-	return pln_options.freq > FAST_HZ ? LANE_DATA_FAST : LANE_DATA_SLOW;
-}
-
 /* Offsets and sizes only; `plan` is not the shared memory yet. */
 static void plan_layout(struct pln_segment *plan)
 {
 	plan->lane_count = choose_lane_count();
-	plan->lane_size = (uint32_t)round_page(sizeof(struct pln_lane) + choose_lane_data());
+	plan->lane_size = (uint32_t)round_page(sizeof(struct pln_lane) + LANE_DATA);
 	plan->slots_off = PAGE;
 	plan->control_off =
 		round_page(plan->slots_off + plan->lane_count * sizeof(struct pln_slot));
@@ -207,7 +200,7 @@ static void remember(struct pln_segment *seg, const struct pln_segment *plan)
 		.lanes = base + plan->lanes_off,
 		.lane_count = plan->lane_count,
 		.lane_size = plan->lane_size,
-		.lane_data_size = choose_lane_data(),
+		.lane_data_size = LANE_DATA,
 		.control_data_size = CONTROL_DATA,
 		.sampler_data_size = SAMPLER_DATA,
 		.period_ns = PLN_SECOND_NS / (uint64_t)pln_options.freq,

@@ -187,7 +187,7 @@ static void handle(struct pln_thread *thread, const siginfo_t *info, const ucont
 	}
 	/* Not the first call of every thread: that one finds cold caches and fresh pages. */
 	if ((thread->serial + thread->calls++) % TIME_ONE_IN == 0)
-		start = pln_now_ns_sigsafe();
+		start = pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID);
 	cpu_ns = cpu_time_of(thread, info);
 	/* A timer's signal whose periods an earlier one has taken along. */
 	if (!cpu_ns && info->si_code == SI_TIMER)
@@ -204,7 +204,8 @@ static void handle(struct pln_thread *thread, const siginfo_t *info, const ucont
 		pln_python_nudge_sigsafe();
 	if (start)
 		pln_add_relaxed(&pln_segment->handler_ns,
-				(pln_now_ns_sigsafe() - start) * TIME_ONE_IN);
+				(pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID) - start) *
+					TIME_ONE_IN);
 	pln_signal_fence();
 	pln_store_relaxed(&thread->busy, 0);
 }

@@ -129,6 +129,16 @@ static void thread_idles(struct pln_thread *thread, struct pln_slot *slot, uint6
 		flush_idle(thread, slot);
 }
 
+/* One sample for each period of its CPU time: a thread that has run for half of one has half a
+ * chance. */
+static void force_in_proportion(const struct pln_thread *thread)
+{
+	uint64_t period = pln_segment_own.period_ns;
+
+	if (pln_load_relaxed(&thread->forced_cpu_ns) + pln_timer_random_sigsafe(period) >= period)
+		(void)pln_timer_force(thread);
+}
+
 static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_t ran, bool in_time)
 {
 	struct pln_blocked blocked;
@@ -146,7 +156,7 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_
 	split_run_queue_wait(thread, slot);
 	if (!blocked_works) {
 		if (forced && ran)
-			(void)pln_timer_force(thread);
+			force_in_proportion(thread);
 		return;
 	}
 	switch (pln_blocked_probe(thread, &blocked)) {
@@ -156,7 +166,7 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_
 		break;
 	case PLN_BLOCKED_RUNNING:
 		if (forced && ran)
-			(void)pln_timer_force(thread);
+			force_in_proportion(thread);
 		break;
 	default:
 		break;
