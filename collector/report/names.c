@@ -239,6 +239,20 @@ const char *pln_exit_text(int32_t status, char *buffer, size_t size)
 	return buffer;
 }
 
+const char *pln_process_end_text(const struct pln_process *process, bool recording_ended,
+				 char *buffer, size_t size)
+{
+	if (process->end_ns)
+		return pln_exit_text(process->exit_status, buffer, size);
+	if (!recording_ended)
+		return "still running";
+	if (process->exit_status == -1)
+		return "ran on after the recording";
+	snprintf(buffer, size, "ran on; ");
+	pln_exit_text(process->exit_status, buffer + strlen(buffer), size - strlen(buffer));
+	return buffer;
+}
+
 static const struct {
 	const char *key;
 	const char *text;

@@ -49,8 +49,12 @@ const char *pln_thread_name(const struct pln_thread *thread, char *buffer, size_
 /* "3.13.1", "3.14.0rc2" out of PY_VERSION_HEX; "none" for 0. */
 const char *pln_python_version(uint32_t hex, char *buffer, size_t size);
 
-/* "exit 1", "killed by SIGKILL", "still running", "unknown" out of wait(2)'s form. */
+/* "exit 1", "killed by SIGKILL", "unknown" out of wait(2)'s form. */
 const char *pln_exit_text(int32_t status, char *buffer, size_t size);
+
+/* The same of a process, which may be running, or have run on when the recording ended. */
+const char *pln_process_end_text(const struct pln_process *process, bool recording_ended,
+				 char *buffer, size_t size);
 
 /* Why samples were dropped, in words for the user; by enum pln_drop. */
 const char *pln_drop_text(unsigned drop);

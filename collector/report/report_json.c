@@ -390,6 +390,7 @@ void pln_json_quality(struct pln_json *json, const struct pln_report *report)
 		pln_json_number(json, pln_drop_key(d), report->summary.drops[d]);
 	pln_json_object_end(json);
 	pln_json_number(json, "lost_records", report->summary.lost_records);
+	pln_json_number(json, "lost_samples", report->profile->recording.lost_samples);
 	pln_json_object_end(json);
 }
 
