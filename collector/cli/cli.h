@@ -74,8 +74,8 @@ struct pln_operands {
 };
 
 /*
- * Parses argv[1..] by the verb's table: --name VALUE, --name=VALUE, --name[=VALUE], unambiguous prefixes
- * of names, -xVALUE, -x VALUE, clustered flags, "--". Returns -1 when the verb is to go
+ * Parses argv[1..] by the verb's table: --name VALUE, --name=VALUE, --name[=VALUE], unambiguous
+ * prefixes of names, -xVALUE, -x VALUE, clustered flags, "--". Returns -1 when the verb is to go
  * on, else the exit code: help was printed to stdout (PLN_EXIT_OK), or an error and a
  * hint to stderr (PLN_EXIT_USAGE). argv is permuted.
  */

@@ -31,7 +31,7 @@
 	X(start, "PILLION_START", FLAG, 1, 0, 1, "--no-start", 0, "on|off",                        \
 	  "start sampling before pillion_start() is called")                                       \
 	X(burst, "PILLION_BURST", NUMBER, 0, 0, 10000000, "--burst", 0, "RATE",                    \
-	  "Python frames only, no signals: samples per second (1000000); fast ones take a CPU")    \
+	  "samples per second of Python frames alone")                                             \
 	X(native, "PILLION_NATIVE", FLAG, 1, 0, 1, "--no-native", 0, "0|1",                        \
 	  "record native frames")                                                                  \
 	X(subprocesses, "PILLION_SUBPROCESSES", FLAG, 1, 0, 1, "--no-subprocesses", 0, "0|1",      \
