@@ -635,6 +635,12 @@ static void walk_own_state_sigsafe(struct walker *w, const struct pln_stack *sta
 		pln_far_frames_end_sigsafe(&far);
 }
 
+/* A thread without a state can neither hold a GIL nor wait for one. */
+static uint8_t gil_without_state_sigsafe(bool certain)
+{
+	return certain ? PILLION_GIL_NONE : PILLION_GIL_UNKNOWN;
+}
+
 PLN_HOT void pln_python_walk_self_sigsafe(const struct pln_stack *stack,
 					  struct pln_python_walk *out)
 {
@@ -642,14 +648,17 @@ PLN_HOT void pln_python_walk_self_sigsafe(const struct pln_stack *stack,
 	const struct pln_layout *layout = pln_load_acquire(&pln_python.layout);
 	struct walker w = { .layout = layout, .out = out };
 	unsigned char copy[PLN_THREAD_BYTES];
+	bool certain;
 
 	start_sigsafe(out);
 	if (!layout)
 		return;
-	w.thread_address = pln_python_own_state_sigsafe(layout);
-	if (!w.thread_address)
+	w.direct = certain = pln_load_relaxed(&pln_python.trusted);
+	w.thread_address = pln_python_own_state_sigsafe(layout, &certain);
+	if (!w.thread_address) {
+		out->gil = gil_without_state_sigsafe(certain);
 		return;
-	w.direct = pln_load_relaxed(&pln_python.trusted);
+	}
 	w.thread = pln_python_peek_sigsafe(w.thread_address, copy, layout->thread.size, w.direct);
 	if (!w.thread ||
 	    !is_own_state_sigsafe(layout, w.thread, pln_python_thread_pointer_sigsafe())) {
@@ -713,14 +722,17 @@ bool pln_python_walk_blocked(uint32_t tid, uintptr_t pthread_self_value,
 	static unsigned char thread[PLN_THREAD_BYTES], codes[CODE_BATCH * PLN_CODE_BYTES];
 	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
 	struct walker w = { .layout = layout, .out = out, .thread = thread, .codes = codes };
+	bool certain = pln_load_relaxed(&pln_python.trusted);
 
 	start_sigsafe(out);
 	if (!layout)
 		return true;
-	if (!pln_python_state_of(layout, tid, pthread_self_value, &w.thread_address))
+	if (!pln_python_state_of(layout, tid, pthread_self_value, &w.thread_address, &certain))
 		return false;
-	if (!w.thread_address)
+	if (!w.thread_address) {
+		out->gil = gil_without_state_sigsafe(certain);
 		return true;
+	}
 	out->has_tstate = true;
 	out->no_markers = !pln_has(layout->frame.owner) && !pln_has(layout->thread.cframe);
 	if (!pln_checked_read_sigsafe(w.thread_address, thread, layout->thread.size)) {

@@ -125,6 +125,21 @@ void pln_python_forget_codes(void);
 
 /* ------------------------------------------------------------------ GIL */
 
+/* What pthread_self() returns, without a call into a page of libc that is not in use. */
+static inline uintptr_t pln_python_thread_pointer_sigsafe(void)
+{
+	uintptr_t tp;
+
+	__asm__("mov %%fs:0, %0" : "=r"(tp));
+	return tp;
+}
+
+/*
+ * Async-signal-safe. While the interpreter is finalized, when no frames are read any more:
+ * the enum pln_gil of the thread with this pthread_self().
+ */
+uint8_t pln_python_gil_at_end_sigsafe(uintptr_t pthread_self_value);
+
 /* Sampling thread: a thread blocked in futex on `addr` waits for the GIL. */
 bool pln_python_is_gil_futex(uintptr_t addr);
 

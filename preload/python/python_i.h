@@ -40,30 +40,25 @@ uintptr_t pln_python_runtime_section(uintptr_t address);
 
 /* ---------------------------------------------------------- state.c: thread states */
 
-/* What pthread_self() returns, without a call into a page of libc that is not in use. */
-static inline uintptr_t pln_python_thread_pointer_sigsafe(void)
-{
-	uintptr_t tp;
-
-	__asm__("mov %%fs:0, %0" : "=r"(tp));
-	return tp;
-}
-
 /* Sampling thread, when the layout is known and the interpreter initialized. */
 void pln_python_states_init(void);
 
 /* Sampling thread, each tick: what was remembered of the list of threads may be stale. */
 void pln_python_states_tick(void);
 
-/* The calling thread's PyThreadState, 0: none. */
-uintptr_t pln_python_own_state_sigsafe(const struct pln_layout *layout);
+/*
+ * The calling thread's PyThreadState, 0: none, or (but for `*certain`, a false of which is
+ * never made true) none could be found.
+ */
+uintptr_t pln_python_own_state_sigsafe(const struct pln_layout *layout, bool *certain);
 
 /*
- * Sampling thread: the PyThreadState of another thread in *state, 0: it has none. False: new
- * ones came since the list was read, which is not done again before the next tick.
+ * Sampling thread: the PyThreadState of another thread in *state, 0: it has none, or none could
+ * be found, as above. False: new ones came since the list was read, which is not done again
+ * before the next tick.
  */
 bool pln_python_state_of(const struct pln_layout *layout, uint32_t tid,
-			 uintptr_t pthread_self_value, uintptr_t *state);
+			 uintptr_t pthread_self_value, uintptr_t *state, bool *certain);
 
 /* Sampling thread: a state of the main interpreter belongs to the runtime's main thread. */
 bool pln_python_states_plausible(const struct pln_layout *layout);

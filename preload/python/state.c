@@ -38,6 +38,7 @@ struct known_state {
 
 static struct known_state known[MAX_STATES]; /* 384 KiB of BSS, touched as threads come */
 static unsigned known_count;
+static bool known_whole; /* the list had been read to its end */
 static uint64_t known_mark; /* of the list when it was remembered */
 static bool scanned_this_tick;
 
@@ -164,25 +165,30 @@ static void remember_sigsafe(const struct pln_layout *layout, uintptr_t address,
 /*
  * Context: any. Visits the thread states of all interpreters through checked reads:
  * newest interpreters, newest threads first. With `search` NULL they are remembered.
- * The list may change meanwhile: what is read is checked, and the walk is bounded.
+ * The list may change meanwhile: what is read is checked, and the walk is bounded. False:
+ * it did not get to the end.
  */
-static void scan_sigsafe(const struct pln_layout *layout, struct search *search)
+static bool scan_sigsafe(const struct pln_layout *layout, struct search *search)
 {
 	uintptr_t interp = 0, address;
 	unsigned char thread[PLN_THREAD_BYTES];
 	unsigned budget = MAX_STATES;
+	bool whole = true;
 
-	pln_checked_read_sigsafe(pln_load_relaxed(&pln_python.runtime) +
-					 layout->runtime.interp_head,
-				 &interp, sizeof(interp));
+	if (!pln_checked_read_sigsafe(pln_load_relaxed(&pln_python.runtime) +
+					      layout->runtime.interp_head,
+				      &interp, sizeof(interp)))
+		return false;
 	for (unsigned i = 0; interp && i < MAX_INTERPRETERS; i++) {
 		if (!pln_checked_read_sigsafe(interp + layout->interp.threads, &address,
 					      sizeof(address)))
-			return;
+			return false;
 		for (; address && budget; budget--) {
 			if (!pln_checked_read_sigsafe(address, thread, layout->thread.size) ||
-			    pln_word_at(thread, layout->thread.interp) != interp)
+			    pln_word_at(thread, layout->thread.interp) != interp) {
+				whole = false;
 				break;
+			}
 			if (search)
 				consider_sigsafe(layout, search, address, thread);
 			else
@@ -191,8 +197,9 @@ static void scan_sigsafe(const struct pln_layout *layout, struct search *search)
 		}
 		if (!pln_checked_read_sigsafe(interp + layout->interp.next, &interp,
 					      sizeof(interp)))
-			return;
+			return false;
 	}
+	return whole && !interp && budget;
 }
 
 /* ---------------------------------------------------------- the calling thread */
@@ -223,12 +230,12 @@ static bool needs_search_sigsafe(const struct pln_layout *layout)
 	       pln_word_at(runtime, layout->runtime.interp_main);
 }
 
-PLN_HOT uintptr_t pln_python_own_state_sigsafe(const struct pln_layout *layout)
+PLN_HOT uintptr_t pln_python_own_state_sigsafe(const struct pln_layout *layout, bool *certain)
 {
 	struct search search = { .thread_id = pln_python_thread_pointer_sigsafe() };
 
 	if (needs_search_sigsafe(layout)) {
-		scan_sigsafe(layout, &search);
+		*certain &= scan_sigsafe(layout, &search);
 		return search.found;
 	}
 	if (pln_has(layout->runtime.tss_key))
@@ -289,7 +296,7 @@ static uintptr_t look_up(const struct pln_layout *layout, struct search *search)
 }
 
 bool pln_python_state_of(const struct pln_layout *layout, uint32_t tid,
-			 uintptr_t pthread_self_value, uintptr_t *state)
+			 uintptr_t pthread_self_value, uintptr_t *state, bool *certain)
 {
 	struct search search = { .thread_id = pthread_self_value };
 	uint64_t mark;
@@ -297,22 +304,27 @@ bool pln_python_state_of(const struct pln_layout *layout, uint32_t tid,
 	if (pln_has(layout->thread.native_id))
 		search.native_id = tid;
 	*state = 0;
-	if (!search.native_id && !search.thread_id)
+	if (!search.native_id && !search.thread_id) {
+		*certain = false;
 		return true;
+	}
 	*state = look_up(layout, &search);
 	/* A state without frames may be a leftover of one that was freed and made anew. */
 	if (search.rank > 1)
 		return true;
 	mark = mark_of_lists(layout);
-	if (mark && mark == known_mark)
+	if (mark && mark == known_mark) {
+		*certain &= known_whole;
 		return true;
+	}
 	/* A long list is not read more than once in a tick. */
 	if (scanned_this_tick)
 		return false;
 	scanned_this_tick = true;
 	known_count = 0;
 	known_mark = mark;
-	scan_sigsafe(layout, NULL);
+	known_whole = scan_sigsafe(layout, NULL) && known_count < MAX_STATES;
+	*certain &= known_whole;
 	*state = look_up(layout, &search);
 	return true;
 }
@@ -326,6 +338,6 @@ bool pln_python_states_plausible(const struct pln_layout *layout)
 				      sizeof(search.thread_id)))
 		return false;
 	if (search.thread_id)
-		scan_sigsafe(layout, &search);
+		(void)scan_sigsafe(layout, &search);
 	return search.found != 0;
 }

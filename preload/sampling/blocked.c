@@ -196,9 +196,10 @@ bool pln_blocked_sample(struct pln_thread *thread, const struct pln_blocked *blo
 	capture.stack = (struct pln_stack){ .lo = blocked->sp, .hi = blocked->sp, .bytes = copy };
 	if (capture.want_native && !walk_native(thread, &capture))
 		return false;
-	if (pln_python_ready_sigsafe() &&
-	    !pln_python_walk_blocked(thread->tid, thread->pthread_self, &capture.stack,
-				     &capture.python))
+	if (!pln_python_ready_sigsafe())
+		capture.python.gil = pln_python_gil_at_end_sigsafe(thread->pthread_self);
+	else if (!pln_python_walk_blocked(thread->tid, thread->pthread_self, &capture.stack,
+					  &capture.python))
 		return false;
 	if (pln_clock_ns_sigsafe(pln_thread_clock(thread->tid)) != cpu_ns) {
 		pln_segment_drop_sigsafe(PILLION_DROP_BLOCKED_RACE);

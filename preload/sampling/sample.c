@@ -44,6 +44,9 @@ PLN_HOT void pln_capture_walk_self_sigsafe(struct pln_capture *capture,
 		pln_native_walk_sigsafe(&capture->stack, &capture->regs, &capture->native);
 	if (pln_python_ready_sigsafe())
 		pln_python_walk_self_sigsafe(&capture->stack, &capture->python);
+	else
+		capture->python.gil =
+			pln_python_gil_at_end_sigsafe(pln_python_thread_pointer_sigsafe());
 }
 
 /* ------------------------------------------------------------ identity */

@@ -106,9 +106,12 @@ def finalizing():
 
     class AtEnd:
         ready = harness.ready
+        held, released = harness.gil_at_end
 
         def __del__(self):
-            os.write(1, b"end: %d\n" % type(self).ready())
+            at_end = type(self)
+            os.write(1, b"end: %d holds %d released %d\n" %
+                     (at_end.ready(), at_end.held(), at_end.released()))
     sys.modules["at_end"] = AtEnd()
     time.sleep(0.2)
 
@@ -262,6 +265,18 @@ def gil():
         stop.append(True)
     for thread in threads:
         thread.join()
+
+
+def gil_of_native_threads():
+    """Threads that never had anything to do with Python neither hold the GIL nor wait."""
+    checked()
+    gils = (ctypes.c_int * 2)()
+    for call in harness.native_thread:
+        call(gils)
+        check(list(gils) == [harness.GIL_NONE] * 2, list(gils))
+    harness.trust(0)
+    call(gils)
+    check(list(gils) == [0, 0], "certain, though nothing was checked", list(gils))
 
 
 # ---------------------------------------------------------------- the thread's state

@@ -294,6 +294,8 @@ uint64_t harness_tls_value(int64_t offset);
 void harness_trust(int trusted);
 void harness_after_fork(void);
 void harness_begin(void);
+void harness_native_thread(int *gils);
+int harness_gil_at_end(void);
 int harness_ready(void);
 
 void harness_sampling(int on, unsigned period_us)
@@ -486,6 +488,58 @@ void harness_after_fork(void)
 void harness_begin(void)
 {
 	begun = true;
+}
+
+static _Atomic uint32_t native_tid;
+
+static void *have_no_state(void *gils)
+{
+	struct pln_stack stack = { 0 };
+	struct pln_python_walk walk = { 0 };
+
+	pln_python_walk_self_sigsafe(&stack, &walk);
+	((int *)gils)[0] = walk.has_tstate ? -1 : walk.gil;
+	pln_store_release(&native_tid, (uint32_t)pln_gettid_sigsafe());
+	while (pln_load_acquire(&native_tid))
+		usleep(100);
+	return NULL;
+}
+
+/* The GIL's state as a thread without a Python state sees it, and as others see it of that one. */
+void harness_native_thread(int *gils)
+{
+	struct pln_stack stack = { 0 };
+	struct pln_python_walk walk = { 0 };
+	pthread_t thread;
+	uint32_t tid;
+
+	pthread_create(&thread, NULL, have_no_state, gils);
+	while (!(tid = pln_load_acquire(&native_tid)))
+		usleep(100);
+	pln_python_tick();
+	pln_python_walk_blocked(tid, (uintptr_t)thread, &stack, &walk);
+	gils[1] = walk.has_tstate ? -1 : walk.gil;
+	pln_store_release(&native_tid, 0);
+	pthread_join(thread, NULL);
+}
+
+static void *ask_gil_at_end(void *unused)
+{
+	(void)unused;
+	return (void *)(uintptr_t)pln_python_gil_at_end_sigsafe(
+		pln_python_thread_pointer_sigsafe());
+}
+
+/* Of the calling thread, in tens, and of one without a Python state. */
+int harness_gil_at_end(void)
+{
+	pthread_t thread;
+	void *other;
+
+	pthread_create(&thread, NULL, ask_gil_at_end, NULL);
+	pthread_join(thread, &other);
+	return pln_python_gil_at_end_sigsafe(pln_python_thread_pointer_sigsafe()) * 10 +
+	       (int)(uintptr_t)other;
 }
 
 int harness_ready(void)
