@@ -174,7 +174,7 @@ static int open_profile(struct pln_session *s, const struct pln_target_hello *he
 
 static void note_refused(struct pln_session *s, const char *why)
 {
-	char text[192];
+	char text[PLN_WHY_SIZE + 32];
 
 	s->summary.refused_count++;
 	snprintf(s->summary.refused, sizeof(s->summary.refused), "%s", why);
@@ -221,7 +221,7 @@ static void on_hello(struct pln_watch *watch)
 {
 	struct pln_guest *guest = pln_watch_owner(watch, struct pln_guest, watch);
 	struct pln_session *s = guest->session;
-	char why[128] = "";
+	char why[PLN_WHY_SIZE] = "";
 	int error = admit(s, watch->fd, why, sizeof(why));
 
 	pln_hello_answer(watch->fd, error, why);

@@ -519,7 +519,8 @@ enum pln_hello_reason {
 
 /*
  * One SOCK_SEQPACKET message with the memfd as SCM_RIGHTS. Identity comes from
- * SO_PEERCRED; the pid here is only a label.
+ * SO_PEERCRED; the pid here is only a label. A process that could not make a segment
+ * says so: an error, and no memfd.
  */
 struct pln_hello {
 	uint32_t magic; /* PILLION_HELLO_MAGIC */
@@ -529,7 +530,8 @@ struct pln_hello {
 	uint32_t pid;
 	uint32_t ppid;
 	uint32_t reason; /* enum pln_hello_reason */
-	char build[28]; /* PILLION_VERSION of the library */
+	int32_t error; /* 0, or the errno for which there is no memfd */
+	char build[24]; /* PILLION_VERSION of the library */
 };
 static_assert(sizeof(struct pln_hello) == 64, "wire layout");
 
@@ -538,8 +540,8 @@ struct pln_welcome {
 	uint16_t version;
 	uint16_t size;
 	int32_t status; /* 0, or -errno: refused */
-	char message[116]; /* why, terminated */
+	char message[500]; /* why and what to do, terminated */
 };
-static_assert(sizeof(struct pln_welcome) == 128, "wire layout");
+static_assert(sizeof(struct pln_welcome) == 512, "wire layout");
 
 #endif

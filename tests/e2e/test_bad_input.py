@@ -336,6 +336,12 @@ def test_without_a_call_that_recording_needs_the_user_is_told(here, one_python, 
     assert call.split("_")[0] in result.stderr or "Python" in result.stderr, result.stderr
 
 
+def test_without_memfd_create_the_user_is_told_that_it_is_that(here, one_python, work, deny):
+    result = run_to(here, one_python, work / "x.pillion", prefix=[deny, "memfd_create"])
+    check_target_untouched(result)
+    assert "memfd_create failed" in result.stderr and "seccomp" in result.stderr, result.stderr
+
+
 @pytest.mark.parametrize("call", ["process_vm_readv", "timer_create", "pidfd_open"])
 def test_without_a_call_that_can_be_replaced_a_profile_is_made(here, one_python, work, deny, call):
     result = run_to(here, one_python, work / "x.pillion", prefix=[deny, call])
