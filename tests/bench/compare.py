@@ -75,7 +75,8 @@ class Contender:
         perfect, found = stats.perfect_distances(rng, truth, round(self.share * self.count), ROUNDS), []
         for least in perfect:
             drawn = _errors([(r.redraw(rng, self.share), r.truth) for r in rng.choices(self.runs, k=len(self.runs))])
-            found.append(max(least, sum(abs(drawn[part] - mean[part]) for part in mean) / 2))
+            off = (abs(drawn.get(part, 0) - mean.get(part, 0)) for part in {*drawn, *mean})
+            found.append(max(least, sum(off) / 2))
         return found
 
     @property
@@ -90,7 +91,7 @@ def _errors(pairs):
         found.update(weights)
         truth.update(true)
     found, truth = stats.shares(found), stats.shares(truth)
-    return {part: found.get(part, 0) - truth[part] for part in truth}
+    return {part: found.get(part, 0) - truth.get(part, 0) for part in {*found, *truth}}
 
 
 def difference(one, best, rivals):
