@@ -162,7 +162,7 @@ static int choose_threads(struct pln_aggregate *a, const struct pln_filter *filt
 		bool runs = entries && entries[t] != PLN_NONE;
 
 		a->thread_kept[t] = pln_filter_keeps_thread(
-			filter, p, t, runs ? p->functions[entries[t]].name : NULL);
+			filter, p, t, runs ? &p->functions[entries[t]] : NULL);
 	}
 	free(entries);
 	return err;

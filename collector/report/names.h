@@ -40,6 +40,13 @@ const char *pln_short_function_name(const struct pln_profile *profile, uint32_t 
 /* "python" or "native"; "" for time without a stack. */
 const char *pln_function_kind_name(const struct pln_profile *profile, uint32_t id);
 
+/*
+ * A command without the folder of its program, and without what hides what it is about: the
+ * code by which multiprocessing starts a process, and the start that it has in common with
+ * others (its first `same` bytes) when it is long. In `buffer`.
+ */
+const char *pln_short_command(const char *command, size_t same, char *buffer, size_t size);
+
 /* The process's program: base name of its executable. */
 const char *pln_base_name(const char *path);
 
