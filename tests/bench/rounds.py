@@ -164,10 +164,10 @@ def check(tallies):
 
 
 def measure(cells, chosen, options, report, earlier=()):
-    """Yields all rows after every round of every cell."""
+    """Yields all rows after every round of every cell; earlier ones of other cells stay."""
     board = {cell: [Tally(cell, peer, options) for peer in chosen if not cell.peers or peer.name in cell.peers]
              for cell in cells}
-    resume(board, earlier)
+    kept = resume(board, earlier)
     done = {cell: max((t.tried for t in tallies), default=0) for cell, tallies in board.items()}
     for tallies in board.values():
         check([t for t in tallies if not t.tried])
@@ -181,15 +181,17 @@ def measure(cells, chosen, options, report, earlier=()):
                 for tally in board[cell]:
                     tally.fail(peers.CannotRun("alone, without any profiler: %s" % error))
             report.done(cell.name)
-            yield [tally.row() for tallies in board.values() for tally in tallies]
+            yield kept + [tally.row() for tallies in board.values() for tally in tallies]
 
 
 def resume(board, earlier):
+    """Gives each tally what it had; returns the rows that are nobody's."""
     known = {tuple(row.get(k) for k in IDENTITY): row for row in earlier}
     for tally in (t for tallies in board.values() for t in tallies):
-        row = known.get(tuple(tally.identity[k] for k in IDENTITY))
+        row = known.pop(tuple(tally.identity[k] for k in IDENTITY), None)
         if row:
             tally.take(row)
+    return list(known.values())
 
 
 # --------------------------------------------------------------- calibration

@@ -74,7 +74,7 @@ def parse(argv):
     options = parser.parse_args(argv)
     options.limit = options.limit or (20 if options.quick else 60)
     whole = not (options.quick or options.peer or options.program or options.interpreter)
-    options.output = options.output or (RESULTS if whole else place.WORK / "bench-results")
+    options.output = (options.output or (RESULTS if whole else place.WORK / "bench-results")).resolve()
     return options
 
 
@@ -84,22 +84,23 @@ def options_of(kind, options):
     for name, (usual, quick) in DEFAULTS[kind].items():
         settings[name] = getattr(options, name) or (quick if options.quick else usual)
         setattr(found, name, settings[name])
-    settings.update(interpreters=[s.id for s in options.subjects], peers=options.peer, programs=options.program)
+    settings.update(peers=options.peer, programs=options.program)
     return found, settings
 
 
 def earlier(kind, about, options):
-    """The table to go on with: its circumstances and its rows."""
+    """The table to go on with; of the same interpreters, or of others, which it keeps."""
     path = options.output / (kind + ".json")
     if not options.resume or not path.exists():
         return {}
     data = json.loads(path.read_text())
-    if data["about"]["settings"] != about["settings"]:
-        sys.exit("cannot resume %s: it was measured with %s, not %s" % (path, data["about"]["settings"],
-                                                                       about["settings"]))
-    begun = data["about"]["begun"] + ["%(date)s, commit %(commit)s" % data["about"]]
-    about["begun"] = list(dict.fromkeys(begun))
-    return dict(rows=data["rows"], scales=data["about"].get("scales", {}))
+    old = data["about"]
+    if old["settings"] != about["settings"]:
+        sys.exit("cannot resume %s: it was measured with %s, not %s" % (path, old["settings"], about["settings"]))
+    about["begun"] = list(dict.fromkeys(old["begun"] + ["%(date)s, commit %(commit)s" % old]))
+    for name in ("interpreters", "packages"):
+        about[name] = {**old[name], **about[name]}
+    return dict(rows=data["rows"], scales=old.get("scales", {}))
 
 
 def measure(kind, options, command):

@@ -409,6 +409,14 @@ def test_what_was_interrupted_goes_on():
     assert all(len(row["rounds"]) == 4 and row["tried"] == 4 for row in rows)
 
 
+def test_rows_of_another_interpreter_stay():
+    *_, first = rounds.measure([FakeCell()], [fake_peer("a")], options(rounds=1), quiet())
+    cell = FakeCell()
+    cell.subject = types.SimpleNamespace(id="3.y")
+    *_, rows = rounds.measure([cell], [fake_peer("a")], options(rounds=1), quiet(), json.loads(json.dumps(first)))
+    assert [row["interpreter"] for row in rows] == ["3.x", "3.y"] and rows[0] == first[0]
+
+
 def test_a_slow_one_has_fewer_rounds():
     cell, slow = FakeCell(), fake_peer("slow")
     run = cell.run
