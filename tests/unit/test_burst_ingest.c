@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "ingest/burst.h"
@@ -20,6 +21,7 @@ static struct {
 
 static struct pln_segment segment;
 static struct pln_tables tables;
+static struct pln_scratch *scratch;
 
 static struct pln_target *new_target(void)
 {
@@ -29,7 +31,7 @@ static struct pln_target *new_target(void)
 	view->shared = &segment;
 	view->start_mono_ns = SECOND_NS;
 	view->burst = (struct pln_burst_view){ &area.header, area.nodes, area.cells, 8, 6 };
-	return pln_target_new(&tables, pln_scratch_new(), &hello);
+	return pln_target_new(&tables, scratch, &hello);
 }
 
 static void set_up(void)
@@ -139,11 +141,14 @@ int main(void)
 
 	CHECK(pln_writer_open(&writer, fd, &recording) == 0);
 	CHECK(pln_tables_open(&tables, writer) == 0);
+	scratch = pln_scratch_new();
 	test_new_time_becomes_a_row_once();
 	test_what_is_counted_after_the_note_comes_next_time();
 	test_lies_become_no_rows();
 	test_the_end_says_what_was_reached();
+	pln_scratch_free(scratch);
 	pln_tables_close(&tables);
 	CHECK(pln_writer_close(writer, &recording) == 0);
+	close(fd);
 	return check_result();
 }
