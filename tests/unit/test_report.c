@@ -255,6 +255,70 @@ static void test_tree(void)
 	free(text);
 }
 
+/* A native function of /opt/libnum.so declared at line 10, inlined into itself at `outer`. */
+static void sample_inlined(struct pln_writer *w, const char *name, uint32_t inner, uint32_t outer)
+{
+	const struct pln_function f = { .name = name,
+					.file = "/src/num.c",
+					.module = "libnum.so",
+					.module_path = "/opt/libnum.so",
+					.first_line = 10,
+					.kind = PLN_FUNCTION_NATIVE };
+	const struct pln_frame frame = { .kind = PLN_FRAME_NATIVE,
+					 .module = PLN_NONE,
+					 .address = 0x1000 + inner * 100 + outer,
+					 .function = PLN_NONE };
+	const uint32_t function = pln_writer_add_function(w, &f);
+	const struct pln_location locations[] = { { function, inner }, { function, outer } };
+	const struct pln_stack_node node = { PLN_NONE, pln_writer_add_frame(w, &frame) };
+	const struct pln_sample_row row = { .stack = pln_writer_add_stack(w, &node),
+					    .cpu_ns = 10 * TINY_MS,
+					    .syscall_nr = -1 };
+
+	pln_writer_add_locations(w, node.frame, locations, 2);
+	pln_writer_add_sample(w, &row);
+}
+
+/* In Py_FinalizeEx: the check that it begins with and the rest of it. Recursion is recursion. */
+static void test_a_split_function_is_one_call(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU,
+						    .part = PLN_REPORT_TREE,
+						    .limit = 10 };
+	struct tiny t = { .w = NULL };
+	struct pln_recording recording = {
+		.command = "", .host = "", .pillion_version = "", .working_directory = ""
+	};
+	char path[] = "/tmp/pillion-split-XXXXXX", *text = NULL;
+	int fd = mkstemp(path);
+	size_t size;
+	struct pln_screen screen = { .width = 80 };
+	struct pln_profile *profile;
+	struct pln_report report;
+
+	CHECK_EQ(pln_writer_open(&t.w, fd, &recording), 0);
+	tiny_processes(&t);
+	sample_inlined(t.w, "split", 30, 10);
+	sample_inlined(t.w, "recursive", 30, 25);
+	sample_inlined(t.w, "one_line", 10, 10); /* either */
+	CHECK_EQ(pln_writer_close(t.w, &recording), 0);
+	CHECK_EQ(pln_profile_open(&profile, path, true), 0);
+	close(fd);
+	unlink(path);
+	screen.out = open_memstream(&text, &size);
+	CHECK_EQ(pln_report_build(&report, profile, "split.pillion", &options), 0);
+	pln_report_print_text(&report, &screen);
+	fclose(screen.out);
+	check_has(text, "    33.3    33.3  split  libnum num.c:10\n"
+			"    33.3     0.0  recursive  libnum num.c:10\n"
+			"    33.3    33.3  recursive  libnum num.c:10\n"
+			"    33.3     0.0  one_line  libnum num.c:10\n"
+			"    33.3    33.3  one_line  libnum num.c:10\n");
+	free(text);
+	pln_report_free(&report);
+	pln_profile_close(profile);
+}
+
 /* No line but the title is wider than the screen, and none ends in a blank. */
 static void test_every_width(void)
 {
@@ -583,6 +647,7 @@ int main(void)
 	test_gil_view();
 	test_sort_and_filter();
 	test_tree();
+	test_a_split_function_is_one_call();
 	test_every_width();
 	test_empty();
 	test_json();
