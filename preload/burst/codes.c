@@ -178,7 +178,7 @@ static bool describe(const struct pln_burst_code *code, const struct pln_python_
 
 	if (!rec)
 		return false;
-	size = pln_python_describe_sigsafe(frame, rec, RECORD_MAX, true);
+	size = pln_python_describe_sigsafe(frame, rec, RECORD_MAX);
 	/* Reserved but never committed: the lane is as it was. */
 	if (!size || !is_still(pln_load_relaxed(&pln_python.layout), code))
 		return true;

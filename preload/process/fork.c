@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "burst/burst.h"
+#include "checked_read.h"
 #include "native/native.h"
 #include "options.h"
 #include "process/process.h"
@@ -65,6 +66,7 @@ static void after_fork_in_parent(void)
 
 static void begin_again(void)
 {
+	pln_checked_read_after_fork();
 	pln_burst_after_fork();
 	pln_native_after_fork();
 	pln_stack_copy_after_fork();

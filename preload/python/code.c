@@ -116,27 +116,14 @@ struct record {
 	uint32_t size;
 	uint32_t max;
 	bool truncated;
-	bool direct; /* the frame's own thread, and checked reads do not work here */
 };
 
-static bool fetch_sigsafe(const struct record *record, uintptr_t address, void *dst, size_t size)
-{
-	const void *bytes = pln_python_peek_sigsafe(address & ~(uintptr_t)7, NULL, 0, true);
-
-	if (!record->direct)
-		return pln_checked_read_sigsafe(address, dst, size);
-	if (bytes)
-		memcpy(dst, (const void *)address, size);
-	return bytes != NULL;
-}
-
-static bool find_text_sigsafe(const struct pln_layout *layout, const struct record *record,
-			      uintptr_t object, struct text *text)
+static bool find_text_sigsafe(const struct pln_layout *layout, uintptr_t object, struct text *text)
 {
 	unsigned char head[OBJECT_BYTES];
 	uint32_t state;
 
-	if (!fetch_sigsafe(record, object, head, layout->object.str_ascii))
+	if (!pln_checked_read_sigsafe(object, head, layout->object.str_ascii))
 		return false;
 	state = (uint32_t)pln_int_at(head, layout->object.str_state) >>
 		layout->object.str_kind_shift;
@@ -150,8 +137,8 @@ static bool find_text_sigsafe(const struct pln_layout *layout, const struct reco
 		return true;
 	/* Not compact: of a subclass of str, as template engines name their files. A pointer leads
 	 * to the characters. */
-	return fetch_sigsafe(record, object + layout->object.str_compact, &text->data,
-			     sizeof(text->data));
+	return pln_checked_read_sigsafe(object + layout->object.str_compact, &text->data,
+					sizeof(text->data));
 }
 
 /* Appends `wanted` bytes at `address`, or as many as there is room for. Returns how many. */
@@ -164,7 +151,7 @@ static uint32_t append_bytes_sigsafe(struct record *record, uintptr_t address, u
 		record->truncated = true;
 	else
 		size = (uint32_t)wanted;
-	if (!size || !fetch_sigsafe(record, address, record->bytes + record->size, size))
+	if (!size || !pln_checked_read_sigsafe(address, record->bytes + record->size, size))
 		return 0;
 	record->size += size;
 	return size;
@@ -227,8 +214,8 @@ static uint32_t append_utf8_sigsafe(struct record *record, const struct text *te
 		uint64_t left = text->length - done;
 		unsigned count = left < CHUNK_UNITS ? (unsigned)left : CHUNK_UNITS;
 
-		if (!fetch_sigsafe(record, text->data + done * text->width, units,
-				   count * text->width))
+		if (!pln_checked_read_sigsafe(text->data + done * text->width, units,
+					      count * text->width))
 			return record->size - start;
 		for (unsigned i = 0; i < count; i++) {
 			uint32_t used = record->size - start;
@@ -250,7 +237,7 @@ static bool append_name_sigsafe(const struct pln_layout *layout, struct record *
 {
 	struct text text;
 
-	if (!find_text_sigsafe(layout, record, object, &text))
+	if (!find_text_sigsafe(layout, object, &text))
 		return false;
 	if (text.ascii)
 		*size = (uint16_t)append_bytes_sigsafe(record, text.data, text.length,
@@ -266,7 +253,7 @@ static bool append_linetable_sigsafe(const struct pln_layout *layout, struct rec
 	unsigned char head[OBJECT_BYTES];
 	uint64_t length;
 
-	if (!fetch_sigsafe(record, object, head, layout->object.bytes_data))
+	if (!pln_checked_read_sigsafe(object, head, layout->object.bytes_data))
 		return false;
 	length = pln_word_at(head, layout->object.bytes_size);
 	*size = append_bytes_sigsafe(record, object + layout->object.bytes_data, length,
@@ -274,19 +261,15 @@ static bool append_linetable_sigsafe(const struct pln_layout *layout, struct rec
 	return *size || !length || record->truncated;
 }
 
-uint32_t pln_python_describe_sigsafe(const struct pln_python_frame *frame, void *dst, uint32_t max,
-				     bool checked)
+uint32_t pln_python_describe_sigsafe(const struct pln_python_frame *frame, void *dst, uint32_t max)
 {
 	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
 	struct pln_wire_code head = { .key = frame->code };
-	struct record record = { .bytes = dst,
-				 .size = sizeof(head),
-				 .max = max & ~7u,
-				 .direct = !checked && !pln_checked_read_works_sigsafe() };
+	struct record record = { .bytes = dst, .size = sizeof(head), .max = max & ~7u };
 	unsigned char code[PLN_CODE_BYTES];
 
 	if (!layout || record.max < sizeof(head) ||
-	    !fetch_sigsafe(&record, frame->code_addr, code, layout->code.size) ||
+	    !pln_checked_read_sigsafe(frame->code_addr, code, layout->code.size) ||
 	    !pln_python_is_code_sigsafe(layout, code) ||
 	    pln_python_code_key_sigsafe(layout, frame->code_addr, code) != frame->code)
 		return 0;

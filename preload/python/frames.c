@@ -138,7 +138,7 @@ static PLN_HOT const unsigned char *peek_sigsafe(struct walker *w, uintptr_t add
 	if (size > sizeof(w->frame_copy))
 		return NULL;
 	/* Up to 3.10 a frame is an object that its callee's frame, or the thread, owns. */
-	if (w->direct && (!pln_has(w->layout->thread.chunk) || !pln_checked_read_works_sigsafe()))
+	if (w->direct && !pln_has(w->layout->thread.chunk))
 		return (const unsigned char *)address;
 	w->copied = true;
 	if (w->far && size == w->layout->frame.size)
@@ -152,8 +152,7 @@ static PLN_HOT const unsigned char *peek_code_sigsafe(const struct walker *w, ui
 {
 	const unsigned char *code;
 
-	if (w->direct &&
-	    (pln_python_code_known_sigsafe(address) || !pln_checked_read_works_sigsafe()))
+	if (w->direct && pln_python_code_known_sigsafe(address))
 		return pln_python_peek_sigsafe(address, NULL, 0, true);
 	code = pln_python_peek_sigsafe(address, copy, w->layout->code.size, false);
 	if (code && pln_python_is_code_sigsafe(w->layout, code))

@@ -110,12 +110,9 @@ bool pln_python_code_is_new_sigsafe(const struct pln_python_frame *frame);
 
 /*
  * Context: handler, or sampling thread. Writes a struct pln_wire_code record of at most
- * `max` bytes to dst. Returns its size, 0 when it could not be read. Through checked
- * reads; where those do not work, directly, but only without `checked`: then the frame
- * is the calling thread's own, which keeps the code object alive.
+ * `max` bytes to dst. Returns its size, 0 when it could not be read. Through checked reads.
  */
-uint32_t pln_python_describe_sigsafe(const struct pln_python_frame *frame, void *dst, uint32_t max,
-				     bool checked);
+uint32_t pln_python_describe_sigsafe(const struct pln_python_frame *frame, void *dst, uint32_t max);
 
 /* After the record was committed. Other threads may rely on it from now on. */
 void pln_python_code_described_sigsafe(const struct pln_python_frame *frame);

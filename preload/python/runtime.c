@@ -251,6 +251,8 @@ static bool poll_starting(struct pln_wire_interpreter *info)
 
 	if (!has_started())
 		return false;
+	if (!pln_checked_read_works_sigsafe())
+		return refuse(info, "process_vm_readv is refused here (seccomp?)");
 	pln_python.version_hex = find_version();
 	detail = choose_layout(&layout);
 	if (detail)

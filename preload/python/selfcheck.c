@@ -149,7 +149,7 @@ static const char *compare_names(struct object *code, const struct pln_python_fr
 	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
 	const char *name = layout->version >= 0x030b ? "co_qualname" : "co_name";
 
-	if (!pln_python_describe_sigsafe(frame, description, sizeof(description), false))
+	if (!pln_python_describe_sigsafe(frame, description, sizeof(description)))
 		return "a code object could not be read";
 	if (!is_text(code, name, names, head->qualname_size, head->truncated))
 		return "names of code objects differ from what CPython says";

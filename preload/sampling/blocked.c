@@ -179,8 +179,7 @@ static struct pln_outlet outlet_of(struct pln_thread *thread)
 
 	return (struct pln_outlet){ .lane = lane,
 				    .data_size = pln_segment_own.sampler_data_size,
-				    .last_hash = &thread->last_blocked_hash,
-				    .checked = true };
+				    .last_hash = &thread->last_blocked_hash };
 }
 
 bool pln_blocked_sample(struct pln_thread *thread, const struct pln_blocked *blocked,

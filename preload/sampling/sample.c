@@ -85,7 +85,7 @@ static bool describe_one(const struct pln_outlet *outlet, const struct pln_pytho
 
 	if (!rec)
 		return false;
-	size = pln_python_describe_sigsafe(frame, rec, max, outlet->checked);
+	size = pln_python_describe_sigsafe(frame, rec, max);
 	if (!size) {
 		/* Reserved but never committed: the lane is as it was. */
 		pln_segment_drop_sigsafe(PILLION_DROP_CODE_UNREADABLE);

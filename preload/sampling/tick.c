@@ -454,8 +454,11 @@ static uint32_t probe_engine(void)
 void pln_tick_begin(void)
 {
 	uint32_t state = pln_load_relaxed(&pln_segment->state);
+	bool own_files = !pln_syscall3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE_FLAG);
 
-	pln_scan_begin(!pln_syscall3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE_FLAG));
+	if (own_files)
+		pln_checked_read_reopen();
+	pln_scan_begin(own_files);
 	blocked_works = !pln_burst_is_on() && pln_blocked_init();
 	interpreter_settled = false;
 	seldom_ns = modules_ns = 0;

@@ -126,8 +126,8 @@ def refused():
     print(detail)
 
 
-def no_checked_reads():
-    """Without process_vm_readv (HARNESS_NO_CHECKED_READ) a thread still walks itself."""
+def denied():
+    """Without process_vm_readv, nothing is missing."""
     checked()
 
     def generator():
@@ -136,6 +136,17 @@ def no_checked_reads():
     want = harness.expected(sys._getframe())
     check(not head.failed and not head.truncated, "failed")
     check([f[:3] for f in frames[2:]] == [f[:3] for f in want], frames, want)
+    files = {fd: os.readlink("/proc/self/fd/" + fd) for fd in os.listdir("/proc/self/fd")
+             if os.path.islink("/proc/self/fd/" + fd)}
+    ours = [int(fd) for fd, path in files.items() if path == "/proc/%d/mem" % os.getpid()]
+    check(len(ours) == 1 and ours[0] >= 512, "descriptors", files)
+
+
+def denied_all():
+    """Without any checked read, the reason is told."""
+    status, detail = harness.wait_checked()
+    check((status, detail) == ("refused", "process_vm_readv is refused here (seccomp?)"),
+          status, detail)
 
 
 # ---------------------------------------------------------------- where the self-check runs

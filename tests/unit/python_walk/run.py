@@ -29,7 +29,8 @@ CORNERS = [(name, {}) for name in ("names", "reused", "fork", "finalizing", "gil
     [("check_in_" + name, {"HARNESS_LATE": "1"}) for name in (
         "c_calls", "recursion", "generators", "coroutines", "trace_function", "odd_names",
         "greenlet")] + \
-    [("no_checked_reads", {"HARNESS_NO_CHECKED_READ": "1"})] + \
+    [("denied", {"HARNESS_DENY": "1"}), ("fork", {"HARNESS_DENY": "1"}),
+     ("denied_all", {"HARNESS_NO_CHECKED_READ": "1"})] + \
     [("refused", {"HARNESS_SHIFT": field}) for field in SHIFTS]
 
 
