@@ -243,6 +243,7 @@ void pln_json_times(struct pln_json *json, const char *key, const struct pln_tim
 	pln_json_number(json, "gil_wait_ns", times->wait_ns);
 	pln_json_number(json, "gil_neither_ns", times->neither_ns);
 	pln_json_number(json, "gil_unknown_ns", times->gil_unknown_ns);
+	pln_json_number(json, "gil_unknown_runnable_ns", times->gil_runnable_ns);
 	pln_json_number(json, "clock_cpu_ns", times->clock_cpu_ns);
 	pln_json_number(json, "clock_wall_ns", times->clock_wall_ns);
 	pln_json_number(json, "unsampled_cpu_ns", times->unsampled_cpu_ns);

@@ -13,7 +13,7 @@ static uint64_t less(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
-static void add_cell(struct pln_times *times, const struct pln_cell *cell)
+static void add_cell(struct pln_times *times, const struct pln_cell *cell, bool has_python)
 {
 	uint64_t wall_ns = pln_cell_wall_ns(cell);
 
@@ -33,7 +33,8 @@ static void add_cell(struct pln_times *times, const struct pln_cell *cell)
 		times->neither_ns += wall_ns;
 		break;
 	default:
-		times->gil_unknown_ns += wall_ns;
+		*(has_python ? &times->gil_unknown_ns : &times->neither_ns) += wall_ns;
+		times->gil_runnable_ns += has_python ? cell->runnable_ns : 0;
 	}
 }
 
@@ -64,12 +65,12 @@ static void add_threads(struct pln_summary *s, const struct pln_aggregate *a)
 	}
 	for (size_t i = 0; i < a->cell_count; i++) {
 		const struct pln_cell *cell = &a->cells[i];
-		uint32_t process = p->threads[cell->thread].process;
+		const struct pln_thread *thread = &p->threads[cell->thread];
 
-		add_cell(&s->threads[cell->thread], cell);
-		add_cell(&s->all, cell);
-		if (process < p->process_count)
-			add_cell(&s->processes[process], cell);
+		add_cell(&s->threads[cell->thread], cell, thread->has_python);
+		add_cell(&s->all, cell, thread->has_python);
+		if (thread->process < p->process_count)
+			add_cell(&s->processes[thread->process], cell, thread->has_python);
 	}
 }
 

@@ -17,8 +17,9 @@ struct pln_times {
 	uint64_t hold_ns; /* on and off a CPU while holding the GIL */
 	uint64_t hold_blocked_ns; /* off-CPU part of it: others were kept from running */
 	uint64_t wait_ns; /* while waiting for the GIL */
-	uint64_t neither_ns; /* while doing neither */
-	uint64_t gil_unknown_ns; /* with runnable_ns, which no GIL state is known for */
+	uint64_t neither_ns; /* while doing neither, as all threads do that never ran Python */
+	uint64_t gil_unknown_ns; /* with the wait of Python threads for a CPU */
+	uint64_t gil_runnable_ns; /* that wait */
 	uint32_t threads;
 	/* What the kernel's clocks say of the same threads. */
 	uint64_t dormant_cpu_ns; /* of the CPU clock, beside clock_cpu_ns: sampling was stopped */

@@ -111,20 +111,33 @@ static int by_total(const void *pa, const void *pb, void *totals)
 	return ta != tb ? (ta < tb ? 1 : -1) : a < b ? -1 : a > b;
 }
 
+/* How modules are imported and threads start is the same in every program. */
+static bool is_plumbing(const struct pln_function *f)
+{
+	const char *dot = strrchr(f->name, '.'), *bare = dot ? dot + 1 : f->name;
+
+	return !strncmp(f->file, "<frozen importlib", strlen("<frozen importlib")) ||
+	       (!strcmp(pln_base_name(f->file), "threading.py") &&
+		!strncmp(bare, "_bootstrap", strlen("_bootstrap")));
+}
+
 /*
  * Sorted by self, what mostly calls others is far down, whatever it leads to. Moves the
  * functions with much total time to the front, most first; returns how many.
  */
 static size_t move_callers(const struct pln_report *r, uint32_t *order, size_t count)
 {
+	const uint64_t least_ns = r->totals.all.ns / LEAST_CALLER_SHARE;
 	size_t kept = 0;
 
 	if (r->options.sort != PLN_SORT_SELF)
 		return 0;
-	qsort_r(order, count, sizeof(*order), by_total, (void *)(uintptr_t)&r->totals);
-	while (kept < count &&
-	       r->totals.functions[order[kept]].total.ns >= r->totals.all.ns / LEAST_CALLER_SHARE)
-		kept++;
+	for (size_t i = 0; i < count; i++) {
+		if (r->totals.functions[order[i]].total.ns >= least_ns &&
+		    !is_plumbing(&r->profile->functions[order[i]]))
+			order[kept++] = order[i];
+	}
+	qsort_r(order, kept, sizeof(*order), by_total, (void *)(uintptr_t)&r->totals);
 	return pln_report_limited(r, kept);
 }
 
@@ -264,9 +277,8 @@ static void print_native(const struct pln_report *r, const struct pln_screen *sc
 	if (count) {
 		struct pln_table *table = pln_table_new(native_columns, COUNT_OF(native_columns));
 
-		pln_text_heading(
-			screen, "Native hotspots", "%s",
-			"libraries, their functions, and the Python lines that lead to them");
+		pln_text_heading(screen, "Native hotspots", "%s",
+				 "by library and function, with the Python lines that lead there");
 		native_rows(r, table, order, shown);
 		pln_table_print(table, screen);
 		pln_text_more(screen, count - shown, "native functions");

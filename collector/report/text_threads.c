@@ -259,9 +259,9 @@ static void print_gil(const struct pln_report *r, const struct pln_screen *scree
 	gil_row(r, table, "held, blocked", t->hold_blocked_ns, find_wait(r, PLN_WAIT_HOLDING));
 	gil_row(r, table, "waited for", t->wait_ns, find_wait(r, PLN_WAIT_GIL));
 	gil_row(r, table, "neither", t->neither_ns, NULL);
-	gil_row(r, table, "not known, waiting for a CPU", t->runnable_ns, NULL);
-	if (t->gil_unknown_ns > t->runnable_ns)
-		gil_row(r, table, "not known", t->gil_unknown_ns - t->runnable_ns, NULL);
+	gil_row(r, table, "not known, waiting for a CPU", t->gil_runnable_ns, NULL);
+	if (t->gil_unknown_ns > t->gil_runnable_ns)
+		gil_row(r, table, "not known", t->gil_unknown_ns - t->gil_runnable_ns, NULL);
 	pln_table_print(table, screen);
 }
 

@@ -281,6 +281,7 @@ static void test_summary(void)
 	CHECK_EQ(s.all.wait_ns, 40 * MS);
 	CHECK_EQ(s.all.neither_ns, 134 * MS);
 	CHECK_EQ(s.all.gil_unknown_ns, (3 + 1 + 2) * MS);
+	CHECK_EQ(s.all.gil_runnable_ns, (1 + 2) * MS);
 	CHECK_EQ(s.all.clock_cpu_ns, 90 * MS);
 	CHECK_EQ(s.all.unsampled_cpu_ns, 5 * MS);
 	CHECK_EQ(s.all.clock_wall_ns, (106 + 112 + 20) * MS);
@@ -327,6 +328,22 @@ static void test_waiting_for_a_cpu_is_not_holding_the_gil(void)
 	CHECK_EQ(c.totals.all.samples, 10); /* two of them are in two cells each */
 	CHECK_EQ(pln_sample_weight(&row, PLN_VIEW_GIL), 15);
 	CHECK_EQ(pln_sample_weight(&row, PLN_VIEW_WALL), 115);
+	done(&c);
+}
+
+/* A thread that never ran Python needs no GIL, whatever a sample could read. */
+static void test_threads_without_python_do_not_hold_the_gil(void)
+{
+	struct pln_summary s;
+	struct computed c;
+
+	compute(&c, PLN_VIEW_CPU, &no_filter);
+	c.profile->threads[1].has_python = false; /* 3 ms unknown, 2 ms without a CPU */
+	CHECK_EQ(pln_summary_compute(&s, &c.aggregate, &no_filter), 0);
+	CHECK_EQ(s.all.neither_ns, (134 + 3 + 2) * MS);
+	CHECK_EQ(s.all.gil_unknown_ns, 1 * MS);
+	CHECK_EQ(s.all.gil_runnable_ns, 1 * MS);
+	pln_summary_free(&s);
 	done(&c);
 }
 
@@ -422,6 +439,7 @@ int main(void)
 	test_waits();
 	test_summary();
 	test_waiting_for_a_cpu_is_not_holding_the_gil();
+	test_threads_without_python_do_not_hold_the_gil();
 	test_a_gil_is_held_all_the_time_at_most();
 	test_accounting_adds_up();
 	test_samples_may_stand_for_too_much();
