@@ -55,6 +55,15 @@ void pln_python_code_described_sigsafe(const struct pln_python_frame *frame)
 	pln_keyset_add_sigsafe(&described, frame->code);
 }
 
+PLN_HOT void pln_python_code_prefetch_sigsafe(const struct pln_layout *layout,
+					      const struct pln_python_frame *frame)
+{
+	for (uint32_t at = 0; at < layout->code.size; at += PLN_CACHE_LINE)
+		__builtin_prefetch((const char *)frame->code_addr + at);
+	pln_keyset_prefetch_sigsafe(&seen, frame->code_addr);
+	pln_keyset_prefetch_sigsafe(&described, frame->code);
+}
+
 /* ---------------------------------------------------------- identity */
 
 /*

@@ -640,6 +640,31 @@ static uint8_t gil_without_state_sigsafe(bool certain)
 	return certain ? PILLION_GIL_NONE : PILLION_GIL_UNKNOWN;
 }
 
+PLN_HOT void pln_python_prefetch_layout_sigsafe(void)
+{
+	/* relaxed: nothing is read through it yet */
+	const char *layout = (const char *)pln_load_relaxed(&pln_python.layout);
+
+	for (size_t at = 0; at < sizeof(struct pln_layout); at += PLN_CACHE_LINE)
+		__builtin_prefetch(layout + at);
+}
+
+PLN_HOT void pln_python_prefetch_sigsafe(const struct pln_python_frame *frames, unsigned max)
+{
+	/* acquire: pairs with the store in pln_python_poll() */
+	const struct pln_layout *layout = pln_load_acquire(&pln_python.layout);
+	const char *runtime = (const char *)pln_load_relaxed(&pln_python.runtime);
+
+	if (!layout)
+		return;
+	__builtin_prefetch(runtime + layout->runtime.initialized);
+	__builtin_prefetch(runtime + layout->runtime.finalizing);
+	__builtin_prefetch(runtime + layout->runtime.tss_key);
+	__builtin_prefetch(runtime + layout->runtime.interp_head);
+	for (unsigned i = 0; i < max && frames[i].code_addr; i++)
+		pln_python_code_prefetch_sigsafe(layout, &frames[i]);
+}
+
 PLN_HOT void pln_python_walk_self_sigsafe(const struct pln_stack *stack,
 					  struct pln_python_walk *out)
 {

@@ -80,6 +80,11 @@ static bool is_in_slots_sigsafe(const struct pln_keyset *set, uint64_t mixed, ui
 	return false;
 }
 
+PLN_HOT void pln_keyset_prefetch_sigsafe(const struct pln_keyset *set, uint64_t key)
+{
+	__builtin_prefetch(&set->recent[mix_sigsafe(key) >> RECENT_SHIFT]);
+}
+
 PLN_HOT bool pln_keyset_has_sigsafe(struct pln_keyset *set, uint64_t key)
 {
 	uint64_t mixed = mix_sigsafe(key);

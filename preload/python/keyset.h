@@ -29,6 +29,8 @@ bool pln_keyset_init(struct pln_keyset *set);
 /* Not in a handler, and no other thread may use the set meanwhile. */
 void pln_keyset_clear(struct pln_keyset *set);
 
+/* Starts to load what asking for `key` will need. */
+void pln_keyset_prefetch_sigsafe(const struct pln_keyset *set, uint64_t key);
 bool pln_keyset_has_sigsafe(struct pln_keyset *set, uint64_t key);
 void pln_keyset_add_sigsafe(struct pln_keyset *set, uint64_t key);
 

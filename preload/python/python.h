@@ -84,6 +84,15 @@ struct pln_python_walk {
 	uint8_t gil; /* enum pln_gil, without the futex check of blocked threads */
 };
 
+/* Context: handler. Starts to load what pln_python_prefetch_sigsafe() will need. */
+void pln_python_prefetch_layout_sigsafe(void);
+
+/*
+ * Context: handler. Starts to load what a walk will need, which is mostly what the last one
+ * of this thread did: `frames` has up to `max` of its frames, then one without code_addr.
+ */
+void pln_python_prefetch_sigsafe(const struct pln_python_frame *frames, unsigned max);
+
 /*
  * Context: handler, on the sampled thread. `stack` is its live stack. Memory that
  * is proven live (own stack, own data-stack chunks, frames and code objects that

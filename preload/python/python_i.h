@@ -72,6 +72,8 @@ bool pln_python_tls_offset(const unsigned char *code, intptr_t *offset);
 bool pln_python_code_known_sigsafe(uintptr_t address);
 void pln_python_code_seen_sigsafe(uintptr_t address);
 bool pln_python_codes_init(void);
+void pln_python_code_prefetch_sigsafe(const struct pln_layout *layout,
+				      const struct pln_python_frame *frame);
 
 /* Key of the code object at `address` with the contents `bytes` (layout->code.size of them). */
 uint64_t pln_python_code_key_sigsafe(const struct pln_layout *layout, uintptr_t address,

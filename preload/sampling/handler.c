@@ -170,6 +170,7 @@ static void prefetch(const struct pln_thread *thread, const ucontext_t *uc)
 	pln_prefetch_sigsafe(scratch.cfa, SCRATCH_LINES);
 	pln_prefetch_sigsafe(scratch.guessed, 1);
 	pln_prefetch_sigsafe(scratch.python, SCRATCH_LINES);
+	pln_python_prefetch_layout_sigsafe();
 	pln_native_prefetch_sigsafe(pln_threads_own_stack_sigsafe().hi,
 				    (uintptr_t)uc->uc_mcontext.gregs[REG_RIP]);
 }

@@ -15,6 +15,7 @@
 #include "segment.h"
 
 #define CODE_RECORD_MAX (40u << 10) /* line table of 32 KiB, two names, header */
+#define PREFETCHED_FRAMES 8 /* the inner ones, and most stacks as a whole */
 #define SNAPSHOT_STACK_MAX (16u << 10)
 #define DWARF_RBX 3
 #define DWARF_RBP 6
@@ -40,6 +41,7 @@ PLN_HOT void pln_capture_walk_self_sigsafe(struct pln_capture *capture,
 					   const struct pln_scratch *scratch)
 {
 	pln_capture_init_sigsafe(capture, scratch);
+	pln_python_prefetch_sigsafe(scratch->python, PREFETCHED_FRAMES);
 	if (capture->want_native)
 		pln_native_walk_sigsafe(&capture->stack, &capture->regs, &capture->native);
 	if (pln_python_ready_sigsafe())
@@ -47,6 +49,9 @@ PLN_HOT void pln_capture_walk_self_sigsafe(struct pln_capture *capture,
 	else
 		capture->python.gil =
 			pln_python_gil_at_end_sigsafe(pln_python_thread_pointer_sigsafe());
+	/* The scratch area is the thread's: its next sample sees where this one's frames end. */
+	if (capture->python.count < capture->python.max)
+		capture->python.frames[capture->python.count].code_addr = 0;
 }
 
 /* ------------------------------------------------------------ identity */
