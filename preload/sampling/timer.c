@@ -166,16 +166,12 @@ static void set_timer_sigsafe(const struct pln_thread *thread)
 	(void)pln_syscall4(SYS_timer_settime, thread->timer, TIMER_ABSTIME, (long)&when, 0);
 }
 
-PLN_HOT static uint64_t tick_ns(void)
-{
-	return pln_segment_own.clk_tck_ns;
-}
-
 /* When to set the timer for the period that begins at period_at_ns. */
-static void draw_due(struct pln_thread *thread)
+PLN_HOT static void draw_due_sigsafe(struct pln_thread *thread)
 {
 	thread->due_ns = thread->period_at_ns +
-			 pln_timer_random_sigsafe(pln_segment_own.period_ns) - tick_ns();
+			 pln_timer_random_sigsafe(pln_segment_own.period_ns) -
+			 pln_segment_own.clk_tck_ns;
 }
 
 uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
@@ -190,7 +186,7 @@ uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 		thread->period_at_ns += (many - 1) * period;
 	do {
 		thread->period_at_ns += period;
-		draw_due(thread);
+		draw_due_sigsafe(thread);
 	} while (thread->due_ns <= cpu_ns);
 	if (thread->due_ns < cpu_ns + SOON_NS)
 		thread->due_ns = cpu_ns + SOON_NS;
@@ -199,7 +195,7 @@ uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 
 PLN_HOT uint64_t pln_timer_take_overdue_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 {
-	if (!thread->due_ns || cpu_ns < thread->due_ns + OVERDUE_TICKS * tick_ns())
+	if (!thread->due_ns || cpu_ns < thread->due_ns + OVERDUE_TICKS * pln_segment_own.clk_tck_ns)
 		return 0;
 	return pln_timer_take_due_sigsafe(thread, cpu_ns);
 }
@@ -234,7 +230,7 @@ static uint64_t until_next_tick(void)
 {
 	uint64_t passed = pln_now_ns_sigsafe() - pln_clock_ns_sigsafe(CLOCK_MONOTONIC_COARSE);
 
-	return passed < tick_ns() ? tick_ns() - passed : 0;
+	return passed < pln_segment_own.clk_tck_ns ? pln_segment_own.clk_tck_ns - passed : 0;
 }
 
 /* The tick that is drawn for a thread's first period may lie before its life: then it has none. */
@@ -244,11 +240,11 @@ static void begin_first_period(struct pln_thread *thread)
 	uint64_t moment = pln_timer_random_sigsafe(pln_segment_own.period_ns);
 
 	thread->period_at_ns = cpu;
-	if (moment < tick_ns() && moment < until_next_tick()) {
+	if (moment < pln_segment_own.clk_tck_ns && moment < until_next_tick()) {
 		thread->period_at_ns += pln_segment_own.period_ns;
-		draw_due(thread);
+		draw_due_sigsafe(thread);
 	} else {
-		thread->due_ns = cpu + moment - tick_ns();
+		thread->due_ns = cpu + moment - pln_segment_own.clk_tck_ns;
 	}
 	if ((int64_t)(thread->due_ns - cpu) < SOON_NS)
 		thread->due_ns = cpu + SOON_NS;
