@@ -38,6 +38,7 @@ struct pending {
 	uint64_t count;
 };
 
+#define PAGE 4096u
 #define TOUCHED 65536
 
 static struct {
@@ -66,10 +67,16 @@ void pln_burst_table_place(struct pln_burst *shared)
 	table.cell_max = shared->cell_max;
 }
 
+/* Whole pages: seen[] is emptied by giving them back. */
+static size_t size_of_seen(void)
+{
+	return (2ul * table.cell_max * sizeof(*table.seen) + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
 /* Empty, and costs memory only as it fills. */
 bool pln_burst_table_reset(void)
 {
-	size_t seen = 2ul * table.cell_max * sizeof(*table.seen);
+	size_t seen = size_of_seen();
 	size_t nodes_at = 2ul * table.node_max * sizeof(*table.nodes_at);
 	size_t cells_at = 2ul * table.cell_max * sizeof(*table.cells_at);
 	size_t pending = table.cell_max * sizeof(*table.pending);
@@ -220,8 +227,7 @@ static struct seen_stack *find_seen(uint64_t hash)
 			return &table.seen[i];
 	/* Stacks of code objects that are gone are never met again. */
 	if (++table.seen_count > table.cell_max + table.cell_max / 2) {
-		(void)madvise(table.seen, 2ul * table.cell_max * sizeof(*table.seen),
-			      MADV_DONTNEED);
+		(void)madvise(table.seen, size_of_seen(), MADV_DONTNEED);
 		table.seen_count = 1;
 		i = (uint32_t)hash & mask;
 	}
