@@ -2,8 +2,10 @@
 /*
  * checked_read.h - reads of own memory that cannot fault.
  *
- * process_vm_readv on the own process: EFAULT instead of SIGSEGV, 0.8 us a call.
- * No SIGSEGV handler is involved: applications own that signal.
+ * process_vm_readv on the own process: EFAULT instead of SIGSEGV, 0.8 us a call. Where it is
+ * refused (Docker did so on kernels before 4.8, other containers still do), the same from
+ * /proc/self/mem, for the price of an open file. No SIGSEGV handler is involved:
+ * applications own that signal.
  */
 #ifndef PILLION_PRELOAD_CHECKED_READ_H
 #define PILLION_PRELOAD_CHECKED_READ_H
@@ -18,9 +20,15 @@ struct pln_read_part {
 	size_t size;
 };
 
-/* Whether process_vm_readv works here (seccomp may forbid it). Probed once, not in a handler. */
+/* Whether one of the two ways works here. Probed once, not in a handler. */
 bool pln_checked_read_init(void);
 bool pln_checked_read_works_sigsafe(void);
+
+/* On a thread that closed everything, in a descriptor table of its own. */
+void pln_checked_read_reopen(void);
+
+/* In a forked child: what its parent had open is the parent's memory. */
+void pln_checked_read_after_fork(void);
 
 /* All of [addr, addr + size) into dst: true, or false (dst undefined). Preserves errno. */
 bool pln_checked_read_sigsafe(uintptr_t addr, void *dst, size_t size);

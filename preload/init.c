@@ -19,6 +19,7 @@
 #include <pillion/atomic.h>
 #include <pillion/pillion.h>
 
+#include "burst/burst.h"
 #include "checked_read.h"
 #include "clock.h"
 #include "export.h"
@@ -139,11 +140,28 @@ static int reach_collector(int segment_fd, enum pln_hello_reason reason)
 	if (pln_options.socket[0])
 		error = pln_hello_send(segment_fd, reason);
 	/* Nobody there (any more): with an output of its own the process can help itself. */
-	if (error && pln_options.output[0] && reason == PILLION_REASON_START) {
+	if (error && error != -ECANCELED && pln_options.output[0] &&
+	    reason == PILLION_REASON_START) {
 		error = pln_launch_collector(reason == PILLION_REASON_START);
-		if (!error)
-			error = pln_hello_send(segment_fd, reason);
+		if (error)
+			return error;
+		error = pln_hello_send(segment_fd, reason);
 	}
+	if (error && error != -ECANCELED)
+		pln_log(PLN_LOG_ERROR, "not sampling: no collector answers at PILLION_SOCKET=",
+			pln_options.socket);
+	return error;
+}
+
+static int regret(int error, enum pln_hello_reason reason)
+{
+	if (pln_options.socket[0])
+		(void)pln_hello_send(error, reason);
+	pln_log(PLN_LOG_ERROR, "not sampling: ",
+		error == -ENOMEM
+			? "no room for shared memory; raise the limits (ulimit -v, ulimit -f)"
+			: "memfd_create failed; allow it where system calls are filtered "
+			  "(seccomp)");
 	return error;
 }
 
@@ -156,6 +174,8 @@ static void choose_engine(void)
 	/* Taken off behind our back, before a fork: a signal would end the child. */
 	if (!pln_timer_handler_is_ours())
 		engine = 0;
+	if (pln_burst_is_on())
+		engine = PILLION_ENGINE_BURST;
 	pln_store_relaxed(&pln_segment->engine, engine);
 }
 
@@ -165,11 +185,10 @@ int pln_process_start(enum pln_hello_reason reason)
 	int error;
 
 	if (fd < 0)
-		return fd;
+		return regret(fd, reason);
 	error = reach_collector(fd, reason);
 	close(fd);
 	if (error) {
-		pln_log(PLN_LOG_ERROR, "not sampling: no collector can be reached", "");
 		pln_segment_discard();
 		return error;
 	}
@@ -178,7 +197,11 @@ int pln_process_start(enum pln_hello_reason reason)
 		pln_store_relaxed(&pln_segment->state, PILLION_TARGET_DORMANT);
 	pln_segment_publish();
 	pln_threads_claim_own();
-	return pln_sampler_start();
+	error = pln_sampler_start();
+	if (error)
+		pln_log(PLN_LOG_ERROR, "not sampling: no thread can be started; raise the limit ",
+			"(ulimit -u)");
+	return error;
 }
 
 static void start_once(void)
@@ -189,11 +212,12 @@ static void start_once(void)
 	if (!pln_cas_acquire(&started, &no, 1))
 		return;
 	error = init_image();
-	if (!error)
-		error = pln_process_start(PILLION_REASON_START);
+	if (error)
+		pln_log(PLN_LOG_ERROR, "not sampling: no free signal, timer or memory", "");
+	else if (!(error = pln_process_start(PILLION_REASON_START)))
+		pln_log(PLN_LOG_INFO, "sampling", "");
 	if (error)
 		pln_memory_init(false);
-	pln_log(error ? PLN_LOG_ERROR : PLN_LOG_INFO, error ? "not sampling" : "sampling", "");
 }
 
 PLN_EXPORT int pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * log.c - one write(2) per line, no stdio, no allocation.
+ * log.c - one writev(2) per line, however long: no stdio, no allocation.
  */
 #include "log.h"
 
 #include <stdint.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #include "syscall.h"
 #include "text.h"
@@ -22,17 +23,30 @@ void pln_log_set_level(const char *name)
 			level_now = (enum pln_log_level)i;
 }
 
+bool pln_log_is_on(enum pln_log_level level)
+{
+	return level <= level_now && level != PLN_LOG_SILENT;
+}
+
+#define PARTS 4
+
+static void write_line(const char *const parts[PARTS])
+{
+	struct iovec line[PARTS];
+
+	for (unsigned i = 0; i < PARTS; i++)
+		line[i] = (struct iovec){ (void *)parts[i], strlen(parts[i]) };
+	(void)pln_syscall3(SYS_writev, 2, (long)line, PARTS);
+}
+
 void pln_log(enum pln_log_level level, const char *what, const char *detail)
 {
-	struct pln_text line = { .size = 0 };
+	struct pln_text from = { .size = 0 };
 
-	if (level > level_now || level == PLN_LOG_SILENT)
+	if (!pln_log_is_on(level))
 		return;
-	pln_text_add(&line, "pillion[");
-	pln_text_add_number(&line, (uint64_t)pln_getpid_sigsafe());
-	pln_text_add(&line, "]: ");
-	pln_text_add(&line, what);
-	pln_text_add(&line, detail ? detail : "");
-	pln_text_add(&line, "\n");
-	(void)pln_syscall3(SYS_write, 2, (long)line.bytes, (long)line.size);
+	pln_text_add(&from, "pillion[");
+	pln_text_add_number(&from, (uint64_t)pln_getpid_sigsafe());
+	pln_text_add(&from, "]: ");
+	write_line((const char *const[]){ from.bytes, what, detail ? detail : "", "\n" });
 }

@@ -5,6 +5,8 @@
 #ifndef PILLION_PRELOAD_LOG_H
 #define PILLION_PRELOAD_LOG_H
 
+#include <stdbool.h>
+
 enum pln_log_level {
 	PLN_LOG_SILENT = 0,
 	PLN_LOG_ERROR = 1,
@@ -14,6 +16,8 @@ enum pln_log_level {
 
 /* "error", "info" or "debug"; anything else is silent. */
 void pln_log_set_level(const char *name);
+
+bool pln_log_is_on(enum pln_log_level level);
 
 /* One line "pillion[pid]: <what><detail>". Async-signal-safe; never called from the handler all the
  * same. */

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "burst/burst.h"
 #include "clock.h"
 #include "options.h"
 #include "syscall.h"
@@ -22,10 +23,8 @@
 #define PAGE 4096u
 #define CONTROL_DATA (256u << 10)
 #define SAMPLER_DATA (256u << 10)
-#define LANE_DATA_SLOW                                                                             \
-	(128u << 10) /* 1 s of samples at the default rate; imports bring code objects too */
-#define LANE_DATA_FAST (256u << 10)
-#define FAST_HZ 250
+#define LANE_DATA                                                                                  \
+	(256u << 10) /* 2 s of samples at the default rate; imports bring code objects too */
 #define SMALL_LANES 64u
 #define LANES_AT_ONCE 16u
 
@@ -46,30 +45,25 @@ static uint64_t round_page(uint64_t size)
 }
 
 /* A process that limits its address space, or its files, gets a small segment rather than none. */
-static uint32_t choose_lane_count(void)
+static bool has_to_be_small(void)
 {
 	struct rlimit space, file;
 
 	if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY)
-		return SMALL_LANES;
-	if (!getrlimit(RLIMIT_FSIZE, &file) && file.rlim_max != RLIM_INFINITY)
-		return SMALL_LANES;
-	return (uint32_t)pln_options.max_threads;
+		return true;
+	return !getrlimit(RLIMIT_FSIZE, &file) && file.rlim_max != RLIM_INFINITY;
 }
 
-static uint32_t choose_lane_data(void)
+static uint32_t choose_lane_count(void)
 {
-	bool fast = pln_options.freq > FAST_HZ || !strcmp(pln_options.memory, "sample") ||
-		    !pln_options.memory[0];
-
-	return fast ? LANE_DATA_FAST : LANE_DATA_SLOW;
+	return has_to_be_small() ? SMALL_LANES : (uint32_t)pln_options.max_threads;
 }
 
 /* Offsets and sizes only; `plan` is not the shared memory yet. */
 static void plan_layout(struct pln_segment *plan)
 {
 	plan->lane_count = choose_lane_count();
-	plan->lane_size = (uint32_t)round_page(sizeof(struct pln_lane) + choose_lane_data());
+	plan->lane_size = (uint32_t)round_page(sizeof(struct pln_lane) + LANE_DATA);
 	plan->slots_off = PAGE;
 	plan->control_off =
 		round_page(plan->slots_off + plan->lane_count * sizeof(struct pln_slot));
@@ -78,6 +72,9 @@ static void plan_layout(struct pln_segment *plan)
 	plan->sampler_size = round_page(sizeof(struct pln_lane) + SAMPLER_DATA);
 	plan->lanes_off = plan->sampler_off + plan->sampler_size;
 	plan->size = plan->lanes_off + (uint64_t)plan->lane_count * plan->lane_size;
+	plan->burst_size = pln_burst_size(has_to_be_small());
+	plan->burst_off = plan->burst_size ? plan->size : 0;
+	plan->size += round_page(plan->burst_size);
 }
 
 static void init_lane(struct pln_lane *lane, uint32_t data_size)
@@ -121,7 +118,7 @@ static void fill_header(struct pln_segment *seg, enum pln_hello_reason reason)
 	seg->period_ns = pln_segment_own.period_ns;
 	seg->tick_ns = pln_segment_own.tick_ns;
 	seg->reason = reason;
-	seg->clk_tck_ns = (uint32_t)clk_tick_ns();
+	seg->clk_tck_ns = (uint32_t)pln_segment_own.clk_tck_ns;
 	(void)pln_syscall3(SYS_readlink, (long)"/proc/self/exe", (long)seg->executable,
 			   sizeof(seg->executable) - 1);
 	read_proc("/proc/self/cmdline", seg->arguments, sizeof(seg->arguments) - 1);
@@ -159,7 +156,9 @@ static struct pln_segment *map_sparse(int fd, const struct pln_segment *plan)
 	memory = mmap(NULL, plan->size, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
-	if (mprotect(memory, plan->lanes_off, PROT_READ | PROT_WRITE)) {
+	if (mprotect(memory, plan->lanes_off, PROT_READ | PROT_WRITE) ||
+	    (plan->burst_size && mprotect((char *)memory + plan->burst_off, plan->burst_size,
+					  PROT_READ | PROT_WRITE))) {
 		(void)munmap(memory, plan->size);
 		return NULL;
 	}
@@ -190,6 +189,8 @@ static struct pln_segment *map_segment(int fd, const struct pln_segment *plan)
 	seg->sampler_off = plan->sampler_off;
 	seg->sampler_size = plan->sampler_size;
 	seg->lanes_off = plan->lanes_off;
+	seg->burst_off = plan->burst_off;
+	seg->burst_size = plan->burst_size;
 	return seg;
 }
 
@@ -205,11 +206,12 @@ static void remember(struct pln_segment *seg, const struct pln_segment *plan)
 		.lanes = base + plan->lanes_off,
 		.lane_count = plan->lane_count,
 		.lane_size = plan->lane_size,
-		.lane_data_size = choose_lane_data(),
+		.lane_data_size = LANE_DATA,
 		.control_data_size = CONTROL_DATA,
 		.sampler_data_size = SAMPLER_DATA,
 		.period_ns = PLN_SECOND_NS / (uint64_t)pln_options.freq,
 		.tick_ns = PLN_SECOND_NS / (uint64_t)pln_options.freq,
+		.clk_tck_ns = clk_tick_ns(),
 	};
 }
 
@@ -253,6 +255,8 @@ int pln_segment_create(enum pln_hello_reason reason)
 	pln_segment = seg;
 	init_lane(pln_segment_control(), CONTROL_DATA);
 	init_lane(pln_segment_sampler(), SAMPLER_DATA);
+	if (plan.burst_size)
+		pln_burst_place((char *)seg + plan.burst_off, has_to_be_small());
 	/* Lanes of threads are initialized when a slot is claimed, to stay sparse. */
 	/* release: everything above before the magic; pairs with the collector's first read */
 	pln_store_release(&seg->magic, PILLION_SEGMENT_MAGIC);

@@ -36,6 +36,7 @@ struct pln_segment_own {
 	_Atomic uint32_t open_lanes; /* lanes [0, open_lanes) can be accessed */
 	uint64_t period_ns;
 	uint64_t tick_ns;
+	uint64_t clk_tck_ns; /* the kernel's own tick, 0: unknown */
 };
 extern struct pln_segment_own pln_segment_own;
 

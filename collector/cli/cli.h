@@ -51,6 +51,7 @@ struct pln_option {
 	const char *help;
 	void *to;
 	uint64_t min, max; /* NUMBER */
+	uint64_t alone; /* NUMBER: the value without "=VALUE"; 0: there must be one */
 	const char *const *choices; /* CHOICE: ends with NULL; unambiguous prefixes are accepted */
 	bool hidden; /* accepted, not in the help */
 };
@@ -73,8 +74,8 @@ struct pln_operands {
 };
 
 /*
- * Parses argv[1..] by the verb's table: --name VALUE, --name=VALUE, unambiguous prefixes
- * of names, -xVALUE, -x VALUE, clustered flags, "--". Returns -1 when the verb is to go
+ * Parses argv[1..] by the verb's table: --name VALUE, --name=VALUE, --name[=VALUE], unambiguous
+ * prefixes of names, -xVALUE, -x VALUE, clustered flags, "--". Returns -1 when the verb is to go
  * on, else the exit code: help was printed to stdout (PLN_EXIT_OK), or an error and a
  * hint to stderr (PLN_EXIT_USAGE). argv is permuted.
  */

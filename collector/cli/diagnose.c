@@ -160,8 +160,8 @@ static void judge(const struct image *image, char *text, size_t size)
 			 path);
 	else if (is_python(image))
 		snprintf(text, size,
-			 "%s is Python, but ended before sampling began; if it ran "
-			 "longer, see PILLION_LOG=info",
+			 "%s is Python, but ended before sampling began, or was kept from "
+			 "it; set PILLION_LOG=error to hear why",
 			 path);
 	else
 		snprintf(text, size,

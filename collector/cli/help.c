@@ -55,11 +55,15 @@ void pln_help_print_item(FILE *out, const char *left, const char *text)
 static void print_option(FILE *out, const struct pln_option *o)
 {
 	char letter[8] = "    ", left[128];
+	const char *metavar = o->metavar ? o->metavar : "";
 
 	if (o->letter)
 		snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-	snprintf(left, sizeof(left), "  %s--%s%s%s", letter, o->name, o->metavar ? " " : "",
-		 o->metavar ? o->metavar : "");
+	if (o->alone)
+		snprintf(left, sizeof(left), "  %s--%s[=%s]", letter, o->name, metavar);
+	else
+		snprintf(left, sizeof(left), "  %s--%s%s%s", letter, o->name, *metavar ? " " : "",
+			 metavar);
 	pln_help_print_item(out, left, o->help);
 }
 
@@ -101,7 +105,9 @@ static void print_mdoc_option(FILE *out, const struct pln_option *o)
 	if (o->letter)
 		fprintf(out, "Fl %c , ", o->letter);
 	fprintf(out, "Fl -%s", o->name);
-	if (o->metavar)
+	if (o->alone)
+		fprintf(out, " Ns Op = Ns Ar %s", o->metavar);
+	else if (o->metavar)
 		fprintf(out, " Ar %s", o->metavar);
 	fputc('\n', out);
 	pln_help_print_mdoc_text(out, o->help);

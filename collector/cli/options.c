@@ -170,6 +170,10 @@ static int parse_long(struct parser *p, const char *arg)
 					   arg);
 	if (!takes_value(o) && value)
 		return pln_cli_usage_error(p->verb, "--%s takes no value", o->name);
+	if (takes_value(o) && !value && o->alone) {
+		*(uint64_t *)o->to = o->alone;
+		return GO_ON;
+	}
 	if (takes_value(o) && !value) {
 		if (p->next >= p->argc)
 			return pln_cli_usage_error(p->verb, "--%s wants %s behind it", o->name,

@@ -39,12 +39,26 @@ static void print_result(const struct pln_session_summary *sum, const char *path
 			percent(sum->collector_cpu_ns, wall_ns), path, (sum->bytes + 1023) / 1024);
 }
 
+static void print_write_error(const struct pln_session_summary *sum, const char *path)
+{
+	const char *why = strerror(-sum->write_error);
+
+	if (sum->lost_samples)
+		pln_cli_message("%s: %s: %" PRIu64 " of %" PRIu64 " samples could not be "
+				"written; the others can be read; free some space, or choose "
+				"another place with -o or PILLION_OUTPUT",
+				path, why, sum->lost_samples, sum->lost_samples + sum->samples);
+	else
+		pln_cli_message("%s: %s: all samples are in the profile, but not all that belongs "
+				"to them, such as symbols; free some space, or choose another "
+				"place with -o or PILLION_OUTPUT",
+				path, why);
+}
+
 static void print_warnings(const struct pln_session_summary *sum, const char *path)
 {
 	if (sum->write_error)
-		pln_cli_message("the profile %s is incomplete: %s (%" PRIu64
-				" samples were given up); what was written before can be read",
-				path, strerror(-sum->write_error), sum->lost_samples);
+		print_write_error(sum, path);
 	if (sum->refused_count)
 		pln_cli_message("%" PRIu32 " %s could not be recorded: %s", sum->refused_count,
 				plural(sum->refused_count, "process", "processes"), sum->refused);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define MAX_NUMBER 100000u
+#define HOW "-o or PILLION_OUTPUT"
 
 struct text {
 	char *at;
@@ -115,30 +116,57 @@ int pln_template_expand(char *out, size_t size, const char *text,
 
 /* ------------------------------------------------------------------- output */
 
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+/* The file's directory is there. */
+static bool has_directory(const char *path)
+{
+	char directory[4096];
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return true;
+	snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path) + 1, path);
+	return is_directory(directory);
+}
+
 /* What to do about an errno of opening. */
-static const char *advice(int error)
+static const char *advice(int error, const char *path)
 {
 	switch (error) {
 	case EEXIST:
 		return "choose another name with -o, or overwrite it with --force";
 	case ENOENT:
-		return "create the directory first, or choose another with -o";
+		if (has_directory(path))
+			return "no file can be made there; choose another directory with " HOW;
+		return "create the directory first, or choose another with " HOW;
 	case EACCES:
 	case EPERM:
 	case EROFS:
-		return "choose a directory that you can write to with -o";
+		return "choose a directory that you can write to with " HOW;
 	case ENOSPC:
 	case EDQUOT:
-		return "free some space, or choose another place with -o";
+		return "free some space, or choose another place with " HOW;
 	default:
-		return "choose another name with -o";
+		return "choose another name with " HOW;
 	}
 }
 
+/* A path that is too long for `why` loses its beginning, rather than we the way out. */
 static int fail(int error, const char *path, char *why, size_t size)
 {
-	snprintf(why, size, "cannot write the profile %s: %s; %s", path, strerror(error),
-		 advice(error));
+	const char *what = strerror(error), *then = advice(error, path);
+	size_t rest = sizeof("cannot write the profile ...: ; ") + strlen(what) + strlen(then);
+	size_t length = strlen(path), room = size > rest ? size - rest : 0;
+	bool cut = length > room;
+
+	snprintf(why, size, "cannot write the profile %s%s: %s; %s", cut ? "..." : "",
+		 path + (cut ? length - room : 0), what, then);
 	return -error;
 }
 
@@ -148,13 +176,6 @@ static bool is_device(const char *path)
 	struct stat st;
 
 	return !stat(path, &st) && S_ISCHR(st.st_mode);
-}
-
-static bool is_directory(const char *path)
-{
-	struct stat st;
-
-	return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
 static int open_new(struct pln_output *o)

@@ -48,6 +48,7 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 		return true;
 	case PLN_VARIABLE_NUMBER:
 		option->type = PLN_OPTION_NUMBER;
+		option->alone = id == PLN_VARIABLE_burst ? PILLION_BURST_HZ : 0;
 		option->to = &value->number;
 		return true;
 	case PLN_VARIABLE_TEXT:

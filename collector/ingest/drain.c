@@ -22,6 +22,7 @@
 #include <pillion/atomic.h>
 #include <pillion/lane.h>
 
+#include "ingest/burst.h"
 #include "ingest/scratch.h"
 
 struct lane_pass {
@@ -187,6 +188,7 @@ unsigned pln_target_drain(struct pln_target *t, uint64_t now_ns)
 	if (!passes)
 		return 0;
 	t->drain_ns = now_ns;
+	pln_target_note_burst(t);
 	count = note_lanes(t, passes);
 	take_control(t);
 	take_all_codes(t);
@@ -197,5 +199,6 @@ unsigned pln_target_drain(struct pln_target *t, uint64_t now_ns)
 			fullest = percent;
 		take_samples(t, &passes[i]);
 	}
+	pln_target_take_burst(t, false);
 	return fullest;
 }

@@ -95,6 +95,21 @@ static bool is_same_user(const struct ucred *peer)
 	return peer->uid == geteuid() || peer->uid == 0;
 }
 
+static int refuse_without_memory(char *why, size_t size, const struct pln_hello *h)
+{
+	if (h->error == ENOMEM)
+		snprintf(why, size,
+			 "process %u has no room for shared memory; raise its limits (ulimit -v, "
+			 "ulimit -f)",
+			 h->pid);
+	else
+		snprintf(why, size,
+			 "memfd_create failed in process %u: %s; allow it where system calls are "
+			 "filtered (seccomp)",
+			 h->pid, strerror(h->error));
+	return -EPROTO;
+}
+
 /* Version before all else: of another one, not even the sizes are known. */
 static int check(const struct message *m, const struct pln_hello_rules *rules,
 		 const struct ucred *peer, char *why, size_t size)
@@ -114,6 +129,8 @@ static int check(const struct message *m, const struct pln_hello_rules *rules,
 		return refuse(why, size, -EPROTO, "the hello was cut short");
 	if (rules->need_token ? !same_token(h->token, rules->token) : !is_same_user(peer))
 		return refuse(why, size, -EACCES, "the process was not invited to this recording");
+	if (m->memfd < 0 && h->error)
+		return refuse_without_memory(why, size, h);
 	if (m->memfd < 0)
 		return refuse(why, size, -EPROTO, "the hello came without shared memory");
 	return 0;

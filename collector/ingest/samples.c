@@ -228,15 +228,15 @@ static uint32_t line_of(const struct pln_target_code *code, uint32_t instr)
 				  code->first_line, instr);
 }
 
-static uint32_t python_frame(struct pln_target *t, const struct pln_joined_frame *joined)
+uint32_t pln_target_python_frame(struct pln_target *t, uint64_t key, uint32_t instr)
 {
-	struct pln_target_code *code = pln_target_code(t, joined->value);
+	struct pln_target_code *code = pln_target_code(t, key);
 	struct pln_frame frame = { .kind = PLN_FRAME_PYTHON, .module = PLN_NONE };
 
 	if (!code)
 		return PLN_NONE;
 	frame.function = code->function;
-	frame.line = line_of(code, joined->instr);
+	frame.line = line_of(code, instr);
 	return pln_tables_frame(t->tables, &frame);
 }
 
@@ -268,7 +268,7 @@ static uint32_t resolve(struct pln_target *t, const struct pln_joined_frame *joi
 			uint64_t time_ns)
 {
 	if (joined->is_python)
-		return python_frame(t, joined);
+		return pln_target_python_frame(t, joined->value, joined->instr);
 	return native_frame(t, joined, time_ns);
 }
 

@@ -62,6 +62,36 @@ static bool place_lane(const struct pln_segment_view *view, uint64_t off, uint64
 	return true;
 }
 
+/* [off, off + count * size) lies in the burst area of `area` bytes, behind its header. */
+static bool is_in_burst(uint64_t off, uint64_t count, uint64_t size, uint64_t area)
+{
+	return off % 8 == 0 && off >= sizeof(struct pln_burst) && off <= area && count &&
+	       count * size <= area - off;
+}
+
+static bool place_burst(struct pln_segment_view *view, const struct pln_segment *h)
+{
+	struct pln_burst burst;
+	unsigned char *base = view->base + h->burst_off;
+
+	if (!h->burst_off)
+		return true;
+	if (!is_inside(view, h->burst_off, h->burst_size) || h->burst_size < sizeof(burst))
+		return false;
+	memcpy(&burst, base, sizeof(burst));
+	if (!is_in_burst(burst.nodes_off, burst.node_max, sizeof(*view->burst.nodes),
+			 h->burst_size) ||
+	    !is_in_burst(burst.cells_off, burst.cell_max, sizeof(*view->burst.cells),
+			 h->burst_size))
+		return false;
+	view->burst.shared = (struct pln_burst *)base;
+	view->burst.nodes = (struct pln_burst_node *)(base + burst.nodes_off);
+	view->burst.cells = (struct pln_burst_cell *)(base + burst.cells_off);
+	view->burst.node_max = burst.node_max;
+	view->burst.cell_max = burst.cell_max;
+	return true;
+}
+
 /* `h` is our copy of the header. */
 static bool check_layout(struct pln_segment_view *view, const struct pln_segment *h)
 {
@@ -78,7 +108,8 @@ static bool check_layout(struct pln_segment_view *view, const struct pln_segment
 	view->lane_size = h->lane_size;
 	view->lanes_off = h->lanes_off;
 	return place_lane(view, h->control_off, h->control_size, &view->control) &&
-	       place_lane(view, h->sampler_off, h->sampler_size, &view->sampler);
+	       place_lane(view, h->sampler_off, h->sampler_size, &view->sampler) &&
+	       place_burst(view, h);
 }
 
 static void copy_identity(struct pln_segment_view *view, const struct pln_segment *h)

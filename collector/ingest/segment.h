@@ -16,6 +16,15 @@ struct pln_lane_view {
 	uint32_t data_size;
 };
 
+/* What burst mode counts; shared is NULL without it. */
+struct pln_burst_view {
+	struct pln_burst *shared;
+	struct pln_burst_node *nodes;
+	struct pln_burst_cell *cells;
+	uint32_t node_max;
+	uint32_t cell_max;
+};
+
 /*
  * Sizes and offsets are our copies: lane i lies inside [base, base + size) for every
  * i < lane_count, whatever the target writes later. Only atomics are read through
@@ -32,6 +41,7 @@ struct pln_segment_view {
 	uint64_t lanes_off;
 	struct pln_lane_view control;
 	struct pln_lane_view sampler;
+	struct pln_burst_view burst;
 
 	uint32_t pid; /* what the target says of itself */
 	uint32_t ppid;

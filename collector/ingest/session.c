@@ -174,7 +174,7 @@ static int open_profile(struct pln_session *s, const struct pln_target_hello *he
 
 static void note_refused(struct pln_session *s, const char *why)
 {
-	char text[192];
+	char text[PLN_WHY_SIZE + 32];
 
 	s->summary.refused_count++;
 	snprintf(s->summary.refused, sizeof(s->summary.refused), "%s", why);
@@ -221,7 +221,7 @@ static void on_hello(struct pln_watch *watch)
 {
 	struct pln_guest *guest = pln_watch_owner(watch, struct pln_guest, watch);
 	struct pln_session *s = guest->session;
-	char why[128] = "";
+	char why[PLN_WHY_SIZE] = "";
 	int error = admit(s, watch->fd, why, sizeof(why));
 
 	pln_hello_answer(watch->fd, error, why);
@@ -502,6 +502,17 @@ static uint64_t end_of_recording(const struct pln_session *s)
 	return end_ns ? end_ns : pln_session_now_ns();
 }
 
+/* Where nobody started the command it is the first process: how did its last program end? */
+static int status_of_first(const struct pln_session *s)
+{
+	int status = -1;
+
+	for (size_t i = 0; s->command && i < s->target_count; i++)
+		if (s->targets[i]->target->row.pid == s->targets[0]->target->row.pid)
+			status = s->targets[i]->target->row.exit_status;
+	return status;
+}
+
 static void close_profile(struct pln_session *s, int exit_status)
 {
 	struct pln_recording *recording = &s->options.recording;
@@ -511,13 +522,12 @@ static void close_profile(struct pln_session *s, int exit_status)
 	recording->end_ns = end_of_recording(s);
 	keep_error(s, pln_writer_flush(s->writer));
 	pln_session_symbolize(s);
-	recording->exit_status = exit_status;
+	recording->exit_status = exit_status != -1 ? exit_status : status_of_first(s);
 	recording->collector_cpu_ns = own_cpu_ns();
 	getrusage(RUSAGE_SELF, &usage);
 	recording->collector_peak_rss = (uint64_t)usage.ru_maxrss * 1024;
+	keep_error(s, pln_writer_end(s->writer, recording));
 	s->summary.lost_samples = pln_writer_lost_samples(s->writer);
-	keep_error(s, pln_writer_close(s->writer, recording));
-	s->writer = NULL;
 	if (!fstat(s->output_fd, &st))
 		s->summary.bytes = (uint64_t)st.st_size;
 }
@@ -535,9 +545,28 @@ void pln_session_finish(struct pln_session *s, int exit_status)
 		close_profile(s, exit_status);
 }
 
+/* Nobody has removed, replaced or overwritten it. */
+static bool is_file_as_left(const struct pln_session *s)
+{
+	struct stat st;
+
+	return !fstat(s->output_fd, &st) && st.st_nlink && (uint64_t)st.st_size == s->summary.bytes;
+}
+
+void pln_session_amend(struct pln_session *s, int exit_status)
+{
+	if (!s->writer || !is_file_as_left(s))
+		return;
+	for (size_t i = 0; i < s->target_count; i++)
+		pln_target_collect_status(s->targets[i]->target);
+	s->options.recording.exit_status = exit_status;
+	(void)pln_writer_end(s->writer, &s->options.recording);
+}
+
 static void add_to_summary(struct pln_session_summary *sum, const struct pln_target *t)
 {
 	sum->samples += t->samples;
+	sum->running += t->row.end_ns == 0;
 	for (unsigned i = 0; i < PILLION_DROP_COUNT; i++)
 		sum->drops += t->row.drops[i];
 	sum->lost_records += t->row.lost_records;
@@ -558,6 +587,7 @@ void pln_session_summarize(const struct pln_session *s, struct pln_session_summa
 	summary->collector_cpu_ns = s->options.recording.collector_cpu_ns;
 	for (size_t i = 0; i < s->target_count; i++)
 		add_to_summary(summary, s->targets[i]->target);
+	summary->samples -= summary->lost_samples;
 }
 
 void pln_session_free(struct pln_session *s)
@@ -572,6 +602,7 @@ void pln_session_free(struct pln_session *s)
 	}
 	free(s->targets);
 	pln_tables_close(&s->tables);
+	pln_writer_free(s->writer);
 	pln_scratch_free(s->scratch);
 	free(s->command);
 	free(s);

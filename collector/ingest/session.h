@@ -9,6 +9,7 @@
  *   drain.c      takes records out of lanes, in the order that makes sense of them
  *   records.c    threads, modules, code objects, notes
  *   samples.c    one sample to one row: finish, join, resolve, intern
+ *   burst.c      stacks that burst mode counted in place, to rows
  *   modules.c    which file was mapped at an address at a time
  *   tables.c     equal functions, frames and stacks get one id
  *   symbols.c    the names of native frames, at the end
@@ -28,6 +29,8 @@
 #include "profile/model.h"
 
 struct pln_session;
+
+#define PLN_WHY_SIZE 500 /* a reason, with a path and a way out */
 
 enum pln_session_event {
 	PLN_SESSION_IDLE, /* every process ended and none came for a while */
@@ -54,19 +57,20 @@ struct pln_session_options {
 
 /* What the result line is made of. */
 struct pln_session_summary {
-	uint64_t samples;
+	uint64_t samples; /* in the profile */
 	uint64_t drops;
 	uint64_t lost_records; /* lane data that made no sense */
-	uint64_t lost_samples; /* the disk was full */
+	uint64_t lost_samples; /* not in it: the disk was full */
 	uint64_t bytes; /* of the whole profile */
 	uint64_t target_cpu_ns;
 	uint64_t overhead_ns; /* handlers and sampling threads */
 	uint64_t collector_cpu_ns;
 	uint32_t processes;
+	uint32_t running; /* of these: they ran on when the recording ended */
 	uint32_t threads;
 	uint32_t refused_count;
 	uint32_t native_only; /* processes whose interpreter could not be read */
-	char refused[128]; /* why the last one was refused */
+	char refused[PLN_WHY_SIZE]; /* why the last one was refused */
 	char native_only_why[128];
 	int write_error; /* first -errno of writing the profile, 0: none */
 };
@@ -77,9 +81,15 @@ int pln_session_open(struct pln_session **session, const struct pln_session_opti
 /*
  * Ends the recording: takes in who still waits at the door, tells targets to go quiet,
  * drains them, writes symbols and the end. `exit_status` is the command's, as from
- * wait(2), or -1. The session can then only be asked for its summary, and freed.
+ * wait(2), or -1. The session can then only be asked for its summary, amended, and freed.
  */
 void pln_session_finish(struct pln_session *session, int exit_status);
+
+/*
+ * After a recording that ended before its command: adds how the command ended to the
+ * profile, unless somebody has touched the file since.
+ */
+void pln_session_amend(struct pln_session *session, int exit_status);
 
 /* Processes of the recording that have not ended. */
 unsigned pln_session_live(const struct pln_session *session);

@@ -20,6 +20,8 @@
 
 #include <pillion/atomic.h>
 
+#include "ingest/burst.h"
+
 #define SILENCE_NS 30000000000ull
 #define MAX_WAIT_NS (1ull << 60)
 
@@ -298,6 +300,7 @@ static void release_memory(struct pln_target *t)
 	pln_unwinder_free(t->unwinder);
 	t->unwinder = NULL;
 	pln_modules_free(&t->modules);
+	pln_target_free_burst(t);
 	pln_segment_unmap(&t->segment);
 }
 
@@ -306,10 +309,12 @@ void pln_target_end(struct pln_target *t, uint64_t now_ns, bool gone)
 	if (t->ended)
 		return;
 	(void)pln_target_drain(t, now_ns);
+	pln_target_take_burst(t, true);
 	read_totals(t);
 	pln_target_read_heap(t, gone);
 	read_slots(t);
 	pln_target_charge_pending(t);
+	pln_target_conclude_burst(t);
 	publish_threads(t, true);
 	t->ended = true;
 	t->row.end_ns = gone ? now_ns : 0;

@@ -99,6 +99,7 @@ struct pln_target {
 	uint64_t drain_ns; /* when the drain that is going on began */
 	uint64_t sample_time_ns; /* of the walk that is being finished */
 	uint64_t samples;
+	struct pln_target_burst *burst; /* NULL: not in burst mode, or nothing noted yet */
 };
 
 /* ------------------------------------------------------------- target.c */
@@ -177,6 +178,9 @@ void pln_target_take_sample(struct pln_target *t, const struct pln_record *rec, 
  * been read before.
  */
 void pln_target_charge_pending(struct pln_target *t);
+
+/* Id of the frame at `instr` of the code object with `key`. PLN_NONE: no memory. */
+uint32_t pln_target_python_frame(struct pln_target *t, uint64_t key, uint32_t instr);
 
 /* The maps changed: forgets what pcs were resolved to. */
 void pln_target_forget_resolved(struct pln_target *t);

@@ -172,6 +172,33 @@ static size_t location_count(const struct pln_reader *r)
 	return count;
 }
 
+/*
+ * GCC splits functions into the check that they begin with and the rest, and may inline the
+ * rest into the check again. Debug information then tells that the function called itself, at
+ * the line where it is declared; real recursion is at a line of its body.
+ */
+static bool is_split(const struct pln_profile *p, const struct pln_location *rest,
+		     const struct pln_location *check)
+{
+	uint32_t declared = p->functions[check->function].first_line;
+
+	return rest->function == check->function && declared && check->line == declared &&
+	       rest->line > declared;
+}
+
+/* The locations of a native frame at p->locations[at], without such checks; returns their end. */
+static size_t copy_locations(struct pln_profile *p, size_t at, const struct pln_location *found,
+			     size_t count)
+{
+	size_t first = at;
+
+	for (size_t i = 0; i < count; i++) {
+		if (at == first || !is_split(p, &p->locations[at - 1], &found[i]))
+			p->locations[at++] = found[i];
+	}
+	return at;
+}
+
 static void fill_locations(struct pln_reader *r)
 {
 	struct pln_profile *p = &r->profile;
@@ -185,9 +212,8 @@ static void fill_locations(struct pln_reader *r)
 			p->locations[at++] = (struct pln_location){ f->function, f->line };
 			continue;
 		}
-		memcpy(&p->locations[at], &r->found_locations[r->found[i].first],
-		       r->found[i].count * sizeof(*p->locations));
-		at += r->found[i].count;
+		at = copy_locations(p, at, &r->found_locations[r->found[i].first],
+				    r->found[i].count);
 	}
 	p->frame_first_location[p->frame_count] = (uint32_t)at;
 	p->location_count = at;

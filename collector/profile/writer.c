@@ -12,15 +12,17 @@
  * A full disk: what could not be written stays buffered. Samples beyond ROWS_MAX are
  * given up one by one. Definitions beyond DEFINITIONS_MAX_BYTES freeze the writer: ids
  * go on being handed out, nothing new is defined any more, and samples that need what
- * was not defined are given up. So the file never refers to what it does not hold.
+ * was not defined are given up. So the file never refers to what it does not hold. When
+ * the disk is still full at the end, all that is buffered is given up and counted, and
+ * how the recording ended goes into room that was kept for it.
  */
 #include "profile/writer.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "profile/append.h"
 #include "profile/chunk.h"
 #include "profile/samples.h"
 #include "stacks/intern.h"
@@ -28,6 +30,8 @@
 #define DEFINITIONS_MAX_BYTES (48u << 20)
 #define ROWS_MAX (256u << 10)
 #define AUTO_FLUSH_BYTES (4u << 20) /* pending; for callers that seldom flush */
+#define ROOM_TO_END 4096u /* for how processes and threads ended, and END */
+#define ROOM_FOR_END 256u
 
 enum section_id {
 	SECTION_STRINGS,
@@ -68,6 +72,7 @@ struct section {
 struct newest {
 	uint8_t *bytes;
 	uint32_t size;
+	uint32_t strings; /* ids below this are needed to read it */
 	bool dirty; /* not in the file yet */
 };
 
@@ -80,14 +85,14 @@ struct newest_table {
 };
 
 struct pln_writer {
-	int fd;
-	uint64_t offset; /* end of the last whole chunk */
-	bool torn; /* a part of a chunk stands behind `offset` */
+	struct pln_append file;
+	uint64_t room; /* to be left behind every chunk */
 	bool frozen;
 	size_t auto_flush_at; /* pending bytes */
 	struct pln_packer packer;
 	struct pln_buffer payload;
 	struct pln_buffer entry;
+	uint32_t entry_strings; /* see struct newest */
 	struct pln_intern *strings;
 	struct section section[SECTION_COUNT];
 	struct newest_table processes;
@@ -100,48 +105,16 @@ struct pln_writer {
 	uint64_t lost_samples;
 };
 
-/* ------------------------------------------------------------------- the file */
-
-/* Cuts off what a failed write left behind, so that the next chunk follows a whole one. */
-static int remove_torn(struct pln_writer *w)
-{
-	if (!w->torn)
-		return 0;
-	if (ftruncate(w->fd, (off_t)w->offset) || lseek(w->fd, (off_t)w->offset, SEEK_SET) < 0)
-		return -errno;
-	w->torn = false;
-	return 0;
-}
-
-static int write_all(struct pln_writer *w, const uint8_t *bytes, size_t size)
-{
-	size_t done = 0;
-
-	while (done < size) {
-		ssize_t got = write(w->fd, bytes + done, size - done);
-		int err = got < 0 ? -errno : -ENOSPC;
-
-		if (err == -EINTR)
-			continue;
-		if (got <= 0) {
-			w->torn = w->torn || done;
-			remove_torn(w);
-			return err;
-		}
-		done += (size_t)got;
-	}
-	w->offset += size;
-	return 0;
-}
-
 /* Writes w->payload. */
 static int write_chunk(struct pln_writer *w, enum pln_chunk_type type)
 {
-	int err = w->payload.failed ? -ENOMEM : remove_torn(w);
+	int err = w->payload.failed ? -ENOMEM : 0;
 
 	if (!err)
 		err = pln_packer_pack(&w->packer, type, w->payload.data, w->payload.size);
-	return err ? err : write_all(w, w->packer.out.data, w->packer.out.size);
+	if (!err)
+		err = pln_append_write(&w->file, w->packer.out.data, w->packer.out.size, w->room);
+	return err;
 }
 
 /* ------------------------------------------------------------------- sections */
@@ -251,7 +224,11 @@ static uint32_t text_id(struct pln_writer *w, const char *text)
 
 static void put_text(struct pln_writer *w, struct pln_buffer *b, const char *text)
 {
-	pln_put_varint(b, text_id(w, text));
+	uint32_t id = text_id(w, text);
+
+	if (w->entry_strings <= id)
+		w->entry_strings = id + 1;
+	pln_put_varint(b, id);
 }
 
 /* --------------------------------------------------- what changes after it was added */
@@ -279,8 +256,18 @@ static uint32_t newest_add(struct newest_table *t)
 	return t->next++;
 }
 
-static void newest_set(struct newest_table *t, uint32_t id, const struct pln_buffer *entry)
+/* Starts w->entry anew. */
+static struct pln_buffer *newest_begin(struct pln_writer *w)
 {
+	pln_buffer_clear(&w->entry);
+	w->entry_strings = 0;
+	return &w->entry;
+}
+
+/* Keeps w->entry as the newest of `id`. */
+static void newest_end(struct pln_writer *w, struct newest_table *t, uint32_t id)
+{
+	const struct pln_buffer *entry = &w->entry;
 	struct newest *row;
 	uint8_t *bytes;
 
@@ -295,29 +282,37 @@ static void newest_set(struct newest_table *t, uint32_t id, const struct pln_buf
 	memcpy(bytes, entry->data, entry->size);
 	row->bytes = bytes;
 	row->size = (uint32_t)entry->size;
+	row->strings = w->entry_strings;
 	row->dirty = true;
 }
 
-static void put_dirty(struct pln_buffer *payload, const struct newest_table *t)
+/*
+ * Up to the first whose strings are not in the file; a reader takes new ids in order
+ * only. Returns where it ended.
+ */
+static uint32_t put_dirty(struct pln_writer *w, const struct newest_table *t)
 {
-	for (uint32_t i = 0; i < t->count; i++)
+	uint32_t i;
+
+	for (i = 0; i < t->count && t->rows[i].strings <= w->section[SECTION_STRINGS].first; i++)
 		if (t->rows[i].dirty)
-			pln_put_bytes(payload, t->rows[i].bytes, t->rows[i].size);
+			pln_put_bytes(&w->payload, t->rows[i].bytes, t->rows[i].size);
+	return i;
 }
 
 /* Writes what the payload has already and every dirty entry; nothing when none is dirty. */
 static int flush_newest(struct pln_writer *w, struct newest_table *t, enum pln_chunk_type type)
 {
 	size_t head_size = w->payload.size;
+	uint32_t end = put_dirty(w, t);
 	int err;
 
-	put_dirty(&w->payload, t);
 	if (w->payload.size == head_size)
 		return 0;
 	err = write_chunk(w, type);
 	if (err)
 		return err;
-	for (uint32_t i = 0; i < t->count; i++)
+	for (uint32_t i = 0; i < end; i++)
 		t->rows[i].dirty = false;
 	return 0;
 }
@@ -346,9 +341,8 @@ static void put_heap(struct pln_buffer *b, const struct pln_heap_counts *heap)
  */
 static void put_process(struct pln_writer *w, uint32_t id, const struct pln_process *p)
 {
-	struct pln_buffer *b = &w->entry;
+	struct pln_buffer *b = newest_begin(w);
 
-	pln_buffer_clear(b);
 	pln_put_varint(b, id);
 	pln_put_varint(b, p->pid);
 	pln_put_varint(b, p->inner_pid);
@@ -384,9 +378,8 @@ static int flush_processes(struct pln_writer *w)
  */
 static void put_counters(struct pln_writer *w, uint32_t id, const struct pln_process *p)
 {
-	struct pln_buffer *b = &w->entry;
+	struct pln_buffer *b = newest_begin(w);
 
-	pln_buffer_clear(b);
 	pln_put_varint(b, id);
 	pln_put_varint(b, PILLION_DROP_COUNT);
 	for (int i = 0; i < PILLION_DROP_COUNT; i++)
@@ -416,9 +409,9 @@ static int flush_counters(struct pln_writer *w)
 void pln_writer_update_process(struct pln_writer *w, uint32_t id, const struct pln_process *process)
 {
 	put_process(w, id, process);
-	newest_set(&w->processes, id, &w->entry);
+	newest_end(w, &w->processes, id);
 	put_counters(w, id, process);
-	newest_set(&w->counters, id, &w->entry);
+	newest_end(w, &w->counters, id);
 }
 
 uint32_t pln_writer_add_process(struct pln_writer *w, const struct pln_process *process)
@@ -439,9 +432,8 @@ uint32_t pln_writer_add_process(struct pln_writer *w, const struct pln_process *
  */
 void pln_writer_update_thread(struct pln_writer *w, uint32_t id, const struct pln_thread *t)
 {
-	struct pln_buffer *b = &w->entry;
+	struct pln_buffer *b = newest_begin(w);
 
-	pln_buffer_clear(b);
 	pln_put_varint(b, id);
 	pln_put_varint(b, t->process);
 	pln_put_varint(b, t->tid);
@@ -458,7 +450,7 @@ void pln_writer_update_thread(struct pln_writer *w, uint32_t id, const struct pl
 	pln_put_varint(b, t->unsampled_cpu_ns);
 	pln_put_varint(b, t->unsampled_wall_ns);
 	put_heap(b, &t->heap);
-	newest_set(&w->threads, id, b);
+	newest_end(w, &w->threads, id);
 }
 
 uint32_t pln_writer_add_thread(struct pln_writer *w, const struct pln_thread *thread)
@@ -737,7 +729,7 @@ static void put_end(struct pln_buffer *b, const struct pln_recording *r, uint64_
 	pln_put_varint(b, lost_samples);
 }
 
-static void writer_free(struct pln_writer *w)
+void pln_writer_free(struct pln_writer *w)
 {
 	if (!w)
 		return;
@@ -758,13 +750,12 @@ static void writer_free(struct pln_writer *w)
 int pln_writer_open(struct pln_writer **writer, int fd, const struct pln_recording *recording)
 {
 	struct pln_writer *w = calloc(1, sizeof(*w));
-	off_t end = lseek(fd, 0, SEEK_END);
 	int err = -ENOMEM;
 
 	if (!w)
 		return err;
-	w->fd = fd;
-	w->offset = end > 0 ? (uint64_t)end : 0;
+	pln_append_open(&w->file, fd);
+	w->room = ROOM_TO_END;
 	w->auto_flush_at = AUTO_FLUSH_BYTES;
 	w->strings = pln_intern_new();
 	if (!w->strings)
@@ -776,7 +767,7 @@ int pln_writer_open(struct pln_writer **writer, int fd, const struct pln_recordi
 	err = write_chunk(w, PILLION_CHUNK_FILE);
 out:
 	if (err)
-		writer_free(w);
+		pln_writer_free(w);
 	else
 		*writer = w;
 	return err;
@@ -784,7 +775,7 @@ out:
 
 uint64_t pln_writer_bytes(const struct pln_writer *w)
 {
-	return w->offset;
+	return w->file.offset;
 }
 
 uint64_t pln_writer_lost_samples(const struct pln_writer *w)
@@ -792,15 +783,58 @@ uint64_t pln_writer_lost_samples(const struct pln_writer *w)
 	return w->lost_samples;
 }
 
-int pln_writer_close(struct pln_writer *w, const struct pln_recording *recording)
+/* What is buffered will not be written. */
+static void give_up(struct pln_writer *w)
+{
+	w->lost_samples += w->row_count;
+	w->row_count = 0;
+	for (int i = 0; i < SECTION_COUNT; i++) {
+		w->section[i].count = 0;
+		pln_buffer_clear(&w->section[i].bytes);
+	}
+	w->frozen = true;
+}
+
+static bool is_written(const struct newest_table *t)
+{
+	for (uint32_t i = 0; i < t->count; i++)
+		if (t->rows[i].dirty)
+			return false;
+	return true;
+}
+
+/* How all ended, as far as there is room. Threads and counters name their process. */
+static void flush_ends(struct pln_writer *w)
+{
+	flush_processes(w);
+	if (!is_written(&w->processes))
+		return;
+	flush_threads(w);
+	flush_counters(w);
+}
+
+int pln_writer_end(struct pln_writer *w, const struct pln_recording *recording)
 {
 	int err = pln_writer_flush(w);
+	int end_err;
 
-	if (!err) {
-		pln_buffer_clear(&w->payload);
-		put_end(&w->payload, recording, w->lost_samples);
-		err = write_chunk(w, PILLION_CHUNK_END);
+	if (err) {
+		give_up(w);
+		w->room = ROOM_FOR_END;
+		flush_ends(w);
 	}
-	writer_free(w);
+	w->room = 0;
+	pln_buffer_clear(&w->payload);
+	put_end(&w->payload, recording, w->lost_samples);
+	end_err = write_chunk(w, PILLION_CHUNK_END);
+	pln_append_settle(&w->file);
+	return err ? err : end_err;
+}
+
+int pln_writer_close(struct pln_writer *w, const struct pln_recording *recording)
+{
+	int err = pln_writer_end(w, recording);
+
+	pln_writer_free(w);
 	return err;
 }

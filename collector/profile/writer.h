@@ -49,8 +49,15 @@ int pln_writer_flush(struct pln_writer *w);
 uint64_t pln_writer_bytes(const struct pln_writer *w);
 uint64_t pln_writer_lost_samples(const struct pln_writer *w);
 
-/* Symbols are all added: writes SYMBOLS and END (exit status, own cost), flushes. Frees the writer.
+/*
+ * Symbols are all added: flushes, and writes END (exit status, own cost). What cannot be
+ * written any more is given up, and counted. May be called again, when more is known of
+ * how it ended. Returns 0 or -errno.
  */
+int pln_writer_end(struct pln_writer *w, const struct pln_recording *recording);
+void pln_writer_free(struct pln_writer *w);
+
+/* Both at once. */
 int pln_writer_close(struct pln_writer *w, const struct pln_recording *recording);
 
 #endif

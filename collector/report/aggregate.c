@@ -26,17 +26,16 @@ struct pass {
 static uint64_t weigh(uint64_t cpu_ns, uint64_t offcpu_ns, uint64_t runnable_ns, uint32_t gil,
 		      enum pln_view view)
 {
-	uint64_t wall_ns = cpu_ns + offcpu_ns + runnable_ns;
-
 	switch (view) {
 	case PLN_VIEW_CPU:
 		return cpu_ns;
 	case PLN_VIEW_WALL:
-		return wall_ns;
+		return cpu_ns + offcpu_ns + runnable_ns;
 	case PLN_VIEW_OFFCPU:
 		return offcpu_ns;
 	case PLN_VIEW_GIL:
-		return gil == PILLION_GIL_HOLDS || gil == PILLION_GIL_WAITS ? wall_ns : 0;
+		return gil == PILLION_GIL_HOLDS || gil == PILLION_GIL_WAITS ? cpu_ns + offcpu_ns
+									    : 0;
 	}
 	return 0;
 }
@@ -94,6 +93,31 @@ static struct pln_cell *find_cell(struct pass *pass, const struct pln_cell *key)
 	return &a->cells[id];
 }
 
+/* The wait for a CPU goes to a cell without a GIL state: see aggregate.h. */
+static int add_times(struct pass *pass, struct pln_cell *key, const struct pln_sample_row *row)
+{
+	bool shown = row->cpu_ns || row->offcpu_ns || !row->runnable_ns;
+	struct pln_cell *cell;
+
+	if (shown) {
+		cell = find_cell(pass, key);
+		if (!cell)
+			return -ENOMEM;
+		cell->samples++;
+		cell->cpu_ns += row->cpu_ns;
+		cell->offcpu_ns += row->offcpu_ns;
+	}
+	if (row->runnable_ns) {
+		key->gil = PILLION_GIL_UNKNOWN;
+		cell = find_cell(pass, key);
+		if (!cell)
+			return -ENOMEM;
+		cell->samples += !shown;
+		cell->runnable_ns += row->runnable_ns;
+	}
+	return 0;
+}
+
 static int add_sample(const struct pln_sample_row *row, void *arg)
 {
 	struct pass *pass = arg;
@@ -102,7 +126,6 @@ static int add_sample(const struct pln_sample_row *row, void *arg)
 				.thread = row->thread,
 				.syscall_nr = row->syscall_nr,
 				.gil = row->gil };
-	struct pln_cell *cell;
 
 	if (row->thread >= a->profile->thread_count) {
 		a->quality.unusable++;
@@ -112,15 +135,8 @@ static int add_sample(const struct pln_sample_row *row, void *arg)
 		return 0;
 	if (row->stack >= a->profile->stack_count)
 		key.stack = PLN_NONE;
-	cell = find_cell(pass, &key);
-	if (!cell)
-		return -ENOMEM;
-	cell->samples++;
-	cell->cpu_ns += row->cpu_ns;
-	cell->offcpu_ns += row->offcpu_ns;
-	cell->runnable_ns += row->runnable_ns;
 	count_quality(&a->quality, row);
-	return 0;
+	return add_times(pass, &key, row);
 }
 
 /* Which function a thread runs is known when all of its samples have been seen. */
@@ -146,7 +162,7 @@ static int choose_threads(struct pln_aggregate *a, const struct pln_filter *filt
 		bool runs = entries && entries[t] != PLN_NONE;
 
 		a->thread_kept[t] = pln_filter_keeps_thread(
-			filter, p, t, runs ? p->functions[entries[t]].name : NULL);
+			filter, p, t, runs ? &p->functions[entries[t]] : NULL);
 	}
 	free(entries);
 	return err;

@@ -5,6 +5,10 @@
  * A cell sums all samples that agree in stack, thread, system call and GIL state. Every
  * view, table and export is a sum over cells, so they agree to the nanosecond; and memory
  * grows with the number of different stacks, not with the length of the recording.
+ *
+ * A sample's GIL state goes with its CPU and off-CPU time. Its wait for a CPU was over before
+ * the state was read, and is in a cell of its own, whose state is not known: else threads
+ * that queue for a CPU would each seem to hold the one GIL meanwhile.
  */
 #ifndef PILLION_COLLECTOR_AGGREGATE_H
 #define PILLION_COLLECTOR_AGGREGATE_H
@@ -16,7 +20,7 @@ enum pln_view {
 	PLN_VIEW_CPU = 0,
 	PLN_VIEW_WALL = 1, /* cpu + offcpu + runnable */
 	PLN_VIEW_OFFCPU = 2, /* blocked; waiting for a CPU is not in it */
-	PLN_VIEW_GIL = 3, /* wall time while holding the GIL or waiting for it */
+	PLN_VIEW_GIL = 3, /* cpu + offcpu while holding the GIL or waiting for it */
 };
 extern const char *const pln_view_names[]; /* in the order of enum pln_view; ends with NULL */
 
@@ -25,7 +29,7 @@ struct pln_cell {
 	uint32_t thread;
 	int32_t syscall_nr; /* -1: none */
 	uint32_t gil; /* enum pln_gil */
-	uint64_t samples;
+	uint64_t samples; /* 0: the other cell of these samples counts them */
 	uint64_t cpu_ns;
 	uint64_t offcpu_ns;
 	uint64_t runnable_ns;

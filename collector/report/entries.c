@@ -16,12 +16,14 @@
 enum role {
 	ROLE_ENTRY = 0, /* may be what the thread runs */
 	ROLE_FRAMEWORK, /* not by itself */
+	ROLE_POOL, /* only when no sample shows a task of the program's */
 	ROLE_START, /* nor is anything that called it: the thread, or the process, begins here */
 };
 
 struct node_entry {
 	uint32_t python;
 	uint32_t native;
+	bool is_pool; /* `python` is a pool's: the task is yet to come */
 };
 
 /* A thread, and how long it ran below an entry. */
@@ -29,7 +31,7 @@ struct claim {
 	uint32_t thread;
 	uint32_t function;
 	uint64_t wall_ns;
-	bool is_python;
+	enum { RANK_NATIVE = 0, RANK_POOL, RANK_PYTHON } rank;
 };
 #define CLAIM_KEY_SIZE offsetof(struct claim, wall_ns)
 static_assert(CLAIM_KEY_SIZE == 8, "no padding inside the key");
@@ -65,6 +67,10 @@ static enum role python_role(const struct pln_function *f)
 		{ "/multiprocessing/process.py", "run", ROLE_FRAMEWORK },
 		{ "/multiprocessing/spawn.py", NULL, ROLE_START },
 		{ "/multiprocessing/forkserver.py", NULL, ROLE_START },
+		{ "/concurrent/futures/thread.py", NULL, ROLE_POOL },
+		{ "/concurrent/futures/process.py", NULL, ROLE_POOL },
+		{ "/multiprocessing/pool.py", NULL, ROLE_POOL },
+		{ "/socketserver.py", NULL, ROLE_POOL },
 		{ "/runpy.py", NULL, ROLE_FRAMEWORK },
 		{ "<frozen runpy>", NULL, ROLE_FRAMEWORK },
 	};
@@ -105,14 +111,30 @@ static uint8_t *find_roles(const struct pln_profile *p)
 
 /* --------------------------------------------------------------------- nodes */
 
-static void meet_function(struct node_entry *entry, uint32_t id, uint8_t kind, uint8_t role)
+/* Locks, queues and selectors that a pool waits in are no task. */
+static bool is_standard_library(const struct pln_function *f)
 {
-	uint32_t *own = kind == PLN_FUNCTION_PYTHON ? &entry->python : &entry->native;
+	return f->kind == PLN_FUNCTION_PYTHON &&
+	       (*f->file == '<' ||
+		(strstr(f->file, "/lib/python3.") && !strstr(f->file, "-packages/")));
+}
 
-	if (role == ROLE_START)
+static void meet_function(struct node_entry *entry, uint32_t id, const struct pln_function *f,
+			  uint8_t role)
+{
+	bool is_python = f->kind == PLN_FUNCTION_PYTHON;
+	uint32_t *own = is_python ? &entry->python : &entry->native;
+	bool is_task = is_python && entry->is_pool && !is_standard_library(f);
+
+	if (role == ROLE_START) {
 		*own = PLN_NONE;
-	else if (role == ROLE_ENTRY && *own == PLN_NONE)
+	} else if (role != ROLE_FRAMEWORK && *own == PLN_NONE) {
 		*own = id;
+		entry->is_pool = role == ROLE_POOL;
+	} else if (role == ROLE_ENTRY && is_task) {
+		*own = id;
+		entry->is_pool = false;
+	}
 }
 
 static struct node_entry *find_node_entries(const struct pln_profile *p, const uint8_t *roles)
@@ -124,13 +146,14 @@ static struct node_entry *find_node_entries(const struct pln_profile *p, const u
 		uint32_t first = p->frame_first_location[node->frame];
 		uint32_t end = p->frame_first_location[node->frame + 1];
 
-		entries[n] = node->parent == PLN_NONE ? (struct node_entry){ PLN_NONE, PLN_NONE }
-						      : entries[node->parent];
+		entries[n] = node->parent == PLN_NONE
+				     ? (struct node_entry){ PLN_NONE, PLN_NONE, false }
+				     : entries[node->parent];
 		/* Innermost first: what was inlined into what. */
 		for (uint32_t l = end; l-- > first;) {
 			uint32_t id = p->locations[l].function;
 
-			meet_function(&entries[n], id, p->functions[id].kind, roles[id]);
+			meet_function(&entries[n], id, &p->functions[id], roles[id]);
 		}
 	}
 	return entries;
@@ -153,8 +176,10 @@ static uint32_t sum_claims(struct claim *claims, const struct pln_aggregate *a,
 		if (cell->stack == PLN_NONE)
 			continue;
 		entry = nodes[cell->stack];
-		claim.is_python = entry.python != PLN_NONE;
-		claim.function = claim.is_python ? entry.python : entry.native;
+		claim.rank = entry.python == PLN_NONE ? RANK_NATIVE
+			     : entry.is_pool	      ? RANK_POOL
+						      : RANK_PYTHON;
+		claim.function = claim.rank == RANK_NATIVE ? entry.native : entry.python;
 		if (claim.function == PLN_NONE)
 			continue;
 		id = pln_intern_add(keys, &claim, CLAIM_KEY_SIZE, NULL);
@@ -171,8 +196,8 @@ static uint32_t sum_claims(struct claim *claims, const struct pln_aggregate *a,
 /* Python counts more than native code: that is where a Python thread is before and after. */
 static bool beats(const struct claim *a, const struct claim *b)
 {
-	if (a->is_python != b->is_python)
-		return a->is_python;
+	if (a->rank != b->rank)
+		return a->rank > b->rank;
 	return a->wall_ns > b->wall_ns;
 }
 
@@ -184,7 +209,7 @@ static void choose(uint32_t *entries, const struct pln_profile *p, const struct 
 	for (uint32_t c = 0; c < count; c++) {
 		uint32_t thread = claims[c].thread;
 
-		if (!claims[c].is_python && p->threads[thread].has_python)
+		if (claims[c].rank == RANK_NATIVE && p->threads[thread].has_python)
 			continue;
 		if (best[thread] == PLN_NONE || beats(&claims[c], &claims[best[thread]])) {
 			best[thread] = c;

@@ -12,9 +12,9 @@
 
 /*
  * By thread: the outermost Python function below those that start every thread, process or
- * module; for a thread without Python the outermost native one; PLN_NONE when no sample
- * shows any. Where stacks begin differently, the function with the most wall time.
- * malloc()ed; NULL: out of memory.
+ * module; of a pool's thread the task, unless only the pool itself was met; for a thread without
+ * Python the outermost native one; PLN_NONE when no sample shows any. Where stacks begin
+ * differently, the function with the most wall time. malloc()ed; NULL: out of memory.
  */
 uint32_t *pln_thread_entries(const struct pln_aggregate *aggregate);
 

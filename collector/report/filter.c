@@ -33,7 +33,7 @@ static bool any_word(const char *list, bool (*match)(const char *, size_t, const
 
 struct named_thread {
 	const struct pln_thread *thread;
-	const char *runs;
+	const struct pln_function *runs;
 };
 
 static bool thread_matches(const char *word, size_t size, const void *what)
@@ -42,7 +42,10 @@ static bool thread_matches(const char *word, size_t size, const void *what)
 
 	if (is_number(word, size))
 		return strtoull(word, NULL, 10) == named->thread->tid;
-	return contains(named->thread->name, word, size) || contains(named->runs, word, size);
+	return contains(named->thread->name, word, size) ||
+	       (named->thread->is_main && contains("MainThread", word, size)) ||
+	       (named->runs && (contains(named->runs->name, word, size) ||
+				contains(named->runs->file, word, size)));
 }
 
 static bool process_matches(const char *word, size_t size, const void *what)
@@ -63,7 +66,7 @@ bool pln_filter_keeps_process(const struct pln_filter *filter, const struct pln_
 }
 
 bool pln_filter_keeps_thread(const struct pln_filter *filter, const struct pln_profile *profile,
-			     uint32_t thread, const char *runs)
+			     uint32_t thread, const struct pln_function *runs)
 {
 	const struct pln_thread *t = &profile->threads[thread];
 	const struct named_thread named = { t, runs };

@@ -8,6 +8,7 @@
 
 #include "report/names.h"
 #include "report/report.h"
+#include "report/text_i.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
 
@@ -156,18 +157,18 @@ static void print_process(const struct pln_report *r, const struct pln_screen *s
 	/* Forks are like their parents, and a program's processes mostly like each other. */
 	if (!id || !same_interpreter(p, p - 1))
 		print_interpreter(screen, p);
-	pln_text_field(screen, "sampled", PLN_STYLE_PLAIN, "for %s, %s pid %u; %s",
-		       pln_duration_text(lasted, end_ns > p->start_ns ? end_ns - p->start_ns : 0),
-		       p->reason == PILLION_REASON_FORK ? "forked from" : "a child of", p->ppid,
-		       !p->end_ns ? "still running when the file was written"
-				  : pln_exit_text(p->exit_status, ended, sizeof(ended)));
+	pln_text_field(
+		screen, "sampled", PLN_STYLE_PLAIN, "for %s, %s pid %u; %s",
+		pln_duration_text(lasted, end_ns > p->start_ns ? end_ns - p->start_ns : 0),
+		p->reason == PILLION_REASON_FORK ? "forked from" : "a child of", p->ppid,
+		pln_process_end_text(p, r->profile->recording.complete, ended, sizeof(ended)));
 	if (r->profile->process_count > 1)
 		print_accounting(r, screen, id);
 }
 
 static const struct pln_column thread_columns[] = {
 	{ "thread", false, PLN_ELIDE_MIDDLE, 0 },
-	{ "runs", false, PLN_ELIDE_MIDDLE, 2 },
+	{ "runs", false, PLN_ELIDE_NAME, 2 },
 	{ "tid", true, PLN_RIGID, 3 },
 	{ "samples", true, PLN_RIGID, 1 },
 	{ "CPU sampled", true, PLN_RIGID, 0 },
@@ -181,28 +182,17 @@ static void thread_row(const struct pln_report *r, struct pln_table *table, uint
 	const struct pln_thread *thread = &r->profile->threads[id];
 	const struct pln_times *t = &r->summary.threads[id];
 	bool alive = !thread->exited && !r->profile->processes[thread->process].end_ns;
-	char text[PLN_QUANTITY_SIZE], name[32], entry[512];
+	char text[PLN_QUANTITY_SIZE], name[32];
 
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s%s", pln_thread_name(thread, name, sizeof(name)),
 		       alive ? " (alive)" : "");
-	pln_table_cell(table, PLN_STYLE_DIM, "%s", pln_entry_text(r, id, entry, sizeof(entry)));
+	pln_text_entry_cell(table, PLN_STYLE_DIM, r, id);
 	pln_table_cell(table, PLN_STYLE_DIM, "%u", thread->tid);
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_count_text(text, t->samples));
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_duration_text(text, t->cpu_ns));
 	pln_table_cell(table, PLN_STYLE_DIM, "%s", pln_duration_text(text, t->clock_cpu_ns));
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_duration_text(text, pln_times_wall_ns(t)));
 	pln_table_cell(table, PLN_STYLE_DIM, "%s", pln_duration_text(text, t->clock_wall_ns));
-}
-
-static void print_unmet(const struct pln_screen *screen, const struct pln_times *unmet)
-{
-	char cpu[PLN_QUANTITY_SIZE], wall[PLN_QUANTITY_SIZE];
-
-	if (unmet->threads)
-		fprintf(screen->out, "  %u thread%s without a sample: %s of CPU, %s of wall time\n",
-			unmet->threads, unmet->threads == 1 ? "" : "s",
-			pln_duration_text(cpu, unmet->clock_cpu_ns),
-			pln_duration_text(wall, unmet->clock_wall_ns));
 }
 
 /* Threads that no sample met are told of in one line: a program may start one for each task. */
@@ -228,7 +218,7 @@ static void print_threads(const struct pln_report *r, const struct pln_screen *s
 		unmet.clock_wall_ns += t->clock_wall_ns;
 	}
 	pln_table_print(table, screen);
-	print_unmet(screen, &unmet);
+	pln_text_unmet(screen, &unmet);
 	free(order);
 }
 

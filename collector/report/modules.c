@@ -24,6 +24,7 @@ static const struct {
 	{ PILLION_ENGINE_SCHEDSTAT, "run-queue wait measured", "run-queue wait not measured" },
 	{ PILLION_ENGINE_NATIVE, "native stacks by own unwind tables", "no native stacks" },
 	{ PILLION_ENGINE_CHECKED_READ, "checked reads", "no checked reads" },
+	{ PILLION_ENGINE_BURST, "burst: Python frames only", NULL },
 };
 
 const char *pln_engine_text(uint32_t engine, char *buffer, size_t size)

@@ -13,6 +13,8 @@
 enum {
 	LONG_NAME = 32, /* of a native function: a longer one is shown without its arguments */
 	LONG_ARGUMENT = 20, /* of a template */
+	LONG_COMMAND = 40,
+	LONG_START = 12, /* of a command, behind its program */
 	WHEEL_HASH = 9, /* "-96fb9b2e" */
 };
 
@@ -199,6 +201,48 @@ const char *pln_base_name(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+/* "multiprocessing.spawn" out of "... from multiprocessing.spawn import ...": its bytes. */
+static size_t starter(const char *command, const char **name)
+{
+	static const char mark[] = "from multiprocessing.";
+	const char *at = strstr(command, mark);
+
+	if (!at)
+		return 0;
+	*name = at + strlen("from ");
+	return strcspn(*name, " ");
+}
+
+const char *pln_short_command(const char *command, size_t same, char *buffer, size_t size)
+{
+	size_t program = strcspn(command, " "), used, text;
+	const char *base = command + program, *rest = command + program, *name = NULL;
+
+	while (base > command && base[-1] != '/')
+		base--;
+	text = starter(command, &name);
+	if (text) {
+		snprintf(buffer, size, "%.*s", (int)text, name);
+		return buffer;
+	}
+	used = (size_t)snprintf(buffer, size, "%.*s", (int)(rest - base), base);
+	if (strlen(command) > LONG_COMMAND && same > program + LONG_START) {
+		/* From the word on in which they differ. */
+		for (rest = command + same; rest[-1] != ' ' && rest[-1] != '\n'; rest--)
+			;
+		used += (size_t)snprintf(buffer + (used < size ? used : size - 1),
+					 used < size ? size - used : 1, " .. ");
+	}
+	for (; *rest && used + 1 < size; rest++) {
+		bool blank = strchr(" \t\n", *rest) != NULL;
+
+		if (!blank || buffer[used - 1] != ' ')
+			buffer[used++] = blank ? ' ' : *rest;
+	}
+	buffer[used < size ? used : size - 1] = '\0';
+	return buffer;
+}
+
 const char *pln_thread_name(const struct pln_thread *thread, char *buffer, size_t size)
 {
 	if (thread->name && *thread->name)
@@ -236,6 +280,20 @@ const char *pln_exit_text(int32_t status, char *buffer, size_t size)
 	} else {
 		snprintf(buffer, size, "exit %d", WEXITSTATUS(status));
 	}
+	return buffer;
+}
+
+const char *pln_process_end_text(const struct pln_process *process, bool recording_ended,
+				 char *buffer, size_t size)
+{
+	if (process->end_ns)
+		return pln_exit_text(process->exit_status, buffer, size);
+	if (!recording_ended)
+		return "still running";
+	if (process->exit_status == -1)
+		return "ran on after the recording";
+	snprintf(buffer, size, "ran on; ");
+	pln_exit_text(process->exit_status, buffer + strlen(buffer), size - strlen(buffer));
 	return buffer;
 }
 

@@ -40,6 +40,13 @@ const char *pln_short_function_name(const struct pln_profile *profile, uint32_t 
 /* "python" or "native"; "" for time without a stack. */
 const char *pln_function_kind_name(const struct pln_profile *profile, uint32_t id);
 
+/*
+ * A command without the folder of its program, and without what hides what it is about: the
+ * code by which multiprocessing starts a process, and the start that it has in common with
+ * others (its first `same` bytes) when it is long. In `buffer`.
+ */
+const char *pln_short_command(const char *command, size_t same, char *buffer, size_t size);
+
 /* The process's program: base name of its executable. */
 const char *pln_base_name(const char *path);
 
@@ -49,8 +56,12 @@ const char *pln_thread_name(const struct pln_thread *thread, char *buffer, size_
 /* "3.13.1", "3.14.0rc2" out of PY_VERSION_HEX; "none" for 0. */
 const char *pln_python_version(uint32_t hex, char *buffer, size_t size);
 
-/* "exit 1", "killed by SIGKILL", "still running", "unknown" out of wait(2)'s form. */
+/* "exit 1", "killed by SIGKILL", "unknown" out of wait(2)'s form. */
 const char *pln_exit_text(int32_t status, char *buffer, size_t size);
+
+/* The same of a process, which may be running, or have run on when the recording ended. */
+const char *pln_process_end_text(const struct pln_process *process, bool recording_ended,
+				 char *buffer, size_t size);
 
 /* Why samples were dropped, in words for the user; by enum pln_drop. */
 const char *pln_drop_text(unsigned drop);

@@ -87,10 +87,6 @@ uint32_t *pln_report_order_lines(const struct pln_report *report, size_t *count)
 uint32_t *pln_report_order_libraries(const struct pln_report *report, size_t *count);
 uint32_t *pln_report_order_threads(const struct pln_report *report, size_t *count);
 
-/* "worker  app.py:12": what the thread runs; "" when no sample shows it. */
-const char *pln_entry_text(const struct pln_report *report, uint32_t thread, char *buffer,
-			   size_t size);
-
 /* Self and native time of a line: what is spent there and in the native code below it. */
 static inline uint64_t pln_line_own_ns(const struct pln_line *line)
 {
@@ -119,9 +115,9 @@ void pln_text_notes(const struct pln_report *report, const struct pln_screen *sc
 /* "app.py:12", "app.py" when the line is unknown. */
 const char *pln_place_text(const struct pln_profile *profile, uint32_t function, uint32_t line,
 			   char *buffer, size_t size);
-/* Behind a function in a table: place of a Python one, library and place of a native one. */
-const char *pln_where_text(const struct pln_profile *profile, uint32_t function, char *buffer,
-			   size_t size);
+/* Behind a function in a table: place of a Python one, library of a native one, and source. */
+const char *pln_where_text(const struct pln_profile *profile, uint32_t function, bool with_source,
+			   char *buffer, size_t size);
 const char *pln_library_name(const struct pln_library *library);
 /* The same without versions and platforms. */
 const char *pln_library_text(const struct pln_library *library, char *buffer, size_t size);

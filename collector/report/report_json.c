@@ -240,10 +240,10 @@ void pln_json_times(struct pln_json *json, const char *key, const struct pln_tim
 	pln_json_number(json, "wall_ns", pln_times_wall_ns(times));
 	pln_json_number(json, "gil_hold_ns", times->hold_ns);
 	pln_json_number(json, "gil_hold_blocked_ns", times->hold_blocked_ns);
-	pln_json_number(json, "gil_hold_runnable_ns", times->hold_runnable_ns);
 	pln_json_number(json, "gil_wait_ns", times->wait_ns);
 	pln_json_number(json, "gil_neither_ns", times->neither_ns);
 	pln_json_number(json, "gil_unknown_ns", times->gil_unknown_ns);
+	pln_json_number(json, "gil_unknown_runnable_ns", times->gil_runnable_ns);
 	pln_json_number(json, "clock_cpu_ns", times->clock_cpu_ns);
 	pln_json_number(json, "clock_wall_ns", times->clock_wall_ns);
 	pln_json_number(json, "unsampled_cpu_ns", times->unsampled_cpu_ns);
@@ -391,6 +391,7 @@ void pln_json_quality(struct pln_json *json, const struct pln_report *report)
 		pln_json_number(json, pln_drop_key(d), report->summary.drops[d]);
 	pln_json_object_end(json);
 	pln_json_number(json, "lost_records", report->summary.lost_records);
+	pln_json_number(json, "lost_samples", report->profile->recording.lost_samples);
 	pln_json_object_end(json);
 }
 

@@ -13,7 +13,7 @@ static uint64_t less(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
-static void add_cell(struct pln_times *times, const struct pln_cell *cell)
+static void add_cell(struct pln_times *times, const struct pln_cell *cell, bool has_python)
 {
 	uint64_t wall_ns = pln_cell_wall_ns(cell);
 
@@ -25,7 +25,6 @@ static void add_cell(struct pln_times *times, const struct pln_cell *cell)
 	case PILLION_GIL_HOLDS:
 		times->hold_ns += wall_ns;
 		times->hold_blocked_ns += cell->offcpu_ns;
-		times->hold_runnable_ns += cell->runnable_ns;
 		break;
 	case PILLION_GIL_WAITS:
 		times->wait_ns += wall_ns;
@@ -34,7 +33,8 @@ static void add_cell(struct pln_times *times, const struct pln_cell *cell)
 		times->neither_ns += wall_ns;
 		break;
 	default:
-		times->gil_unknown_ns += wall_ns;
+		*(has_python ? &times->gil_unknown_ns : &times->neither_ns) += wall_ns;
+		times->gil_runnable_ns += has_python ? cell->runnable_ns : 0;
 	}
 }
 
@@ -65,12 +65,12 @@ static void add_threads(struct pln_summary *s, const struct pln_aggregate *a)
 	}
 	for (size_t i = 0; i < a->cell_count; i++) {
 		const struct pln_cell *cell = &a->cells[i];
-		uint32_t process = p->threads[cell->thread].process;
+		const struct pln_thread *thread = &p->threads[cell->thread];
 
-		add_cell(&s->threads[cell->thread], cell);
-		add_cell(&s->all, cell);
-		if (process < p->process_count)
-			add_cell(&s->processes[process], cell);
+		add_cell(&s->threads[cell->thread], cell, thread->has_python);
+		add_cell(&s->all, cell, thread->has_python);
+		if (thread->process < p->process_count)
+			add_cell(&s->processes[thread->process], cell, thread->has_python);
 	}
 }
 
@@ -98,20 +98,49 @@ static void add_process(struct pln_summary *s, const struct pln_process *process
 		s->private_bytes = process->private_bytes;
 }
 
+uint64_t pln_process_sampled_ns(const struct pln_profile *profile, uint32_t id)
+{
+	const struct pln_process *process = &profile->processes[id];
+	uint64_t end_ns = process->end_ns ? process->end_ns : profile->recording.end_ns;
+
+	return less(less(end_ns, process->start_ns), process->dormant_ns);
+}
+
+/* Each sample stands for a whole period: the sum may exceed the time by a little, the GIL not. */
+static void find_held(struct pln_summary *s, const struct pln_profile *p)
+{
+	bool any = false;
+
+	for (uint32_t id = 0; id < p->process_count; id++) {
+		const struct pln_times *times = &s->processes[id];
+		uint64_t sampled_ns = pln_process_sampled_ns(p, id);
+		double held;
+
+		if (!sampled_ns || !(times->hold_ns || times->wait_ns || times->neither_ns))
+			continue;
+		held = (double)times->hold_ns / (double)sampled_ns;
+		held = held > 1 ? 1 : held;
+		if (!any || held < s->least_held)
+			s->least_held = held;
+		if (!any || held > s->most_held)
+			s->most_held = held;
+		any = true;
+	}
+}
+
 static void add_processes(struct pln_summary *s, const struct pln_profile *p,
 			  const struct pln_filter *filter)
 {
 	uint64_t ticked_ns = 0;
 
-	for (size_t i = 0; i < p->process_count; i++) {
+	for (uint32_t i = 0; i < p->process_count; i++) {
 		const struct pln_process *process = &p->processes[i];
-		uint64_t end_ns = process->end_ns ? process->end_ns : p->recording.end_ns;
 
 		s->process_count += s->processes[i].threads > 0;
 		if (!pln_filter_keeps_process(filter, process))
 			continue;
 		add_process(s, process);
-		ticked_ns += less(less(end_ns, process->start_ns), process->dormant_ns);
+		ticked_ns += pln_process_sampled_ns(p, i);
 	}
 	if (ticked_ns)
 		s->reached_tick_hz = (double)s->ticks * 1e9 / (double)ticked_ns;
@@ -145,6 +174,7 @@ int pln_summary_compute(struct pln_summary *summary, const struct pln_aggregate 
 	for (size_t i = 0; i < p->process_count; i++)
 		find_net_unsampled(&summary->processes[i]);
 	add_processes(summary, p, filter);
+	find_held(summary, p);
 	find_rates(summary, aggregate);
 	return 0;
 }

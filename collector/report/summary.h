@@ -14,12 +14,12 @@ struct pln_times {
 	uint64_t cpu_ns;
 	uint64_t offcpu_ns;
 	uint64_t runnable_ns; /* waiting for a CPU */
-	uint64_t hold_ns; /* wall time while holding the GIL */
+	uint64_t hold_ns; /* on and off a CPU while holding the GIL */
 	uint64_t hold_blocked_ns; /* off-CPU part of it: others were kept from running */
-	uint64_t hold_runnable_ns; /* part of it without a CPU */
-	uint64_t wait_ns; /* wall time while waiting for the GIL */
-	uint64_t neither_ns; /* wall time while doing neither */
-	uint64_t gil_unknown_ns;
+	uint64_t wait_ns; /* while waiting for the GIL */
+	uint64_t neither_ns; /* while doing neither, as all threads do that never ran Python */
+	uint64_t gil_unknown_ns; /* with the wait of Python threads for a CPU */
+	uint64_t gil_runnable_ns; /* that wait */
 	uint32_t threads;
 	/* What the kernel's clocks say of the same threads. */
 	uint64_t dormant_cpu_ns; /* of the CPU clock, beside clock_cpu_ns: sampling was stopped */
@@ -61,6 +61,8 @@ struct pln_summary {
 	struct pln_times *threads; /* by thread id */
 	struct pln_times *processes; /* by process id, of their kept threads */
 	uint32_t process_count; /* with a kept thread */
+	double least_held,
+		most_held; /* of its sampled time, did a process with Python hold the GIL */
 
 	/* Of every process that the filter keeps. */
 	uint64_t drops[PILLION_DROP_COUNT];
@@ -88,6 +90,9 @@ int pln_summary_compute(struct pln_summary *summary, const struct pln_aggregate 
 struct pln_accounting pln_summary_account(const struct pln_summary *summary,
 					  const struct pln_profile *profile, uint32_t process);
 void pln_summary_free(struct pln_summary *summary);
+
+/* How long the process was sampled. */
+uint64_t pln_process_sampled_ns(const struct pln_profile *profile, uint32_t process);
 
 static inline uint64_t pln_times_wall_ns(const struct pln_times *times)
 {

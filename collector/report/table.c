@@ -5,6 +5,7 @@
 #include "report/table.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,11 @@
 #include "report/names.h"
 
 #define GAP 2 /* columns between columns */
-#define ELASTIC_LEAST 20 /* an elastic column narrower than this is no use */
+#define LEAST_HEAD 3 /* columns of a name's first part */
 
 struct cell {
 	char *text; /* printable; NULL: out of memory, shown as nothing */
+	char *extra; /* the same; NULL: none */
 	enum pln_style style;
 };
 
@@ -150,6 +152,60 @@ unsigned pln_print_end(const struct pln_screen *screen, const char *text, unsign
 	return mark + tail;
 }
 
+/* Behind the separator at `at`, "::" or a single "."; NULL: there is none. */
+static const char *behind_separator(const char *text, const char *at)
+{
+	if (at[0] == ':' && at[1] == ':')
+		return at + 2;
+	if (at[0] == '.' && at[1] != '.' && (at == text || at[-1] != '.'))
+		return at + 1;
+	return NULL;
+}
+
+/*
+ * The longest end of a name that begins with a whole part and takes `width` columns at most;
+ * its last part when that is longer.
+ */
+static const char *last_parts(const char *name, unsigned width)
+{
+	const char *last = name;
+	unsigned depth = 0;
+
+	for (const char *at = name; *at; at++) {
+		const char *part = depth ? NULL : behind_separator(name, at);
+
+		if (part && *part) {
+			last = part;
+			if (pln_text_width(part) <= width)
+				break;
+		}
+		/* One with a blank behind it is an arrow, not a bracket. */
+		if (*at == '(' || (*at == '<' && at[1] != ' '))
+			depth++;
+		else if (depth && (*at == ')' || (*at == '>' && at[-1] != '-')))
+			depth--;
+	}
+	return last;
+}
+
+unsigned pln_print_name(const struct pln_screen *screen, const char *text, unsigned width)
+{
+	unsigned mark = screen->utf8 ? 1 : 2, head = 0, room, tail;
+	const char *parts = width > mark ? last_parts(text, width - mark) : text;
+
+	if (parts == text || pln_text_width(text) <= width)
+		return pln_print_elided(screen, text, width);
+	tail = pln_text_width(parts);
+	if (tail + mark > width)
+		return pln_print_elided(screen, parts, width);
+	room = width - mark - tail;
+	/* A piece of a namespace says less than none. */
+	if (parts[-1] == '.' && room >= LEAST_HEAD)
+		fwrite(text, 1, fitting_start(text, room, &head), screen->out);
+	fprintf(screen->out, "%s%s", screen->utf8 ? "\u2026" : "..", parts);
+	return head + mark + tail;
+}
+
 /* ------------------------------------------------------------------- table */
 
 struct pln_table *pln_table_new(const struct pln_column *columns, unsigned count)
@@ -194,33 +250,81 @@ void pln_table_cell(struct pln_table *table, enum pln_style style, const char *f
 		free(text);
 }
 
-static void measure(struct pln_table *table)
+void pln_table_extra(struct pln_table *table, const char *format, ...)
 {
-	for (size_t i = 0, c = 0; i < table->cell_count; i++) {
-		unsigned own = table->cells[i].text ? pln_text_width(table->cells[i].text) : 0;
+	struct cell *cell =
+		table && table->cell_count ? &table->cells[table->cell_count - 1] : NULL;
+	char *text = NULL;
+	va_list args;
+	int size;
 
-		if (own > table->width[c])
-			table->width[c] = own;
-		c = c + 1 < table->column_count ? c + 1 : 0;
-	}
-	for (unsigned c = 0; c < table->column_count; c++) {
-		unsigned title = pln_text_width(table->columns[c].title);
-
-		if (title > table->width[c] && (table->width[c] || !table->columns[c].drop_order))
-			table->width[c] = title;
-	}
+	if (!cell || cell->extra)
+		return;
+	va_start(args, format);
+	size = vasprintf(&text, format, args);
+	va_end(args);
+	if (size < 0)
+		return;
+	cell->extra = pln_printable(text);
+	free(text);
 }
 
-/* Columns that the row takes; with every elastic column at most `most` wide. */
-static unsigned row_width(const struct pln_table *table, unsigned most)
+/* Columns of a cell where there are `room`: without its extra text when that has none. */
+static unsigned cell_width(const struct cell *cell, unsigned room)
+{
+	unsigned own = cell->text ? pln_text_width(cell->text) : 0;
+	unsigned extra = cell->extra ? pln_text_width(cell->extra) : 0;
+
+	if (own + extra <= room)
+		return own + extra;
+	return own < room ? own : room;
+}
+
+/* What is in the column takes, where there are `room` columns. */
+static unsigned column_width(const struct pln_table *table, unsigned c, unsigned room)
+{
+	unsigned title = pln_text_width(table->columns[c].title), most = 0;
+
+	for (size_t i = c; i < table->cell_count; i += table->column_count) {
+		unsigned width = cell_width(&table->cells[i], room);
+
+		if (width > most)
+			most = width;
+	}
+	return title > most && (most || !table->columns[c].drop_order) ? title : most;
+}
+
+static void measure(struct pln_table *table)
+{
+	for (unsigned c = 0; c < table->column_count; c++)
+		table->width[c] = column_width(table, c, UINT_MAX);
+}
+
+/* An elastic column narrower than this is no use. */
+static const unsigned least_width[] = {
+	[PLN_RIGID] = 0,
+	[PLN_ELIDE_MIDDLE] = 12,
+	[PLN_ELIDE_START] = 18,
+	[PLN_ELIDE_NAME] = 16,
+};
+
+/* Width of a column when no elastic one is wider than `ceiling`, but for what each needs. */
+static unsigned lowered(const struct pln_table *table, unsigned c, unsigned ceiling)
+{
+	unsigned least = least_width[table->columns[c].elastic];
+	unsigned most = ceiling > least ? ceiling : least;
+
+	return table->columns[c].elastic && table->width[c] > most ? most : table->width[c];
+}
+
+/* Columns that the row takes then. */
+static unsigned row_width(const struct pln_table *table, unsigned ceiling)
 {
 	unsigned sum = 0;
 
 	for (unsigned c = 0; c < table->column_count; c++) {
-		unsigned width = table->width[c];
+		unsigned width = lowered(table, c, ceiling);
 
-		if (table->columns[c].elastic && width > most)
-			width = most;
 		if (width)
 			sum += width + GAP;
 	}
@@ -244,39 +348,69 @@ static bool drop_column(struct pln_table *table)
 	return true;
 }
 
+/* Takes back what a lowered column does not need without its extra text; false: nothing. */
+static bool trim(struct pln_table *table, unsigned ceiling)
+{
+	for (unsigned c = 0; c < table->column_count; c++) {
+		unsigned width = lowered(table, c, ceiling), needed;
+
+		if (width == table->width[c])
+			continue;
+		needed = column_width(table, c, width);
+		if (needed < width) {
+			table->width[c] = needed;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Drops columns, then lowers the ceiling of the elastic ones until the row fits. */
 static void fit(struct pln_table *table, unsigned width)
 {
-	unsigned ceiling = width;
+	unsigned ceiling;
 
-	while (row_width(table, ELASTIC_LEAST) > width && drop_column(table))
+	while (row_width(table, 0) > width && drop_column(table))
 		;
-	while (ceiling > ELASTIC_LEAST && row_width(table, ceiling) > width)
-		ceiling--;
-	for (unsigned c = 0; c < table->column_count; c++) {
-		if (table->columns[c].elastic && table->width[c] > ceiling)
-			table->width[c] = ceiling;
+	do {
+		for (ceiling = width; ceiling && row_width(table, ceiling) > width; ceiling--)
+			;
+	} while (trim(table, ceiling));
+	for (unsigned c = 0; c < table->column_count; c++)
+		table->width[c] = lowered(table, c, ceiling);
+}
+
+/* Prints what fits into `width` columns; returns the columns used. */
+static unsigned print_text(const struct pln_screen *screen, const struct cell *cell,
+			   enum pln_elastic elastic, unsigned width)
+{
+	unsigned own = pln_text_width(cell->text);
+
+	if (own <= width) {
+		bool all = cell->extra && own + pln_text_width(cell->extra) <= width;
+
+		fprintf(screen->out, "%s%s", cell->text, all ? cell->extra : "");
+		return all ? own + pln_text_width(cell->extra) : own;
 	}
+	if (elastic == PLN_ELIDE_NAME)
+		return pln_print_name(screen, cell->text, width);
+	if (elastic == PLN_ELIDE_START && !cell->extra)
+		return pln_print_end(screen, cell->text, width);
+	return pln_print_elided(screen, cell->text, width);
 }
 
 /* Prints a cell; *blanks are owed before the next text, so that no line ends in them. */
 static void print_cell(const struct pln_table *table, unsigned c, const struct cell *cell,
 		       const struct pln_screen *screen, unsigned *blanks)
 {
-	const char *text = cell->text ? cell->text : "";
-	unsigned width = table->width[c], own = pln_text_width(text), pad;
+	unsigned width = table->width[c], own = cell_width(cell, width), pad = width - own;
 
 	if (!width)
 		return;
-	if (own > width)
-		own = width;
-	pad = width - own;
 	*blanks += GAP + (table->columns[c].right ? pad : 0);
 	if (own) {
 		fprintf(screen->out, "%*s%s", (int)*blanks, "", pln_style_on(screen, cell->style));
-		own = table->columns[c].elastic == PLN_ELIDE_START
-			      ? pln_print_end(screen, text, width)
-			      : pln_print_elided(screen, text, width);
+		own = print_text(screen, cell, table->columns[c].elastic, width);
 		fputs(pln_style_off(screen, cell->style), screen->out);
 		*blanks = 0;
 	}
@@ -300,8 +434,10 @@ void pln_table_free(struct pln_table *table)
 {
 	if (!table)
 		return;
-	for (size_t i = 0; i < table->cell_count; i++)
+	for (size_t i = 0; i < table->cell_count; i++) {
 		free(table->cells[i].text);
+		free(table->cells[i].extra);
+	}
 	free(table->cells);
 	free(table->width);
 	free(table);

@@ -4,7 +4,7 @@
  *
  * Cells are collected first and laid out at the end: columns are as wide as what is in
  * them; when that is too much, the least important columns go, then the elastic ones are
- * elided in the middle. All text from the profile is made printable on its way in.
+ * elided. All text from the profile is made printable on its way in.
  */
 #ifndef PILLION_COLLECTOR_TABLE_H
 #define PILLION_COLLECTOR_TABLE_H
@@ -44,6 +44,7 @@ enum pln_elastic {
 	PLN_RIGID = 0,
 	PLN_ELIDE_MIDDLE,
 	PLN_ELIDE_START, /* of places: file name and line are at the end */
+	PLN_ELIDE_NAME, /* of functions: what is qualified goes before what it is qualified by */
 };
 
 /* One without text in any row is left out, unless it is always shown. */
@@ -63,6 +64,13 @@ struct pln_table *pln_table_new(const struct pln_column *columns, unsigned count
 void pln_table_cell(struct pln_table *table, enum pln_style style, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * Text behind that of the cell filled last, shown when there is room for both: a column that
+ * is short of it shows the cell alone. Such a cell is elided in the middle, not at its start.
+ */
+void pln_table_extra(struct pln_table *table, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 void pln_table_free(struct pln_table *table);
 
 /* Prints and frees. */
@@ -75,6 +83,13 @@ unsigned pln_text_width(const char *text);
 unsigned pln_print_elided(const struct pln_screen *screen, const char *text, unsigned width);
 /* The same at its start. */
 unsigned pln_print_end(const struct pln_screen *screen, const char *text, unsigned width);
+
+/*
+ * The same for a name, "Class.method" or "space::function": as many of its last parts as there
+ * is room for, and before them the start of the first. A last part that is too long itself is
+ * elided in the middle.
+ */
+unsigned pln_print_name(const struct pln_screen *screen, const char *text, unsigned width);
 
 /* ------------------------------------------------------------ quantities */
 

@@ -4,6 +4,8 @@
  */
 #include "report/text_i.h"
 
+#include <string.h>
+
 #include "report/names.h"
 
 const char *pln_library_name(const struct pln_library *library)
@@ -31,8 +33,14 @@ const char *pln_place_text(const struct pln_profile *profile, uint32_t function,
 	return buffer;
 }
 
-const char *pln_where_text(const struct pln_profile *profile, uint32_t function, char *buffer,
-			   size_t size)
+/* "libz", "(no library)" */
+static const char *library_of(const struct pln_function *f, char *buffer, size_t size)
+{
+	return *f->module ? pln_short_library(f->module, buffer, size) : "(no library)";
+}
+
+const char *pln_where_text(const struct pln_profile *profile, uint32_t function, bool with_source,
+			   char *buffer, size_t size)
 {
 	const struct pln_function *f;
 	char place[PLACE_SIZE], library[128];
@@ -44,11 +52,52 @@ const char *pln_where_text(const struct pln_profile *profile, uint32_t function,
 	if (f->kind == PLN_FUNCTION_PYTHON)
 		snprintf(buffer, size, "%s", place);
 	else
-		snprintf(buffer, size, "%s%s%s",
-			 *f->module ? pln_short_library(f->module, library, sizeof(library))
-				    : "(no library)",
-			 *place ? " " : "", place);
+		snprintf(buffer, size, "%s%s%s", library_of(f, library, sizeof(library)),
+			 with_source && *place ? " " : "", with_source ? place : "");
 	return buffer;
+}
+
+void pln_text_where_cell(struct pln_table *table, const struct pln_profile *profile,
+			 uint32_t function)
+{
+	bool native = function < profile->function_count &&
+		      profile->functions[function].kind == PLN_FUNCTION_NATIVE;
+	char where[PLACE_SIZE], all[PLACE_SIZE];
+
+	pln_table_cell(table, PLN_STYLE_DIM, "%s",
+		       pln_where_text(profile, function, false, where, sizeof(where)));
+	if (native)
+		pln_table_extra(table, "%s",
+				pln_where_text(profile, function, true, all, sizeof(all)) +
+					strlen(where));
+}
+
+/* "pool.py:12", "mypy/__main__.py:3": a package's own files are called after their folder. */
+static const char *short_place(const char *place)
+{
+	const char *base = pln_base_name(place), *at = base;
+
+	if (base == place || strncmp(base, "__", 2))
+		return base;
+	for (at = base - 1; at > place && at[-1] != '/'; at--)
+		;
+	return at;
+}
+
+void pln_text_entry_cell(struct pln_table *table, enum pln_style style, const struct pln_report *r,
+			 uint32_t thread)
+{
+	uint32_t entry = thread == PLN_NONE ? PLN_NONE : r->thread_entries[thread];
+	char where[PLACE_SIZE], name[PLACE_SIZE];
+
+	if (entry == PLN_NONE) {
+		pln_text_empty_cells(table, 1);
+		return;
+	}
+	pln_table_cell(table, style, "%s",
+		       pln_short_function_name(r->profile, entry, name, sizeof(name)));
+	pln_where_text(r->profile, entry, true, where, sizeof(where));
+	pln_table_extra(table, "  %s", short_place(where));
 }
 
 const char *pln_text_python_place(const struct pln_report *r, uint32_t line, char *buffer,
@@ -99,16 +148,13 @@ void pln_text_more(const struct pln_screen *screen, size_t left, const char *wha
 			pln_style_off(screen, PLN_STYLE_DIM));
 }
 
-const char *pln_entry_text(const struct pln_report *report, uint32_t thread, char *buffer,
-			   size_t size)
+void pln_text_unmet(const struct pln_screen *screen, const struct pln_times *unmet)
 {
-	uint32_t entry = report->thread_entries[thread];
-	char where[PLACE_SIZE], name[PLACE_SIZE];
+	char cpu[PLN_QUANTITY_SIZE], wall[PLN_QUANTITY_SIZE];
 
-	if (entry == PLN_NONE)
-		return "";
-	snprintf(buffer, size, "%s  %s",
-		 pln_short_function_name(report->profile, entry, name, sizeof(name)),
-		 pln_where_text(report->profile, entry, where, sizeof(where)));
-	return buffer;
+	if (unmet->threads)
+		fprintf(screen->out, "  %u thread%s without a sample: %s of CPU, %s of wall time\n",
+			unmet->threads, unmet->threads == 1 ? "" : "s",
+			pln_duration_text(cpu, unmet->clock_cpu_ns),
+			pln_duration_text(wall, unmet->clock_wall_ns));
 }

@@ -169,13 +169,28 @@ static void print_interpreter(const struct pln_report *r, const struct pln_scree
 	pln_text_field(screen, "python",
 		       shown->interpreter_status == PILLION_INTERPRETER_REFUSED ? PLN_STYLE_WARNING
 										: PLN_STYLE_PLAIN,
-		       "%s%s, pid %u; layout %s %s%s%s%s",
+		       "%s%s, pid %u; layout %s%s%s%s%s%s",
 		       pln_python_version(shown->python_version, version, sizeof(version)),
 		       shown->free_threaded ? " free-threaded" : "", shown->pid, shown->layout,
+		       *shown->layout ? " " : "",
 		       shown->interpreter_status <= PILLION_INTERPRETER_REFUSED
 			       ? status[shown->interpreter_status]
 			       : "unknown",
 		       *shown->layout_detail ? ": " : "", shown->layout_detail, others);
+}
+
+/* How the command ended, as far as the profile knows. */
+static const char *command_end_text(const struct pln_profile *p, char *buffer, size_t size)
+{
+	const struct pln_recording *rec = &p->recording;
+
+	if (rec->exit_status != -1)
+		return pln_exit_text(rec->exit_status, buffer, size);
+	if (!rec->complete)
+		return "no end yet";
+	if (p->process_count && !p->processes[0].end_ns)
+		return "the command ran on";
+	return "how the command ended is not known";
 }
 
 static void print_recorded(const struct pln_report *r, const struct pln_screen *screen)
@@ -190,9 +205,7 @@ static void print_recorded(const struct pln_report *r, const struct pln_screen *
 	pln_text_field(screen, "recorded", PLN_STYLE_PLAIN, "%s, for %s, on %s; %s", when,
 		       pln_duration_text(duration, r->summary.duration_ns),
 		       *rec->host ? rec->host : "an unnamed host",
-		       rec->exit_status == -1
-			       ? "how the command ended is not known"
-			       : pln_exit_text(rec->exit_status, exit_text, sizeof(exit_text)));
+		       command_end_text(r->profile, exit_text, sizeof(exit_text)));
 }
 
 static void print_samples(const struct pln_report *r, const struct pln_screen *screen)
@@ -244,6 +257,9 @@ static void print_drops(const struct pln_report *r, const struct pln_screen *scr
 	if (s->lost_records)
 		add_part(&causes, "%s: records that made no sense",
 			 pln_count_text(count, s->lost_records));
+	if (r->profile->recording.lost_samples)
+		add_part(&causes, "%s: the disk was full",
+			 pln_count_text(count, r->profile->recording.lost_samples));
 	if (causes.size)
 		pln_text_field(screen, "dropped", PLN_STYLE_WARM, "%s", causes.text);
 }

@@ -15,9 +15,19 @@ const char *pln_text_python_place(const struct pln_report *r, uint32_t line, cha
 /* Its function, or "(no Python code)". */
 const char *pln_text_python_name(const struct pln_report *r, uint32_t line);
 
+/* Where a function is: a Python one's place; a native one's library and, with room, place. */
+void pln_text_where_cell(struct pln_table *table, const struct pln_profile *profile,
+			 uint32_t function);
+/* What a thread runs and, with room, where that is; empty when no sample shows it, or
+ * `thread` is PLN_NONE. */
+void pln_text_entry_cell(struct pln_table *table, enum pln_style style, const struct pln_report *r,
+			 uint32_t thread);
 void pln_text_percent_cell(struct pln_table *table, uint64_t part, uint64_t whole);
 void pln_text_duration_cell(struct pln_table *table, uint64_t ns);
 void pln_text_empty_cells(struct pln_table *table, unsigned count);
+
+/* "3 threads without a sample: 12.0 ms of CPU, 1.50 s of wall time"; nothing when none are. */
+void pln_text_unmet(const struct pln_screen *screen, const struct pln_times *unmet);
 
 /* "12 more functions (--limit 0 shows all)", nothing when none are left. */
 void pln_text_more(const struct pln_screen *screen, size_t left, const char *what);

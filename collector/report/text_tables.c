@@ -12,6 +12,8 @@
 enum {
 	LINES_PER_FUNCTION = 3,
 	LEAST_LINE_SHARE = 20, /* one in so many of the function's time, or the line is not shown */
+	LEAST_CALLER_SHARE =
+		20, /* the same of all time, for functions with little time of their own */
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
@@ -23,7 +25,7 @@ static const struct pln_column function_columns[] = {
 	{ "total %", true, PLN_RIGID, 0 },
 	{ "self", true, PLN_RIGID, 2 },
 	{ "kind", false, PLN_RIGID, 3 },
-	{ "function", false, PLN_ELIDE_MIDDLE, 0 },
+	{ "function", false, PLN_ELIDE_NAME, 0 },
 	{ "file:line, or library", false, PLN_ELIDE_START, 1 },
 };
 
@@ -34,7 +36,7 @@ static const struct pln_column gil_function_columns[] = {
 	{ "holding", true, PLN_RIGID, 0 },
 	{ "waiting", true, PLN_RIGID, 0 },
 	{ "kind", false, PLN_RIGID, 3 },
-	{ "function", false, PLN_ELIDE_MIDDLE, 0 },
+	{ "function", false, PLN_ELIDE_NAME, 0 },
 	{ "file:line, or library", false, PLN_ELIDE_START, 1 },
 };
 
@@ -43,7 +45,7 @@ static void function_row(const struct pln_report *r, struct pln_table *table, ui
 	const struct pln_cost *cost = &r->totals.functions[id];
 	const char *kind = pln_function_kind_name(r->profile, id);
 	enum pln_style style = *kind == 'p' ? PLN_STYLE_PYTHON : PLN_STYLE_NATIVE;
-	char where[PLACE_SIZE], name[PLACE_SIZE];
+	char name[PLACE_SIZE];
 
 	pln_text_percent_cell(table, cost->self.ns, r->totals.all.ns);
 	pln_text_percent_cell(table, cost->total.ns, r->totals.all.ns);
@@ -56,8 +58,7 @@ static void function_row(const struct pln_report *r, struct pln_table *table, ui
 	pln_table_cell(table, style, "%s", kind);
 	pln_table_cell(table, style, "%s",
 		       pln_short_function_name(r->profile, id, name, sizeof(name)));
-	pln_table_cell(table, PLN_STYLE_DIM, "%s",
-		       pln_where_text(r->profile, id, where, sizeof(where)));
+	pln_text_where_cell(table, r->profile, id);
 }
 
 static void print_functions(const struct pln_report *r, const struct pln_screen *screen)
@@ -86,47 +87,90 @@ static void print_functions(const struct pln_report *r, const struct pln_screen 
 
 static const struct pln_column python_columns[] = {
 	{ "self %", true, PLN_RIGID, 0 },	    { "native %", true, PLN_RIGID, 0 },
-	{ "total %", true, PLN_RIGID, 0 },	    { "function", false, PLN_ELIDE_MIDDLE, 0 },
+	{ "total %", true, PLN_RIGID, 0 },	    { "function", false, PLN_ELIDE_NAME, 0 },
 	{ "file:line", false, PLN_ELIDE_START, 1 },
 };
 
-/* Sorted by self, what only calls others is not worth a row: the tree shows it better. */
-static bool is_noise(const struct pln_report *r, uint64_t own_ns)
+static void python_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
 {
-	return !own_ns && r->options.sort == PLN_SORT_SELF && r->options.limit;
+	const struct pln_cost *cost = &r->totals.functions[id];
+
+	pln_text_percent_cell(table, cost->self.ns, r->totals.all.ns);
+	pln_text_percent_cell(table, r->totals.function_native[id].ns, r->totals.all.ns);
+	pln_text_percent_cell(table, cost->total.ns, r->totals.all.ns);
+	pln_table_cell(table, PLN_STYLE_PYTHON, "%s", pln_function_name(r->profile, id));
+	pln_text_where_cell(table, r->profile, id);
 }
 
-static uint64_t python_own_ns(const struct pln_report *r, uint32_t id)
+static int by_total(const void *pa, const void *pb, void *totals)
 {
-	return r->totals.functions[id].self.ns + r->totals.function_native[id].ns;
+	const struct pln_totals *t = totals;
+	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+	uint64_t ta = t->functions[a].total.ns, tb = t->functions[b].total.ns;
+
+	return ta != tb ? (ta < tb ? 1 : -1) : a < b ? -1 : a > b;
+}
+
+/* How modules are imported and threads start is the same in every program. */
+static bool is_plumbing(const struct pln_function *f)
+{
+	const char *dot = strrchr(f->name, '.'), *bare = dot ? dot + 1 : f->name;
+
+	return !strncmp(f->file, "<frozen importlib", strlen("<frozen importlib")) ||
+	       (!strcmp(pln_base_name(f->file), "threading.py") &&
+		!strncmp(bare, "_bootstrap", strlen("_bootstrap")));
+}
+
+/*
+ * Sorted by self, what mostly calls others is far down, whatever it leads to. Moves the
+ * functions with much total time to the front, most first; returns how many.
+ */
+static size_t move_callers(const struct pln_report *r, uint32_t *order, size_t count)
+{
+	const uint64_t least_ns = r->totals.all.ns / LEAST_CALLER_SHARE;
+	size_t kept = 0;
+
+	if (r->options.sort != PLN_SORT_SELF)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		if (r->totals.functions[order[i]].total.ns >= least_ns &&
+		    !is_plumbing(&r->profile->functions[order[i]]))
+			order[kept++] = order[i];
+	}
+	qsort_r(order, kept, sizeof(*order), by_total, (void *)(uintptr_t)&r->totals);
+	return pln_report_limited(r, kept);
+}
+
+static void print_callers(const struct pln_report *r, const struct pln_screen *screen,
+			  const uint32_t *order, size_t count)
+{
+	struct pln_table *table;
+
+	if (!count)
+		return;
+	table = pln_table_new(python_columns, COUNT_OF(python_columns));
+	pln_text_heading(screen, "Python callers", "%s",
+			 "more functions, by total time: what leads to the above");
+	for (size_t i = 0; i < count; i++)
+		python_row(r, table, order[i]);
+	pln_table_print(table, screen);
 }
 
 static void print_python(const struct pln_report *r, const struct pln_screen *screen)
 {
 	struct pln_table *table = pln_table_new(python_columns, COUNT_OF(python_columns));
-	size_t count, shown;
+	size_t count, shown, callers;
 	uint32_t *order = pln_report_order_python(r, &count);
-	char where[PLACE_SIZE];
 
 	shown = pln_report_limited(r, count);
-	while (shown > 1 && is_noise(r, python_own_ns(r, order[shown - 1])))
-		shown--;
 	pln_text_heading(screen, "Python functions", "%s",
 			 "self: in Python code; native: in native code that it called");
-	for (size_t i = 0; i < shown; i++) {
-		const struct pln_cost *cost = &r->totals.functions[order[i]];
-
-		pln_text_percent_cell(table, cost->self.ns, r->totals.all.ns);
-		pln_text_percent_cell(table, r->totals.function_native[order[i]].ns,
-				      r->totals.all.ns);
-		pln_text_percent_cell(table, cost->total.ns, r->totals.all.ns);
-		pln_table_cell(table, PLN_STYLE_PYTHON, "%s",
-			       pln_function_name(r->profile, order[i]));
-		pln_table_cell(table, PLN_STYLE_DIM, "%s",
-			       pln_where_text(r->profile, order[i], where, sizeof(where)));
-	}
+	for (size_t i = 0; i < shown; i++)
+		python_row(r, table, order[i]);
 	pln_table_print(table, screen);
-	pln_text_more(screen, count - shown, "Python functions");
+	callers = shown < count ? move_callers(r, order + shown, count - shown) : 0;
+	print_callers(r, screen, order + shown, callers);
+	pln_text_more(screen, count - shown - callers, "Python functions");
 	free(order);
 }
 
@@ -135,7 +179,7 @@ static void print_python(const struct pln_report *r, const struct pln_screen *sc
 static const struct pln_column native_columns[] = {
 	{ "self %", true, PLN_RIGID, 0 },
 	{ "total %", true, PLN_RIGID, 3 },
-	{ "library > function < line", false, PLN_ELIDE_MIDDLE, 0 },
+	{ "library > function < line", false, PLN_ELIDE_NAME, 0 },
 	{ "file:line, or source", false, PLN_ELIDE_START, 2 },
 };
 
@@ -233,9 +277,8 @@ static void print_native(const struct pln_report *r, const struct pln_screen *sc
 	if (count) {
 		struct pln_table *table = pln_table_new(native_columns, COUNT_OF(native_columns));
 
-		pln_text_heading(
-			screen, "Native hotspots", "%s",
-			"libraries, their functions, and the Python lines that lead to them");
+		pln_text_heading(screen, "Native hotspots", "%s",
+				 "by library and function, with the Python lines that lead there");
 		native_rows(r, table, order, shown);
 		pln_table_print(table, screen);
 		pln_text_more(screen, count - shown, "native functions");
@@ -250,16 +293,17 @@ static const struct pln_column line_columns[] = {
 	{ "native %", true, PLN_RIGID, 0 },
 	{ "total %", true, PLN_RIGID, 0 },
 	{ "file:line", false, PLN_ELIDE_START, 0 },
-	{ "function", false, PLN_ELIDE_MIDDLE, 1 },
-	{ "native, mostly", false, PLN_ELIDE_MIDDLE, 2 },
-	{ "of library", false, PLN_ELIDE_MIDDLE, 3 },
+	{ "function", false, PLN_ELIDE_NAME, 3 },
+	{ "most %", true, PLN_RIGID, 4 },
+	{ "native, mostly", false, PLN_ELIDE_NAME, 1 },
+	{ "of library", false, PLN_ELIDE_MIDDLE, 2 },
 };
 
 static const struct pln_column native_line_columns[] = {
 	{ "self %", true, PLN_RIGID, 0 },
 	{ "total %", true, PLN_RIGID, 0 },
 	{ "file:line", false, PLN_ELIDE_START, 0 },
-	{ "function", false, PLN_ELIDE_MIDDLE, 1 },
+	{ "function", false, PLN_ELIDE_NAME, 1 },
 };
 
 /* By line: index of callers[] with the most native time below it, or PLN_NONE. */
@@ -282,21 +326,22 @@ static uint32_t *find_most_native(const struct pln_totals *t)
 	return most;
 }
 
-/* "43 % deflate", "libz": where most of the line's native time is. */
+/* "43.0", "deflate", "libz": where most of the line's native time is. */
 static void most_native_cells(const struct pln_report *r, struct pln_table *table, uint32_t line,
 			      uint32_t most)
 {
 	const struct pln_profile *p = r->profile;
 	const struct pln_caller *caller;
-	char name[PLACE_SIZE], library[128];
+	char name[PLACE_SIZE], library[128], share[PLN_QUANTITY_SIZE];
 
 	if (most == PLN_NONE) {
-		pln_text_empty_cells(table, 2);
+		pln_text_empty_cells(table, 3);
 		return;
 	}
 	caller = &r->totals.callers[most];
-	pln_table_cell(table, PLN_STYLE_NATIVE, "%3.0f %% %s",
-		       100 * (double)caller->amount.ns / (double)r->totals.lines[line].native.ns,
+	pln_table_cell(table, PLN_STYLE_DIM, "%s",
+		       pln_percent_text(share, caller->amount.ns, r->totals.lines[line].native.ns));
+	pln_table_cell(table, PLN_STYLE_NATIVE, "%s",
 		       pln_short_function_name(p, caller->function, name, sizeof(name)));
 	pln_table_cell(
 		table, PLN_STYLE_DIM, "%s",
@@ -345,8 +390,6 @@ static void print_lines(const struct pln_report *r, const struct pln_screen *scr
 
 	count = keep_lines(r, order, count, kind);
 	shown = pln_report_limited(r, count);
-	while (shown > 1 && is_noise(r, pln_line_own_ns(&r->totals.lines[order[shown - 1]])))
-		shown--;
 	if (python)
 		pln_text_heading(screen, "Python lines", "%s",
 				 "native: in native code that the line called");

@@ -10,25 +10,47 @@
 #include "report/text_i.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
+#define MOST_COMPARED 100 /* processes, to find where their commands differ */
 
 /* ---------------------------------------------------- processes and threads */
 
 static const struct pln_column process_columns[] = {
-	{ "pid", true, PLN_RIGID, 0 },	   { "program", false, PLN_ELIDE_MIDDLE, 0 },
-	{ "python", false, PLN_RIGID, 2 }, { "CPU", true, PLN_RIGID, 0 },
-	{ "off-CPU", true, PLN_RIGID, 0 }, { "threads", true, PLN_RIGID, 3 },
-	{ "samples", true, PLN_RIGID, 2 }, { "ended", false, PLN_RIGID, 1 },
+	{ "pid", true, PLN_RIGID, 0 },	      { "program", false, PLN_ELIDE_MIDDLE, 0 },
+	{ "runs", false, PLN_ELIDE_NAME, 1 }, { "python", false, PLN_RIGID, 4 },
+	{ "CPU", true, PLN_RIGID, 0 },	      { "off-CPU", true, PLN_RIGID, 0 },
+	{ "threads", true, PLN_RIGID, 5 },    { "samples", true, PLN_RIGID, 3 },
+	{ "ended", false, PLN_RIGID, 2 },
 };
 
-static void process_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
+static const char *command_of(const struct pln_process *process)
+{
+	return *process->command ? process->command : process->executable;
+}
+
+/* The thread that tells what the process runs: its main one. */
+static uint32_t main_thread(const struct pln_report *r, uint32_t process)
+{
+	uint32_t found = PLN_NONE;
+
+	for (uint32_t t = 0; t < r->profile->thread_count; t++) {
+		if (r->profile->threads[t].process == process && r->aggregate.thread_kept[t] &&
+		    (found == PLN_NONE || r->profile->threads[t].is_main))
+			found = t;
+	}
+	return found;
+}
+
+static void process_row(const struct pln_report *r, struct pln_table *table, uint32_t id,
+			size_t same)
 {
 	const struct pln_process *process = &r->profile->processes[id];
 	const struct pln_times *times = &r->summary.processes[id];
-	char version[32], ended[48], count[PLN_QUANTITY_SIZE];
+	char version[32], ended[48], count[PLN_QUANTITY_SIZE], command[PLACE_SIZE];
 
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%u", process->pid);
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s",
-		       *process->command ? process->command : process->executable);
+		       pln_short_command(command_of(process), same, command, sizeof(command)));
+	pln_text_entry_cell(table, PLN_STYLE_PLAIN, r, main_thread(r, id));
 	pln_table_cell(table, PLN_STYLE_DIM, "%s",
 		       pln_python_version(process->python_version, version, sizeof(version)));
 	pln_text_duration_cell(table, times->cpu_ns);
@@ -41,28 +63,51 @@ static void process_row(const struct pln_report *r, struct pln_table *table, uin
 			       : pln_exit_text(process->exit_status, ended, sizeof(ended)));
 }
 
+/* How much of its start the command shares with the others that are shown, but for equal ones. */
+static size_t shared_start(const struct pln_report *r, uint32_t id, const uint32_t *shown,
+			   size_t count)
+{
+	const char *own = command_of(&r->profile->processes[id]);
+	size_t most = 0;
+
+	for (size_t i = 0; i < count && i < MOST_COMPARED; i++) {
+		const char *other = command_of(&r->profile->processes[shown[i]]);
+		size_t same = 0;
+
+		while (own[same] && own[same] == other[same])
+			same++;
+		if ((own[same] || other[same]) && same > most)
+			most = same;
+	}
+	return most;
+}
+
 static void print_processes(const struct pln_report *r, const struct pln_screen *screen)
 {
-	struct pln_table *table;
 	size_t shown = 0, limit = pln_report_limited(r, r->summary.process_count);
+	uint32_t *ids = malloc((limit + 1) * sizeof(*ids));
+	struct pln_table *table;
 
-	if (r->summary.process_count < 2)
+	if (r->summary.process_count < 2 || !ids) {
+		free(ids);
 		return;
+	}
 	table = pln_table_new(process_columns, COUNT_OF(process_columns));
 	pln_text_heading(screen, "Processes", "%s", "in the order in which they were met");
 	for (uint32_t id = 0; id < r->profile->process_count && shown < limit; id++) {
-		if (!r->summary.processes[id].threads)
-			continue;
-		process_row(r, table, id);
-		shown++;
+		if (r->summary.processes[id].threads)
+			ids[shown++] = id;
 	}
+	for (size_t i = 0; i < shown; i++)
+		process_row(r, table, ids[i], shared_start(r, ids[i], ids, shown));
 	pln_table_print(table, screen);
 	pln_text_more(screen, r->summary.process_count - shown, "processes");
+	free(ids);
 }
 
 static const struct pln_column thread_columns[] = {
 	{ "thread", false, PLN_ELIDE_MIDDLE, 0 },
-	{ "runs", false, PLN_ELIDE_MIDDLE, 1 },
+	{ "runs", false, PLN_ELIDE_NAME, 1 },
 	{ "tid", true, PLN_RIGID, 3 },
 	{ "pid", true, PLN_RIGID, 5 },
 	{ "CPU", true, PLN_RIGID, 0 },
@@ -78,12 +123,12 @@ static void thread_row(const struct pln_report *r, struct pln_table *table, uint
 	const struct pln_thread *thread = &r->profile->threads[id];
 	const struct pln_times *times = &r->summary.threads[id];
 	uint32_t process = thread->process;
-	char name[32], count[PLN_QUANTITY_SIZE], entry[PLACE_SIZE];
+	char name[32], count[PLN_QUANTITY_SIZE];
 
 	pln_table_cell(table, thread->has_python ? PLN_STYLE_PYTHON : PLN_STYLE_NATIVE, "%s%s",
 		       pln_thread_name(thread, name, sizeof(name)),
 		       thread->is_main ? " (main)" : "");
-	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_entry_text(r, id, entry, sizeof(entry)));
+	pln_text_entry_cell(table, PLN_STYLE_PLAIN, r, id);
 	pln_table_cell(table, PLN_STYLE_DIM, "%u", thread->tid);
 	if (r->summary.process_count > 1 && process < r->profile->process_count)
 		pln_table_cell(table, PLN_STYLE_DIM, "%u", r->profile->processes[process].pid);
@@ -97,12 +142,34 @@ static void thread_row(const struct pln_report *r, struct pln_table *table, uint
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_count_text(count, times->samples));
 }
 
+/* Keeps the threads that a sample met; returns how many, and the times of the others. */
+static size_t keep_met(const struct pln_report *r, uint32_t *order, size_t count,
+		       struct pln_times *unmet)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct pln_times *times = &r->summary.threads[order[i]];
+
+		if (times->samples) {
+			order[kept++] = order[i];
+			continue;
+		}
+		unmet->threads++;
+		unmet->clock_cpu_ns += times->clock_cpu_ns;
+		unmet->clock_wall_ns += times->clock_wall_ns;
+	}
+	return kept;
+}
+
 static void print_threads(const struct pln_report *r, const struct pln_screen *screen)
 {
 	struct pln_table *table = pln_table_new(thread_columns, COUNT_OF(thread_columns));
+	struct pln_times unmet = { .threads = 0 };
 	size_t count, shown;
 	uint32_t *order = pln_report_order_threads(r, &count);
 
+	count = keep_met(r, order, count, &unmet);
 	shown = pln_report_limited(r, count);
 	pln_text_heading(screen, "Threads", "%s",
 			 "by CPU time; \"wait CPU\" is runnable, not running");
@@ -110,6 +177,7 @@ static void print_threads(const struct pln_report *r, const struct pln_screen *s
 		thread_row(r, table, order[i]);
 	pln_table_print(table, screen);
 	pln_text_more(screen, count - shown, "threads");
+	pln_text_unmet(screen, &unmet);
 	free(order);
 }
 
@@ -127,7 +195,7 @@ static const struct pln_wait *find_wait(const struct pln_report *r, enum pln_wai
 static const struct pln_column gil_columns[] = {
 	{ "state", false, PLN_RIGID, 0 },	  { "time", true, PLN_RIGID, 0 },
 	{ "% of all", true, PLN_RIGID, 1 },	  { "most %", true, PLN_RIGID, 2 },
-	{ "at line", false, PLN_ELIDE_START, 2 }, { "in", false, PLN_ELIDE_MIDDLE, 3 },
+	{ "at line", false, PLN_ELIDE_START, 2 }, { "in", false, PLN_ELIDE_NAME, 3 },
 };
 
 /* The line with the most of a kind of wait: its share, place and function. */
@@ -161,39 +229,46 @@ static void gil_row(const struct pln_report *r, struct pln_table *table, const c
 	top_line_cells(r, table, wait);
 }
 
+/* Every process has a GIL of its own, which nobody can hold for longer than the process lives. */
+static void print_gil_heading(const struct pln_report *r, const struct pln_screen *screen)
+{
+	const struct pln_times *t = &r->summary.all;
+	bool doubtful = t->gil_unknown_ns > pln_times_wall_ns(t) / 100 && r->summary.most_held < 1;
+	const char *at_least = doubtful ? "at least " : "";
+	char least[PLN_QUANTITY_SIZE], most[PLN_QUANTITY_SIZE];
+
+	pln_share_text(least, r->summary.least_held, 1);
+	pln_share_text(most, r->summary.most_held, 1);
+	if (r->summary.process_count == 1)
+		pln_text_heading(screen, "GIL", "held %s%s of the time", at_least, most);
+	else
+		pln_text_heading(screen, "GIL", "one a process, held %s%s to %s of its time",
+				 at_least, least, most);
+}
+
 static void print_gil(const struct pln_report *r, const struct pln_screen *screen)
 {
 	const struct pln_times *t = &r->summary.all;
 	struct pln_table *table;
-	char share[PLN_QUANTITY_SIZE];
 
 	if (!t->hold_ns && !t->wait_ns)
 		return;
 	table = pln_table_new(gil_columns, COUNT_OF(gil_columns));
-	if (r->summary.process_count == 1)
-		pln_text_heading(
-			screen, "GIL", "held %s of the recording",
-			pln_share_text(share, (double)t->hold_ns, (double)r->summary.duration_ns));
-	else
-		pln_text_heading(screen, "GIL", "%s", "one a process; time summed over threads");
-	gil_row(r, table, "held, running", t->hold_ns - t->hold_blocked_ns - t->hold_runnable_ns,
-		NULL);
-	gil_row(r, table, "held, waiting for a CPU", t->hold_runnable_ns, NULL);
+	print_gil_heading(r, screen);
+	gil_row(r, table, "held, running", t->hold_ns - t->hold_blocked_ns, NULL);
 	gil_row(r, table, "held, blocked", t->hold_blocked_ns, find_wait(r, PLN_WAIT_HOLDING));
 	gil_row(r, table, "waited for", t->wait_ns, find_wait(r, PLN_WAIT_GIL));
 	gil_row(r, table, "neither", t->neither_ns, NULL);
-	if (t->gil_unknown_ns)
-		gil_row(r, table, "not known", t->gil_unknown_ns, NULL);
+	gil_row(r, table, "not known, waiting for a CPU", t->gil_runnable_ns, NULL);
+	if (t->gil_unknown_ns > t->gil_runnable_ns)
+		gil_row(r, table, "not known", t->gil_unknown_ns - t->gil_runnable_ns, NULL);
 	pln_table_print(table, screen);
 }
 
 static const struct pln_column wait_columns[] = {
-	{ "off %", true, PLN_RIGID, 0 },
-	{ "time", true, PLN_RIGID, 0 },
-	{ "blocked in", false, PLN_ELIDE_MIDDLE, 0 },
-	{ "most %", true, PLN_RIGID, 1 },
-	{ "at line", false, PLN_ELIDE_START, 1 },
-	{ "in", false, PLN_ELIDE_MIDDLE, 2 },
+	{ "off %", true, PLN_RIGID, 0 },	  { "time", true, PLN_RIGID, 0 },
+	{ "blocked in", false, PLN_RIGID, 0 },	  { "most %", true, PLN_RIGID, 1 },
+	{ "at line", false, PLN_ELIDE_START, 1 }, { "in", false, PLN_ELIDE_NAME, 2 },
 };
 
 static void print_waits(const struct pln_report *r, const struct pln_screen *screen)

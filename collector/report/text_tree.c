@@ -73,6 +73,17 @@ static void print_branches(const struct walk *w, bool first_of_branch, unsigned 
 	}
 }
 
+/* A native function's source goes when there is no room for it and the library. */
+static const char *where_in(const struct pln_profile *p, uint32_t function, unsigned room,
+			    const char *name, char *buffer, size_t size)
+{
+	const char *where = pln_where_text(p, function, true, buffer, size);
+
+	if (!name || pln_text_width(name) + 2 + pln_text_width(where) <= room)
+		return where;
+	return pln_where_text(p, function, false, buffer, size);
+}
+
 /* Name and, behind it, place or library: the place goes when there is no room. */
 static void print_call_name(const struct walk *w, uint32_t function, unsigned room)
 {
@@ -84,12 +95,13 @@ static void print_call_name(const struct walk *w, uint32_t function, unsigned ro
 	char short_name[PLACE_SIZE];
 	char *name =
 		pln_printable(pln_short_function_name(p, function, short_name, sizeof(short_name)));
-	char *where = pln_printable(pln_where_text(p, function, where_text, sizeof(where_text)));
+	char *where =
+		pln_printable(where_in(p, function, room, name, where_text, sizeof(where_text)));
 	unsigned used;
 
 	if (name && where) {
 		fputs(pln_style_on(w->screen, style), w->screen->out);
-		used = pln_print_elided(w->screen, name, room);
+		used = pln_print_name(w->screen, name, room);
 		fputs(pln_style_off(w->screen, style), w->screen->out);
 		if (*where && room > used + 10) {
 			fprintf(w->screen->out, "  %s", pln_style_on(w->screen, PLN_STYLE_DIM));

@@ -200,7 +200,7 @@ static int add_self(struct work *w)
 		uint32_t leaf = p->frame_first_location[p->stacks[n].frame];
 		uint32_t function = p->locations[leaf].function;
 
-		if (!own->samples)
+		if (!own->ns)
 			continue;
 		pln_amount_add(&t->functions[function].self, own);
 		pln_amount_add(&t->lines[t->location_line[leaf]].cost.self, own);
@@ -237,7 +237,7 @@ static uint32_t link_children(struct work *w)
 		uint32_t parent = p->stacks[n].parent;
 		uint32_t *first = parent == PLN_NONE ? &first_root : &w->first_child[parent];
 
-		if (!w->nodes[n].samples)
+		if (!w->nodes[n].ns)
 			continue;
 		w->next_sibling[n] = *first;
 		*first = n;

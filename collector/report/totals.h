@@ -16,7 +16,7 @@ struct pln_amount {
 	uint64_t ns;
 	uint64_t hold_ns; /* part of it while holding the GIL */
 	uint64_t wait_ns; /* part of it while waiting for the GIL */
-	uint64_t samples; /* with any weight in the view */
+	uint64_t samples; /* with any weight in the view, other than by a wait for a CPU */
 };
 
 struct pln_cost {

@@ -18,6 +18,9 @@
 #ifndef PILLION_ENV_H
 #define PILLION_ENV_H
 
+/* What "--burst" alone asks for. */
+#define PILLION_BURST_HZ 1000000
+
 #define PILLION_ENV_TABLE(X)                                                                       \
 	X(disable, "PILLION_DISABLE", FLAG, 0, 0, 1, "", 0, "0|1",                                 \
 	  "do nothing at all; wins over everything else")                                          \
@@ -27,6 +30,8 @@
 	  "samples per second of CPU time of each thread")                                         \
 	X(start, "PILLION_START", FLAG, 1, 0, 1, "--no-start", 0, "on|off",                        \
 	  "start sampling before pillion_start() is called")                                       \
+	X(burst, "PILLION_BURST", NUMBER, 0, 0, 10000000, "--burst", 0, "RATE",                    \
+	  "samples per second of Python frames alone")                                             \
 	X(native, "PILLION_NATIVE", FLAG, 1, 0, 1, "--no-native", 0, "0|1",                        \
 	  "record native frames")                                                                  \
 	X(subprocesses, "PILLION_SUBPROCESSES", FLAG, 1, 0, 1, "--no-subprocesses", 0, "0|1",      \

@@ -17,6 +17,8 @@
  *   lanes_off    lane[lane_count]: samples and code objects of one thread each
  *                (lane i belongs to slot i; written by that thread's handler)
  *
+ *   burst_off    struct pln_burst, then nodes and cells (in burst mode only)
+ *
  *   lane: struct pln_lane (192 bytes), then data_size bytes of ring.
  *         Records are contiguous and 8-byte aligned; PILLION_RECORD_PAD fills
  *         what is left before the wrap.
@@ -408,6 +410,7 @@ enum pln_engine {
 	PILLION_ENGINE_SCHEDSTAT = 1 << 3, /* run-queue wait is measured */
 	PILLION_ENGINE_NATIVE = 1 << 4, /* own unwind tables */
 	PILLION_ENGINE_CHECKED_READ = 1 << 5, /* process_vm_readv works */
+	PILLION_ENGINE_BURST = 1 << 6, /* Python stacks of the GIL's holder, counted in place */
 };
 
 enum pln_target_state {
@@ -440,7 +443,9 @@ struct pln_segment {
 	uint64_t tick_ns; /* mean time between two ticks */
 	uint32_t reason; /* enum pln_hello_reason */
 	uint32_t clk_tck_ns; /* resolution of CPU-clock timers, 0: unknown */
-	uint8_t reserved0[64];
+	uint64_t burst_off; /* 0: no burst mode */
+	uint64_t burst_size; /* struct pln_burst, nodes and cells */
+	uint8_t reserved0[48];
 
 	/* Written by the sampling thread. */
 	_Alignas(64) _Atomic uint64_t heartbeat_ns; /* last tick */
@@ -480,6 +485,7 @@ static_assert(offsetof(struct pln_segment, lane_count) == 48, "wire layout");
 static_assert(offsetof(struct pln_segment, slots_off) == 56, "wire layout");
 static_assert(offsetof(struct pln_segment, lanes_off) == 96, "wire layout");
 static_assert(offsetof(struct pln_segment, period_ns) == 104, "wire layout");
+static_assert(offsetof(struct pln_segment, burst_off) == 128, "wire layout");
 static_assert(offsetof(struct pln_segment, heartbeat_ns) == 192, "wire layout");
 static_assert(offsetof(struct pln_segment, handler_calls) == 256, "wire layout");
 static_assert(offsetof(struct pln_segment, drops) == 320, "wire layout");
@@ -492,6 +498,65 @@ enum pln_command {
 	PILLION_COMMAND_STOP = 1, /* disarm, go quiet */
 };
 
+/* ------------------------------------------------------------------ burst */
+
+/*
+ * Burst mode counts stacks where they are found instead of streaming them. Written by the
+ * sampling thread alone; the collector only reads. Stacks are paths in a tree of nodes; a
+ * cell counts the time that one thread spent on one stack:
+ *
+ *   0          struct pln_burst                   (4096 bytes)
+ *   nodes_off  struct pln_burst_node[node_max]    node 0 is the empty stack
+ *   cells_off  struct pln_burst_cell[cell_max]
+ *
+ * Nodes and cells below the counts are whole and, but for the sums of a cell, never change.
+ *
+ *   covered_ns = held_ns + idle_ns + lost_ns,  held_ns = sum of cells + dropped_ns
+ */
+struct pln_burst {
+	uint64_t asked_hz;
+	uint64_t nodes_off; /* both from the start of this struct */
+	uint64_t cells_off;
+	uint32_t node_max;
+	uint32_t cell_max;
+	uint8_t reserved0[32];
+
+	_Alignas(64) _Atomic uint64_t samples; /* stacks counted */
+	_Atomic uint64_t torn; /* read while they changed: thrown away */
+	_Atomic uint64_t idle; /* nobody held the GIL */
+	_Atomic uint64_t full; /* stacks that there was no room for */
+	_Atomic uint64_t covered_ns; /* time that the looks stand for */
+	_Atomic uint64_t held_ns;
+	_Atomic uint64_t idle_ns;
+	_Atomic uint64_t lost_ns; /* between two looks that were too far apart */
+	_Atomic uint64_t dropped_ns; /* of looks at stacks that are in no cell */
+	_Atomic uint64_t far_ns; /* of covered_ns: between looks that were far apart */
+	_Atomic uint32_t node_count; /* release: nodes below are whole */
+	_Atomic uint32_t cell_count; /* release, and after the nodes that they name */
+	uint8_t reserved1[3944];
+};
+static_assert(offsetof(struct pln_burst, samples) == 64, "wire layout");
+static_assert(offsetof(struct pln_burst, node_count) == 144, "wire layout");
+static_assert(sizeof(struct pln_burst) == 4096, "wire layout");
+
+struct pln_burst_node {
+	uint64_t code; /* key of a struct pln_wire_code */
+	uint32_t instr; /* as in struct pln_wire_frame */
+	uint32_t parent; /* towards the root, a smaller number; 0: this is the root */
+};
+static_assert(sizeof(struct pln_burst_node) == 16, "wire layout");
+
+struct pln_burst_cell {
+	_Atomic uint64_t cpu_ns; /* time on this stack so far: on a CPU, */
+	_Atomic uint64_t wait_ns; /* and held up, with the GIL */
+	_Atomic uint64_t count; /* samples so far */
+	uint32_t node; /* innermost frame */
+	uint32_t thread; /* serial */
+	uint32_t flags; /* PILLION_SAMPLE_PYTHON_TRUNCATED */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct pln_burst_cell) == 40, "wire layout");
+
 /* ------------------------------------------------------------------ hello */
 
 enum pln_hello_reason {
@@ -501,7 +566,8 @@ enum pln_hello_reason {
 
 /*
  * One SOCK_SEQPACKET message with the memfd as SCM_RIGHTS. Identity comes from
- * SO_PEERCRED; the pid here is only a label.
+ * SO_PEERCRED; the pid here is only a label. A process that could not make a segment
+ * says so: an error, and no memfd.
  */
 struct pln_hello {
 	uint32_t magic; /* PILLION_HELLO_MAGIC */
@@ -511,7 +577,8 @@ struct pln_hello {
 	uint32_t pid;
 	uint32_t ppid;
 	uint32_t reason; /* enum pln_hello_reason */
-	char build[28]; /* PILLION_VERSION of the library */
+	int32_t error; /* 0, or the errno for which there is no memfd */
+	char build[24]; /* PILLION_VERSION of the library */
 };
 static_assert(sizeof(struct pln_hello) == 64, "wire layout");
 
@@ -520,8 +587,8 @@ struct pln_welcome {
 	uint16_t version;
 	uint16_t size;
 	int32_t status; /* 0, or -errno: refused */
-	char message[116]; /* why, terminated */
+	char message[500]; /* why and what to do, terminated */
 };
-static_assert(sizeof(struct pln_welcome) == 128, "wire layout");
+static_assert(sizeof(struct pln_welcome) == 512, "wire layout");
 
 #endif

@@ -55,6 +55,12 @@ static atomic_uint *counter_of_sigsafe(uintptr_t key)
 	return &walks[key >> 12 & (COUNTERS - 1)].inside;
 }
 
+PLN_HOT void pln_module_set_prefetch_sigsafe(uintptr_t key)
+{
+	__builtin_prefetch(counter_of_sigsafe(key), 1);
+	__builtin_prefetch(&current);
+}
+
 PLN_HOT struct pln_module_set *pln_module_set_enter_sigsafe(uintptr_t key)
 {
 	atomic_fetch_add(counter_of_sigsafe(key), 1);

@@ -35,6 +35,8 @@ struct pln_module_set {
 
 /* ------------------------------------------------------------- walks */
 
+/* Starts to load what entering will need. */
+void pln_module_set_prefetch_sigsafe(uintptr_t key);
 /* Between these two, the set and its tables stay mapped. `key` spreads walks over counters. */
 struct pln_module_set *pln_module_set_enter_sigsafe(uintptr_t key);
 void pln_module_set_leave_sigsafe(uintptr_t key);

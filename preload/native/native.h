@@ -76,6 +76,9 @@ struct pln_native_walk {
 void pln_native_walk_sigsafe(const struct pln_stack *stack, const struct pln_regs *regs,
 			     struct pln_native_walk *out);
 
+/* Starts to load what a walk of the stack that ends at `top`, from `pc`, will need. */
+void pln_native_prefetch_sigsafe(uintptr_t top, uintptr_t pc);
+
 /* Context: any, async-signal-safe. The executable range of the module around pc. */
 bool pln_native_module_range_sigsafe(uintptr_t pc, uintptr_t *lo, uintptr_t *hi);
 

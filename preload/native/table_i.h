@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hot.h"
+
 /* How the CFA, the caller's stack pointer, is found. `n` is the cfa field of the row. */
 enum pln_row_kind {
 	PLN_ROW_GAP = 0, /* no unwind information */
@@ -79,12 +81,6 @@ struct pln_table {
 	uint32_t row_count; /* at least 1 */
 	uint32_t index_count; /* one more than there are spans of text */
 };
-
-/*
- * On what a walk runs through: a handler finds its code and data in no cache, so the
- * few functions that every walk needs are kept together.
- */
-#define PLN_HOT __attribute__((hot))
 
 static inline enum pln_row_kind pln_row_kind_sigsafe(struct pln_row row)
 {

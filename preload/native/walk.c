@@ -21,6 +21,7 @@
 /* Callees may keep data below sp, and tables may still name it: the red zone of the ABI. */
 #define RED_ZONE 128
 #define SMALLEST_STACK 64
+#define PREFETCHED_FRAMES 64
 
 /* Internal result: the step was made. */
 #define STEPPED ((enum pln_walk_end)100)
@@ -277,6 +278,19 @@ static PLN_HOT enum pln_walk_end walk_sigsafe(struct pln_walker *w, struct pln_n
 	return PLN_WALK_DEPTH;
 }
 
+/*
+ * Starts to load the return addresses that the last walk found, all at once: a walk comes
+ * from each frame to the next only as fast as memory answers.
+ */
+static inline void prefetch_stack_sigsafe(const struct pln_walker *w)
+{
+	uintptr_t top = (uintptr_t)w->stack->bytes + (w->stack->hi - w->stack->lo);
+	const struct pln_memo_frame *frame = w->memo.old;
+
+	for (unsigned i = 0; i < PREFETCHED_FRAMES && frame < w->memo.old_end; i++, frame++)
+		__builtin_prefetch((const void *)(top - 8ul * frame->depth - 8));
+}
+
 static bool is_walkable_sigsafe(const struct pln_walker *w)
 {
 	const struct pln_stack *stack = w->stack;
@@ -285,13 +299,19 @@ static bool is_walkable_sigsafe(const struct pln_walker *w)
 	       w->regs.sp >= stack->lo && w->regs.sp < stack->hi;
 }
 
+PLN_HOT void pln_native_prefetch_sigsafe(uintptr_t top, uintptr_t pc)
+{
+	pln_memo_prefetch_sigsafe(top);
+	pln_rows_prefetch_sigsafe(pc);
+	pln_module_set_prefetch_sigsafe(top);
+}
+
 PLN_HOT void pln_native_walk_sigsafe(const struct pln_stack *stack, const struct pln_regs *regs,
 				     struct pln_native_walk *out)
 {
 	struct pln_walker w = { .stack = stack, .regs = *regs, .exact = true };
 
-	pln_memo_prefetch_sigsafe(stack->hi);
-	pln_rows_prefetch_sigsafe(regs->pc);
+	pln_native_prefetch_sigsafe(stack->hi, regs->pc);
 	out->count = 0;
 	out->any_guessed = false;
 	out->end = PLN_WALK_BAD_STACK;
@@ -299,6 +319,7 @@ PLN_HOT void pln_native_walk_sigsafe(const struct pln_stack *stack, const struct
 	w.set = pln_module_set_enter_sigsafe(stack->hi);
 	if (w.set && is_walkable_sigsafe(&w)) {
 		pln_memo_take_sigsafe(stack->hi, w.set->epoch, &w.memo);
+		prefetch_stack_sigsafe(&w);
 		out->end = walk_sigsafe(&w, out);
 		pln_memo_give_back_sigsafe(&w.memo);
 	} else if (out->max) {

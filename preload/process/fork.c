@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "burst/burst.h"
+#include "checked_read.h"
 #include "memory/memory.h"
 #include "native/native.h"
 #include "options.h"
@@ -67,6 +69,8 @@ static void after_fork_in_parent(void)
 
 static void begin_again(void)
 {
+	pln_checked_read_after_fork();
+	pln_burst_after_fork();
 	pln_native_after_fork();
 	pln_stack_copy_after_fork();
 	pln_python_after_fork();

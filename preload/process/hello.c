@@ -5,7 +5,7 @@
  * Context: start of sampling, normal context; waits at most for CONNECT_LIMIT_US. Nothing stays
  * open: the message waits in the collector's queue, and the mapping needs no descriptor.
  * The collector answers by its heartbeat in the segment, or by silence, after which the
- * library goes dormant.
+ * library goes dormant. Why it refused a process is waited for only where PILLION_LOG asks.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -17,12 +17,14 @@
 
 #include <pillion/pillion.h>
 
+#include "log.h"
 #include "options.h"
 #include "process/process.h"
-#include "segment.h"
+#include "syscall.h"
 
 #define CONNECT_LIMIT_US 500000
 #define CONNECT_LIMIT_FORK_US 50000 /* a program may fork often while the collector is stopped */
+#define ANSWER_LIMIT_S 2 /* a collector that was just started answers in some milliseconds */
 
 /* "@name" is an abstract address, anything else a path. Returns its length, 0: too long. */
 static socklen_t fill_address(struct sockaddr_un *address, const char *text)
@@ -58,6 +60,11 @@ static void parse_token(const char *text, uint8_t token[PILLION_TOKEN_SIZE])
 		token[i] = (uint8_t)(high << 4 | low);
 		text += 2;
 	}
+}
+
+static int send_alone(int sock, const struct pln_hello *hello)
+{
+	return send(sock, hello, sizeof(*hello), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 static int send_with_fd(int sock, const struct pln_hello *hello, int fd)
@@ -101,14 +108,30 @@ static int connect_to(const char *where, long limit_us)
 	return error;
 }
 
+/* Returns 0 unless it is known to be refused. */
+static int hear_answer(int sock)
+{
+	struct timeval limit = { .tv_sec = ANSWER_LIMIT_S };
+	struct pln_welcome answer = { .status = 0 };
+
+	(void)setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (recv(sock, &answer, sizeof(answer), 0) < (ssize_t)sizeof(answer) ||
+	    answer.magic != PILLION_HELLO_MAGIC || !answer.status)
+		return 0;
+	answer.message[sizeof(answer.message) - 1] = '\0';
+	pln_log(PLN_LOG_ERROR, "not sampling: ", answer.message);
+	return -ECANCELED;
+}
+
 int pln_hello_send(int segment_fd, enum pln_hello_reason reason)
 {
 	struct pln_hello hello = { .magic = PILLION_HELLO_MAGIC,
 				   .version = PILLION_WIRE_VERSION,
 				   .size = sizeof(hello),
-				   .pid = pln_segment->pid,
-				   .ppid = pln_segment->ppid,
-				   .reason = reason };
+				   .pid = (uint32_t)pln_getpid_sigsafe(),
+				   .ppid = (uint32_t)pln_syscall3(SYS_getppid, 0, 0, 0),
+				   .reason = reason,
+				   .error = segment_fd < 0 ? -segment_fd : 0 };
 	int sock, error;
 
 	memcpy(hello.build, PILLION_VERSION, sizeof(PILLION_VERSION));
@@ -117,7 +140,10 @@ int pln_hello_send(int segment_fd, enum pln_hello_reason reason)
 			  reason == PILLION_REASON_FORK ? CONNECT_LIMIT_FORK_US : CONNECT_LIMIT_US);
 	if (sock < 0)
 		return sock;
-	error = send_with_fd(sock, &hello, segment_fd);
+	error = segment_fd < 0 ? send_alone(sock, &hello) : send_with_fd(sock, &hello, segment_fd);
+	if (!error && segment_fd >= 0 && reason == PILLION_REASON_START &&
+	    pln_log_is_on(PLN_LOG_ERROR))
+		error = hear_answer(sock);
 	close(sock);
 	return error;
 }

@@ -299,12 +299,19 @@ int pln_launch_collector(bool publish)
 
 	if (!find_collector(path)) {
 		pln_log(PLN_LOG_ERROR,
-			"no pillion executable beside the library; set PILLION_COLLECTOR", "");
+			"not sampling: no pillion executable beside the library; set "
+			"PILLION_COLLECTOR to its path",
+			"");
 		return -ENOENT;
 	}
 	launch.listen_fd = listen_anew();
-	if (launch.listen_fd < 0)
+	if (launch.listen_fd < 0) {
+		pln_log(PLN_LOG_ERROR,
+			"not sampling: no socket for the collector; allow socket, bind and listen "
+			"where system calls are filtered (seccomp)",
+			"");
 		return launch.listen_fd;
+	}
 	strcat(token_entry, pln_options.token);
 	launch.envp = collector_environment(token_entry);
 	if (!launch.envp)
@@ -313,6 +320,10 @@ int pln_launch_collector(bool publish)
 		error = gets_orphans() ? start_kept(&launch) : start_detached(&launch);
 	free(launch.envp);
 	close(launch.listen_fd);
+	if (error)
+		pln_log(PLN_LOG_ERROR,
+			"not sampling: no process for the collector; raise the limit (ulimit -u)",
+			"");
 	if (!error && publish)
 		publish_address();
 	return error;

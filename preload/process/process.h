@@ -29,7 +29,10 @@ bool pln_process_hold(void);
 /* Resolves the functions that hide.c interposes. */
 void pln_hide_init(void);
 
-/* Sends the hello with `segment_fd` to PILLION_SOCKET. Returns 0 or -errno. */
+/*
+ * Sends the hello with `segment_fd` to PILLION_SOCKET; where that is an -errno, it says so.
+ * Returns 0 or -errno: -ECANCELED when the collector refused, and the log has why.
+ */
 int pln_hello_send(int segment_fd, enum pln_hello_reason reason);
 
 /*

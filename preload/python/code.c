@@ -12,6 +12,7 @@
 #include "python_i.h"
 
 #include "checked_read.h"
+#include "hot.h"
 #include "keyset.h"
 
 #define NAME_MAX_BYTES 1000u
@@ -34,7 +35,7 @@ void pln_python_forget_codes(void)
 	pln_keyset_clear(&described);
 }
 
-bool pln_python_code_known_sigsafe(uintptr_t address)
+PLN_HOT bool pln_python_code_known_sigsafe(uintptr_t address)
 {
 	return pln_keyset_has_sigsafe(&seen, address);
 }
@@ -44,7 +45,7 @@ void pln_python_code_seen_sigsafe(uintptr_t address)
 	pln_keyset_add_sigsafe(&seen, address);
 }
 
-bool pln_python_code_is_new_sigsafe(const struct pln_python_frame *frame)
+PLN_HOT bool pln_python_code_is_new_sigsafe(const struct pln_python_frame *frame)
 {
 	return !pln_keyset_has_sigsafe(&described, frame->code);
 }
@@ -52,6 +53,15 @@ bool pln_python_code_is_new_sigsafe(const struct pln_python_frame *frame)
 void pln_python_code_described_sigsafe(const struct pln_python_frame *frame)
 {
 	pln_keyset_add_sigsafe(&described, frame->code);
+}
+
+PLN_HOT void pln_python_code_prefetch_sigsafe(const struct pln_layout *layout,
+					      const struct pln_python_frame *frame)
+{
+	for (uint32_t at = 0; at < layout->code.size; at += PLN_CACHE_LINE)
+		__builtin_prefetch((const char *)frame->code_addr + at);
+	pln_keyset_prefetch_sigsafe(&seen, frame->code_addr);
+	pln_keyset_prefetch_sigsafe(&described, frame->code);
 }
 
 /* ---------------------------------------------------------- identity */
@@ -73,7 +83,7 @@ static bool adopt_code_type_sigsafe(const struct pln_layout *layout, uintptr_t t
 	return true;
 }
 
-bool pln_python_is_code_sigsafe(const struct pln_layout *layout, const unsigned char *bytes)
+PLN_HOT bool pln_python_is_code_sigsafe(const struct pln_layout *layout, const unsigned char *bytes)
 {
 	uintptr_t type = pln_word_at(bytes, layout->object.type);
 	uintptr_t code_type = pln_load_relaxed(&pln_python.code_type);
@@ -87,8 +97,8 @@ static uint64_t fold_sigsafe(uint64_t hash, uint64_t value)
 	return hash ^ hash >> 29;
 }
 
-uint64_t pln_python_code_key_sigsafe(const struct pln_layout *layout, uintptr_t address,
-				     const unsigned char *bytes)
+PLN_HOT uint64_t pln_python_code_key_sigsafe(const struct pln_layout *layout, uintptr_t address,
+					     const unsigned char *bytes)
 {
 	uint64_t key = fold_sigsafe(address, (uint64_t)pln_int_at(bytes, layout->code.first_line));
 
@@ -101,7 +111,7 @@ uint64_t pln_python_code_key_sigsafe(const struct pln_layout *layout, uintptr_t 
 
 /* ---------------------------------------------------------- description */
 
-/* A compact string: where its characters are, and of how many bytes each is. */
+/* A string: where its characters are, and of how many bytes each is. */
 struct text {
 	uintptr_t data;
 	uint64_t length; /* characters */
@@ -115,37 +125,29 @@ struct record {
 	uint32_t size;
 	uint32_t max;
 	bool truncated;
-	bool direct; /* the frame's own thread, and checked reads do not work here */
 };
 
-static bool fetch_sigsafe(const struct record *record, uintptr_t address, void *dst, size_t size)
-{
-	const void *bytes = pln_python_peek_sigsafe(address & ~(uintptr_t)7, NULL, 0, true);
-
-	if (!record->direct)
-		return pln_checked_read_sigsafe(address, dst, size);
-	if (bytes)
-		memcpy(dst, (const void *)address, size);
-	return bytes != NULL;
-}
-
-static bool find_text_sigsafe(const struct pln_layout *layout, const struct record *record,
-			      uintptr_t object, struct text *text)
+static bool find_text_sigsafe(const struct pln_layout *layout, uintptr_t object, struct text *text)
 {
 	unsigned char head[OBJECT_BYTES];
 	uint32_t state;
 
-	if (!fetch_sigsafe(record, object, head, layout->object.str_ascii))
+	if (!pln_checked_read_sigsafe(object, head, layout->object.str_ascii))
 		return false;
 	state = (uint32_t)pln_int_at(head, layout->object.str_state) >>
 		layout->object.str_kind_shift;
 	text->length = pln_word_at(head, layout->object.str_length);
 	text->width = state & 7; /* kind: 1, 2, 4 */
 	text->ascii = (state >> 4) & 1;
-	if (!((state >> 3) & 1) || (text->width != 1 && text->width != 2 && text->width != 4))
-		return false; /* not compact: never the case for names in code objects */
+	if (text->width != 1 && text->width != 2 && text->width != 4)
+		return false;
 	text->data = object + (text->ascii ? layout->object.str_ascii : layout->object.str_compact);
-	return true;
+	if ((state >> 3) & 1)
+		return true;
+	/* Not compact: of a subclass of str, as template engines name their files. A pointer leads
+	 * to the characters. */
+	return pln_checked_read_sigsafe(object + layout->object.str_compact, &text->data,
+					sizeof(text->data));
 }
 
 /* Appends `wanted` bytes at `address`, or as many as there is room for. Returns how many. */
@@ -158,7 +160,7 @@ static uint32_t append_bytes_sigsafe(struct record *record, uintptr_t address, u
 		record->truncated = true;
 	else
 		size = (uint32_t)wanted;
-	if (!size || !fetch_sigsafe(record, address, record->bytes + record->size, size))
+	if (!size || !pln_checked_read_sigsafe(address, record->bytes + record->size, size))
 		return 0;
 	record->size += size;
 	return size;
@@ -221,8 +223,8 @@ static uint32_t append_utf8_sigsafe(struct record *record, const struct text *te
 		uint64_t left = text->length - done;
 		unsigned count = left < CHUNK_UNITS ? (unsigned)left : CHUNK_UNITS;
 
-		if (!fetch_sigsafe(record, text->data + done * text->width, units,
-				   count * text->width))
+		if (!pln_checked_read_sigsafe(text->data + done * text->width, units,
+					      count * text->width))
 			return record->size - start;
 		for (unsigned i = 0; i < count; i++) {
 			uint32_t used = record->size - start;
@@ -244,7 +246,7 @@ static bool append_name_sigsafe(const struct pln_layout *layout, struct record *
 {
 	struct text text;
 
-	if (!find_text_sigsafe(layout, record, object, &text))
+	if (!find_text_sigsafe(layout, object, &text))
 		return false;
 	if (text.ascii)
 		*size = (uint16_t)append_bytes_sigsafe(record, text.data, text.length,
@@ -260,7 +262,7 @@ static bool append_linetable_sigsafe(const struct pln_layout *layout, struct rec
 	unsigned char head[OBJECT_BYTES];
 	uint64_t length;
 
-	if (!fetch_sigsafe(record, object, head, layout->object.bytes_data))
+	if (!pln_checked_read_sigsafe(object, head, layout->object.bytes_data))
 		return false;
 	length = pln_word_at(head, layout->object.bytes_size);
 	*size = append_bytes_sigsafe(record, object + layout->object.bytes_data, length,
@@ -268,19 +270,15 @@ static bool append_linetable_sigsafe(const struct pln_layout *layout, struct rec
 	return *size || !length || record->truncated;
 }
 
-uint32_t pln_python_describe_sigsafe(const struct pln_python_frame *frame, void *dst, uint32_t max,
-				     bool checked)
+uint32_t pln_python_describe_sigsafe(const struct pln_python_frame *frame, void *dst, uint32_t max)
 {
 	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
 	struct pln_wire_code head = { .key = frame->code };
-	struct record record = { .bytes = dst,
-				 .size = sizeof(head),
-				 .max = max & ~7u,
-				 .direct = !checked && !pln_checked_read_works_sigsafe() };
+	struct record record = { .bytes = dst, .size = sizeof(head), .max = max & ~7u };
 	unsigned char code[PLN_CODE_BYTES];
 
 	if (!layout || record.max < sizeof(head) ||
-	    !fetch_sigsafe(&record, frame->code_addr, code, layout->code.size) ||
+	    !pln_checked_read_sigsafe(frame->code_addr, code, layout->code.size) ||
 	    !pln_python_is_code_sigsafe(layout, code) ||
 	    pln_python_code_key_sigsafe(layout, frame->code_addr, code) != frame->code)
 		return 0;

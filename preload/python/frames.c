@@ -22,9 +22,9 @@
  */
 #include "python_i.h"
 
-#include <pthread.h>
-
 #include "checked_read.h"
+#include "far_frames.h"
+#include "hot.h"
 
 #define WINDOW_MAX 6
 #define CHUNK_HOPS 4 /* a frame is in the chunk of its callee, or in one of the next */
@@ -32,7 +32,7 @@
 #define COPY_BYTES (64u << 10) /* of the data stack of a blocked thread */
 #define CFRAME_BYTES 24
 #define CODE_BATCH 64
-#define ODD_SHIMS 64
+#define ODD_SHIMS 2
 #define TAG_BITS 3 /* of references in frames, from 3.14 on; objects are aligned to 8 */
 
 /* Steps of a chain: shims do not count as frames, and the last marker may lie further out. */
@@ -52,7 +52,8 @@ struct walker {
 	bool torn; /* the walk started in a C eval call that was not set up yet */
 	unsigned segment_start; /* first collected frame of the C eval call at hand */
 	bool copied; /* the last peek_sigsafe() had to go through a checked read */
-	unsigned odd_shims; /* shims found neither on the known stack nor in the data stack */
+	unsigned odd_shims; /* in a row, neither on the known stack nor in the data stack */
+	struct pln_far_frames *far; /* direct: copies of frames in no window, else NULL */
 	unsigned char *codes; /* blocked: room for CODE_BATCH code objects, else NULL */
 	unsigned char frame_copy[PLN_FRAME_BYTES]; /* what peek_sigsafe() read last */
 };
@@ -64,8 +65,8 @@ static bool is_plausible_sigsafe(uintptr_t address)
 	return address >= 4096 && address % sizeof(uintptr_t) == 0 && address < 1ull << 47;
 }
 
-const unsigned char *pln_python_peek_sigsafe(uintptr_t address, void *copy, size_t size,
-					     bool direct)
+PLN_HOT const unsigned char *pln_python_peek_sigsafe(uintptr_t address, void *copy, size_t size,
+						     bool direct)
 {
 	if (!is_plausible_sigsafe(address))
 		return NULL;
@@ -117,7 +118,7 @@ static const unsigned char *in_next_chunks_sigsafe(struct walker *w, uintptr_t a
 }
 
 /* `size` bytes at `address`; NULL when they cannot be had. Valid until the next call. */
-static const unsigned char *peek_sigsafe(struct walker *w, uintptr_t address, size_t size)
+static PLN_HOT const unsigned char *peek_sigsafe(struct walker *w, uintptr_t address, size_t size)
 {
 	const unsigned char *bytes;
 
@@ -137,19 +138,21 @@ static const unsigned char *peek_sigsafe(struct walker *w, uintptr_t address, si
 	if (size > sizeof(w->frame_copy))
 		return NULL;
 	/* Up to 3.10 a frame is an object that its callee's frame, or the thread, owns. */
-	if (w->direct && (!pln_has(w->layout->thread.chunk) || !pln_checked_read_works_sigsafe()))
+	if (w->direct && !pln_has(w->layout->thread.chunk))
 		return (const unsigned char *)address;
 	w->copied = true;
+	if (w->far && size == w->layout->frame.size)
+		return pln_far_frame_sigsafe(w->far, address);
 	return pln_checked_read_sigsafe(address, w->frame_copy, size) ? w->frame_copy : NULL;
 }
 
 /* In place where the address was seen as a code object before, else by a checked read. */
-static const unsigned char *peek_code_sigsafe(const struct walker *w, uintptr_t address, void *copy)
+static PLN_HOT const unsigned char *peek_code_sigsafe(const struct walker *w, uintptr_t address,
+						      void *copy)
 {
 	const unsigned char *code;
 
-	if (w->direct &&
-	    (pln_python_code_known_sigsafe(address) || !pln_checked_read_works_sigsafe()))
+	if (w->direct && pln_python_code_known_sigsafe(address))
 		return pln_python_peek_sigsafe(address, NULL, 0, true);
 	code = pln_python_peek_sigsafe(address, copy, w->layout->code.size, false);
 	if (code && pln_python_is_code_sigsafe(w->layout, code))
@@ -160,7 +163,8 @@ static const unsigned char *peek_code_sigsafe(const struct walker *w, uintptr_t 
 /*
  * A frame that is neither in the data stack nor on the stack may be anything: a stray
  * link leads through garbage for as long as it is readable. So it is asked for its code
- * object at once, and there are only so many shims that may turn up at odd places.
+ * object at once. A shim has none to ask for; but a C eval call runs a frame, or has just
+ * done so: garbage that looks like shims has no frames in between.
  */
 static bool is_credible_sigsafe(struct walker *w, const unsigned char *frame)
 {
@@ -169,10 +173,13 @@ static bool is_credible_sigsafe(struct walker *w, const unsigned char *frame)
 	const unsigned char *code;
 	uintptr_t address;
 
-	if (!w->copied || !pln_has(l->frame.owner))
+	if (!pln_has(l->frame.owner))
 		return true;
 	if (frame[l->frame.owner] >= PLN_OWNER_SHIM)
-		return ++w->odd_shims <= ODD_SHIMS;
+		return !w->copied || ++w->odd_shims <= ODD_SHIMS;
+	w->odd_shims = 0;
+	if (!w->copied)
+		return true;
 	address = pln_word_at(frame, l->frame.code) & ~(uintptr_t)TAG_BITS;
 	if (pln_python_code_known_sigsafe(address))
 		return true;
@@ -183,7 +190,7 @@ static bool is_credible_sigsafe(struct walker *w, const unsigned char *frame)
 /* ---------------------------------------------------------- C eval calls */
 
 /* Moves outwards, to 0 at the end. False when the list leads nowhere. */
-static bool next_cframe_sigsafe(struct walker *w)
+static PLN_HOT bool next_cframe_sigsafe(struct walker *w)
 {
 	const unsigned char *bytes = peek_sigsafe(w, w->cframe, CFRAME_BYTES);
 
@@ -218,7 +225,7 @@ static void end_segment_sigsafe(struct walker *w, uintptr_t marker)
  * was on the C stack before, often an earlier frame. Or a generator was being entered,
  * and has no link to its caller yet.
  */
-static void leave_cframe_sigsafe(struct walker *w, uintptr_t previous)
+static PLN_HOT void leave_cframe_sigsafe(struct walker *w, uintptr_t previous)
 {
 	bool innermost = w->cframe == w->first_cframe, good;
 
@@ -483,7 +490,7 @@ static unsigned read_codes_sigsafe(const struct walker *w, unsigned first)
 	return pln_checked_read_parts_sigsafe(parts, count);
 }
 
-static void resolve_all_sigsafe(struct walker *w)
+static PLN_HOT void resolve_all_sigsafe(struct walker *w)
 {
 	struct result result = { .out = w->out, .closed = true };
 	unsigned char copy[PLN_CODE_BYTES];
@@ -546,7 +553,7 @@ static bool is_dead_sigsafe(const struct walker *w, uintptr_t frame)
 }
 
 /* Walks from `frame`, in the C eval call `cframe`. False: that cannot be the stack. */
-static bool walk_from_sigsafe(struct walker *w, uintptr_t cframe, uintptr_t frame)
+static PLN_HOT bool walk_from_sigsafe(struct walker *w, uintptr_t cframe, uintptr_t frame)
 {
 	struct pln_python_walk *out = w->out;
 
@@ -573,7 +580,7 @@ static bool walk_from_sigsafe(struct walker *w, uintptr_t cframe, uintptr_t fram
  * got that far: the new call's frame runs nothing yet. Whether the link outwards is the
  * new one or an old one cannot be told: such a stack is never called whole.
  */
-static void walk_frames_sigsafe(struct walker *w)
+static PLN_HOT void walk_frames_sigsafe(struct walker *w)
 {
 	const struct pln_layout *l = w->layout;
 	const struct pln_stack chunk = w->windows[w->chunk_window];
@@ -604,13 +611,16 @@ static bool is_own_state_sigsafe(const struct pln_layout *l, const unsigned char
 static void walk_own_state_sigsafe(struct walker *w, const struct pln_stack *stack)
 {
 	const struct pln_layout *l = w->layout;
+	struct pln_far_frames far;
 
 	w->out->has_tstate = true;
 	w->out->no_markers = !pln_has(l->frame.owner) && !pln_has(l->thread.cframe);
 	w->out->gil = pln_python_gil_of_sigsafe(l, w->thread_address, w->thread, w->direct);
+	w->windows[0] = *stack; /* mapped, whatever the layout says about it */
+	w->window_count = 1;
 	if (w->direct) {
-		w->windows[0] = *stack;
-		w->window_count = 1;
+		pln_far_frames_begin_sigsafe(&far, w->thread_address, l->frame.size);
+		w->far = &far;
 		if (pln_has(l->thread.chunk)) {
 			w->chunk_window = 1;
 			if (set_chunk_window_sigsafe(w, pln_word_at(w->thread, l->thread.chunk)))
@@ -620,24 +630,62 @@ static void walk_own_state_sigsafe(struct walker *w, const struct pln_stack *sta
 		}
 	}
 	walk_frames_sigsafe(w);
+	if (w->far)
+		pln_far_frames_end_sigsafe(&far);
 }
 
-void pln_python_walk_self_sigsafe(const struct pln_stack *stack, struct pln_python_walk *out)
+/* A thread without a state can neither hold a GIL nor wait for one. */
+static uint8_t gil_without_state_sigsafe(bool certain)
+{
+	return certain ? PILLION_GIL_NONE : PILLION_GIL_UNKNOWN;
+}
+
+PLN_HOT void pln_python_prefetch_layout_sigsafe(void)
+{
+	/* relaxed: nothing is read through it yet */
+	const char *layout = (const char *)pln_load_relaxed(&pln_python.layout);
+
+	for (size_t at = 0; at < sizeof(struct pln_layout); at += PLN_CACHE_LINE)
+		__builtin_prefetch(layout + at);
+}
+
+PLN_HOT void pln_python_prefetch_sigsafe(const struct pln_python_frame *frames, unsigned max)
+{
+	/* acquire: pairs with the store in pln_python_poll() */
+	const struct pln_layout *layout = pln_load_acquire(&pln_python.layout);
+	const char *runtime = (const char *)pln_load_relaxed(&pln_python.runtime);
+
+	if (!layout)
+		return;
+	__builtin_prefetch(runtime + layout->runtime.initialized);
+	__builtin_prefetch(runtime + layout->runtime.finalizing);
+	__builtin_prefetch(runtime + layout->runtime.tss_key);
+	__builtin_prefetch(runtime + layout->runtime.interp_head);
+	for (unsigned i = 0; i < max && frames[i].code_addr; i++)
+		pln_python_code_prefetch_sigsafe(layout, &frames[i]);
+}
+
+PLN_HOT void pln_python_walk_self_sigsafe(const struct pln_stack *stack,
+					  struct pln_python_walk *out)
 {
 	/* acquire: pairs with the store in pln_python_poll() */
 	const struct pln_layout *layout = pln_load_acquire(&pln_python.layout);
 	struct walker w = { .layout = layout, .out = out };
 	unsigned char copy[PLN_THREAD_BYTES];
+	bool certain;
 
 	start_sigsafe(out);
 	if (!layout)
 		return;
-	w.thread_address = pln_python_own_state_sigsafe(layout);
-	if (!w.thread_address)
+	w.direct = certain = pln_load_relaxed(&pln_python.trusted);
+	w.thread_address = pln_python_own_state_sigsafe(layout, &certain);
+	if (!w.thread_address) {
+		out->gil = gil_without_state_sigsafe(certain);
 		return;
-	w.direct = pln_load_relaxed(&pln_python.trusted);
+	}
 	w.thread = pln_python_peek_sigsafe(w.thread_address, copy, layout->thread.size, w.direct);
-	if (!w.thread || !is_own_state_sigsafe(layout, w.thread, (uintptr_t)pthread_self())) {
+	if (!w.thread ||
+	    !is_own_state_sigsafe(layout, w.thread, pln_python_thread_pointer_sigsafe())) {
 		out->failed = true;
 		return;
 	}
@@ -698,14 +746,17 @@ bool pln_python_walk_blocked(uint32_t tid, uintptr_t pthread_self_value,
 	static unsigned char thread[PLN_THREAD_BYTES], codes[CODE_BATCH * PLN_CODE_BYTES];
 	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
 	struct walker w = { .layout = layout, .out = out, .thread = thread, .codes = codes };
+	bool certain = pln_load_relaxed(&pln_python.trusted);
 
 	start_sigsafe(out);
 	if (!layout)
 		return true;
-	if (!pln_python_state_of(layout, tid, pthread_self_value, &w.thread_address))
+	if (!pln_python_state_of(layout, tid, pthread_self_value, &w.thread_address, &certain))
 		return false;
-	if (!w.thread_address)
+	if (!w.thread_address) {
+		out->gil = gil_without_state_sigsafe(certain);
 		return true;
+	}
 	out->has_tstate = true;
 	out->no_markers = !pln_has(layout->frame.owner) && !pln_has(layout->thread.cframe);
 	if (!pln_checked_read_sigsafe(w.thread_address, thread, layout->thread.size)) {

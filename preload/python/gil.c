@@ -11,6 +11,7 @@
 #include "python_i.h"
 
 #include "checked_read.h"
+#include "hot.h"
 
 #define MAX_INTERPRETERS 32
 #define TICKS_BETWEEN_LOOKS 16 /* interpreters come and go seldom */
@@ -32,8 +33,8 @@ static uintptr_t gil_of_thread_sigsafe(const struct pln_layout *layout, const un
 	return at ? pln_word_at(at, 0) : 0;
 }
 
-uint8_t pln_python_gil_of_sigsafe(const struct pln_layout *layout, uintptr_t address,
-				  const unsigned char *thread, bool direct)
+PLN_HOT uint8_t pln_python_gil_of_sigsafe(const struct pln_layout *layout, uintptr_t address,
+					  const unsigned char *thread, bool direct)
 {
 	unsigned char copy[64];
 	const unsigned char *gil;
@@ -53,6 +54,34 @@ uint8_t pln_python_gil_of_sigsafe(const struct pln_layout *layout, uintptr_t add
 	holds = pln_int_at(gil, layout->gil.locked) == 1 &&
 		pln_word_at(gil, layout->gil.last_holder) == address;
 	return holds ? PILLION_GIL_HOLDS : PILLION_GIL_NONE;
+}
+
+/*
+ * The finalizing thread is known by its state, which is the last one of the main interpreter
+ * to go; as long as the runtime has that interpreter, and the state says that it is of it,
+ * it is there. While that thread holds the GIL no other one does.
+ */
+uint8_t pln_python_gil_at_end_sigsafe(uintptr_t pthread_self_value)
+{
+	/* acquire: pairs with the store in pln_python_poll() */
+	const struct pln_layout *layout = pln_load_acquire(&pln_python.layout);
+	const unsigned char *runtime = (const unsigned char *)pln_load_relaxed(&pln_python.runtime);
+	unsigned char thread[PLN_THREAD_BYTES];
+	uintptr_t finalizing, interp;
+	uint8_t gil;
+
+	if (!layout || !pln_load_relaxed(&pln_python.trusted))
+		return PILLION_GIL_UNKNOWN;
+	finalizing = pln_word_at(runtime, layout->runtime.finalizing);
+	interp = pln_word_at(runtime, layout->runtime.interp_main);
+	if (!finalizing || !interp ||
+	    !pln_checked_read_sigsafe(finalizing, thread, layout->thread.size) ||
+	    pln_word_at(thread, layout->thread.interp) != interp)
+		return PILLION_GIL_UNKNOWN;
+	gil = pln_python_gil_of_sigsafe(layout, finalizing, thread, false);
+	if (pln_word_at(thread, layout->thread.thread_id) == pthread_self_value)
+		return gil;
+	return gil == PILLION_GIL_HOLDS ? PILLION_GIL_NONE : PILLION_GIL_UNKNOWN;
 }
 
 static void note_gil(uintptr_t gil)

@@ -13,10 +13,14 @@
 
 #include <pillion/atomic.h>
 
+/* Keys asked for lately: a page instead of one page for each key. */
+#define PLN_KEYSET_RECENT 256
+
 struct pln_keyset {
 	_Atomic uint64_t *slots; /* NULL before init: nothing is in the set */
 	_Atomic uint32_t generation; /* 1..255; slots of another one count as empty */
 	_Atomic uint32_t used; /* slots taken in this generation */
+	_Atomic uint64_t recent[PLN_KEYSET_RECENT]; /* copies of slots, by the mixed key's top */
 };
 
 /* Not in a handler: maps memory (512 KiB, touched as it fills). True when there is some. */
@@ -25,7 +29,9 @@ bool pln_keyset_init(struct pln_keyset *set);
 /* Not in a handler, and no other thread may use the set meanwhile. */
 void pln_keyset_clear(struct pln_keyset *set);
 
-bool pln_keyset_has_sigsafe(const struct pln_keyset *set, uint64_t key);
+/* Starts to load what asking for `key` will need. */
+void pln_keyset_prefetch_sigsafe(const struct pln_keyset *set, uint64_t key);
+bool pln_keyset_has_sigsafe(struct pln_keyset *set, uint64_t key);
 void pln_keyset_add_sigsafe(struct pln_keyset *set, uint64_t key);
 
 #endif

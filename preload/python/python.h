@@ -84,6 +84,15 @@ struct pln_python_walk {
 	uint8_t gil; /* enum pln_gil, without the futex check of blocked threads */
 };
 
+/* Context: handler. Starts to load what pln_python_prefetch_sigsafe() will need. */
+void pln_python_prefetch_layout_sigsafe(void);
+
+/*
+ * Context: handler. Starts to load what a walk will need, which is mostly what the last one
+ * of this thread did: `frames` has up to `max` of its frames, then one without code_addr.
+ */
+void pln_python_prefetch_sigsafe(const struct pln_python_frame *frames, unsigned max);
+
 /*
  * Context: handler, on the sampled thread. `stack` is its live stack. Memory that
  * is proven live (own stack, own data-stack chunks, frames and code objects that
@@ -110,12 +119,9 @@ bool pln_python_code_is_new_sigsafe(const struct pln_python_frame *frame);
 
 /*
  * Context: handler, or sampling thread. Writes a struct pln_wire_code record of at most
- * `max` bytes to dst. Returns its size, 0 when it could not be read. Through checked
- * reads; where those do not work, directly, but only without `checked`: then the frame
- * is the calling thread's own, which keeps the code object alive.
+ * `max` bytes to dst. Returns its size, 0 when it could not be read. Through checked reads.
  */
-uint32_t pln_python_describe_sigsafe(const struct pln_python_frame *frame, void *dst, uint32_t max,
-				     bool checked);
+uint32_t pln_python_describe_sigsafe(const struct pln_python_frame *frame, void *dst, uint32_t max);
 
 /* After the record was committed. Other threads may rely on it from now on. */
 void pln_python_code_described_sigsafe(const struct pln_python_frame *frame);
@@ -124,6 +130,21 @@ void pln_python_code_described_sigsafe(const struct pln_python_frame *frame);
 void pln_python_forget_codes(void);
 
 /* ------------------------------------------------------------------ GIL */
+
+/* What pthread_self() returns, without a call into a page of libc that is not in use. */
+static inline uintptr_t pln_python_thread_pointer_sigsafe(void)
+{
+	uintptr_t tp;
+
+	__asm__("mov %%fs:0, %0" : "=r"(tp));
+	return tp;
+}
+
+/*
+ * Async-signal-safe. While the interpreter is finalized, when no frames are read any more:
+ * the enum pln_gil of the thread with this pthread_self().
+ */
+uint8_t pln_python_gil_at_end_sigsafe(uintptr_t pthread_self_value);
 
 /* Sampling thread: a thread blocked in futex on `addr` waits for the GIL. */
 bool pln_python_is_gil_futex(uintptr_t addr);

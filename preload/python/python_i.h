@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * python_i.h - what the files of this folder share. Private to preload/python/.
+ * python_i.h - what the files of this folder share. Private to preload/python/, and to
+ * preload/burst/, which reads the same structures without stopping to ask the thread.
  *
  * struct pln_python is written by the sampling thread (and by pln_python_find, before
  * there is one) and read by handlers: everything but the atomics is constant once
@@ -45,15 +46,19 @@ void pln_python_states_init(void);
 /* Sampling thread, each tick: what was remembered of the list of threads may be stale. */
 void pln_python_states_tick(void);
 
-/* The calling thread's PyThreadState, 0: none. */
-uintptr_t pln_python_own_state_sigsafe(const struct pln_layout *layout);
+/*
+ * The calling thread's PyThreadState, 0: none, or (but for `*certain`, a false of which is
+ * never made true) none could be found.
+ */
+uintptr_t pln_python_own_state_sigsafe(const struct pln_layout *layout, bool *certain);
 
 /*
- * Sampling thread: the PyThreadState of another thread in *state, 0: it has none. False: new
- * ones came since the list was read, which is not done again before the next tick.
+ * Sampling thread: the PyThreadState of another thread in *state, 0: it has none, or none could
+ * be found, as above. False: new ones came since the list was read, which is not done again
+ * before the next tick.
  */
 bool pln_python_state_of(const struct pln_layout *layout, uint32_t tid,
-			 uintptr_t pthread_self_value, uintptr_t *state);
+			 uintptr_t pthread_self_value, uintptr_t *state, bool *certain);
 
 /* Sampling thread: a state of the main interpreter belongs to the runtime's main thread. */
 bool pln_python_states_plausible(const struct pln_layout *layout);
@@ -67,6 +72,8 @@ bool pln_python_tls_offset(const unsigned char *code, intptr_t *offset);
 bool pln_python_code_known_sigsafe(uintptr_t address);
 void pln_python_code_seen_sigsafe(uintptr_t address);
 bool pln_python_codes_init(void);
+void pln_python_code_prefetch_sigsafe(const struct pln_layout *layout,
+				      const struct pln_python_frame *frame);
 
 /* Key of the code object at `address` with the contents `bytes` (layout->code.size of them). */
 uint64_t pln_python_code_key_sigsafe(const struct pln_layout *layout, uintptr_t address,

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 
 #include "checked_read.h"
+#include "hot.h"
 
 /* Ticks that an initialized interpreter gets to show the structures of its layout. */
 #define SETTLING_TICKS 100
@@ -177,7 +178,7 @@ static bool is_finalizing_sigsafe(const struct pln_layout *layout)
 	return *(const volatile uintptr_t *)(runtime + layout->runtime.finalizing) != 0;
 }
 
-bool pln_python_ready_sigsafe(void)
+PLN_HOT bool pln_python_ready_sigsafe(void)
 {
 	/* acquire: pairs with the store in publish_layout() */
 	const struct pln_layout *layout = pln_load_acquire(&pln_python.layout);
@@ -250,6 +251,8 @@ static bool poll_starting(struct pln_wire_interpreter *info)
 
 	if (!has_started())
 		return false;
+	if (!pln_checked_read_works_sigsafe())
+		return refuse(info, "process_vm_readv is refused here (seccomp?)");
 	pln_python.version_hex = find_version();
 	detail = choose_layout(&layout);
 	if (detail)

@@ -4,8 +4,11 @@
  *
  * The sampling thread leaves a pending call; the interpreter makes it on its main
  * thread, between two instructions, holding the GIL. There our walk of that very stack
- * is compared with the public API: every frame's code object, name, file and line. One
- * difference, and nothing of this interpreter is read any more.
+ * is compared with the public API: every frame's code object, name, file and line. What
+ * differs each time it is asked makes the layout a wrong one, and nothing of this
+ * interpreter is read any more. Once may be of the moment: several interpreters take
+ * turns on one thread, a debugger sets line numbers. And a walk that was cut, however
+ * often, says nothing against what it did find: then it is asked again later.
  *
  * Before 3.13 a pending call that another thread leaves is not noticed by a main thread
  * that runs alone: CPython works out whether to look for the thread that leaves it. So the
@@ -21,6 +24,9 @@
 
 #define MAX_FRAMES 256
 #define DESCRIPTION_BYTES 4096
+#define ENOUGH_FRAMES 32 /* that agree: as good as a whole stack */
+#define FAULTS_MAX 4 /* checks in a row that found a difference */
+#define PAUSE_MAX 256 /* ticks between checks; a check of a deep stack takes a while */
 
 /* An object of the interpreter. Never looked into here. */
 struct object;
@@ -63,14 +69,24 @@ static const struct {
 	{ "PyInterpreterState_Main", offsetof(__typeof__(api), main_interpreter), false },
 };
 
-static _Atomic int result; /* enum pln_selfcheck; release: `failure` before it */
+enum outcome {
+	AGREES,
+	UNDECIDED, /* nothing to compare, or cut before there was enough */
+	DIFFERS,
+};
+
+#define ASK_AGAIN 3 /* as a result: what the sampling thread makes WAITING of */
+
+static _Atomic int result; /* enum pln_selfcheck or ASK_AGAIN; release: `failure` before it */
 static const char *failure;
 static bool asked;
 static bool nudged;
+static unsigned ticks_to_wait, next_pause = 1; /* sampling thread */
 static _Atomic uint32_t nudge_wanted;
 static void *main_interpreter;
 
 /* Main thread, GIL held: only one check runs at a time. */
+static unsigned faults;
 static struct pln_python_frame frames[MAX_FRAMES];
 static unsigned char description[DESCRIPTION_BYTES];
 
@@ -133,7 +149,7 @@ static const char *compare_names(struct object *code, const struct pln_python_fr
 	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
 	const char *name = layout->version >= 0x030b ? "co_qualname" : "co_name";
 
-	if (!pln_python_describe_sigsafe(frame, description, sizeof(description), false))
+	if (!pln_python_describe_sigsafe(frame, description, sizeof(description)))
 		return "a code object could not be read";
 	if (!is_text(code, name, names, head->qualname_size, head->truncated))
 		return "names of code objects differ from what CPython says";
@@ -141,6 +157,17 @@ static const char *compare_names(struct object *code, const struct pln_python_fr
 		     head->truncated))
 		return "file names of code objects differ from what CPython says";
 	return NULL;
+}
+
+/* Its line is what the trace function was told last, or what a debugger set. */
+static bool is_traced(struct object *frame)
+{
+	struct object *trace = api.get_attribute(frame, "f_trace");
+	bool traced = trace && trace != pln_python_symbol("_Py_NoneStruct");
+
+	if (trace)
+		api.drop(trace);
+	return traced;
 }
 
 static const char *compare_frame(struct object *frame, const struct pln_python_frame *ours)
@@ -153,7 +180,7 @@ static const char *compare_frame(struct object *frame, const struct pln_python_f
 		return "a frame without code";
 	if ((uintptr_t)code != ours->code_addr)
 		difference = "frames differ from what CPython says";
-	else if (api.line_of_code(code, address) != api.line_of_frame(frame))
+	else if (api.line_of_code(code, address) != api.line_of_frame(frame) && !is_traced(frame))
 		difference = "lines differ from what CPython says";
 	else
 		difference = compare_names(code, ours);
@@ -161,46 +188,75 @@ static const char *compare_frame(struct object *frame, const struct pln_python_f
 	return difference;
 }
 
-static const char *compare_stack(void)
+/* Against CPython's chain of frames from `frame` on, which is borrowed. */
+static const char *compare_frames(struct object *frame, const struct pln_python_walk *walk)
 {
-	struct pln_python_walk walk = { .frames = frames, .max = MAX_FRAMES };
-	const struct pln_stack no_stack = { 0 };
-	struct object *frame = api.get_frame(), *outer;
 	const char *difference = NULL;
+	struct object *outer;
+	bool more;
 	unsigned i;
 
-	pln_python_walk_self_sigsafe(&no_stack, &walk);
-	if (!walk.has_tstate || walk.failed || (walk.truncated && walk.count < MAX_FRAMES))
-		return "the stack could not be walked";
-	if (walk.gil != PILLION_GIL_HOLDS && walk.gil != PILLION_GIL_UNKNOWN)
-		return "the GIL is not where this version has it";
-	for (i = 0; frame && i < walk.count && !difference; i++) {
-		difference = compare_frame(frame, &walk.frames[i]);
+	for (i = 0; frame && i < walk->count && !difference; i++) {
+		difference = compare_frame(frame, &walk->frames[i]);
 		outer = frame_back(frame);
 		if (i)
 			api.drop(frame);
 		frame = outer;
 	}
-	if (frame && i)
+	more = frame != NULL;
+	if (more && i)
 		api.drop(frame);
-	if (!difference && !walk.truncated && (frame || i != walk.count))
-		difference = "the number of frames differs from what CPython says";
-	return difference;
+	if (difference)
+		return difference;
+	if (!walk->truncated && (more || i != walk->count))
+		return "the number of frames differs from what CPython says";
+	/* Cut at the first link: it never led to a frame. */
+	return walk->truncated && i < 2 && more ? "frames do not lead to their callers" : NULL;
+}
+
+static enum outcome compare_stack(const char **difference)
+{
+	struct pln_python_walk walk = { .frames = frames, .max = MAX_FRAMES };
+	const struct pln_stack no_stack = { 0 };
+	struct object *frame = api.get_frame();
+
+	if (!frame) /* Py_MakePendingCalls() outside of any Python code */
+		return UNDECIDED;
+	pln_python_walk_self_sigsafe(&no_stack, &walk);
+	if (!walk.has_tstate || walk.failed)
+		*difference = "the stack could not be walked";
+	else if (walk.gil != PILLION_GIL_HOLDS && walk.gil != PILLION_GIL_UNKNOWN)
+		*difference = "the GIL is not where this version has it";
+	else
+		*difference = compare_frames(frame, &walk);
+	if (*difference)
+		return DIFFERS;
+	return walk.truncated && walk.count < ENOUGH_FRAMES ? UNDECIDED : AGREES;
 }
 
 /* Context: main thread of the interpreter, GIL held, between two instructions. */
 static int check(void *unused)
 {
 	struct object *type, *value, *traceback;
+	const char *difference = NULL;
+	enum outcome outcome;
+	int now = ASK_AGAIN;
 
 	(void)unused;
 	pln_store_relaxed(&nudge_wanted, 0);
 	api.fetch_error(&type, &value, &traceback);
-	failure = compare_stack();
+	outcome = compare_stack(&difference);
 	api.restore_error(type, value, traceback); /* and forgets what the comparison raised */
-	pln_store_relaxed(&pln_python.trusted, !failure);
+	faults = outcome == DIFFERS ? faults + 1 : 0;
+	if (outcome == AGREES) {
+		now = PLN_SELFCHECK_PASSED;
+		pln_store_relaxed(&pln_python.trusted, true);
+	} else if (faults == FAULTS_MAX) {
+		now = PLN_SELFCHECK_FAILED;
+		failure = difference;
+	}
 	/* release: pairs with the load in pln_python_selfcheck() */
-	pln_store_release(&result, failure ? PLN_SELFCHECK_FAILED : PLN_SELFCHECK_PASSED);
+	pln_store_release(&result, now);
 	return 0;
 }
 
@@ -232,25 +288,47 @@ void pln_python_nudge_sigsafe(void)
 		api.signal_received(main_interpreter);
 }
 
+static void ask(void)
+{
+	if (!api.add_pending_call && !resolve_symbols())
+		asked = nudged = true; /* stays unchecked: do not look again */
+	else
+		asked = api.add_pending_call(check, NULL) == 0;
+}
+
+/* Soon at first, seldom if it goes on like this. */
+static void ask_again_later(void)
+{
+	pln_store_relaxed(&result, PLN_SELFCHECK_WAITING);
+	asked = nudged = false;
+	ticks_to_wait = next_pause;
+	if (next_pause < PAUSE_MAX)
+		next_pause *= 2;
+}
+
 enum pln_selfcheck pln_python_selfcheck(const char **detail)
 {
+	/* acquire: pairs with the store in check() */
 	int now = pln_load_acquire(&result);
 
+	if (now == ASK_AGAIN) {
+		ask_again_later();
+		return PLN_SELFCHECK_WAITING;
+	}
 	if (now == PLN_SELFCHECK_FAILED)
 		*detail = failure;
 	/* Without these symbols (a stripped static interpreter) it stays at FOUND. */
 	if (now != PLN_SELFCHECK_WAITING)
 		return (enum pln_selfcheck)now;
-	if (!asked) {
-		if (!api.add_pending_call && !resolve_symbols())
-			asked = nudged = true; /* stays unchecked: do not look again */
-		else
-			asked = api.add_pending_call(check, NULL) == 0;
+	if (ticks_to_wait) {
+		ticks_to_wait--;
+	} else if (!asked) {
+		ask();
 	} else if (!nudged) {
 		nudged = true;
 		want_nudge();
 	}
-	return (enum pln_selfcheck)now;
+	return PLN_SELFCHECK_WAITING;
 }
 
 void pln_python_selfcheck_after_fork(void)

@@ -18,6 +18,7 @@
 #include <pthread.h>
 
 #include "checked_read.h"
+#include "hot.h"
 
 #define MAX_INTERPRETERS 256
 #define MAX_STATES 16384
@@ -37,16 +38,9 @@ struct known_state {
 
 static struct known_state known[MAX_STATES]; /* 384 KiB of BSS, touched as threads come */
 static unsigned known_count;
+static bool known_whole; /* the list had been read to its end */
 static uint64_t known_mark; /* of the list when it was remembered */
 static bool scanned_this_tick;
-
-static uintptr_t thread_pointer_sigsafe(void)
-{
-	uintptr_t tp;
-
-	__asm__("mov %%fs:0, %0" : "=r"(tp));
-	return tp;
-}
 
 /* ---------------------------------------------------------- the accessor's instructions */
 
@@ -75,9 +69,9 @@ static bool general_dynamic(const unsigned char *index_operand, intptr_t *offset
 {
 	uintptr_t variable = (uintptr_t)__tls_get_addr((void *)rip_relative(index_operand));
 
-	*offset = (intptr_t)(variable - thread_pointer_sigsafe());
+	*offset = (intptr_t)(variable - pln_python_thread_pointer_sigsafe());
 	return variable > (uintptr_t)__builtin_frame_address(0) &&
-	       variable < thread_pointer_sigsafe();
+	       variable < pln_python_thread_pointer_sigsafe();
 }
 
 /* Context: sampling thread. The three forms in which compilers return a TLS variable. */
@@ -171,25 +165,30 @@ static void remember_sigsafe(const struct pln_layout *layout, uintptr_t address,
 /*
  * Context: any. Visits the thread states of all interpreters through checked reads:
  * newest interpreters, newest threads first. With `search` NULL they are remembered.
- * The list may change meanwhile: what is read is checked, and the walk is bounded.
+ * The list may change meanwhile: what is read is checked, and the walk is bounded. False:
+ * it did not get to the end.
  */
-static void scan_sigsafe(const struct pln_layout *layout, struct search *search)
+static bool scan_sigsafe(const struct pln_layout *layout, struct search *search)
 {
 	uintptr_t interp = 0, address;
 	unsigned char thread[PLN_THREAD_BYTES];
 	unsigned budget = MAX_STATES;
+	bool whole = true;
 
-	pln_checked_read_sigsafe(pln_load_relaxed(&pln_python.runtime) +
-					 layout->runtime.interp_head,
-				 &interp, sizeof(interp));
+	if (!pln_checked_read_sigsafe(pln_load_relaxed(&pln_python.runtime) +
+					      layout->runtime.interp_head,
+				      &interp, sizeof(interp)))
+		return false;
 	for (unsigned i = 0; interp && i < MAX_INTERPRETERS; i++) {
 		if (!pln_checked_read_sigsafe(interp + layout->interp.threads, &address,
 					      sizeof(address)))
-			return;
+			return false;
 		for (; address && budget; budget--) {
 			if (!pln_checked_read_sigsafe(address, thread, layout->thread.size) ||
-			    pln_word_at(thread, layout->thread.interp) != interp)
+			    pln_word_at(thread, layout->thread.interp) != interp) {
+				whole = false;
 				break;
+			}
 			if (search)
 				consider_sigsafe(layout, search, address, thread);
 			else
@@ -198,8 +197,9 @@ static void scan_sigsafe(const struct pln_layout *layout, struct search *search)
 		}
 		if (!pln_checked_read_sigsafe(interp + layout->interp.next, &interp,
 					      sizeof(interp)))
-			return;
+			return false;
 	}
+	return whole && !interp && budget;
 }
 
 /* ---------------------------------------------------------- the calling thread */
@@ -230,17 +230,17 @@ static bool needs_search_sigsafe(const struct pln_layout *layout)
 	       pln_word_at(runtime, layout->runtime.interp_main);
 }
 
-uintptr_t pln_python_own_state_sigsafe(const struct pln_layout *layout)
+PLN_HOT uintptr_t pln_python_own_state_sigsafe(const struct pln_layout *layout, bool *certain)
 {
-	struct search search = { .thread_id = (uintptr_t)pthread_self() };
+	struct search search = { .thread_id = pln_python_thread_pointer_sigsafe() };
 
 	if (needs_search_sigsafe(layout)) {
-		scan_sigsafe(layout, &search);
+		*certain &= scan_sigsafe(layout, &search);
 		return search.found;
 	}
 	if (pln_has(layout->runtime.tss_key))
 		return stored_state_sigsafe(layout);
-	return *(const uintptr_t *)(thread_pointer_sigsafe() + (uintptr_t)tls_offset);
+	return *(const uintptr_t *)(pln_python_thread_pointer_sigsafe() + (uintptr_t)tls_offset);
 }
 
 /* ---------------------------------------------------------- other threads */
@@ -296,7 +296,7 @@ static uintptr_t look_up(const struct pln_layout *layout, struct search *search)
 }
 
 bool pln_python_state_of(const struct pln_layout *layout, uint32_t tid,
-			 uintptr_t pthread_self_value, uintptr_t *state)
+			 uintptr_t pthread_self_value, uintptr_t *state, bool *certain)
 {
 	struct search search = { .thread_id = pthread_self_value };
 	uint64_t mark;
@@ -304,22 +304,27 @@ bool pln_python_state_of(const struct pln_layout *layout, uint32_t tid,
 	if (pln_has(layout->thread.native_id))
 		search.native_id = tid;
 	*state = 0;
-	if (!search.native_id && !search.thread_id)
+	if (!search.native_id && !search.thread_id) {
+		*certain = false;
 		return true;
+	}
 	*state = look_up(layout, &search);
 	/* A state without frames may be a leftover of one that was freed and made anew. */
 	if (search.rank > 1)
 		return true;
 	mark = mark_of_lists(layout);
-	if (mark && mark == known_mark)
+	if (mark && mark == known_mark) {
+		*certain &= known_whole;
 		return true;
+	}
 	/* A long list is not read more than once in a tick. */
 	if (scanned_this_tick)
 		return false;
 	scanned_this_tick = true;
 	known_count = 0;
 	known_mark = mark;
-	scan_sigsafe(layout, NULL);
+	known_whole = scan_sigsafe(layout, NULL) && known_count < MAX_STATES;
+	*certain &= known_whole;
 	*state = look_up(layout, &search);
 	return true;
 }
@@ -333,6 +338,6 @@ bool pln_python_states_plausible(const struct pln_layout *layout)
 				      sizeof(search.thread_id)))
 		return false;
 	if (search.thread_id)
-		scan_sigsafe(layout, &search);
+		(void)scan_sigsafe(layout, &search);
 	return search.found != 0;
 }

@@ -179,8 +179,7 @@ static struct pln_outlet outlet_of(struct pln_thread *thread)
 
 	return (struct pln_outlet){ .lane = lane,
 				    .data_size = pln_segment_own.sampler_data_size,
-				    .last_hash = &thread->last_blocked_hash,
-				    .checked = true };
+				    .last_hash = &thread->last_blocked_hash };
 }
 
 bool pln_blocked_sample(struct pln_thread *thread, const struct pln_blocked *blocked,
@@ -196,9 +195,10 @@ bool pln_blocked_sample(struct pln_thread *thread, const struct pln_blocked *blo
 	capture.stack = (struct pln_stack){ .lo = blocked->sp, .hi = blocked->sp, .bytes = copy };
 	if (capture.want_native && !walk_native(thread, &capture))
 		return false;
-	if (pln_python_ready_sigsafe() &&
-	    !pln_python_walk_blocked(thread->tid, thread->pthread_self, &capture.stack,
-				     &capture.python))
+	if (!pln_python_ready_sigsafe())
+		capture.python.gil = pln_python_gil_at_end_sigsafe(thread->pthread_self);
+	else if (!pln_python_walk_blocked(thread->tid, thread->pthread_self, &capture.stack,
+					  &capture.python))
 		return false;
 	if (pln_clock_ns_sigsafe(pln_thread_clock(thread->tid)) != cpu_ns) {
 		pln_segment_drop_sigsafe(PILLION_DROP_BLOCKED_RACE);

@@ -16,6 +16,7 @@
 #include <pillion/atomic.h>
 
 #include "clock.h"
+#include "hot.h"
 #include "options.h"
 #include "process/signals.h"
 #include "sampling/sample.h"
@@ -26,6 +27,7 @@
 
 #define STACK_NEEDED (6u << 10) /* handler and walkers, measured below 3 KiB */
 #define TIME_ONE_IN 16
+#define SCRATCH_LINES 4 /* of each array: a stack of usual depth */
 #define RED_ZONE 128 /* bytes below sp that a leaf function may use */
 
 /* Under a used-up RLIMIT_SIGPENDING a forced signal arrives, but with nothing that it carried. */
@@ -114,8 +116,8 @@ static uint64_t cpu_time_of(struct pln_thread *thread, const siginfo_t *info)
 	return pln_swap_relaxed(&thread->forced_cpu_ns, 0);
 }
 
-static void take_sample(struct pln_thread *thread, const siginfo_t *info, const ucontext_t *uc,
-			uint64_t cpu_ns)
+static PLN_HOT void take_sample(struct pln_thread *thread, const siginfo_t *info,
+				const ucontext_t *uc, uint64_t cpu_ns)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
 	struct pln_lane *lane = pln_segment_lane_sigsafe(thread->index);
@@ -153,10 +155,31 @@ static void take_sample(struct pln_thread *thread, const siginfo_t *info, const 
 			  pln_load_relaxed(&slot->sampled_cpu_ns) + head.cpu_ns);
 }
 
+/*
+ * What this sample will write, and what it will look rows up in: the caches have lost it
+ * since the last one. Before the system calls below, which give it the time to come.
+ */
+static void prefetch(const struct pln_thread *thread, const ucontext_t *uc)
+{
+	struct pln_scratch scratch = pln_threads_scratch_sigsafe(thread->index);
+
+	pln_prefetch_sigsafe(&pln_segment->handler_calls, 1);
+	pln_prefetch_sigsafe(pln_segment_slot_sigsafe(thread->index), 2);
+	pln_prefetch_sigsafe(pln_segment_lane_sigsafe(thread->index), 3);
+	pln_prefetch_sigsafe(scratch.pc, SCRATCH_LINES);
+	pln_prefetch_sigsafe(scratch.cfa, SCRATCH_LINES);
+	pln_prefetch_sigsafe(scratch.guessed, 1);
+	pln_prefetch_sigsafe(scratch.python, SCRATCH_LINES);
+	pln_python_prefetch_layout_sigsafe();
+	pln_native_prefetch_sigsafe(pln_threads_own_stack_sigsafe().hi,
+				    (uintptr_t)uc->uc_mcontext.gregs[REG_RIP]);
+}
+
 static void handle(struct pln_thread *thread, const siginfo_t *info, const ucontext_t *uc)
 {
 	uint64_t cpu_ns, start = 0;
 
+	prefetch(thread, uc);
 	pln_add_relaxed(&pln_segment->handler_calls, 1);
 	/* What is due stays due: the next signal, or the thread's end, takes it. */
 	if (pln_load_relaxed(&thread->busy)) {
@@ -166,7 +189,7 @@ static void handle(struct pln_thread *thread, const siginfo_t *info, const ucont
 	}
 	/* Not the first call of every thread: that one finds cold caches and fresh pages. */
 	if ((thread->serial + thread->calls++) % TIME_ONE_IN == 0)
-		start = pln_now_ns_sigsafe();
+		start = pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID);
 	cpu_ns = cpu_time_of(thread, info);
 	/* A timer's signal whose periods an earlier one has taken along. */
 	if (!cpu_ns && info->si_code == SI_TIMER)
@@ -183,12 +206,13 @@ static void handle(struct pln_thread *thread, const siginfo_t *info, const ucont
 		pln_python_nudge_sigsafe();
 	if (start)
 		pln_add_relaxed(&pln_segment->handler_ns,
-				(pln_now_ns_sigsafe() - start) * TIME_ONE_IN);
+				(pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID) - start) *
+					TIME_ONE_IN);
 	pln_signal_fence();
 	pln_store_relaxed(&thread->busy, 0);
 }
 
-void pln_handler_on_signal(int signo, siginfo_t *info, void *context)
+PLN_HOT void pln_handler_on_signal(int signo, siginfo_t *info, void *context)
 {
 	struct pln_thread *thread = target_of(info);
 	int saved = errno;

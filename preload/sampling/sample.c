@@ -11,16 +11,19 @@
 
 #include <pillion/lane.h>
 
+#include "hot.h"
 #include "segment.h"
 
 #define CODE_RECORD_MAX (40u << 10) /* line table of 32 KiB, two names, header */
+#define PREFETCHED_FRAMES 8 /* the inner ones, and most stacks as a whole */
 #define SNAPSHOT_STACK_MAX (16u << 10)
 #define DWARF_RBX 3
 #define DWARF_RBP 6
 #define DWARF_RSP 7
 #define DWARF_RIP 16
 
-void pln_capture_init_sigsafe(struct pln_capture *capture, const struct pln_scratch *scratch)
+PLN_HOT void pln_capture_init_sigsafe(struct pln_capture *capture,
+				      const struct pln_scratch *scratch)
 {
 	capture->native = (struct pln_native_walk){
 		.pc = scratch->pc,
@@ -34,13 +37,21 @@ void pln_capture_init_sigsafe(struct pln_capture *capture, const struct pln_scra
 	};
 }
 
-void pln_capture_walk_self_sigsafe(struct pln_capture *capture, const struct pln_scratch *scratch)
+PLN_HOT void pln_capture_walk_self_sigsafe(struct pln_capture *capture,
+					   const struct pln_scratch *scratch)
 {
 	pln_capture_init_sigsafe(capture, scratch);
+	pln_python_prefetch_sigsafe(scratch->python, PREFETCHED_FRAMES);
 	if (capture->want_native)
 		pln_native_walk_sigsafe(&capture->stack, &capture->regs, &capture->native);
 	if (pln_python_ready_sigsafe())
 		pln_python_walk_self_sigsafe(&capture->stack, &capture->python);
+	else
+		capture->python.gil =
+			pln_python_gil_at_end_sigsafe(pln_python_thread_pointer_sigsafe());
+	/* The scratch area is the thread's: its next sample sees where this one's frames end. */
+	if (capture->python.count < capture->python.max)
+		capture->python.frames[capture->python.count].code_addr = 0;
 }
 
 /* ------------------------------------------------------------ identity */
@@ -79,7 +90,7 @@ static bool describe_one(const struct pln_outlet *outlet, const struct pln_pytho
 
 	if (!rec)
 		return false;
-	size = pln_python_describe_sigsafe(frame, rec, max, outlet->checked);
+	size = pln_python_describe_sigsafe(frame, rec, max);
 	if (!size) {
 		/* Reserved but never committed: the lane is as it was. */
 		pln_segment_drop_sigsafe(PILLION_DROP_CODE_UNREADABLE);
@@ -279,7 +290,7 @@ static bool write_frames(const struct pln_outlet *outlet, const struct pln_sampl
 	return true;
 }
 
-bool pln_sample_repeat_sigsafe(const struct pln_outlet *outlet, struct pln_sample *head)
+PLN_HOT bool pln_sample_repeat_sigsafe(const struct pln_outlet *outlet, struct pln_sample *head)
 {
 	struct pln_record *rec;
 
@@ -297,8 +308,8 @@ bool pln_sample_repeat_sigsafe(const struct pln_outlet *outlet, struct pln_sampl
 	return true;
 }
 
-bool pln_sample_write_sigsafe(const struct pln_outlet *outlet, struct pln_sample *head,
-			      const struct pln_capture *capture)
+PLN_HOT bool pln_sample_write_sigsafe(const struct pln_outlet *outlet, struct pln_sample *head,
+				      const struct pln_capture *capture)
 {
 	uint64_t hash = hash_stack(capture);
 

@@ -30,7 +30,6 @@ struct pln_outlet {
 	struct pln_lane *lane;
 	uint32_t data_size;
 	uint64_t *last_hash; /* of the stack that SAME_STACK refers to, in this lane and thread */
-	bool checked; /* code objects may not be read directly (not our own running stack) */
 };
 
 /* Walks native and Python frames of the running thread into `capture`, whose stack and regs are

@@ -20,6 +20,7 @@
 
 #include <pillion/atomic.h>
 
+#include "burst/burst.h"
 #include "clock.h"
 #include "log.h"
 #include "options.h"
@@ -64,7 +65,7 @@ static void sleep_until_next(uint32_t rung)
 	if (now > next_ns + 10 * tick) /* stopped, or far too slow: do not catch up */
 		next_ns = now;
 	next_ns += tick / 2 + pln_timer_random_sigsafe(tick);
-	if (next_ns <= now)
+	if (next_ns <= now || pln_burst_until(next_ns, &bell, rung))
 		return;
 	ts.tv_sec = (time_t)((next_ns - now) / PLN_SECOND_NS);
 	ts.tv_nsec = (long)((next_ns - now) % PLN_SECOND_NS);
@@ -80,6 +81,7 @@ static void *sampler_main(void *arg)
 	(void)pln_syscall3(SYS_prctl, PR_SET_NAME, (long)"pillion", 0);
 	pthread_mutex_lock(&tick_lock);
 	pln_tick_begin();
+	pln_burst_begin();
 	next_ns = pln_now_ns_sigsafe();
 	pthread_mutex_unlock(&tick_lock);
 	/* Alone, return like any last thread: glibc then ends the process. */

@@ -18,6 +18,7 @@
 
 #include "clock.h"
 #include "export.h"
+#include "hot.h"
 #include "memory/memory.h"
 #include "memory/real.h"
 #include "options.h"
@@ -116,7 +117,7 @@ void pln_threads_reset(void)
 	pln_store_relaxed(&first_has_ended, 0);
 }
 
-struct pln_thread *pln_thread_sigsafe(uint32_t index)
+PLN_HOT struct pln_thread *pln_thread_sigsafe(uint32_t index)
 {
 	return &threads[index];
 }
@@ -131,7 +132,7 @@ uint32_t pln_threads_high_water_sigsafe(void)
 	return pln_load_relaxed(&high_water);
 }
 
-struct pln_scratch pln_threads_scratch_sigsafe(uint32_t index)
+PLN_HOT struct pln_scratch pln_threads_scratch_sigsafe(uint32_t index)
 {
 	unsigned char *at = scratch + index * scratch_stride;
 	struct pln_scratch s = { .depth = scratch_depth };
@@ -148,7 +149,7 @@ struct pln_scratch pln_threads_scratch_sigsafe(uint32_t index)
 	return s;
 }
 
-struct pln_stack_range pln_threads_own_stack_sigsafe(void)
+PLN_HOT struct pln_stack_range pln_threads_own_stack_sigsafe(void)
 {
 	return own_stack;
 }
@@ -294,7 +295,7 @@ void pln_threads_settle(struct pln_thread *thread, uint64_t cpu_ns)
 	/* Without a stack, it stays what it is: known, and unsampled. */
 	if (!thread->last_hash)
 		return;
-	head.cpu_ns = pln_timer_take_due_sigsafe(thread, cpu_ns) +
+	head.cpu_ns = pln_timer_take_overdue_sigsafe(thread, cpu_ns) +
 		      pln_swap_relaxed(&thread->forced_cpu_ns, 0);
 	head.runnable_ns = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
 	if ((head.cpu_ns || head.runnable_ns) && pln_sample_repeat_sigsafe(&outlet, &head))

@@ -100,8 +100,8 @@ void pln_threads_claim_own(void);
 bool pln_threads_starting(void);
 
 /*
- * The thread ends, and its timer is deleted: periods that had passed on its CPU clock by
- * `cpu_ns`, but that no kernel tick came to report, are charged to its last stack. Context:
+ * The thread ends, and its timer is deleted: what forced samples have not taken, and periods that
+ * no kernel tick came to report for long, are charged to its last stack. Context:
  * the lane's only writer, that is the thread itself, or the sampling thread once it is gone.
  */
 void pln_threads_settle(struct pln_thread *thread, uint64_t cpu_ns);

@@ -18,6 +18,7 @@
 #include <pillion/atomic.h>
 #include <pillion/lane.h>
 
+#include "burst/burst.h"
 #include "checked_read.h"
 #include "clock.h"
 #include "log.h"
@@ -129,6 +130,16 @@ static void thread_idles(struct pln_thread *thread, struct pln_slot *slot, uint6
 		flush_idle(thread, slot);
 }
 
+/* One sample for each period of its CPU time: a thread that has run for half of one has half a
+ * chance. */
+static void force_in_proportion(const struct pln_thread *thread)
+{
+	uint64_t period = pln_segment_own.period_ns;
+
+	if (pln_load_relaxed(&thread->forced_cpu_ns) + pln_timer_random_sigsafe(period) >= period)
+		(void)pln_timer_force(thread);
+}
+
 static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_t ran, bool in_time)
 {
 	struct pln_blocked blocked;
@@ -146,7 +157,7 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_
 	split_run_queue_wait(thread, slot);
 	if (!blocked_works) {
 		if (forced && ran)
-			(void)pln_timer_force(thread);
+			force_in_proportion(thread);
 		return;
 	}
 	switch (pln_blocked_probe(thread, &blocked)) {
@@ -156,7 +167,7 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_
 		break;
 	case PLN_BLOCKED_RUNNING:
 		if (forced && ran)
-			(void)pln_timer_force(thread);
+			force_in_proportion(thread);
 		break;
 	default:
 		break;
@@ -194,7 +205,8 @@ static bool advance(struct pln_thread *thread, uint64_t *ran, uint64_t *off)
 		return false;
 	*ran = cpu - thread->cpu_ns;
 	passed = now - thread->seen_ns;
-	*off = passed > *ran ? passed - *ran : 0;
+	/* Burst mode knows no waits: there is no stack to charge them to. */
+	*off = passed > *ran && !pln_burst_is_on() ? passed - *ran : 0;
 	thread->cpu_ns = cpu;
 	thread->seen_ns = now;
 	pln_store_relaxed(&slot->cpu_ns, cpu);
@@ -212,6 +224,8 @@ static void visit(struct pln_thread *thread, bool in_time)
 	uint64_t ran, off;
 
 	if (!advance(thread, &ran, &off)) /* the next scan says so */
+		return;
+	if (pln_burst_is_on())
 		return;
 	if (!ran && thread->idle)
 		thread_idles(thread, slot, off);
@@ -380,6 +394,11 @@ static void sleep_on(uint64_t now)
 	dormant_since_ns = now;
 }
 
+static bool wants_native(void)
+{
+	return pln_options.native && !pln_burst_is_on();
+}
+
 static bool is_time(uint64_t *next_ns, uint64_t every_ns, uint64_t now)
 {
 	if (now < *next_ns)
@@ -406,7 +425,7 @@ void pln_tick(void)
 	pln_python_tick();
 	pln_stack_bounds_refresh();
 	if (is_time(&modules_ns, MODULES_NS, now) || pln_native_refresh_is_due())
-		pln_announce_modules(pln_options.native && now - began_ns > TABLES_NS);
+		pln_announce_modules(wants_native() && now - began_ns > TABLES_NS);
 	pln_scan_threads(now);
 	visit_all();
 	pln_memory_tick(now);
@@ -427,7 +446,7 @@ static uint32_t probe_engine(void)
 		engine |= PILLION_ENGINE_BLOCKED;
 	if (pln_scan_has_schedstat())
 		engine |= PILLION_ENGINE_SCHEDSTAT;
-	if (pln_options.native)
+	if (wants_native())
 		engine |= PILLION_ENGINE_NATIVE;
 	if (pln_checked_read_works_sigsafe())
 		engine |= PILLION_ENGINE_CHECKED_READ;
@@ -437,9 +456,12 @@ static uint32_t probe_engine(void)
 void pln_tick_begin(void)
 {
 	uint32_t state = pln_load_relaxed(&pln_segment->state);
+	bool own_files = !pln_syscall3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE_FLAG);
 
-	pln_scan_begin(!pln_syscall3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE_FLAG));
-	blocked_works = pln_blocked_init();
+	if (own_files)
+		pln_checked_read_reopen();
+	pln_scan_begin(own_files);
+	blocked_works = !pln_burst_is_on() && pln_blocked_init();
 	interpreter_settled = false;
 	seldom_ns = modules_ns = 0;
 	pln_store_relaxed(&dormant, state == PILLION_TARGET_DORMANT);

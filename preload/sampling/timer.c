@@ -8,8 +8,11 @@
  *
  * Each period of CPU time is sampled at one moment, drawn anew from all of it: every
  * instruction has the same chance, whatever the program does in step with its own clock,
- * and exactly one sample stands for each period. The kernel fires at most once in a tick
- * of its own: a signal then stands for all periods whose moment has come.
+ * and exactly one sample stands for each period. The kernel looks at these timers at its own
+ * ticks only, so that what is drawn chooses a tick: the last one before the moment. The timer is
+ * set a tick early, and fires at the first that comes. A thread that lives for less than a period,
+ * or for less than a tick, is then seen in proportion to its life, as ticks meet it. A signal
+ * stands for all periods whose tick it is.
  *
  * Raw system calls, because glibc's timer_create would wrap ids in pointers and, for
  * SIGEV_THREAD, start a thread.
@@ -22,6 +25,7 @@
 #include <pillion/atomic.h>
 
 #include "clock.h"
+#include "hot.h"
 #include "options.h"
 #include "process/signals.h"
 #include "segment.h"
@@ -31,11 +35,13 @@
 #endif
 
 #define RETRY_PERIODS 8
+#define OVERDUE_TICKS 16 /* of CPU time without a tick: no accident */
+#define SOON_NS 5000 /* a timer that is set to less might fire at once, and not at a tick */
 
 static int signal_number;
 static void (*signal_handler)(int, siginfo_t *, void *);
 
-uint64_t pln_timer_random_sigsafe(uint64_t limit)
+PLN_HOT uint64_t pln_timer_random_sigsafe(uint64_t limit)
 {
 	static _Atomic uint64_t state;
 	uint64_t x = pln_load_relaxed(&state);
@@ -160,6 +166,14 @@ static void set_timer_sigsafe(const struct pln_thread *thread)
 	(void)pln_syscall4(SYS_timer_settime, thread->timer, TIMER_ABSTIME, (long)&when, 0);
 }
 
+/* When to set the timer for the period that begins at period_at_ns. */
+PLN_HOT static void draw_due_sigsafe(struct pln_thread *thread)
+{
+	thread->due_ns = thread->period_at_ns +
+			 pln_timer_random_sigsafe(pln_segment_own.period_ns) -
+			 pln_segment_own.clk_tck_ns;
+}
+
 uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 {
 	uint64_t period = pln_segment_own.period_ns, from = thread->period_at_ns, many;
@@ -167,14 +181,23 @@ uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 	if (!thread->due_ns || thread->due_ns > cpu_ns)
 		return 0;
 	/* Of the periods that have passed, all but the newest for certain. */
-	many = (cpu_ns - from) / period;
+	many = cpu_ns > from ? (cpu_ns - from) / period : 0;
 	if (many)
 		thread->period_at_ns += (many - 1) * period;
 	do {
 		thread->period_at_ns += period;
-		thread->due_ns = thread->period_at_ns + pln_timer_random_sigsafe(period);
+		draw_due_sigsafe(thread);
 	} while (thread->due_ns <= cpu_ns);
+	if (thread->due_ns < cpu_ns + SOON_NS)
+		thread->due_ns = cpu_ns + SOON_NS;
 	return thread->period_at_ns - from;
+}
+
+PLN_HOT uint64_t pln_timer_take_overdue_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
+{
+	if (!thread->due_ns || cpu_ns < thread->due_ns + OVERDUE_TICKS * pln_segment_own.clk_tck_ns)
+		return 0;
+	return pln_timer_take_due_sigsafe(thread, cpu_ns);
 }
 
 uint64_t pln_timer_fired_sigsafe(struct pln_thread *thread)
@@ -203,11 +226,28 @@ static bool create_for(struct pln_thread *thread)
 	return true;
 }
 
-static void begin_period(struct pln_thread *thread)
+static uint64_t until_next_tick(void)
 {
-	thread->period_at_ns = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
-	thread->due_ns =
-		thread->period_at_ns + 1 + pln_timer_random_sigsafe(pln_segment_own.period_ns);
+	uint64_t passed = pln_now_ns_sigsafe() - pln_clock_ns_sigsafe(CLOCK_MONOTONIC_COARSE);
+
+	return passed < pln_segment_own.clk_tck_ns ? pln_segment_own.clk_tck_ns - passed : 0;
+}
+
+/* The tick that is drawn for a thread's first period may lie before its life: then it has none. */
+static void begin_first_period(struct pln_thread *thread)
+{
+	uint64_t cpu = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
+	uint64_t moment = pln_timer_random_sigsafe(pln_segment_own.period_ns);
+
+	thread->period_at_ns = cpu;
+	if (moment < pln_segment_own.clk_tck_ns && moment < until_next_tick()) {
+		thread->period_at_ns += pln_segment_own.period_ns;
+		draw_due_sigsafe(thread);
+	} else {
+		thread->due_ns = cpu + moment - pln_segment_own.clk_tck_ns;
+	}
+	if ((int64_t)(thread->due_ns - cpu) < SOON_NS)
+		thread->due_ns = cpu + SOON_NS;
 	set_timer_sigsafe(thread);
 }
 
@@ -221,7 +261,7 @@ bool pln_timer_arm(struct pln_thread *thread)
 {
 	if (!create_for(thread))
 		return false;
-	begin_period(thread);
+	begin_first_period(thread);
 	return true;
 }
 
@@ -255,7 +295,7 @@ bool pln_timer_resume(struct pln_thread *thread, uint64_t rested_ns)
 		thread->due_ns = due + rested_ns;
 		set_timer_sigsafe(thread);
 	} else {
-		begin_period(thread);
+		begin_first_period(thread);
 	}
 	return true;
 }

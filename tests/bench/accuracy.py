@@ -19,6 +19,7 @@ import subjects
 
 PROGRAMS = ["functions", "lines", "native", "wall_cpu", "offcpu", "short_long", "pingpong", "generator", "gil",
             "native_threads", "in_step"]
+QUICK = ["native", "wall_cpu", "gil"]
 CLOCKS = (peers.CPU, peers.WALL, peers.OFFCPU)
 NEEDS = {"line": peers.LINES, "native": peers.NATIVE}
 # Of runs under samplers that tell sums only, the first are shorter: their samples cannot be drawn from.
@@ -119,7 +120,8 @@ def measure(options, report):
     chosen = [p for p in peers.chosen(options.peer) if peers.MEMORY not in p.clocks]
     rows = list(options.earlier.get("rows", ()))
     done = {(r["interpreter"], r["program"]) for r in rows}
-    programs = ["truth_" + name for name in PROGRAMS if not options.program or name in options.program]
+    wanted = options.program or (QUICK if options.quick else PROGRAMS)
+    programs = ["truth_" + name for name in PROGRAMS if name in wanted]
     todo = [(s, p) for s in options.subjects for p in programs if (s.id, p) not in done]
     report.plan({"%s %s" % (s.id, p): 1 for s, p in todo})
     report.begin()

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """How the error falls with the number of samples, and who is best at the same number of them."""
+import collections
 import random
 import statistics
 
 import sorting
 import stats
 
-DRAWS, ROUNDS = 12, 300
+DRAWS, ROUNDS = 12, 200
 FEWEST = 25  # samples, for a point of the curve
 SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
 
@@ -58,28 +59,50 @@ def common_count(counts):
 
 
 class Contender:
-    def __init__(self, runs, common):
+    """One sampler, at so many samples."""
+
+    def __init__(self, runs, count):
         self.runs, self.count = runs, sum(r.samples for r in runs)
-        self.at_common, _ = self.distances(common, DRAWS)
+        self.share, rng = min(1.0, count / max(1.0, self.count)), random.Random(1)
+        self.distance = statistics.mean(sorting.distance_drawn(runs, self.share, rng) for _ in range(DRAWS))
+        self.noise = self._noise(random.Random(2))
+        self.noise_high = sorted(self.noise)[int(0.975 * ROUNDS)]
 
-    def distances(self, count, rounds):
-        """(mean distance of so many samples, the same of resampled runs, `rounds` times)"""
-        share, rng = min(1.0, count / max(1.0, self.count)), random.Random(1)
-        mean = statistics.mean(sorting.distance_drawn(self.runs, share, rng) for _ in range(DRAWS))
-        return mean, [sorting.distance_drawn(rng.choices(self.runs, k=len(self.runs)), share, rng)
-                      for _ in range(rounds)]
+    def _noise(self, rng):
+        """How far such profiles lie from their own mean: runs are drawn again, and samples in each. Not less
+        than for perfect samples: a rare part that was never seen would seem to have no noise."""
+        mean, (_, truth) = _errors([(r.weights, r.truth) for r in self.runs]), sorting.pooled(self.runs)
+        perfect, found = stats.perfect_distances(rng, truth, round(self.share * self.count), ROUNDS), []
+        for least in perfect:
+            drawn = _errors([(r.redraw(rng, self.share), r.truth) for r in rng.choices(self.runs, k=len(self.runs))])
+            off = (abs(drawn.get(part, 0) - mean.get(part, 0)) for part in {*drawn, *mean})
+            found.append(max(least, sum(off) / 2))
+        return found
+
+    @property
+    def may_be_right(self):
+        return self.distance <= self.noise_high
 
 
-def difference(one, other, count):
-    """By how much one's distance is more than the other's: (value, low, high), the basic bootstrap.
+def _errors(pairs):
+    """{part: share found - true share} of all runs together"""
+    found, truth = collections.Counter(), collections.Counter()
+    for weights, true in pairs:
+        found.update(weights)
+        truth.update(true)
+    found, truth = stats.shares(found), stats.shares(truth)
+    return {part: found.get(part, 0) - truth.get(part, 0) for part in {*found, *truth}}
 
-    Resampled runs are farther from the truth than the runs are, on both sides: the
-    percentiles are mirrored at the value, which takes that out.
+
+def difference(one, best, rivals):
+    """By how much one's distance is more than the best's, with what noise alone would make of it taken off.
+
+    The best was found by looking: it is the luckiest of all that may be right, and so are
+    those in the noise that is drawn.
     """
-    count = min(count, one.count, other.count)
-    (mine, drawn), (its, its_drawn) = one.distances(count, ROUNDS), other.distances(count, ROUNDS)
-    value, sorted_drawn = mine - its, sorted(a - b for a, b in zip(drawn, its_drawn))
-    return value, 2 * value - sorted_drawn[int(0.975 * ROUNDS) - 1], 2 * value - sorted_drawn[int(0.025 * ROUNDS)]
+    value = one.distance - best.distance
+    chance = sorted(one.noise[i] - min(r.noise[i] for r in rivals) for i in range(ROUNDS))
+    return value, value - chance[int(0.975 * ROUNDS)], value - chance[int(0.025 * ROUNDS)]
 
 
 def verdicts(runs):
@@ -88,11 +111,15 @@ def verdicts(runs):
         return {}
     common = common_count([sum(r.samples for r in some) for some in runs.values()])
     contenders = {name: Contender(some, common) for name, some in runs.items()}
-    best = min((n for n, c in contenders.items() if c.count >= common), key=lambda n: contenders[n].at_common)
-    found = {}
+    eligible = [name for name, c in contenders.items() if c.count >= common]
+    best, found = min(eligible, key=lambda name: contenders[name].distance), {}
     for name, contender in contenders.items():
-        found[name] = {"compared_at": round(min(common, contender.count)), "distance_at": contender.at_common}
-        if name != best:
-            value, low, high = difference(contender, contenders[best], common)
-            found[name].update(best=best, worse=value, worse_low=low, worse_high=high)
+        count = min(common, contender.count)
+        found[name] = {"compared_at": round(count), "distance_at": contender.distance}
+        if name == best:
+            continue
+        others = {n: contenders[n] if count == common else Contender(runs[n], count) for n in eligible if n != name}
+        rivals = [c for n, c in others.items() if n == best or c.may_be_right]
+        value, low, high = difference(contender, others[best], rivals)
+        found[name].update(best=best, worse=value, worse_low=low, worse_high=high)
     return found

@@ -13,8 +13,6 @@ import runpy
 import sys
 import tracemalloc
 
-DEPTH = 25
-
 
 def from_memray(path):
     import memray
@@ -40,7 +38,7 @@ def write(stacks, out):
 
 
 def run_traced(out, argv):
-    tracemalloc.start(DEPTH)
+    tracemalloc.start()
     sys.argv = argv
     sys.path[0] = argv[0].rsplit("/", 1)[0]
     try:

@@ -70,9 +70,14 @@ class Outcome:
     def message(self):
         """How it ended, and its own last words."""
         text = COLOUR.sub("", self.stderr + "\n" + self.stdout)
-        said = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(MARK)]
+        said = [line.strip() for line in text.splitlines() if is_text(line) and not line.startswith(MARK)]
         told = [line for line in said if "rror" in line or "not " in line] or said
         return ": ".join(filter(None, [self.ending(), told[-1][:200] if told else ""])) or "no word"
+
+
+def is_text(line):
+    """Neither empty nor a banner drawn with punctuation."""
+    return 3 * sum(map(str.isalnum, line)) > len(line.replace(" ", ""))
 
 
 def environment():
@@ -92,9 +97,11 @@ def run(argv, directory, timeout=300):
     with open(directory / LOGS[0], "wb") as out, open(directory / LOGS[1], "wb") as err:
         process = subprocess.Popen([str(a) for a in argv], cwd=str(directory), env=environment(), stdout=out,
                                    stderr=err, stdin=subprocess.DEVNULL, start_new_session=True)
-    status, usage, rss = wait(process.pid, start + timeout)
+    try:
+        status, usage, rss = wait(process.pid, start + timeout)
+    finally:
+        end_rest(process.pid)
     process.returncode = status
-    end_rest(process.pid)
     return Outcome(directory, status, time.perf_counter() - start, usage.ru_utime + usage.ru_stime,
                    process.pid, rss, parse_result(directory / LOGS[0]), bytes_written(directory))
 

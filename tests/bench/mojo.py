@@ -48,7 +48,7 @@ class Reader:
 
     def samples(self):
         """Yields (frames, time, memory); a frame is (file, function, line), or None when it was not readable."""
-        stack = None
+        stack, time, memory = None, 0, 0
         try:
             while self.at < len(self.data):
                 event = self.byte()

@@ -9,6 +9,7 @@ import rounds
 
 PROGRAMS = ["linalg", "frames", "records", "documents", "logs", "queries", "archive", "web_django", "web_asyncio",
             "crawler", "processes", "recursion", "coroutines", "allocation"]
+QUICK = ["linalg", "web_asyncio", "processes"]
 WITH_CHILDREN = {"processes"}
 
 
@@ -29,8 +30,9 @@ def scale_of(subject, program, options, report):
 
 def measure(options, report):
     """Yields all rows, again and again."""
-    programs = [p for p in PROGRAMS if not options.program or p in options.program]
-    options.about["scales"] = scales = {
-        s.id: {p: scale_of(s, p, options, report) for p in programs} for s in options.subjects}
+    programs = [p for p in PROGRAMS if p in (options.program or (QUICK if options.quick else PROGRAMS))]
+    scales = options.about["scales"] = dict(options.earlier.get("scales", {}))
+    for subject in options.subjects:
+        scales[subject.id] = {p: scale_of(subject, p, options, report) for p in programs}
     cells = [cell(s, p, scales[s.id][p], options) for s in options.subjects for p in programs]
     yield from rounds.measure(cells, peers.chosen(options.peer), options, report, options.earlier.get("rows", ()))

@@ -70,6 +70,7 @@ class Peer:
     since: tuple = (3, 8)  # where the interpreter itself brings it
     follows: tuple = None  # options to follow children; None: it cannot
     paced_by: str = WALL  # the time that its samples are spaced by
+    rate: int = 0  # its own, whatever is asked for
 
     @property
     def default_clock(self):
@@ -116,8 +117,8 @@ def pillion(*extra):
     return start
 
 
-def pillion_burst(launch, options):
-    return pillion_record(launch, "--burst=%d" % launch.rate, *options)
+def pillion_burst(rate=0):
+    return lambda launch, options: pillion_record(launch, "--burst=%d" % (rate or launch.rate), *options)
 
 
 def pillion_record(launch, *options):
@@ -211,11 +212,13 @@ def everything():
     stacks, mixed = frozenset({PYTHON, LINES}), frozenset({PYTHON, LINES, NATIVE})
     flat, memory = frozenset({PYTHON}), frozenset({PYTHON, LINES, MEMORY})
     wall, followed = {WALL: ()}, ("--subprocesses",)
-    burst = Peer("pillion --burst", SAMPLER, stacks, wall, pillion_burst, own, follows=())
+    # It looks at the thread that holds the GIL: whose CPU time that is, and no waits.
+    bursts = [Peer("pillion --burst" + name, SAMPLER, stacks, {CPU: ()}, pillion_burst(rate), readers.pillion_burst,
+                   follows=(), rate=rate) for name, rate in (("", 0), ("=1000000", 1_000_000))] if has_burst() else []
     return [
         Peer("pillion", SAMPLER, mixed, any_clock, pillion(), own, follows=(), paced_by=CPU),
         Peer("pillion --no-native", SAMPLER, stacks, any_clock, pillion("--no-native"), own, follows=(), paced_by=CPU),
-        *([burst] if has_burst() else []),
+        *bursts,
         Peer("py-spy", SAMPLER, stacks, spy, py_spy(), readers.py_spy, "py-spy", follows=followed),
         Peer("py-spy --nonblocking", SAMPLER, stacks, spy, py_spy("--nonblocking"), readers.py_spy, "py-spy",
              follows=followed),

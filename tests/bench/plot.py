@@ -94,6 +94,7 @@ def draw(interpreter, axis, rows, about, path):
 def main(argv):
     data, directory = json.loads(pathlib.Path(argv[0]).read_text()), pathlib.Path(argv[1])
     matplotlib.rcParams["svg.hashsalt"] = "pillion"  # the same rows, the same file
+    matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text
     suffix = ".png" if "--png" in argv else ".svg"
     groups = {}
     for row in data["rows"]:

@@ -14,6 +14,8 @@ import place
 import recording
 import shape
 
+BURST = re.compile(r"burst: .*; (?P<rate>\d+) looks .*; (?P<samples>\d+) samples.*; (?P<torn>\d+) torn .*, "
+                   r"(?P<full>\d+) without room")
 FOLDED_FRAME = re.compile(r"^(?P<name>.*) \((?P<file>[^()]*?)(?::(?P<line>\d+))?\)$")
 
 
@@ -43,6 +45,23 @@ def pillion(weight):
     return read
 
 
+def pillion_burst(_, outcome):
+    """It counts samples in place: a row is the time of many. A note tells how many there were in all."""
+    profile = recording.load(one(outcome, "*.pillion")[0])
+    told = [match for match in map(BURST.search, profile.notes) if match]
+    if not told:
+        raise ValueError("its notes tell no burst")
+    samples, without_room = (sum(int(m[name]) for m in told) for name in ("samples", "full"))
+    each_ns = profile.total("cpu_ns") / max(1, samples)
+    stacks = [(tuple(_own_frame(f) for f in reversed(s.stack)), round(s.cpu_ns / each_ns))
+              for s in profile.samples if s.cpu_ns]
+    lost = sum(profile.drops) + without_room
+    words = "%d dropped, %d looks a second%s, %d torn" % (
+        lost, max(int(m["rate"]) for m in told), " in the fastest process" * (len(told) > 1),
+        sum(int(m["torn"]) for m in told))
+    return shape.Profile(stacks, samples, lost, words, shape.COUNTED)
+
+
 def _own_frame(frame):
     if frame.is_python:
         return shape.python_frame(frame.name, frame.file, frame.line)
@@ -69,7 +88,7 @@ def _folded_frame(text):
         return None  # a process or a thread
     if shape.is_python_file(match["file"]):
         return shape.python_frame(match["name"], match["file"], match["line"])
-    return shape.native_frame(match["name"], match["file"])
+    return shape.native_frame(match["name"], "" if match["file"] == "?" else match["file"])
 
 
 # ------------------------------------------------------------------ austin
@@ -88,6 +107,8 @@ def austin(_, outcome):
 
 def _austin_frame(frame):
     file, name, line = frame
+    if file.startswith("native@"):  # the address, in the place of a module
+        return shape.native_frame(name, "")
     return shape.python_frame(name, file, line) if shape.is_python_file(file) else shape.native_frame(name, file)
 
 

@@ -17,7 +17,7 @@ import stats
 import subjects
 
 SEED = 20261121
-SLOW, SLOW_ROUNDS = 10.0, 3  # whose wall time is so many times as long has only so many rounds
+SLOW, SLOW_ROUNDS = 5.0, 3  # whose runs, start and end included, are so many times as long has only so many rounds
 MEDIANS = ("profiler_cpu", "profiler_rss", "rss_added", "written", "start_cpu", "got", "asked", "lost", "alone_cpu",
            "alone_wall", "outcome_wall", "stacks")
 IDENTITY = ("program", "interpreter", "peer", "point")
@@ -62,7 +62,8 @@ class Tally:
 
     @property
     def slow(self):
-        return bool(self.rounds) and statistics.median(r["wall"] for r in self.rounds) > SLOW
+        return bool(self.rounds) and statistics.median(
+            r["outcome_wall"] / r["alone_wall"] for r in self.rounds) > SLOW
 
     @property
     def due(self):
@@ -80,7 +81,7 @@ class Tally:
         row.update({field: _median(self.rounds, field) for field in MEDIANS})
         for field in ("cpu", "wall"):
             row[field], row[field + "_low"], row[field + "_high"] = stats.bootstrap([r[field] for r in self.rounds])
-        fewer = "; slow: %d rounds only" % len(self.rounds) if not self.due and self.slow else ""
+        fewer = ", slow: rounds up to %d only" % SLOW_ROUNDS if self.slow and len(self.rounds) < self.tried else ""
         told = peers.failures_told(self.failed, len(self.failed) + len(self.rounds))
         row["says"] = self.rounds[-1]["says"] + told + fewer
         return row
@@ -108,7 +109,7 @@ def figures(cell, peer, outcome, profile, alone):
 
     cpu, wall = usual(lambda a: a.result["cpu"]), usual(lambda a: a.result["wall"])
     own = outcome.result["process_cpu"] + outcome.result["children_cpu"]
-    asked = cell.rate * (own if peer.paced_by == peers.CPU else outcome.wall_s)
+    asked = (peer.rate or cell.rate) * (own if peer.paced_by == peers.CPU else outcome.wall_s)
     return {"cpu": outcome.result["cpu"] / cpu, "wall": outcome.result["wall"] / wall,
             "start_cpu": _before_work(outcome) - usual(_before_work),
             "profiler_cpu": max(0.0, outcome.outside_cpu_s - usual(lambda a: a.outside_cpu_s)),
@@ -163,10 +164,10 @@ def check(tallies):
 
 
 def measure(cells, chosen, options, report, earlier=()):
-    """Yields all rows after every round of every cell."""
+    """Yields all rows after every round of every cell; earlier ones of other cells stay."""
     board = {cell: [Tally(cell, peer, options) for peer in chosen if not cell.peers or peer.name in cell.peers]
              for cell in cells}
-    resume(board, earlier)
+    kept = resume(board, earlier)
     done = {cell: max((t.tried for t in tallies), default=0) for cell, tallies in board.items()}
     for tallies in board.values():
         check([t for t in tallies if not t.tried])
@@ -180,15 +181,17 @@ def measure(cells, chosen, options, report, earlier=()):
                 for tally in board[cell]:
                     tally.fail(peers.CannotRun("alone, without any profiler: %s" % error))
             report.done(cell.name)
-            yield [tally.row() for tallies in board.values() for tally in tallies]
+            yield kept + [tally.row() for tallies in board.values() for tally in tallies]
 
 
 def resume(board, earlier):
+    """Gives each tally what it had; returns the rows that are nobody's."""
     known = {tuple(row.get(k) for k in IDENTITY): row for row in earlier}
     for tally in (t for tallies in board.values() for t in tallies):
-        row = known.get(tuple(tally.identity[k] for k in IDENTITY))
+        row = known.pop(tuple(tally.identity[k] for k in IDENTITY), None)
         if row:
             tally.take(row)
+    return list(known.values())
 
 
 # --------------------------------------------------------------- calibration

@@ -3,12 +3,15 @@
 """Pillion beside the profilers that people use: one command for all figures, or for one row.
 
     tests/bench/run.py overhead|accuracy|scaling|limits|all [--peer NAME] [--program NAME] [--quick] [--resume]
+    tests/bench/run.py readme
 
-Installs the peers, measures, and writes Markdown and JSON. Nothing here passes or fails.
+Installs the peers, measures, and writes Markdown and JSON; whole tables also README.md's section on
+them, which `readme` makes anew. Nothing here passes or fails.
 Needs the build of tests/run.sh; see README.md here for how to read it.
 """
 import argparse
 import copy
+import fcntl
 import json
 import pathlib
 import sys
@@ -23,6 +26,7 @@ import place  # noqa: E402
 import progress  # noqa: E402
 import scaling  # noqa: E402
 import subjects  # noqa: E402
+import summary  # noqa: E402
 import table  # noqa: E402
 
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
@@ -51,7 +55,7 @@ DEFAULTS = {
 
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=[*KINDS, "all"])
+    parser.add_argument("kind", choices=[*KINDS, "all", "readme"])
     parser.add_argument("--peer", action="append", default=[],
                         help="only this one, or all modes of this one; may be repeated")
     parser.add_argument("--program", action="append", default=[],
@@ -70,7 +74,7 @@ def parse(argv):
     options = parser.parse_args(argv)
     options.limit = options.limit or (20 if options.quick else 60)
     whole = not (options.quick or options.peer or options.program or options.interpreter)
-    options.output = options.output or (RESULTS if whole else place.WORK / "bench-results")
+    options.output = (options.output or (RESULTS if whole else place.WORK / "bench-results")).resolve()
     return options
 
 
@@ -80,22 +84,23 @@ def options_of(kind, options):
     for name, (usual, quick) in DEFAULTS[kind].items():
         settings[name] = getattr(options, name) or (quick if options.quick else usual)
         setattr(found, name, settings[name])
-    settings.update(interpreters=[s.id for s in options.subjects], peers=options.peer, programs=options.program)
+    settings.update(peers=options.peer, programs=options.program)
     return found, settings
 
 
 def earlier(kind, about, options):
-    """The table to go on with: its circumstances and its rows."""
+    """The table to go on with; of the same interpreters, or of others, which it keeps."""
     path = options.output / (kind + ".json")
     if not options.resume or not path.exists():
         return {}
     data = json.loads(path.read_text())
-    if data["about"]["settings"] != about["settings"]:
-        sys.exit("cannot resume %s: it was measured with %s, not %s" % (path, data["about"]["settings"],
-                                                                       about["settings"]))
-    begun = data["about"]["begun"] + ["%(date)s, commit %(commit)s" % data["about"]]
-    about["begun"] = list(dict.fromkeys(begun))
-    return dict(rows=data["rows"], scales=data["about"].get("scales", {}))
+    old = data["about"]
+    if old["settings"] != about["settings"]:
+        sys.exit("cannot resume %s: it was measured with %s, not %s" % (path, old["settings"], about["settings"]))
+    about["begun"] = list(dict.fromkeys(old["begun"] + ["%(date)s, commit %(commit)s" % old]))
+    for name in ("interpreters", "packages"):
+        about[name] = {**old[name], **about[name]}
+    return dict(rows=data["rows"], scales=old.get("scales", {}))
 
 
 def measure(kind, options, command):
@@ -111,13 +116,27 @@ def measure(kind, options, command):
     return table.write(kind, rows, about, options.output)
 
 
+def alone():
+    """Two runs at a time would measure each other. The lock ends with the process."""
+    place.WORK.mkdir(parents=True, exist_ok=True)
+    lock = open(str(place.WORK / "bench.lock"), "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("another run is measuring in %s" % place.WORK)
+    return lock
+
+
 def main(argv):
     options = parse(argv)
+    if options.kind == "readme":
+        return summary.update(RESULTS)
     peers.chosen(options.peer)  # an unknown name is told before an hour of work
     known = [*overhead.PROGRAMS, *accuracy.PROGRAMS, *scaling.AXES, *limits.ROWS]
     for name in options.program:
         if name not in known:
             sys.exit("no such program: %s; there are: %s" % (name, ", ".join(known)))
+    lock = alone()  # noqa: F841
     options.subjects = subjects.named(options.interpreter)
     if options.interpreter and len(options.subjects) < len(set(options.interpreter)):
         sys.exit("not all of these interpreters are here: %s" % ", ".join(options.interpreter))
@@ -125,7 +144,12 @@ def main(argv):
     for kind in KINDS if options.kind == "all" else [options.kind]:
         print(measure(kind, options, "tests/bench/run.py " + " ".join(argv)))
     print("written to %s" % options.output)
+    if options.output == RESULTS:
+        summary.update(RESULTS)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit("interrupted: what was measured is kept, and --resume goes on")

@@ -10,16 +10,27 @@ import os
 import typing
 
 
+RUNTIME = ("libc.so", "libc-", "ld-linux", "libm.so", "libpthread", "[vdso]")
+
+
 class Frame(typing.NamedTuple):
     name: str  # without the class or the enclosing functions
-    file: str  # base name of the source file; of the module, for a native frame
+    file: str  # base name of the source file; of the module, for a native frame; "": not known
     line: int  # 0: not known
     native: bool
 
     @property
     def in_interpreter(self):
         """The interpreter's own machine code: its time is that of the Python it runs."""
-        return self.native and self.file.startswith(("python", "libpython"))
+        module = self.file.startswith(("python", "libpython")) or not self.file and self.name.startswith(("Py", "_Py"))
+        return self.native and module
+
+    @property
+    def in_runtime(self):
+        """libc and the loader: their time is that of whoever calls them, be it the interpreter (__tls_get_addr).
+        So is that of a bare address in no module."""
+        nowhere = not self.file and self.name.startswith("0x")
+        return self.native and (self.file.startswith(RUNTIME) or self.name == "__tls_get_addr" or nowhere)
 
 
 ONE, COUNTED = "one", "counted"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One run of a program whose truth is known: its stacks, sorted into the program's parts."""
 import collections
+import itertools
 
 import shape
 import stats
@@ -38,11 +39,11 @@ class Run:
         return next((f.name for f in reversed(stack) if f.name in self.parts), None)
 
     def side(self, stack):
-        """Is the innermost frame native code of other than the interpreter?"""
+        """Is native code of other than the interpreter running below the innermost Python frame?"""
         if not any(self.own(f, self.told["inside"]) for f in stack):
             return None
-        leaf = stack[-1]
-        return "native" if leaf.native and not leaf.in_interpreter else "python"
+        called = itertools.takewhile(lambda f: f.native, reversed(stack))
+        return "python" if all(f.in_interpreter or f.in_runtime for f in called) else "native"
 
     def own(self, frame, name=None):
         return not frame.native and frame.file == self.file and name in (None, frame.name)
@@ -58,6 +59,10 @@ class Run:
     def draw(self, rng, share):
         """{part: weight} of a share of the samples; of all, where they are not known one by one."""
         return self.pool.draw(rng, share) if self.pool else self.weights
+
+    def redraw(self, rng, share):
+        """The same with putting back: what another run might have given."""
+        return self.pool.redraw(rng, share) if self.pool else self.weights
 
 
 def pooled(runs):

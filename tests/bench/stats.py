@@ -4,6 +4,7 @@
 Everything random has a fixed seed: the same values give the same table.
 """
 import collections
+import itertools
 import math
 import random
 import statistics
@@ -25,19 +26,18 @@ def total_variation(found, truth):
     return sum(abs(found.get(k, 0) - truth.get(k, 0)) for k in set(found) | set(truth)) / 2
 
 
+def perfect_distances(rng, truth, count, rounds):
+    """The total variation distances of `count` perfect samples, so many times."""
+    truth = shares(truth)
+    return [total_variation(dict(zip(truth, multinomial(rng, count, list(truth.values())))), truth)
+            for _ in range(rounds)]
+
+
 def sampling_noise(truth, count, rounds=400):
     """The total variation distance that `count` perfect samples have on average, and its 95th percentile."""
     if not count:
         return 1.0, 1.0
-    truth, rng = shares(truth), random.Random(1)
-    keys, weights = list(truth), list(truth.values())
-    distances = []
-    for _ in range(rounds):
-        drawn = dict.fromkeys(keys, 0)
-        for key, n in zip(keys, multinomial(rng, int(count), weights)):
-            drawn[key] = n
-        distances.append(total_variation(drawn, truth))
-    distances.sort()
+    distances = sorted(perfect_distances(random.Random(1), truth, int(count), rounds))
     return statistics.mean(distances), distances[int(0.95 * rounds)]
 
 
@@ -95,7 +95,8 @@ class Pool:
     def __init__(self, entries):
         self.parts = [(part, weight) for part, weight, _ in entries]
         self.counts = [count for _, _, count in entries]
-        self.size = sum(self.counts)
+        self.up_to = list(itertools.accumulate(self.counts))
+        self.size = self.up_to[-1] if entries else 0
         self.whole = collections.Counter()
         for part, weight, count in entries:
             self.whole[part] += weight * count
@@ -107,5 +108,14 @@ class Pool:
             return self.whole
         drawn = collections.Counter()
         for part, weight in rng.sample(self.parts, count, counts=self.counts):
+            drawn[part] += weight
+        return drawn
+
+    def redraw(self, rng, share):
+        """As many, each from all."""
+        if not self.size:
+            return self.whole
+        drawn = collections.Counter()
+        for part, weight in rng.choices(self.parts, cum_weights=self.up_to, k=round(share * self.size)):
             drawn[part] += weight
         return drawn

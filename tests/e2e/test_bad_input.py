@@ -2,6 +2,7 @@
 """What is wrong is said in one line: what, why, what to do. The program runs regardless."""
 import glob
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -218,6 +219,38 @@ def test_a_disk_that_fills_up_keeps_what_was_recorded_before(here, one_python, s
     assert recording.load(path).samples
 
 
+LOUD = ("import json, threading, time\n"
+        "def work():\n"
+        "    end = time.monotonic() + 1.5\n"
+        "    while time.monotonic() < end: json.loads(json.dumps(list(range(300))))\n"
+        "threads = [threading.Thread(target=work) for _ in range(4)]\n"
+        "for t in threads: t.start()\n"
+        "for t in threads: t.join()\n"
+        "print('whole')")
+
+
+def test_a_full_disk_gives_up_samples_counts_them_and_keeps_how_it_ended(here, one_python, small_disk):
+    """What was buffered and never written counts; room for the end was kept from the start."""
+    (small_disk / "filler").write_bytes(bytes(44 * 1024))
+    path = small_disk / "x.pillion"
+    result = here.run([here.pillion, "record", "-F", "1000", "-o", path, "--", one_python.path, "-c", LOUD])
+    check_target_untouched(result)
+    lost, of = map(int, re.search(r"(\d+) of (\d+) samples could not be written", result.stderr).groups())
+    kept, = map(int, re.search(r"(\d+) samples of 1 process", result.stderr).groups())
+    profile = recording.load(path)
+    assert lost > 0 and kept == of - lost == len(profile.samples), result.stderr
+    assert profile.data["complete"] and profile.data["exit_status"] == 0
+    shown = here.run([here.pillion, "report", path]).stdout
+    assert "%s: the disk was full" % format(lost, ",") in shown and "exit 0" in shown, shown[:2000]
+    assert "unfinished" not in shown and "cannot be read" not in shown, shown[:2000]
+
+
+def test_room_that_was_kept_for_the_end_is_given_back(here, one_python, work):
+    path = work / "x.pillion"
+    run_to(here, one_python, path)
+    assert path.stat().st_blocks * 512 < path.stat().st_size + 4096
+
+
 def test_a_disk_that_is_full_from_the_start(here, one_python, small_disk):
     with pytest.raises(OSError):
         (small_disk / "filler").write_bytes(bytes(128 * 1024))
@@ -301,6 +334,12 @@ def test_without_a_call_that_recording_needs_the_user_is_told(here, one_python, 
     result = run_to(here, one_python, work / "x.pillion", prefix=[deny, call])
     check_target_untouched(result)
     assert call.split("_")[0] in result.stderr or "Python" in result.stderr, result.stderr
+
+
+def test_without_memfd_create_the_user_is_told_that_it_is_that(here, one_python, work, deny):
+    result = run_to(here, one_python, work / "x.pillion", prefix=[deny, "memfd_create"])
+    check_target_untouched(result)
+    assert "memfd_create failed" in result.stderr and "seccomp" in result.stderr, result.stderr
 
 
 @pytest.mark.parametrize("call", ["process_vm_readv", "timer_create", "pidfd_open"])

@@ -35,6 +35,7 @@ def test_the_environment_alone_records(interpreter, work):
     assert profile.data["command"] == shlex.join([str(interpreter.path), "-c", BURN])
     assert 0.45e9 <= profile.total("cpu_ns") <= 0.7e9
     assert profile.processes[0]["interpreter_status"] == recording.CHECKED
+    assert profile.data["exit_status"] == 0 or profile.processes[0]["exit_status"] == -1
 
 
 def test_children_are_followed(one_python, work):
@@ -49,6 +50,45 @@ def test_children_are_followed(one_python, work):
         profiles = [complete_profile(p) for p in sorted(work.glob("*.pillion"))]
         seen = {p["pid"] for profile in profiles for p in profile.processes}
     assert seen == pids
+
+
+def log_of(here, python, env, prefix=()):
+    result = here.run([*prefix, python.path, "-c", "print('ran')"], env=env)
+    assert (result.returncode, result.stdout) == (0, "ran\n")
+    return result.stderr
+
+
+@pytest.mark.parametrize("name, words", [
+    ("no/such/%p.pillion", ["cannot write the profile", "No such file", "create the directory"]),
+    ("n" * 90 + "/" + "o" * 200 + "/%p.pillion", ["cannot write the profile", "create the directory"]),
+    ("%q.pillion", ["unknown %q", "%p %h"]), ("/proc/x", ["no file can be made there"])],
+    ids=["directory", "long", "template", "proc"])
+def test_a_name_that_cannot_be_used_is_told_to_who_asks_and_to_no_one_else(one_python, work, name, words):
+    here = place.of(one_python)
+    env = here.preload(work / name if not name.startswith(("/", "%q")) else name)
+    assert log_of(here, one_python, env) == ""
+    for level in ("error", "info"):
+        line, = log_of(here, one_python, dict(env, PILLION_LOG=level)).splitlines()
+        assert line.startswith("pillion[") and all(word in line for word in ["not sampling", *words]), line
+    assert not list(work.iterdir())
+
+
+@pytest.mark.parametrize("setting, word", [
+    ({"PILLION_COLLECTOR": "/no/such"}, "PILLION_COLLECTOR"),
+    ({"PILLION_OUTPUT": "", "PILLION_SOCKET": "@nobody-is-here"}, "@nobody-is-here")])
+def test_a_collector_that_is_not_there_is_told_to_who_asks(one_python, work, setting, word):
+    here = place.of(one_python)
+    env = {**here.preload(work / "x.pillion"), **setting}
+    assert log_of(here, one_python, env) == ""
+    line, = log_of(here, one_python, dict(env, PILLION_LOG="error")).splitlines()
+    assert "not sampling" in line and word in line
+
+
+def test_a_recording_that_works_is_told_to_who_asks_for_more_than_errors(one_python, work):
+    here = place.of(one_python)
+    env = here.preload(work / "%p.pillion")
+    assert log_of(here, one_python, dict(env, PILLION_LOG="error")) == ""
+    assert log_of(here, one_python, dict(env, PILLION_LOG="info")).endswith(": sampling\n")
 
 
 def test_disable_wins(one_python, work):

@@ -47,6 +47,22 @@ def test_a_debug_build_is_read_right_or_refused_with_a_word(debug, work):
         assert all([f.name for f in s.python()] == ["inner", "outer", "<module>"] for s in samples)
 
 
+def test_where_process_vm_readv_is_refused_python_frames_are_recorded(interpreter, work):
+    """As on Docker before Linux 4.8: memory is read by way of a file then, in forked children too."""
+    if interpreter.root:
+        pytest.skip("the helper is not visible inside of %s" % interpreter.root)
+    deny = place.host_compile(place.WORKLOADS / "deny.c", place.WORK / "helpers" / "deny")
+    program = ("import os, time\ndef burn():\n" + "".join(" %s\n" % line for line in BURN.splitlines()) +
+               "burn()\nif os.fork() == 0: burn()\nelse: os.wait()\n")
+    path = work / "out.pillion"
+    result = place.HERE.run([deny, "process_vm_readv", place.HERE.pillion, "record", "-o", path, "--",
+                             interpreter.path, "-c", program])
+    assert result.returncode == 0, result.stderr
+    profile = recording.load(path)
+    assert [p["interpreter_status"] for p in profile.processes] == [recording.CHECKED] * 2, profile.processes
+    assert profile.total("cpu_ns", profile.calling("burn")) >= 0.6e9
+
+
 def test_an_embedded_interpreter_is_found(one_python, work):
     """The program is not called python and links or loads it: detection goes by _PyRuntime."""
     shared = next((i for i in interpreters.supported() if i.origin == "pyenv" and "shared" in i.tags), None)

@@ -92,8 +92,8 @@ static void test_other_views(void)
 	check_cost(&c, "fact", 0, 0);
 	done(&c);
 	compute(&c, PLN_VIEW_GIL, &no_filter);
-	CHECK_EQ(c.totals.all.ns, (11 + 20 + 40 + 5 + 7 + 11) * MS);
-	CHECK_EQ(c.totals.all.hold_ns, 54 * MS);
+	CHECK_EQ(c.totals.all.ns, (10 + 20 + 40 + 5 + 7 + 11) * MS);
+	CHECK_EQ(c.totals.all.hold_ns, 53 * MS);
 	CHECK_EQ(c.totals.all.wait_ns, 40 * MS);
 	check_cost(&c, "futex_wait", 45, 45);
 	done(&c);
@@ -276,11 +276,12 @@ static void test_summary(void)
 	CHECK_EQ(s.all.samples, 10);
 	CHECK_EQ(s.all.cpu_ns, 85 * MS);
 	CHECK_EQ(pln_times_wall_ns(&s.all), 233 * MS);
-	CHECK_EQ(s.all.hold_ns, 54 * MS);
+	CHECK_EQ(s.all.hold_ns, 53 * MS);
 	CHECK_EQ(s.all.hold_blocked_ns, 5 * MS);
 	CHECK_EQ(s.all.wait_ns, 40 * MS);
-	CHECK_EQ(s.all.neither_ns, 136 * MS);
-	CHECK_EQ(s.all.gil_unknown_ns, 3 * MS);
+	CHECK_EQ(s.all.neither_ns, 134 * MS);
+	CHECK_EQ(s.all.gil_unknown_ns, (3 + 1 + 2) * MS);
+	CHECK_EQ(s.all.gil_runnable_ns, (1 + 2) * MS);
 	CHECK_EQ(s.all.clock_cpu_ns, 90 * MS);
 	CHECK_EQ(s.all.unsampled_cpu_ns, 5 * MS);
 	CHECK_EQ(s.all.clock_wall_ns, (106 + 112 + 20) * MS);
@@ -293,6 +294,73 @@ static void test_summary(void)
 	CHECK_EQ(c.aggregate.quality.native_truncated, 1);
 	CHECK_EQ(c.aggregate.quality.without_stack, 1);
 	CHECK_EQ(c.aggregate.quality.on_cpu, 7);
+	pln_summary_free(&s);
+	done(&c);
+}
+
+static uint64_t wall_by_gil(const struct pln_aggregate *a, uint32_t gil)
+{
+	uint64_t ns = 0;
+
+	for (size_t i = 0; i < a->cell_count; i++) {
+		if (a->cells[i].gil == gil)
+			ns += pln_cell_wall_ns(&a->cells[i]);
+	}
+	return ns;
+}
+
+/*
+ * Threads that queue for a CPU do not hold the GIL for that, whatever they do once they have
+ * one: in no view, and not in the cells that the exports are made of.
+ */
+static void test_waiting_for_a_cpu_is_not_holding_the_gil(void)
+{
+	const struct pln_sample_row row = {
+		.cpu_ns = 10, .offcpu_ns = 5, .runnable_ns = 100, .gil = PILLION_GIL_HOLDS
+	};
+	struct computed c;
+
+	compute(&c, PLN_VIEW_WALL, &no_filter);
+	CHECK_EQ(wall_by_gil(&c.aggregate, PILLION_GIL_HOLDS), 53 * MS);
+	CHECK_EQ(wall_by_gil(&c.aggregate, PILLION_GIL_NONE), 134 * MS);
+	CHECK_EQ(c.totals.all.hold_ns, 53 * MS);
+	CHECK_EQ(c.totals.all.ns, 233 * MS);
+	CHECK_EQ(c.totals.all.samples, 10); /* two of them are in two cells each */
+	CHECK_EQ(pln_sample_weight(&row, PLN_VIEW_GIL), 15);
+	CHECK_EQ(pln_sample_weight(&row, PLN_VIEW_WALL), 115);
+	done(&c);
+}
+
+/* A thread that never ran Python needs no GIL, whatever a sample could read. */
+static void test_threads_without_python_do_not_hold_the_gil(void)
+{
+	struct pln_summary s;
+	struct computed c;
+
+	compute(&c, PLN_VIEW_CPU, &no_filter);
+	c.profile->threads[1].has_python = false; /* 3 ms unknown, 2 ms without a CPU */
+	CHECK_EQ(pln_summary_compute(&s, &c.aggregate, &no_filter), 0);
+	CHECK_EQ(s.all.neither_ns, (134 + 3 + 2) * MS);
+	CHECK_EQ(s.all.gil_unknown_ns, 1 * MS);
+	CHECK_EQ(s.all.gil_runnable_ns, 1 * MS);
+	pln_summary_free(&s);
+	done(&c);
+}
+
+/* Its own for each process; samples stand for whole periods, and may sum up to more. */
+static void test_a_gil_is_held_all_the_time_at_most(void)
+{
+	struct pln_summary s;
+	struct computed c;
+
+	compute(&c, PLN_VIEW_CPU, &no_filter);
+	CHECK_EQ(pln_summary_compute(&s, &c.aggregate, &no_filter), 0);
+	CHECK(s.most_held > .2099 && s.most_held < .2101);
+	CHECK(s.least_held > .0549 && s.least_held < .0551);
+	pln_summary_free(&s);
+	c.profile->processes[0].end_ns = TINY_START_NS + 41 * MS;
+	CHECK_EQ(pln_summary_compute(&s, &c.aggregate, &no_filter), 0);
+	CHECK(s.most_held == 1);
 	pln_summary_free(&s);
 	done(&c);
 }
@@ -370,6 +438,9 @@ int main(void)
 	test_calltree_merges();
 	test_waits();
 	test_summary();
+	test_waiting_for_a_cpu_is_not_holding_the_gil();
+	test_threads_without_python_do_not_hold_the_gil();
+	test_a_gil_is_held_all_the_time_at_most();
 	test_accounting_adds_up();
 	test_samples_may_stand_for_too_much();
 	return check_result();

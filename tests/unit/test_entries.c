@@ -149,6 +149,37 @@ static void test_processes_and_modules(void)
 	check_entry(true, &module, 1, "<module>");
 }
 
+#define POOL "_worker /lib/python3.11/concurrent/futures/thread.py"
+#define ITEM "_WorkItem.run /lib/python3.11/concurrent/futures/thread.py"
+#define REQUEST "ThreadingMixIn.process_request_thread /lib/python3.11/socketserver.py"
+
+/* All threads of a pool run the pool: what tells them apart is the task, if there was any. */
+static void test_pools(void)
+{
+	static const struct stack idle = {
+		{ BOOTSTRAP, INNER, RUN, POOL, "get /lib/python3.11/queue.py" }, 90
+	};
+	static const struct stack works[] = {
+		{ { BOOTSTRAP, INNER, RUN, POOL, "get /lib/python3.11/queue.py" }, 90 },
+		{ { BOOTSTRAP, INNER, RUN, POOL, ITEM, "task /app.py", "part /app.py" }, 5 },
+		{ { BOOTSTRAP, INNER, RUN, POOL, ITEM, "other /lib/python3.11/site-packages/o.py" },
+		  2 },
+	};
+	static const struct stack request = { { BOOTSTRAP, INNER, RUN, REQUEST,
+						"handle /lib/python3.11/http/server.py",
+						"Handler.do_GET /app.py" },
+					      5 };
+	static const struct stack again = {
+		{ POOL, ITEM, "start /app.py", BOOTSTRAP, INNER, RUN, "own /app.py" }, 5
+	};
+
+	check_entry(true, &idle, 1, "_worker");
+	check_entry(true, works, 3, "task");
+	check_entry(true, works + 2, 1, "other");
+	check_entry(true, &request, 1, "Handler.do_GET");
+	check_entry(true, &again, 1, "own");
+}
+
 /* Before its first Python frame and after its last one a thread is in native code alone. */
 static void test_the_most_time_decides(void)
 {
@@ -178,6 +209,7 @@ int main(void)
 {
 	test_threads();
 	test_processes_and_modules();
+	test_pools();
 	test_the_most_time_decides();
 	test_native_threads();
 	return check_result();

@@ -59,7 +59,7 @@ static const struct pln_wire_code *describe(uint32_t max)
 		.code_addr = (uintptr_t)code,
 		.code = pln_python_code_key_sigsafe(l, (uintptr_t)code, code),
 	};
-	uint32_t size = pln_python_describe_sigsafe(&frame, record, max, true);
+	uint32_t size = pln_python_describe_sigsafe(&frame, record, max);
 	const struct pln_wire_code *head = (const void *)record;
 
 	if (!size)
@@ -154,7 +154,7 @@ static void test_unreadable(void)
 	make_code(name, name, table);
 	frame.code = pln_python_code_key_sigsafe(l, frame.code_addr, code);
 	put(code, l->code.first_line, 8); /* another code object by now */
-	CHECK(!pln_python_describe_sigsafe(&frame, record, sizeof(record), true));
+	CHECK(!pln_python_describe_sigsafe(&frame, record, sizeof(record)));
 	free(name);
 	free(odd);
 	free(table);

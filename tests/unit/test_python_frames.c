@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "check.h"
 #include "checked_read.h"
@@ -251,6 +252,68 @@ static void test_generator(void)
 	CHECK_EQ(code_of(1), 4);
 	CHECK_EQ(code_of(2), 3);
 	CHECK(!walk.truncated);
+}
+
+#define GENERATORS 12
+#define PAGE 4096
+
+/* A leaf above generators 0 to count - 1, at instruction `unit`, each in a page of its own. */
+static void make_generators(unsigned char *pages, unsigned first, unsigned count, int unit)
+{
+	const void *previous;
+
+	make_two_calls();
+	previous = (void *)(at(world.chunk) + chunk_used - 96);
+	for (unsigned i = first; i < first + count; i++) {
+		make_frame(pages + i * PAGE, i % CODES, unit, previous, PLN_OWNER_GENERATOR);
+		previous = pages + i * PAGE;
+	}
+	make_cframe(128, push_frame(5, 3, previous), world.stack + 512);
+}
+
+static void check_generators(unsigned first, unsigned count, int unit)
+{
+	CHECK_EQ(walk.count, count + 5);
+	CHECK(!walk.truncated && !walk.failed);
+	for (unsigned i = 0; i < count; i++) {
+		CHECK_EQ(code_of(1 + i), (first + count - 1 - i) % CODES);
+		CHECK_EQ(frames[1 + i].instr, 2 * unit);
+	}
+	CHECK_EQ(code_of(1 + count), 3);
+}
+
+/*
+ * Where the last walk found generators is where this one copies from, all at once: it must
+ * see what is there now, more and fewer of them, and none when they are gone.
+ */
+static void test_generators_again(void)
+{
+	unsigned char *pages = mmap(NULL, GENERATORS * PAGE, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static const struct {
+		unsigned first, count;
+	} turns[] = { { 0, 3 },	 { 0, 3 }, { 1, 2 }, { 2, 4 },	{ 0, 12 },
+		      { 0, 12 }, { 5, 1 }, { 4, 8 }, { 11, 1 }, { 3, 9 } };
+
+	CHECK(pages != MAP_FAILED);
+	for (unsigned i = 0; i < sizeof(turns) / sizeof(*turns); i++) {
+		make_generators(pages, turns[i].first, turns[i].count, 4 + (int)i);
+		do_walk(MAX_FRAMES);
+		check_generators(turns[i].first, turns[i].count, 4 + (int)i);
+	}
+	/* The second of eight is not there any more, and nobody leads to it. */
+	make_generators(pages, 4, 8, 7);
+	do_walk(MAX_FRAMES);
+	munmap(pages + 10 * PAGE, PAGE);
+	make_generators(pages, 0, 10, 8);
+	do_walk(MAX_FRAMES);
+	check_generators(0, 10, 8);
+	/* One that the chain does lead to. */
+	munmap(pages + 5 * PAGE, PAGE);
+	do_walk(MAX_FRAMES);
+	CHECK(walk.truncated);
+	CHECK_EQ(walk.count, 5);
+	munmap(pages, GENERATORS * PAGE);
 }
 
 static void test_generator_without_caller(void)
@@ -514,6 +577,7 @@ int main(void)
 	test_stale_frame_further_out();
 	test_frame_above_the_top();
 	test_generator();
+	test_generators_again();
 	test_generator_without_caller();
 	test_incomplete_frames();
 	test_chain_that_bites_its_tail();

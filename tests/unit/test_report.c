@@ -58,14 +58,113 @@ static void test_text(void)
 	check_has(text, "    36.5     80.0  31.0 ms  python  fact               app.py:10\n");
 	check_has(text, "     3.5      3.5  3.00 ms          (no stack)\n");
 	check_has(text, "    43.5               < fact                 app.py:12\n");
-	check_has(text,
-		  "    36.5      43.5     80.0  app.py:12  fact      100 % micro     libnum\n");
-	check_has(text, "  200  python3 child.py  3.11.2");
+	check_has(text, "    36.5      43.5     80.0  app.py:12  fact       100.0  micro           "
+			"libnum\n");
+	check_has(text, "  200  python3 child.py  main  app.py:1  3.11.2");
 	check_has(text, "main  app.py:1  102  100  10.0 ms");
 	check_has(text, "killed by SIGKILL");
+	check_has(text, "GIL  one a process, held at least 5.50 % to 21.0 % of its time\n");
+	check_has(text, "  held, running                 48.0 ms      20.6\n");
+	check_has(text, "  not known, waiting for a CPU  3.00 ms       1.3\n");
 	check_has(text, "   69.0   100 ms  epoll_wait            100.0  lib.py:21  wait;ing\n");
 	check_has(text, "   27.6  40.0 ms  waiting for the GIL   100.0  lib.py:21  wait;ing\n");
 	check_has(text, "    3.4  5.00 ms  futex (other locks)   100.0  lib.py:21  wait;ing\n");
+	free(text);
+}
+
+/* Of a profile that `change` was made to. */
+static char *changed_text(void (*change)(struct pln_profile *),
+			  const struct pln_report_options *options)
+{
+	struct pln_profile *profile = tiny_open(true);
+	struct pln_screen screen = { .width = 120 };
+	struct pln_report report;
+	char *text = NULL;
+	size_t size;
+
+	change(profile);
+	screen.out = open_memstream(&text, &size);
+	CHECK_EQ(pln_report_build(&report, profile, "tiny.pillion", options), 0);
+	pln_report_print_text(&report, &screen);
+	fclose(screen.out);
+	pln_report_free(&report);
+	pln_profile_close(profile);
+	return text;
+}
+
+static void refuse_layout(struct pln_profile *profile)
+{
+	profile->processes[0].layout = "";
+	profile->processes[0].interpreter_status = PILLION_INTERPRETER_REFUSED;
+}
+
+static void test_an_interpreter_without_a_layout(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	char *text = changed_text(refuse_layout, &options);
+
+	check_has(text, "pid 100; layout refused, native frames only");
+	free(text);
+}
+
+/* Two that no sample met. */
+static void add_threads(struct pln_profile *profile)
+{
+	struct pln_thread *threads = calloc(profile->thread_count + 2, sizeof(*threads));
+
+	memcpy(threads, profile->threads, profile->thread_count * sizeof(*threads));
+	free(profile->threads);
+	profile->threads = threads;
+	for (unsigned i = 0; i < 2; i++) {
+		threads[profile->thread_count] = threads[1];
+		threads[profile->thread_count].tid = 301 + i;
+		threads[profile->thread_count++].cpu_ns = 2 * TINY_MS;
+	}
+}
+
+/* A row of dashes for each says nothing. */
+static void test_threads_without_a_sample(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU, .limit = 2 };
+	char *text = changed_text(add_threads, &options);
+
+	check_has(text, "  1 more threads (--limit 0 shows all)\n"
+			"  2 threads without a sample: 4.00 ms of CPU, 224 ms of wall time\n");
+	check_hasnt(text, "301");
+	free(text);
+}
+
+/* The functions that lead to others have much total time, whatever they are sorted by. */
+static void test_callers_are_shown(void)
+{
+	struct pln_report_options options = { .view = PLN_VIEW_CPU, .limit = 1 };
+	char *text = text_of(&options, true, 120, false);
+
+	check_has(text, "    36.5      43.5     80.0  fact      app.py:10\n\n"
+			"Python callers  more functions, by total time: what leads to the above\n"
+			"  self %  native %  total %  function  file:line\n"
+			"    11.8       0.0     91.8  main      app.py:1\n\n");
+	free(text);
+	options.sort = PLN_SORT_TOTAL;
+	text = text_of(&options, true, 120, false);
+	check_hasnt(text, "Python callers");
+	check_has(text, "  1 more Python functions");
+	free(text);
+	options = (struct pln_report_options){ .view = PLN_VIEW_OFFCPU, .limit = 4 };
+	text = text_of(&options, true, 120, false); /* main() has no time of its own */
+	check_has(text, "     0.0       0.0    100.0  main      app.py:1\n");
+	check_hasnt(text, "Python callers");
+	free(text);
+}
+
+/* At 80 columns a line still says which native function of which library it is slow in. */
+static void test_lines_keep_their_library(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	char *text = text_of(&options, true, 72, false);
+
+	check_has(text, "total %  file:line  native, mostly  of library\n");
+	check_has(text, "80.0  app.py:12  micro           libnum\n");
 	free(text);
 }
 
@@ -106,7 +205,7 @@ static void test_gil_view(void)
 	char *text = text_of(&options, true, 120, false);
 
 	check_has(text, "  self %  total %  holding  waiting  kind    function");
-	check_has(text, "    47.9     47.9  5.00 ms  40.0 ms  native  futex_wait");
+	check_has(text, "    48.4     48.4  5.00 ms  40.0 ms  native  futex_wait");
 	check_has(text, "more functions (--limit 0 shows all)");
 	free(text);
 }
@@ -124,6 +223,10 @@ static void test_sort_and_filter(void)
 	check_has(text, "only       threads matching worker");
 	check_has(text, "100 % is 10.0 ms of CPU time");
 	check_hasnt(text, "child.py");
+	free(text);
+	options.filter.threads = "app.py"; /* where what they run is */
+	text = text_of(&options, true, 100, false);
+	check_has(text, "100 % is 85.0 ms of CPU time");
 	free(text);
 	options.filter.threads = "nobody,mai"; /* all of them run main() */
 	text = text_of(&options, true, 100, false);
@@ -150,6 +253,70 @@ static void test_tree(void)
 	text = text_of(&options, true, 80, true);
 	check_has(text, "  43.5     0.0  ├─ dgemm");
 	free(text);
+}
+
+/* A native function of /opt/libnum.so declared at line 10, inlined into itself at `outer`. */
+static void sample_inlined(struct pln_writer *w, const char *name, uint32_t inner, uint32_t outer)
+{
+	const struct pln_function f = { .name = name,
+					.file = "/src/num.c",
+					.module = "libnum.so",
+					.module_path = "/opt/libnum.so",
+					.first_line = 10,
+					.kind = PLN_FUNCTION_NATIVE };
+	const struct pln_frame frame = { .kind = PLN_FRAME_NATIVE,
+					 .module = PLN_NONE,
+					 .address = 0x1000 + inner * 100 + outer,
+					 .function = PLN_NONE };
+	const uint32_t function = pln_writer_add_function(w, &f);
+	const struct pln_location locations[] = { { function, inner }, { function, outer } };
+	const struct pln_stack_node node = { PLN_NONE, pln_writer_add_frame(w, &frame) };
+	const struct pln_sample_row row = { .stack = pln_writer_add_stack(w, &node),
+					    .cpu_ns = 10 * TINY_MS,
+					    .syscall_nr = -1 };
+
+	pln_writer_add_locations(w, node.frame, locations, 2);
+	pln_writer_add_sample(w, &row);
+}
+
+/* In Py_FinalizeEx: the check that it begins with and the rest of it. Recursion is recursion. */
+static void test_a_split_function_is_one_call(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU,
+						    .part = PLN_REPORT_TREE,
+						    .limit = 10 };
+	struct tiny t = { .w = NULL };
+	struct pln_recording recording = {
+		.command = "", .host = "", .pillion_version = "", .working_directory = ""
+	};
+	char path[] = "/tmp/pillion-split-XXXXXX", *text = NULL;
+	int fd = mkstemp(path);
+	size_t size;
+	struct pln_screen screen = { .width = 80 };
+	struct pln_profile *profile;
+	struct pln_report report;
+
+	CHECK_EQ(pln_writer_open(&t.w, fd, &recording), 0);
+	tiny_processes(&t);
+	sample_inlined(t.w, "split", 30, 10);
+	sample_inlined(t.w, "recursive", 30, 25);
+	sample_inlined(t.w, "one_line", 10, 10); /* either */
+	CHECK_EQ(pln_writer_close(t.w, &recording), 0);
+	CHECK_EQ(pln_profile_open(&profile, path, true), 0);
+	close(fd);
+	unlink(path);
+	screen.out = open_memstream(&text, &size);
+	CHECK_EQ(pln_report_build(&report, profile, "split.pillion", &options), 0);
+	pln_report_print_text(&report, &screen);
+	fclose(screen.out);
+	check_has(text, "    33.3    33.3  split  libnum num.c:10\n"
+			"    33.3     0.0  recursive  libnum num.c:10\n"
+			"    33.3    33.3  recursive  libnum num.c:10\n"
+			"    33.3     0.0  one_line  libnum num.c:10\n"
+			"    33.3    33.3  one_line  libnum num.c:10\n");
+	free(text);
+	pln_report_free(&report);
+	pln_profile_close(profile);
 }
 
 /* No line but the title is wider than the screen, and none ends in a blank. */
@@ -276,6 +443,95 @@ static void test_places_keep_their_end(void)
 	free(text);
 }
 
+static void check_name(const char *in, unsigned width, const char *expected)
+{
+	char *text = NULL;
+	size_t size;
+	struct pln_screen screen = { .out = open_memstream(&text, &size) };
+	unsigned columns = pln_print_name(&screen, in, width);
+
+	fclose(screen.out);
+	CHECK_STR(text, expected);
+	CHECK_EQ(columns, strlen(expected));
+	free(text);
+}
+
+/* What is cut is what qualifies the last part, at a separator. */
+static void test_names_keep_their_last_parts(void)
+{
+	check_name("Class.method", 12, "Class.method");
+	check_name("TreeRebuilder.visit_constant", 24, "TreeRebu..visit_constant");
+	check_name("PyLinter._check_astroid_module", 24, ".._check_astroid_module");
+	check_name("C.with_a_very_long_name_of_a_method", 14, "with_a..method");
+	check_name("std::thread::new::polars_runtime", 24, "..new::polars_runtime");
+	check_name("std::thread::new::polars_runtime", 20, "..polars_runtime");
+	check_name("<a::B<c::D>>::generate_with_e<..>", 28, "..generate_with_e<..>");
+	check_name("sort<std::less>(std::vector)", 12, "sort<..ctor)"); /* no whole part */
+	check_name("    < Rebuilder.visit_name", 22, "    < Rebu..visit_name");
+	check_name("no_separator_at_all", 10, "no_s.._all");
+	check_name("a.b", 2, "a.");
+	check_name("", 4, "");
+}
+
+/* The text behind a cell is the first to go, before anything is elided. */
+static void test_extra_text_goes_first(void)
+{
+	static const struct pln_column columns[] = { { "function", false, PLN_ELIDE_NAME, 0 },
+						     { "where", false, PLN_ELIDE_START, 0 } };
+	static const char *const expected[] = {
+		"  function            where\n"
+		"  a_function_of_some  libpython3.11 dictobject.c:1041\n"
+		"  another_name        libc\n",
+		"  function            where\n"
+		"  a_function_of_some  libpython3.11\n"
+		"  another_name        libc\n",
+	};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct pln_table *table = pln_table_new(columns, 2);
+		char *text = NULL;
+		size_t size;
+		struct pln_screen screen = { .out = open_memstream(&text, &size),
+					     .width = i ? 45 : 60 };
+
+		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", "a_function_of_some");
+		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", "libpython3.11");
+		pln_table_extra(table, "%s", " dictobject.c:1041");
+		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", "another_name");
+		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", "libc");
+		pln_table_print(table, &screen);
+		fclose(screen.out);
+		CHECK_STR(text, expected[i]);
+		free(text);
+	}
+}
+
+static void check_command(const char *in, size_t same, const char *expected)
+{
+	char buffer[64];
+
+	CHECK_STR(pln_short_command(in, same, buffer, sizeof(buffer)), expected);
+}
+
+/* Processes are told apart by their commands: what is common to them is what goes. */
+static void test_commands(void)
+{
+	static const char spawn[] = "/v/bin/python3 -B -c 'from multiprocessing.spawn import spawn_"
+				    "main; spawn_main(tracker_fd=6, pipe_handle=12)'";
+	static const char script[] = "/v/bin/python3 -c 'import time; time.sleep(1); print(\"b\")'";
+
+	check_command("/v/bin/python3 app.py", 20, "python3 app.py");
+	check_command("python3", 3, "python3");
+	check_command("python3 -c '\n\timport x\n'", 0, "python3 -c ' import x '");
+	check_command(spawn, 99, "multiprocessing.spawn");
+	check_command(script, 0, "python3 -c 'import time; time.sleep(1); print(\"b\")'");
+	check_command(script, sizeof(script) - 5, "python3 .. print(\"b\")'");
+	check_command("", 0, "");
+	check_command("/a/very/long/path/to/a/program/that/hasnt/got/arguments", 50, "arguments");
+	check_command("python3 012345678901234567890123456789012345678901234567890123456789", 0,
+		      "python3 0123456789012345678901234567890123456789012345678901234");
+}
+
 /* In a column that may be left out, and in one that may not. */
 static void test_columns_without_text(void)
 {
@@ -383,10 +639,15 @@ int main(void)
 {
 	setlocale(LC_CTYPE, "C.UTF-8");
 	test_text();
+	test_an_interpreter_without_a_layout();
+	test_threads_without_a_sample();
+	test_callers_are_shown();
+	test_lines_keep_their_library();
 	test_info();
 	test_gil_view();
 	test_sort_and_filter();
 	test_tree();
+	test_a_split_function_is_one_call();
 	test_every_width();
 	test_empty();
 	test_json();
@@ -394,6 +655,9 @@ int main(void)
 	test_elided();
 	test_places_keep_their_end();
 	test_columns_without_text();
+	test_names_keep_their_last_parts();
+	test_extra_text_goes_first();
+	test_commands();
 	test_symbols();
 	test_quantities();
 	test_names();

@@ -4,6 +4,7 @@
 Run with harness.so preloaded: check_corners.py NAME. Exit 77: not possible here.
 """
 import ctypes
+import functools
 import os
 import sys
 import threading
@@ -105,9 +106,12 @@ def finalizing():
 
     class AtEnd:
         ready = harness.ready
+        held, released = harness.gil_at_end
 
         def __del__(self):
-            os.write(1, b"end: %d\n" % type(self).ready())
+            at_end = type(self)
+            os.write(1, b"end: %d holds %d released %d\n" %
+                     (at_end.ready(), at_end.held(), at_end.released()))
     sys.modules["at_end"] = AtEnd()
     time.sleep(0.2)
 
@@ -122,8 +126,8 @@ def refused():
     print(detail)
 
 
-def no_checked_reads():
-    """Without process_vm_readv (HARNESS_NO_CHECKED_READ) a thread still walks itself."""
+def denied():
+    """Without process_vm_readv, nothing is missing."""
     checked()
 
     def generator():
@@ -132,6 +136,104 @@ def no_checked_reads():
     want = harness.expected(sys._getframe())
     check(not head.failed and not head.truncated, "failed")
     check([f[:3] for f in frames[2:]] == [f[:3] for f in want], frames, want)
+    files = {fd: os.readlink("/proc/self/fd/" + fd) for fd in os.listdir("/proc/self/fd")
+             if os.path.islink("/proc/self/fd/" + fd)}
+    ours = [int(fd) for fd, path in files.items() if path == "/proc/%d/mem" % os.getpid()]
+    check(len(ours) == 1 and ours[0] >= 512, "descriptors", files)
+
+
+def denied_all():
+    """Without any checked read, the reason is told."""
+    status, detail = harness.wait_checked()
+    check((status, detail) == ("refused", "process_vm_readv is refused here (seccomp?)"),
+          status, detail)
+
+
+# ---------------------------------------------------------------- where the self-check runs
+
+def passes_here():
+    """The self-check, asked for only now, agrees with this stack; so does the next walk."""
+    harness.begin()
+    checked()
+    want = harness.expected(sys._getframe())[:harness.MAX_FRAMES - 1]
+    frames, head = harness.walk()
+    check(not head.failed, "failed")
+    check(head.truncated == (head.count == harness.MAX_FRAMES), "cut at", head.count)
+    check([f[:3] for f in frames[1:]] == [f[:3] for f in want], frames, want)
+
+
+def deep(depth, through=lambda function, *arguments: function(*arguments)):
+    return through(deep, depth - 1, through) if depth else passes_here()
+
+
+def check_in_c_calls():
+    """Every other frame belongs to C: more of those than garbage could pass for."""
+    def call(function, *arguments):
+        return functools.partial(function, *arguments)()
+    sys.setrecursionlimit(5000)
+    deep(150, call)
+
+
+def check_in_recursion():
+    """A stack that is deeper than the walk goes."""
+    sys.setrecursionlimit(5000)
+    deep(2000)
+
+
+def check_in_generators():
+    """Frames that lie in no stack, entered from C and by yield from."""
+    def generate(depth):
+        if depth % 2:
+            yield from generate(depth - 1)
+        elif depth:
+            yield list(generate(depth - 1))
+        else:
+            yield passes_here()
+    list(generate(150))
+
+
+def check_in_coroutines():
+    async def wait(depth):
+        if depth:
+            return await wait(depth - 1)
+        passes_here()
+    try:
+        wait(150).send(None)
+    except StopIteration:
+        pass
+
+
+def check_in_trace_function():
+    """While it is traced, a frame is at the line that its trace function was told last."""
+    def trace(frame, event, argument):
+        return trace
+
+    def traced(yes):
+        return [1 if yes else
+                2, passes_here()]  # 3.8, 3.9: jumped to, into the middle of a line
+    sys.settrace(trace)
+    traced(True)
+    sys.settrace(None)
+
+
+def check_in_odd_names():
+    """Template engines compile under names that are of their own kinds of str."""
+    class Name(str):
+        pass
+    for text in ("made-up.html", "\xe9t\xe9.html", "\u65e5\u672c.html"):
+        namespace = {"passes_here": passes_here, "walk": harness.walk}
+        exec(compile("def render():\n  passes_here()\n  return walk()", Name(text), "exec"),
+             namespace)
+        frames, _ = namespace["render"]()
+        check(frames[1] == ("render", text, 1, 3), frames[1])
+
+
+def check_in_greenlet():
+    try:
+        import greenlet
+    except ImportError:
+        sys.exit(SKIP)
+    greenlet.greenlet(lambda: deep(5)).switch()
 
 
 # ---------------------------------------------------------------- the GIL
@@ -174,6 +276,18 @@ def gil():
         stop.append(True)
     for thread in threads:
         thread.join()
+
+
+def gil_of_native_threads():
+    """Threads that never had anything to do with Python neither hold the GIL nor wait."""
+    checked()
+    gils = (ctypes.c_int * 2)()
+    for call in harness.native_thread:
+        call(gils)
+        check(list(gils) == [harness.GIL_NONE] * 2, list(gils))
+    harness.trust(0)
+    call(gils)
+    check(list(gils) == [0, 0], "certain, though nothing was checked", list(gils))
 
 
 # ---------------------------------------------------------------- the thread's state

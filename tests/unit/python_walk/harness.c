@@ -9,12 +9,16 @@
  */
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 #include <unwind.h>
@@ -57,6 +61,7 @@ static _Atomic unsigned turn;
 static unsigned char *codes;
 static _Atomic uint64_t code_end;
 static _Atomic bool sampling, signalling;
+static _Atomic bool begun; /* with HARNESS_LATE: the interpreter is looked at from now on */
 static _Atomic uint64_t dropped;
 static struct pln_wire_interpreter last_info;
 static unsigned info_count;
@@ -77,7 +82,7 @@ static uint64_t now_ns(void)
 
 /* ------------------------------------------------------------ samples */
 
-static bool describe(const struct pln_python_frame *frame, bool checked)
+static bool describe(const struct pln_python_frame *frame)
 {
 	unsigned char record[CODE_RECORD_MAX];
 	uint32_t size;
@@ -85,7 +90,7 @@ static bool describe(const struct pln_python_frame *frame, bool checked)
 
 	if (!pln_python_code_is_new_sigsafe(frame))
 		return true;
-	size = pln_python_describe_sigsafe(frame, record, sizeof(record), checked);
+	size = pln_python_describe_sigsafe(frame, record, sizeof(record));
 	if (!size)
 		return false;
 	at = pln_add_relaxed(&code_end, size);
@@ -96,8 +101,7 @@ static bool describe(const struct pln_python_frame *frame, bool checked)
 	return true;
 }
 
-static void record_sample(const struct pln_python_walk *walk, uint64_t ns, uint32_t tid,
-			  bool checked)
+static void record_sample(const struct pln_python_walk *walk, uint64_t ns, uint32_t tid)
 {
 	uint32_t size = (uint32_t)(sizeof(struct sample) + walk->count * sizeof(walk->frames[0]));
 	unsigned buffer = turn % 2;
@@ -118,7 +122,7 @@ static void record_sample(const struct pln_python_walk *walk, uint64_t ns, uint3
 				   .gil = walk->gil,
 				   .trusted = pln_python.trusted };
 	for (unsigned i = 0; i < walk->count; i++) {
-		if (!describe(&walk->frames[i], checked))
+		if (!describe(&walk->frames[i]))
 			walk->frames[i].code = 0;
 		sample->frames[i] = walk->frames[i];
 	}
@@ -143,7 +147,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 		stack.hi = stack_hi;
 	start = now_ns();
 	pln_python_walk_self_sigsafe(&stack, &walk);
-	record_sample(&walk, now_ns() - start, (uint32_t)pln_gettid_sigsafe(), false);
+	record_sample(&walk, now_ns() - start, (uint32_t)pln_gettid_sigsafe());
 	in_handler = false;
 }
 
@@ -231,6 +235,8 @@ static void *run(void *unused)
 {
 	struct pln_wire_interpreter info;
 
+	while (getenv("HARNESS_LATE") && !begun)
+		usleep(200);
 	while (!unused) {
 		if (pln_python_poll(&info)) {
 			last_info = info;
@@ -251,6 +257,22 @@ static void *map(size_t size)
 		    -1, 0);
 }
 
+/* As a strict container does. */
+static void deny_process_vm_readv(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		_exit(125);
+}
+
 __attribute__((constructor)) static void start(void)
 {
 	struct sigaction crash = { .sa_sigaction = on_crash, .sa_flags = SA_SIGINFO };
@@ -259,6 +281,8 @@ __attribute__((constructor)) static void start(void)
 
 	if (!pln_python_find(0))
 		return;
+	if (getenv("HARNESS_DENY"))
+		deny_process_vm_readv();
 	if (!getenv("HARNESS_NO_CHECKED_READ"))
 		pln_checked_read_init();
 	buffers[0].bytes = map(SAMPLE_BYTES);
@@ -290,6 +314,9 @@ int harness_tls_offset(const void *function, int64_t *offset);
 uint64_t harness_tls_value(int64_t offset);
 void harness_trust(int trusted);
 void harness_after_fork(void);
+void harness_begin(void);
+void harness_native_thread(int *gils);
+int harness_gil_at_end(void);
 int harness_ready(void);
 
 void harness_sampling(int on, unsigned period_us)
@@ -377,7 +404,7 @@ int harness_walk_self(int with_stack, struct pln_python_frame *frames, unsigned 
 	pln_python_walk_self_sigsafe(&stack, &walk);
 	fill_head(head, &walk, now_ns() - start);
 	for (unsigned i = 0; i < walk.count; i++)
-		if (!describe(&frames[i], false))
+		if (!describe(&frames[i]))
 			return -1;
 	return 0;
 }
@@ -395,7 +422,7 @@ int harness_walk_blocked(uint32_t tid, uintptr_t pthread_id, struct pln_python_f
 	}
 	fill_head(head, &walk, (now_ns() - start) / repeat);
 	for (unsigned i = 0; i < walk.count; i++)
-		if (!describe(&frames[i], true))
+		if (!describe(&frames[i]))
 			return -1;
 	return 0;
 }
@@ -474,9 +501,67 @@ void harness_trust(int trusted)
 
 void harness_after_fork(void)
 {
+	pln_checked_read_after_fork();
 	pln_python_after_fork();
 	pln_python_forget_codes();
 	code_end = 0;
+}
+
+void harness_begin(void)
+{
+	begun = true;
+}
+
+static _Atomic uint32_t native_tid;
+
+static void *have_no_state(void *gils)
+{
+	struct pln_stack stack = { 0 };
+	struct pln_python_walk walk = { 0 };
+
+	pln_python_walk_self_sigsafe(&stack, &walk);
+	((int *)gils)[0] = walk.has_tstate ? -1 : walk.gil;
+	pln_store_release(&native_tid, (uint32_t)pln_gettid_sigsafe());
+	while (pln_load_acquire(&native_tid))
+		usleep(100);
+	return NULL;
+}
+
+/* The GIL's state as a thread without a Python state sees it, and as others see it of that one. */
+void harness_native_thread(int *gils)
+{
+	struct pln_stack stack = { 0 };
+	struct pln_python_walk walk = { 0 };
+	pthread_t thread;
+	uint32_t tid;
+
+	pthread_create(&thread, NULL, have_no_state, gils);
+	while (!(tid = pln_load_acquire(&native_tid)))
+		usleep(100);
+	pln_python_tick();
+	pln_python_walk_blocked(tid, (uintptr_t)thread, &stack, &walk);
+	gils[1] = walk.has_tstate ? -1 : walk.gil;
+	pln_store_release(&native_tid, 0);
+	pthread_join(thread, NULL);
+}
+
+static void *ask_gil_at_end(void *unused)
+{
+	(void)unused;
+	return (void *)(uintptr_t)pln_python_gil_at_end_sigsafe(
+		pln_python_thread_pointer_sigsafe());
+}
+
+/* Of the calling thread, in tens, and of one without a Python state. */
+int harness_gil_at_end(void)
+{
+	pthread_t thread;
+	void *other;
+
+	pthread_create(&thread, NULL, ask_gil_at_end, NULL);
+	pthread_join(thread, &other);
+	return pln_python_gil_at_end_sigsafe(pln_python_thread_pointer_sigsafe()) * 10 +
+	       (int)(uintptr_t)other;
 }
 
 int harness_ready(void)

@@ -67,6 +67,9 @@ watch_futex = bind("harness_watch_futex", None, ctypes.c_uint32, ctypes.c_uint,
                    ctypes.POINTER(ctypes.c_uint))[1]
 trust = bind("harness_trust", None, ctypes.c_int)[0]
 _after_fork = bind("harness_after_fork", None)[0]
+native_thread = bind("harness_native_thread", None, ctypes.POINTER(ctypes.c_int))
+gil_at_end = bind("harness_gil_at_end", ctypes.c_int)
+begin = bind("harness_begin", None)[0]
 ready = bind("harness_ready", ctypes.c_int)[0]
 dropped = bind("harness_dropped", u64)[0]
 tls_offset = bind("harness_tls_offset", ctypes.c_int, ctypes.c_void_p,

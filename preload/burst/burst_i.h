@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * burst_i.h - what the files of this folder share. Everything here is the sampling thread's,
+ * but for pln_burst_chunk_retire().
+ */
+#ifndef PILLION_PRELOAD_BURST_I_H
+#define PILLION_PRELOAD_BURST_I_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pillion/wire.h>
+
+#include "python/layout.h"
+
+/* Links of a chain that are kept: frames, and the shims between them. */
+#define PLN_BURST_STEPS 1280
+
+/* In the low bits of pln_burst_step.code; objects are aligned to 8. */
+#define PLN_BURST_GENERATOR 1u
+#define PLN_BURST_SHIM 2u
+
+/* One link of a chain as it was read: enough to tell two stacks apart, and to read it again. */
+struct pln_burst_step {
+	uintptr_t code; /* address of the code object, and the bits above */
+	uint64_t instr; /* pointer (3.11+) or index */
+};
+
+struct pln_burst_stack {
+	struct pln_burst_step steps[PLN_BURST_STEPS]; /* innermost first */
+	uintptr_t address[PLN_BURST_STEPS + 1]; /* of each, and of what comes behind the last */
+	unsigned count;
+	unsigned frames; /* of them, without shims */
+	bool truncated;
+	uint32_t thread; /* serial */
+	uint32_t tid;
+};
+
+enum pln_burst_outcome {
+	PLN_BURST_IDLE, /* nobody holds the GIL */
+	PLN_BURST_WHOLE,
+	PLN_BURST_TORN,
+};
+
+/* What became of a stack that was read. */
+enum pln_burst_counted {
+	PLN_BURST_COUNTED,
+	PLN_BURST_FULL, /* no room for its stack */
+	PLN_BURST_IMPLAUSIBLE, /* code objects and instructions do not go together: torn */
+};
+
+/* ---------------------------------------------------------------- walk.c */
+
+/* Each tick, before the first look: what the walk stands on. False: cannot be read (yet). */
+bool pln_burst_walk_prepare(void);
+
+/* One look, into *stack. */
+enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack);
+
+/* -------------------------------------------------------------- chunks.c */
+
+/* Known to be mapped, until after pln_burst_chunks_leave(). */
+struct pln_burst_window {
+	uintptr_t lo;
+	uintptr_t hi;
+};
+
+void pln_burst_chunks_begin(void);
+void pln_burst_chunks_reset(void);
+
+/* Around each look: what is in between must follow every pointer anew. */
+void pln_burst_chunks_enter(void);
+void pln_burst_chunks_leave(void);
+
+/* The chunk that starts at `address`. False: not known. */
+bool pln_burst_chunk_find(uintptr_t address, struct pln_burst_window *window);
+
+/*
+ * Makes a chunk known, if there is one at `address`. Even so it may be on its way out: only
+ * a pointer to it that is read after this call vouches for it.
+ */
+void pln_burst_chunk_learn(uintptr_t address);
+
+/*
+ * Any thread: [address, address + size) is about to be unmapped. True: it was a chunk that
+ * may be just looked at; the sampling thread unmaps it.
+ */
+bool pln_burst_chunk_retire(uintptr_t address, size_t size);
+
+/* -------------------------------------------------------------- mirror.c */
+
+/* Reads all pages anew that were used lately. */
+void pln_burst_mirror_refresh(void);
+
+/* A copy of `size` <= 512 bytes at `address`, valid until the next call; NULL: not readable. */
+const unsigned char *pln_burst_mirror_peek(uintptr_t address, size_t size);
+
+void pln_burst_mirror_reset(void);
+
+/* --------------------------------------------------------------- codes.c */
+
+struct pln_burst_code {
+	uintptr_t address; /* 0: nothing here */
+	uint64_t key; /* 0: no code object is there */
+	uintptr_t start; /* of the bytecode (3.11+) */
+	uint32_t size; /* of the bytecode, in bytes */
+	int32_t first; /* offset of the first instruction that is shown */
+	uint32_t slice; /* when it was last met */
+};
+
+/*
+ * Ends a slice: looks again at all that were met in it, and returns how many are stale: no
+ * longer what they were. They are known until pln_burst_codes_forget_stale().
+ */
+unsigned pln_burst_codes_end_slice(const struct pln_layout *layout);
+bool pln_burst_code_is_stale(uint64_t key);
+void pln_burst_codes_forget_stale(void);
+
+uint32_t pln_burst_codes_slice(void);
+
+/* Grows whenever an address turns out to be another code object than before. */
+uint32_t pln_burst_codes_changes(void);
+
+/* As it was in this slice. NULL: there is no code object. */
+const struct pln_burst_code *pln_burst_code(const struct pln_layout *layout, uintptr_t address);
+
+enum pln_burst_verdict {
+	PLN_BURST_KEEP,
+	PLN_BURST_SKIP, /* still being set up: Python itself would not show it */
+	PLN_BURST_REFUSE,
+};
+
+/* Whether the frame is to be shown, and the offset of its instruction. */
+enum pln_burst_verdict pln_burst_code_instr(const struct pln_layout *layout,
+					    const struct pln_burst_code *code,
+					    const struct pln_burst_step *step, uint32_t *instr);
+
+/* Tells the collector about a code object, once. */
+enum pln_burst_counted pln_burst_code_describe(const struct pln_burst_code *code);
+
+void pln_burst_codes_reset(void);
+
+/* --------------------------------------------------------------- table.c */
+
+void pln_burst_table_place(struct pln_burst *shared);
+bool pln_burst_table_reset(void);
+
+/* The number of the stack's cell. */
+enum pln_burst_counted pln_burst_table_find(const struct pln_burst_stack *stack, uint32_t *cell);
+
+/* One sample, and the time that it stands for: kept back until the end of the slice. */
+void pln_burst_table_add(uint32_t cell, uint64_t cpu_ns, uint64_t wait_ns);
+
+/* Ends a slice: counts what was kept back in it, if its code objects are what they were. */
+void pln_burst_table_end_slice(void);
+
+/* -------------------------------------------------------------- window.c */
+
+/* A sample of thread `tid`, taken at `now_ns`, which stands for the last `ns`. */
+void pln_burst_window_add(uint32_t tid, uint32_t cell, uint64_t ns, uint64_t now_ns);
+
+/* Counts what is kept back; the thread goes on. */
+void pln_burst_window_flush(void);
+
+/* The same, and it no longer holds the GIL. */
+void pln_burst_window_close(void);
+
+void pln_burst_window_reset(void);
+
+#endif

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * walk.c - one look at the thread that holds the GIL, while it runs.
+ *
+ * Twice over: the chain of frames is collected, then every link of it is read again. A stack
+ * counts only if the thread state, the innermost frame, every link, every code object and
+ * every waiting instruction are as they were, if the chain ends where chains end, and if the
+ * thread still holds the GIL. Anything else is torn.
+ *
+ * Where bytes come from: see peek(). Which fields there are, the layout says.
+ */
+#include "burst_i.h"
+
+#include <link.h>
+
+#include "options.h"
+#include "python/python_i.h"
+#include "sampling/announce.h"
+#include "sampling/stack_bounds.h"
+#include "sampling/threads.h"
+#include "segment.h"
+#include "syscall.h"
+
+#define CFRAME_BYTES 24
+#define CHUNK_HOPS 4 /* a frame is in the chunk of its callee, or in one of the next */
+#define LEARN_AT_ONCE 8
+#define TAG_BITS 3 /* of references in frames, from 3.14 on */
+#define OWNERS 64 /* a power of two */
+
+/* The thread state, as far as it says where the frames are. */
+struct state {
+	uintptr_t frame; /* innermost, 0: none */
+	uintptr_t cframe; /* innermost C eval call, 0: none, or not kept in a list */
+	uintptr_t outer_frame; /* innermost frame of the C eval call around that one */
+	bool has_outer;
+	uintptr_t chunk;
+	uintptr_t chunk_top;
+	uintptr_t base; /* ends the chain, besides 0 */
+	uint64_t thread_id; /* what the layout has: gettid() or pthread_self() */
+};
+
+/* Whose thread state it was when last seen. */
+struct owner {
+	uintptr_t state;
+	uint64_t thread_id;
+	uint32_t serial; /* 0: it has no slot (yet) */
+	uint32_t tid;
+};
+
+static const struct pln_layout *layout;
+static struct pln_burst_window fixed; /* the interpreter's own data: mapped for good */
+static struct pln_burst_window main_stack; /* lo: the lowest address that was seen to be of it */
+static struct pln_burst_window chunk; /* the one that frames were last found in */
+static uintptr_t gil; /* 0: `current` of the runtime tells (<= 3.11) */
+static uintptr_t to_learn; /* a chunk that is not known yet, 0: none */
+static struct owner owners[OWNERS];
+
+/* ---------------------------------------------------------- reading */
+
+/* The thread runs on: read exactly once, and in this order. */
+static inline uintptr_t word(const unsigned char *bytes, uint32_t offset)
+{
+	return *(const volatile uintptr_t *)(bytes + offset);
+}
+
+static inline unsigned char byte(const unsigned char *bytes, uint32_t offset)
+{
+	return *(const volatile unsigned char *)(bytes + offset);
+}
+
+static inline bool lies_in(const struct pln_burst_window *window, uintptr_t address, size_t size)
+{
+	return address - window->lo < window->hi - window->lo && window->hi - address >= size;
+}
+
+/* The kernel never gives the main thread's stack back; it ends where its mapping ends. */
+static bool lies_in_main_stack(uintptr_t address, size_t size)
+{
+	if (lies_in(&main_stack, address, size))
+		return true;
+	if (address >= main_stack.lo || pln_stack_end_sigsafe(address) != main_stack.hi)
+		return false;
+	main_stack.lo = address;
+	return true;
+}
+
+/* Frames lie ever deeper in the data stack: moves the window to the chunk that has it. */
+static bool lies_in_next_chunks(uintptr_t address, size_t size)
+{
+	struct pln_burst_window next = chunk;
+
+	for (unsigned i = 0; i < CHUNK_HOPS && next.lo; i++) {
+		uintptr_t previous = word((const unsigned char *)next.lo,
+					  offsetof(struct pln_stack_chunk, previous));
+
+		if (!previous)
+			break;
+		if (!pln_burst_chunk_find(previous, &next)) {
+			to_learn = previous;
+			break;
+		}
+		if (lies_in(&next, address, size)) {
+			chunk = next;
+			return true;
+		}
+	}
+	return false;
+}
+
+static const unsigned char *peek_elsewhere(uintptr_t address, size_t size)
+{
+	if (address % sizeof(uintptr_t))
+		return NULL;
+	if (lies_in(&fixed, address, size) || lies_in_main_stack(address, size) ||
+	    lies_in_next_chunks(address, size))
+		return (const unsigned char *)address;
+	return to_learn ? NULL : pln_burst_mirror_peek(address, size);
+}
+
+/* `size` bytes at `address`: themselves or a copy, valid until the next call; NULL: no. */
+static inline const unsigned char *peek(uintptr_t address, size_t size)
+{
+	if (lies_in(&chunk, address, size) && address % sizeof(uintptr_t) == 0)
+		return (const unsigned char *)address;
+	return peek_elsewhere(address, size);
+}
+
+/* ---------------------------------------------------------- the thread state */
+
+/* Its PyThreadState, 0: nobody's. Static memory, in all versions. */
+static uintptr_t holder_of_gil(void)
+{
+	const unsigned char *at = (const unsigned char *)gil;
+
+	if (!at)
+		return word((const unsigned char *)pln_load_relaxed(&pln_python.runtime),
+			    layout->runtime.current);
+	if (*(const volatile int32_t *)(at + layout->gil.locked) != 1)
+		return 0;
+	return word(at, layout->gil.last_holder);
+}
+
+static bool read_cframe(uintptr_t cframe, uintptr_t *frame, uintptr_t *previous)
+{
+	const unsigned char *bytes = peek(cframe, CFRAME_BYTES);
+
+	if (!bytes)
+		return false;
+	*frame = word(bytes, layout->cframe.frame);
+	*previous = word(bytes, layout->cframe.previous);
+	return true;
+}
+
+/* 3.11, 3.12: frames hang on C eval calls, the newest first; the last one runs nothing. */
+static bool read_cframes(uintptr_t address, struct state *s)
+{
+	uintptr_t root = address + layout->thread.root_cframe, outer, ignored;
+
+	if (s->cframe == root)
+		return true;
+	if (!read_cframe(s->cframe, &s->frame, &outer))
+		return false;
+	s->has_outer = outer != root;
+	return !s->has_outer || read_cframe(outer, &s->outer_frame, &ignored);
+}
+
+static bool read_state(uintptr_t address, struct state *s)
+{
+	const struct pln_layout *l = layout;
+	const unsigned char *bytes = peek(address, l->thread.size);
+
+	*s = (struct state){ 0 };
+	if (!bytes)
+		return false;
+	if (pln_has(l->thread.native_id))
+		s->thread_id = (uint32_t)word(bytes, l->thread.native_id);
+	else
+		s->thread_id = word(bytes, l->thread.thread_id);
+	if (pln_has(l->thread.chunk)) {
+		s->chunk = word(bytes, l->thread.chunk);
+		s->chunk_top = word(bytes, l->thread.chunk_top);
+	}
+	if (pln_has(l->thread.base_frame))
+		s->base = word(bytes, l->thread.base_frame);
+	if (pln_has(l->thread.frame)) {
+		s->frame = word(bytes, l->thread.frame);
+		return true;
+	}
+	s->cframe = word(bytes, l->thread.cframe);
+	return read_cframes(address, s);
+}
+
+static struct pln_thread *find_thread(uint64_t thread_id)
+{
+	if (pln_has(layout->thread.native_id))
+		return pln_threads_find((uint32_t)thread_id);
+	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++) {
+		struct pln_thread *thread = pln_thread_sigsafe(i);
+
+		if (thread->pthread_self == thread_id && pln_threads_find(thread->tid) == thread)
+			return thread;
+	}
+	return NULL;
+}
+
+static const struct owner *owner_of(uintptr_t state, uint64_t thread_id)
+{
+	struct owner *owner = &owners[state / 64 & (OWNERS - 1)];
+	const struct pln_thread *thread;
+
+	if (owner->state == state && owner->thread_id == thread_id && owner->serial)
+		return owner;
+	thread = find_thread(thread_id);
+	*owner = (struct owner){ state, thread_id, thread ? thread->serial : 0,
+				 thread ? thread->tid : 0 };
+	return owner;
+}
+
+/* ---------------------------------------------------------- the chain */
+
+/* Frames start in the newest chunk. False: it must be made known first. */
+static bool start_in_chunk(uintptr_t address)
+{
+	chunk = (struct pln_burst_window){ 0 };
+	if (!address || pln_burst_chunk_find(address, &chunk))
+		return true;
+	to_learn = address;
+	return false;
+}
+
+static inline struct pln_burst_step read_step(const unsigned char *bytes, bool *ends)
+{
+	const struct pln_layout *l = layout;
+	struct pln_burst_step step;
+	unsigned char owner = pln_has(l->frame.owner) ? byte(bytes, l->frame.owner) : 0;
+
+	if (owner >= PLN_OWNER_SHIM) {
+		*ends = true;
+		return (struct pln_burst_step){ PLN_BURST_SHIM, 0 };
+	}
+	step.code = word(bytes, l->frame.code) & ~(uintptr_t)TAG_BITS;
+	if (pln_has(l->frame.instr_unit)) {
+		step.instr =
+			(uint64_t)(int64_t) * (const volatile int32_t *)(bytes + l->frame.instr);
+		*ends = true;
+		return step;
+	}
+	step.instr = word(bytes, l->frame.instr);
+	step.code |= owner == PLN_OWNER_GENERATOR ? PLN_BURST_GENERATOR : 0;
+	*ends = pln_has(l->frame.is_entry) && byte(bytes, l->frame.is_entry);
+	return step;
+}
+
+/*
+ * A C eval call is put on the list before it says which frame it runs: until then its place
+ * on the C stack says what was there before, often an earlier frame. The call around it tells.
+ */
+static bool is_in_step(const struct state *s, uintptr_t previous)
+{
+	return !s->has_outer || s->outer_frame == previous;
+}
+
+/* Nobody is below a generator that is being suspended only if the data stack is empty, too. */
+static bool is_suspending(const struct pln_burst_stack *stack, const struct state *s)
+{
+	uintptr_t empty = s->chunk + sizeof(struct pln_stack_chunk) + sizeof(uintptr_t);
+
+	return pln_has(layout->frame.is_entry) && stack->count &&
+	       stack->steps[stack->count - 1].code & PLN_BURST_GENERATOR && s->chunk_top > empty;
+}
+
+static bool collect(struct pln_burst_stack *stack, const struct state *s)
+{
+	bool ends = true, innermost = s->cframe != 0;
+	uintptr_t at = s->frame;
+
+	stack->count = stack->frames = 0;
+	stack->truncated = false;
+	if (!start_in_chunk(s->chunk))
+		return false;
+	if (lies_in(&chunk, at, 1) && at >= s->chunk_top)
+		return false; /* no longer a frame, or not yet */
+	for (; at && at != s->base; stack->count++) {
+		const unsigned char *bytes = peek(at, layout->frame.size);
+
+		if (!bytes)
+			return false;
+		if (stack->frames == (unsigned)pln_options.max_depth ||
+		    stack->count == PLN_BURST_STEPS) {
+			stack->truncated = true;
+			break;
+		}
+		stack->address[stack->count] = at;
+		stack->steps[stack->count] = read_step(bytes, &ends);
+		at = word(bytes, layout->frame.previous);
+		if (innermost && ends && !pln_has(layout->frame.instr_unit)) {
+			if (!is_in_step(s, at))
+				return false;
+			innermost = false;
+		}
+		stack->frames += !(stack->steps[stack->count].code & PLN_BURST_SHIM);
+	}
+	stack->address[stack->count] = at;
+	return stack->truncated || (ends && !is_suspending(stack, s));
+}
+
+/* ---------------------------------------------------------- once more */
+
+static bool is_same_step(const struct pln_burst_stack *stack, unsigned i)
+{
+	const unsigned char *bytes = peek(stack->address[i], layout->frame.size);
+	struct pln_burst_step step;
+	bool ends;
+
+	if (!bytes)
+		return false;
+	step = read_step(bytes, &ends);
+	/* The innermost frame runs; all others wait. */
+	return step.code == stack->steps[i].code && (!i || step.instr == stack->steps[i].instr) &&
+	       word(bytes, layout->frame.previous) == stack->address[i + 1];
+}
+
+static bool is_same(const struct pln_burst_stack *stack, uintptr_t address, const struct state *s)
+{
+	struct state now;
+
+	pln_burst_mirror_refresh();
+	if (!read_state(address, &now) || now.frame != s->frame || now.cframe != s->cframe ||
+	    now.chunk != s->chunk || now.thread_id != s->thread_id || !start_in_chunk(s->chunk))
+		return false;
+	for (unsigned i = 0; i < stack->count; i++)
+		if (!is_same_step(stack, i))
+			return false;
+	return holder_of_gil() == address;
+}
+
+static enum pln_burst_outcome look(struct pln_burst_stack *stack)
+{
+	uintptr_t address = holder_of_gil();
+	const struct owner *owner;
+	struct state s;
+
+	if (!address)
+		return PLN_BURST_IDLE;
+	chunk = (struct pln_burst_window){ 0 };
+	pln_burst_mirror_refresh();
+	if (!read_state(address, &s))
+		return PLN_BURST_TORN;
+	owner = owner_of(address, s.thread_id);
+	stack->thread = owner->serial;
+	stack->tid = owner->tid;
+	if (!stack->thread || !collect(stack, &s) || !is_same(stack, address, &s))
+		return PLN_BURST_TORN;
+	return PLN_BURST_WHOLE;
+}
+
+enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack)
+{
+	enum pln_burst_outcome outcome = PLN_BURST_TORN;
+
+	for (unsigned i = 0; i < LEARN_AT_ONCE; i++) {
+		to_learn = 0;
+		pln_burst_chunks_enter();
+		outcome = look(stack);
+		pln_burst_chunks_leave();
+		if (!to_learn)
+			break;
+		pln_burst_chunk_learn(to_learn);
+	}
+	return outcome;
+}
+
+/* ---------------------------------------------------------- what it stands on */
+
+/* The segment of a module that the runtime lies in. */
+static int find_fixed(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	uintptr_t runtime = pln_load_relaxed(&pln_python.runtime);
+
+	(void)size;
+	(void)unused;
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		struct pln_burst_window window = { info->dlpi_addr + ph->p_vaddr,
+						   info->dlpi_addr + ph->p_vaddr + ph->p_memsz };
+
+		if (ph->p_type != PT_LOAD || !lies_in(&window, runtime, 1))
+			continue;
+		fixed = window;
+		return 1;
+	}
+	return 0;
+}
+
+static bool find_gil(void)
+{
+	uintptr_t runtime = pln_load_relaxed(&pln_python.runtime), interp;
+
+	gil = 0;
+	if (pln_has(layout->runtime.current))
+		return true;
+	interp = word((const unsigned char *)runtime, layout->runtime.interp_main);
+	if (!lies_in(&fixed, interp, layout->interp.gil + sizeof(gil)))
+		return false;
+	gil = word((const unsigned char *)interp, layout->interp.gil);
+	return lies_in(&fixed, gil, layout->gil.size);
+}
+
+static void find_main_stack(void)
+{
+	struct pln_thread *thread = pln_threads_find((uint32_t)pln_getpid_sigsafe());
+
+	if (thread && thread->stack_hi && main_stack.hi != thread->stack_hi)
+		main_stack = (struct pln_burst_window){ thread->stack_hi, thread->stack_hi };
+}
+
+/* Once per segment. */
+static void refuse(const char *why)
+{
+	static const struct pln_segment *told;
+
+	if (told != pln_segment)
+		pln_announce_note(1, why);
+	told = pln_segment;
+}
+
+bool pln_burst_walk_prepare(void)
+{
+	/* acquire: pairs with the store in runtime.c */
+	layout = pln_load_acquire(&pln_python.layout);
+	if (!layout || !pln_python_ready_sigsafe())
+		return false;
+	if (layout->free_threaded) {
+		refuse("burst mode does not support free-threaded builds: nothing was sampled");
+		return false;
+	}
+	if (!fixed.hi)
+		(void)dl_iterate_phdr(find_fixed, NULL);
+	if (!fixed.hi || !find_gil()) {
+		refuse("burst mode cannot find the GIL here: nothing was sampled");
+		return false;
+	}
+	find_main_stack();
+	__builtin_memset(owners, 0, sizeof(owners));
+	return true;
+}

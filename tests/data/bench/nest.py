@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""What the sample files of this directory were made of: three calls, in Python and in C."""
+import sys
+import time
+import zlib
+
+DATA = bytes(range(256)) * 400
+
+
+def leaf(end):
+    while time.process_time() < end:
+        sum(range(2000))
+
+
+def squeeze(end):
+    while time.process_time() < end:
+        zlib.compress(DATA, 9)
+
+
+def middle(seconds):
+    leaf(time.process_time() + seconds)
+    squeeze(time.process_time() + seconds)
+
+
+def main():
+    middle(float(sys.argv[1]))
+
+
+main()

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""Burst mode shows true stacks, in the right shares, and changes nothing for the program."""
+import re
+import signal
+
+import pytest
+
+import recording
+
+PROGRAM = """
+import time
+def leaf(n):
+    s = 0
+    for i in range(n):
+        s += i * i
+    return s
+def left(n):
+    return leaf(n)
+def right(n):
+    return leaf(n)
+def both(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        left(7000)
+        right(3000)
+"""
+SPANS = {"leaf": (3, 7), "left": (8, 9), "right": (10, 11), "both": (12, 16), "<module>": (1, 40)}
+# What may be innermost, and the calls that led there: function, line.
+CALLS = {
+    "both": [("<module>", 17)],
+    "left": [("both", 15), ("<module>", 17)],
+    "right": [("both", 16), ("<module>", 17)],
+    "leaf left": [("left", 9), ("both", 15), ("<module>", 17)],
+    "leaf right": [("right", 11), ("both", 16), ("<module>", 17)],
+}
+
+
+def burst(interpreter, program, work, rate="=10000000", **options):
+    return recording.record_ok(interpreter, ["-c", program], work, options=["--burst" + rate], **options)
+
+
+def told(profile, pid=None):
+    """The line on what was asked for and what was reached, as numbers."""
+    lines = [n for n in profile.notes if n.startswith("burst: Python frames only")]
+    assert len(lines) == len(profile.processes), profile.notes
+    names = ("looks", "asked", "seconds", "samples", "held", "torn", "torn_percent", "full", "far")
+    return dict(zip(names, map(float, re.findall(r"\d+\.?\d*", lines[0]))))
+
+
+def skip_if_crowded(profile):
+    """Without a CPU to look from, stacks are true, but there are few moments to weigh them by."""
+    far = told(profile)["far"]
+    if far > 20:
+        pytest.skip("%.0f %% of the time no look was possible: too many programs for the CPUs" % far)
+
+
+def held_ns(samples):
+    return sum(s.wall_ns for s in samples)
+
+
+def test_every_stack_is_one_that_the_program_has_and_shares_are_right(interpreter, work):
+    profile, _ = burst(interpreter, PROGRAM + "both(1.5)\n", work)
+    running = profile.calling("both")
+    for s in running:
+        first, last = SPANS[s.stack[0].name]
+        assert all(f.is_python for f in s.stack) and first <= s.stack[0].line <= last, s.stack
+        assert [(f.name, f.line) for f in s.stack[1:]] in CALLS.values(), s.stack
+    left, right = (sum(s.cpu_ns for s in running if s.calls(name)) for name in ("left", "right"))
+    assert held_ns(running) > 0.9e9 * 1.5
+    assert told(profile)["samples"] > 1000
+    skip_if_crowded(profile)
+    assert abs(left / (left + right) - 0.7) < 0.04
+
+
+def test_short_calls_are_never_mixed_up(interpreter, work):
+    """Frames of the one path lie where those of the other lay a moment ago."""
+    profile, _ = burst(interpreter, """
+import time
+def ping(): return ping_inner()
+def ping_inner(): return shared()
+def pong(): return pong_inner()
+def pong_inner(): return shared()
+def shared(): return 1
+def both():
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        ping(); pong(); ping(); pong(); ping(); pong(); ping(); pong()
+both()
+""", work)
+    paths = [("shared", "ping_inner", "ping"), ("shared", "pong_inner", "pong")]
+    possible = {path[i:] for path in paths for i in range(4)}
+    for s in profile.calling("both"):
+        assert tuple(f.name for f in s.stack[:-2]) in possible, s.stack
+    ping, pong = (profile.total("cpu_ns", profile.calling(name)) for name in ("ping", "pong"))
+    skip_if_crowded(profile)
+    assert 0.4 < ping / (ping + pong) < 0.6
+
+
+def test_threads_are_told_apart_and_share_the_time(interpreter, work):
+    profile, _ = burst(interpreter, """
+import threading, time
+end = time.monotonic() + 1.5
+def burn_one():
+    while time.monotonic() < end: sum(range(500))
+def burn_two():
+    while time.monotonic() < end: sum(range(500))
+threads = [threading.Thread(target=f) for f in (burn_one, burn_two)]
+for t in threads: t.start()
+for t in threads: t.join()
+""", work)
+    one, two = ({s.thread for s in profile.calling(name)} for name in ("burn_one", "burn_two"))
+    assert len(one) == len(two) == 1 and one != two
+    total = held_ns(profile.samples)
+    covered = told(profile)["seconds"] * 1e9
+    for name in ("burn_one", "burn_two"):
+        assert 0.25 < held_ns(profile.calling(name)) / total < 0.75
+    assert total <= covered * 1.001
+
+
+def test_generators_are_in_their_consumers_stack(interpreter, work):
+    profile, _ = burst(interpreter, """
+import time
+def busy(n): return sum(range(n))
+def produce():
+    while True:
+        yield busy(300)
+def consume():
+    end = time.monotonic() + 1
+    for x in produce():
+        if time.monotonic() > end: break
+consume()
+""", work)
+    chains = {tuple(f.name for f in s.stack) for s in profile.calling("consume")}
+    assert chains <= {("busy", "produce", "consume", "<module>"), ("produce", "consume", "<module>"),
+                      ("consume", "<module>")}
+    busy = held_ns(profile.calling("busy"))
+    assert 0.5 < busy / held_ns(profile.calling("consume"))
+
+
+def test_the_rate_is_kept_and_the_time_adds_up(one_python, work):
+    profile, _ = burst(one_python, PROGRAM + "both(2)\n", work, rate="=1000")
+    line = told(profile)
+    assert line["asked"] == 1000 and 600 < line["looks"] <= 1100
+    assert abs(held_ns(profile.samples) - line["seconds"] * 1e9 * line["held"] / 100) < 0.02e9
+    assert line["seconds"] > 1.9 and line["full"] == 0
+    profile, _ = burst(one_python, PROGRAM + "both(0.2)\n", work, rate="", name="alone.pillion")
+    assert told(profile)["asked"] == 1000000
+
+
+def test_a_thread_that_waits_gets_no_time(one_python, work):
+    profile, _ = burst(one_python, "import time\ndef waits(): time.sleep(1)\nwaits()\n", work)
+    assert held_ns(profile.calling("waits")) < 0.05e9
+    assert told(profile)["held"] < 20 and told(profile)["seconds"] > 0.9
+
+
+def test_a_stack_deeper_than_is_kept_is_cut_and_said_to_be(interpreter, work):
+    profile, _ = burst(interpreter, """
+import sys, time
+sys.setrecursionlimit(5000)
+def dive(n): return dive(n - 1) if n else burn()
+def burn():
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end: pass
+dive(2000)
+""", work)
+    burning = profile.calling("burn")
+    assert burning
+    assert all(len(s.stack) == 512 and s.flags & recording.FLAG_PYTHON_TRUNCATED for s in burning)
+
+
+def test_children_are_counted_for_themselves(one_python, work):
+    profile, _ = burst(one_python, PROGRAM + """
+import os
+if not os.fork():
+    left(5000000)
+    os._exit(0)
+os.wait()
+""", work)
+    child, = {profile.thread(s)["process"] for s in profile.calling("left")}
+    assert profile.processes[child]["ppid"] == profile.processes[1 - child]["pid"]
+
+
+@pytest.mark.parametrize("end, expected", [("sys.exit(7)", 7), ("os.kill(os.getpid(), signal.SIGKILL)", None)])
+def test_the_end_is_the_programs_own_and_nothing_counted_is_lost(one_python, work, end, expected):
+    program = "import os, signal, sys\n" + PROGRAM + "both(1)\nsys.stdout.flush()\n" + end
+    r = recording.record(one_python, ["-c", program], work, options=["--burst"])
+    assert r.returncode in ([7] if expected else [-signal.SIGKILL, 128 + signal.SIGKILL]), r.stderr
+    assert held_ns(r.load().calling("both")) > 0.8e9
+
+
+def test_readers_say_that_there_are_only_python_frames(one_python, work, here):
+    import place
+    burst(one_python, PROGRAM + "both(0.3)\n", work)
+    for verb in (["report"], ["info"], ["export", "-f", "folded", "-o", "-"]):
+        result = place.HERE.run([place.HERE.pillion, *verb, work / "out.pillion"])
+        assert result.returncode == 0, result.stderr
+        expected = "leaf" if verb[0] == "export" else "burst: Python frames only"
+        assert expected in result.stdout

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What burst mode counted becomes rows: each cell's new time once, on its stack and thread.
+ * What a target cannot have counted honestly becomes none.
+ */
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "ingest/burst.h"
+#include "ingest/target.h"
+
+#define SECOND_NS 1000000000ull
+
+static struct {
+	struct pln_burst header;
+	struct pln_burst_node nodes[8];
+	struct pln_burst_cell cells[6];
+} area;
+
+static struct pln_segment segment;
+static struct pln_tables tables;
+static struct pln_scratch *scratch;
+
+static struct pln_target *new_target(void)
+{
+	struct pln_target_hello hello = { .pidfd = -1 };
+	struct pln_segment_view *view = &hello.segment;
+
+	view->shared = &segment;
+	view->start_mono_ns = SECOND_NS;
+	view->burst = (struct pln_burst_view){ &area.header, area.nodes, area.cells, 8, 6 };
+	return pln_target_new(&tables, scratch, &hello);
+}
+
+static void set_up(void)
+{
+	memset(&area, 0, sizeof(area));
+	area.nodes[1] = (struct pln_burst_node){ 11, 0, 0 };
+	area.nodes[2] = (struct pln_burst_node){ 12, 4, 1 };
+	area.nodes[3] = (struct pln_burst_node){ 13, 4, 3 }; /* its own parent */
+	area.cells[0].node = 2;
+	area.cells[0].thread = 1;
+	area.cells[0].cpu_ns = 100;
+	area.cells[0].wait_ns = 50;
+	area.header.node_count = 4;
+	area.header.cell_count = 1;
+}
+
+static void take(struct pln_target *t, uint64_t now_ns, bool last)
+{
+	t->drain_ns = now_ns;
+	pln_target_note_burst(t);
+	pln_target_take_burst(t, last);
+}
+
+static void test_new_time_becomes_a_row_once(void)
+{
+	struct pln_target *t = new_target();
+
+	set_up();
+	take(t, SECOND_NS + 1, false); /* too early */
+	CHECK_EQ(t->samples, 0);
+	take(t, 2 * SECOND_NS, false);
+	CHECK_EQ(t->samples, 1);
+	CHECK_EQ(t->thread_count, 1);
+	CHECK_EQ(t->threads[0].sampled_cpu_ns, 100);
+	CHECK(t->threads[0].row.has_python);
+	take(t, 3 * SECOND_NS, false); /* nothing new */
+	CHECK_EQ(t->samples, 1);
+	area.cells[0].cpu_ns += 7;
+	take(t, 3 * SECOND_NS + 1, true);
+	CHECK_EQ(t->samples, 2);
+	CHECK_EQ(t->threads[0].sampled_cpu_ns, 107);
+	CHECK_EQ(t->row.lost_records, 1); /* node 3, once */
+	pln_target_free(t);
+}
+
+static void test_what_is_counted_after_the_note_comes_next_time(void)
+{
+	struct pln_target *t = new_target();
+
+	set_up();
+	t->drain_ns = 2 * SECOND_NS;
+	pln_target_note_burst(t);
+	area.cells[1] = area.cells[0];
+	area.cells[1].node = 1;
+	area.header.cell_count = 2;
+	pln_target_take_burst(t, true);
+	CHECK_EQ(t->samples, 1);
+	take(t, 3 * SECOND_NS, true);
+	CHECK_EQ(t->samples, 2);
+	pln_target_free(t);
+}
+
+static void test_lies_become_no_rows(void)
+{
+	struct pln_target *t = new_target();
+
+	set_up();
+	area.cells[0].cpu_ns = 1ull << 62; /* more than has passed */
+	area.cells[1] = (struct pln_burst_cell){ .cpu_ns = 1, .node = 9, .thread = 1 };
+	area.cells[2] = (struct pln_burst_cell){ .cpu_ns = 1, .node = 2, .thread = 0 };
+	area.cells[3] = (struct pln_burst_cell){ .wait_ns = ~0ull, .node = 2, .thread = 1 };
+	area.cells[4] = (struct pln_burst_cell){ .cpu_ns = 1, .node = 1, .thread = 2 };
+	area.header.cell_count = area.header.node_count = UINT32_MAX;
+	take(t, 2 * SECOND_NS, true);
+	CHECK_EQ(t->samples, 1);
+	CHECK_EQ(t->thread_count, 1);
+	CHECK(t->row.lost_records >= 4);
+	/* A sum that goes back is a lie, too. */
+	area.cells[4].cpu_ns = 0;
+	take(t, 3 * SECOND_NS, true);
+	CHECK_EQ(t->samples, 1);
+	pln_target_free(t);
+}
+
+static void test_the_end_says_what_was_reached(void)
+{
+	struct pln_target *t = new_target();
+
+	set_up();
+	area.header.asked_hz = 1000000;
+	area.header.samples = 900000;
+	area.header.covered_ns = SECOND_NS;
+	take(t, 2 * SECOND_NS, true);
+	t->threads[0].row.cpu_ns = 130;
+	pln_target_conclude_burst(t);
+	CHECK_EQ(t->threads[0].row.unsampled_cpu_ns, 30);
+	pln_target_free(t);
+}
+
+int main(void)
+{
+	struct pln_recording recording = {
+		.command = "", .host = "", .pillion_version = "", .working_directory = ""
+	};
+	struct pln_writer *writer;
+	int fd = memfd_create("profile", 0);
+
+	CHECK(pln_writer_open(&writer, fd, &recording) == 0);
+	CHECK(pln_tables_open(&tables, writer) == 0);
+	scratch = pln_scratch_new();
+	test_new_time_becomes_a_row_once();
+	test_what_is_counted_after_the_note_comes_next_time();
+	test_lies_become_no_rows();
+	test_the_end_says_what_was_reached();
+	pln_scratch_free(scratch);
+	pln_tables_close(&tables);
+	CHECK(pln_writer_close(writer, &recording) == 0);
+	close(fd);
+	return check_result();
+}
