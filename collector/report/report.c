@@ -158,12 +158,29 @@ static int compare_libraries(const void *pa, const void *pb, void *arg)
 	return order ? order : a < b ? -1 : a > b;
 }
 
+static uint64_t thread_ns(const struct pln_report *r, uint32_t id)
+{
+	const struct pln_times *times = &r->summary.threads[id];
+
+	switch (r->options.view) {
+	case PLN_VIEW_CPU:
+		return times->cpu_ns;
+	case PLN_VIEW_WALL:
+		return pln_times_wall_ns(times);
+	case PLN_VIEW_OFFCPU:
+		return times->offcpu_ns;
+	case PLN_VIEW_GIL:
+		return times->hold_ns + times->wait_ns;
+	}
+	return 0;
+}
+
 static int compare_threads(const void *pa, const void *pb, void *arg)
 {
 	const struct pln_report *r = arg;
 	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
 	const struct pln_times *ta = &r->summary.threads[a], *tb = &r->summary.threads[b];
-	int order = compare_ns(ta->cpu_ns, tb->cpu_ns);
+	int order = compare_ns(thread_ns(r, a), thread_ns(r, b));
 
 	if (!order)
 		order = compare_ns(pln_times_wall_ns(ta), pln_times_wall_ns(tb));

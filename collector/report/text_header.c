@@ -99,10 +99,11 @@ void pln_text_heading(const struct pln_screen *screen, const char *title, const 
 	va_end(args);
 	fprintf(screen->out, "\n%s%s%s", pln_style_on(screen, PLN_STYLE_HEADING), title,
 		pln_style_off(screen, PLN_STYLE_HEADING));
-	if (strlen(title) + 2 + strlen(remark) <= screen->width)
-		fprintf(screen->out, "  %s%s%s", pln_style_on(screen, PLN_STYLE_DIM), remark,
-			pln_style_off(screen, PLN_STYLE_DIM));
-	putc('\n', screen->out);
+	/* Below the title when there is no room beside it. */
+	fputs(strlen(title) + 2 + strlen(remark) <= screen->width ? "  " : "\n  ", screen->out);
+	fputs(pln_style_on(screen, PLN_STYLE_DIM), screen->out);
+	pln_print_elided(screen, remark, screen->width > 2 ? screen->width - 2 : 0);
+	fprintf(screen->out, "%s\n", pln_style_off(screen, PLN_STYLE_DIM));
 }
 
 /* -------------------------------------------------------------- list of parts */

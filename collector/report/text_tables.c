@@ -26,7 +26,7 @@ static const struct pln_column function_columns[] = {
 	{ "self", true, PLN_RIGID, 2 },
 	{ "kind", false, PLN_RIGID, 3 },
 	{ "function", false, PLN_ELIDE_NAME, 0 },
-	{ "file:line, or library", false, PLN_ELIDE_START, 1 },
+	{ "file:line, library", false, PLN_ELIDE_START, 1 },
 };
 
 /* The view GIL tells holding from waiting in the place of the time. */
@@ -37,7 +37,7 @@ static const struct pln_column gil_function_columns[] = {
 	{ "waiting", true, PLN_RIGID, 0 },
 	{ "kind", false, PLN_RIGID, 3 },
 	{ "function", false, PLN_ELIDE_NAME, 0 },
-	{ "file:line, or library", false, PLN_ELIDE_START, 1 },
+	{ "file:line, library", false, PLN_ELIDE_START, 1 },
 };
 
 static void function_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
@@ -79,7 +79,7 @@ static void print_functions(const struct pln_report *r, const struct pln_screen 
 	for (size_t i = 0; i < shown; i++)
 		function_row(r, table, order[i]);
 	pln_table_print(table, screen);
-	pln_text_more(screen, count - shown, "functions");
+	pln_text_more(screen, count - shown, "function", "functions");
 	free(order);
 }
 
@@ -170,7 +170,7 @@ static void print_python(const struct pln_report *r, const struct pln_screen *sc
 	pln_table_print(table, screen);
 	callers = shown < count ? move_callers(r, order + shown, count - shown) : 0;
 	print_callers(r, screen, order + shown, callers);
-	pln_text_more(screen, count - shown - callers, "Python functions");
+	pln_text_more(screen, count - shown - callers, "Python function", "Python functions");
 	free(order);
 }
 
@@ -180,7 +180,7 @@ static const struct pln_column native_columns[] = {
 	{ "self %", true, PLN_RIGID, 0 },
 	{ "total %", true, PLN_RIGID, 3 },
 	{ "library > function < line", false, PLN_ELIDE_NAME, 0 },
-	{ "file:line, or source", false, PLN_ELIDE_START, 2 },
+	{ "file:line", false, PLN_ELIDE_START, 2 },
 };
 
 static void caller_rows(const struct pln_report *r, struct pln_table *table, uint32_t function)
@@ -281,7 +281,7 @@ static void print_native(const struct pln_report *r, const struct pln_screen *sc
 				 "by library and function, with the Python lines that lead there");
 		native_rows(r, table, order, shown);
 		pln_table_print(table, screen);
-		pln_text_more(screen, count - shown, "native functions");
+		pln_text_more(screen, count - shown, "native function", "native functions");
 	}
 	free(order);
 }
@@ -401,7 +401,7 @@ static void print_lines(const struct pln_report *r, const struct pln_screen *scr
 			most_native_cells(r, table, order[i], most ? most[order[i]] : PLN_NONE);
 	}
 	pln_table_print(table, screen);
-	pln_text_more(screen, count - shown, "lines");
+	pln_text_more(screen, count - shown, "line", "lines");
 	free(most);
 	free(order);
 }

@@ -101,7 +101,7 @@ static void print_processes(const struct pln_report *r, const struct pln_screen 
 	for (size_t i = 0; i < shown; i++)
 		process_row(r, table, ids[i], shared_start(r, ids[i], ids, shown));
 	pln_table_print(table, screen);
-	pln_text_more(screen, r->summary.process_count - shown, "processes");
+	pln_text_more(screen, r->summary.process_count - shown, "process", "processes");
 	free(ids);
 }
 
@@ -171,12 +171,13 @@ static void print_threads(const struct pln_report *r, const struct pln_screen *s
 
 	count = keep_met(r, order, count, &unmet);
 	shown = pln_report_limited(r, count);
-	pln_text_heading(screen, "Threads", "%s",
-			 "by CPU time; \"wait CPU\" is runnable, not running");
+	pln_text_heading(screen, "Threads", "by %s; \"wait CPU\" is runnable, not running",
+			 r->options.view == PLN_VIEW_GIL ? "time with or for the GIL"
+							 : pln_view_text(r->options.view));
 	for (size_t i = 0; i < shown; i++)
 		thread_row(r, table, order[i]);
 	pln_table_print(table, screen);
-	pln_text_more(screen, count - shown, "threads");
+	pln_text_more(screen, count - shown, "thread", "threads");
 	pln_text_unmet(screen, &unmet);
 	free(order);
 }
@@ -297,7 +298,7 @@ static void print_waits(const struct pln_report *r, const struct pln_screen *scr
 		shown++;
 	}
 	pln_table_print(table, screen);
-	pln_text_more(screen, count - shown, "system calls");
+	pln_text_more(screen, count - shown, "system call", "system calls");
 }
 
 void pln_text_threads(const struct pln_report *report, const struct pln_screen *screen)

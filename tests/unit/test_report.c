@@ -128,7 +128,7 @@ static void test_threads_without_a_sample(void)
 	const struct pln_report_options options = { .view = PLN_VIEW_CPU, .limit = 2 };
 	char *text = changed_text(add_threads, &options);
 
-	check_has(text, "  1 more threads (--limit 0 shows all)\n"
+	check_has(text, "  1 more thread (--limit 0 shows all)\n"
 			"  2 threads without a sample: 4.00 ms of CPU, 224 ms of wall time\n");
 	check_hasnt(text, "301");
 	free(text);
@@ -148,7 +148,7 @@ static void test_callers_are_shown(void)
 	options.sort = PLN_SORT_TOTAL;
 	text = text_of(&options, true, 120, false);
 	check_hasnt(text, "Python callers");
-	check_has(text, "  1 more Python functions");
+	check_has(text, "  1 more Python function (");
 	free(text);
 	options = (struct pln_report_options){ .view = PLN_VIEW_OFFCPU, .limit = 4 };
 	text = text_of(&options, true, 120, false); /* main() has no time of its own */
