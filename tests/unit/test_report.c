@@ -134,6 +134,37 @@ static void test_threads_without_a_sample(void)
 	free(text);
 }
 
+/* Two of one pool, and others that no sample met. */
+static void name_a_pool(struct pln_profile *profile)
+{
+	add_threads(profile);
+	profile->threads[0].name = "pool-1";
+	profile->threads[0].is_main = false;
+	profile->threads[1].name = "pool-23";
+}
+
+/* With less rows than threads, those that look alike are one row; with enough, none are. */
+static void test_threads_that_look_alike(void)
+{
+	struct pln_report_options options = { .view = PLN_VIEW_CPU, .limit = 2 };
+	char *text = changed_text(name_a_pool, &options);
+
+	check_has(text, "  thread   runs            threads  tid  pid      CPU  off-CPU");
+	check_has(text, "  pool-1   main  app.py:1        2       100  70.0 ms   145 ms");
+	check_has(text, "  tid 201  main  app.py:1           201  200  15.0 ms        -");
+	check_hasnt(text, "more thread");
+	free(text);
+	options.limit = 3;
+	text = changed_text(name_a_pool, &options);
+	check_has(text, "  thread   runs            tid  pid      CPU  off-CPU");
+	check_has(text, "  pool-23  main  app.py:1  102  100  10.0 ms   100 ms");
+	free(text);
+	options = (struct pln_report_options){ .view = PLN_VIEW_OFFCPU, .limit = 3 };
+	text = changed_text(name_a_pool, &options); /* most of what the view is about first */
+	CHECK(strstr(text, "  pool-23  main") < strstr(text, "  pool-1   main"));
+	free(text);
+}
+
 /* The functions that lead to others have much total time, whatever they are sorted by. */
 static void test_callers_are_shown(void)
 {
@@ -641,6 +672,7 @@ int main(void)
 	test_text();
 	test_an_interpreter_without_a_layout();
 	test_threads_without_a_sample();
+	test_threads_that_look_alike();
 	test_callers_are_shown();
 	test_lines_keep_their_library();
 	test_info();
