@@ -609,7 +609,15 @@ static void test_symbols(void)
 	check_symbol("A<B>::operator<<(int)", "A<B>::operator<<(..)");
 	check_symbol("A::operator()(int) const", "A::operator()(..) const");
 	check_symbol("auto h<(x)->y>()", "auto h<(x)->y>()");
-	check_symbol("<T as core::fmt::Debug>::fmt", "<..>::fmt");
+	check_symbol("<T as core::fmt::Debug>::fmt", "<T>::fmt");
+	check_symbol("<std::sys::thread::Thread>::new::thread_start",
+		     "<Thread>::new::thread_start");
+	check_symbol("<a::b::Lazy<c::Series>>::get::<d::e>", "<Lazy>::get::<d::e>");
+	check_symbol("<a::Once<b::C>::x::Y as d::E>::f", "<Once>::f");
+	check_symbol("<[u8] as a::very::long::path>::f", "<..>::f");
+	check_symbol("<&mut a::B as core::iter::Iterator>::next", "<..>::next");
+	check_symbol("<a::>::f", "<a::>::f");
+	check_symbol("<lambda>::f", "<lambda>::f");
 	check_symbol("not>balanced<", "not>balanced<");
 	check_symbol("never(closed", "never(closed");
 	check_symbol("", "");
