@@ -640,15 +640,6 @@ static uint8_t gil_without_state_sigsafe(bool certain)
 	return certain ? PILLION_GIL_NONE : PILLION_GIL_UNKNOWN;
 }
 
-PLN_HOT void pln_python_prefetch_layout_sigsafe(void)
-{
-	/* relaxed: nothing is read through it yet */
-	const char *layout = (const char *)pln_load_relaxed(&pln_python.layout);
-
-	for (size_t at = 0; at < sizeof(struct pln_layout); at += PLN_CACHE_LINE)
-		__builtin_prefetch(layout + at);
-}
-
 PLN_HOT void pln_python_prefetch_sigsafe(const struct pln_python_frame *frames, unsigned max)
 {
 	/* acquire: pairs with the store in pln_python_poll() */
