@@ -41,10 +41,12 @@ static uint32_t main_thread(const struct pln_report *r, uint32_t process)
 	return found;
 }
 
+/* `first`: the process that the header is about. Its interpreter is told once. */
 static void process_row(const struct pln_report *r, struct pln_table *table, uint32_t id,
-			size_t same)
+			uint32_t first, size_t same)
 {
 	const struct pln_process *process = &r->profile->processes[id];
+	uint32_t first_version = r->profile->processes[first].python_version;
 	const struct pln_times *times = &r->summary.processes[id];
 	char version[32], ended[48], count[PLN_QUANTITY_SIZE], command[PLACE_SIZE];
 
@@ -52,8 +54,11 @@ static void process_row(const struct pln_report *r, struct pln_table *table, uin
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s",
 		       pln_short_command(command_of(process), same, command, sizeof(command)));
 	pln_text_entry_cell(table, PLN_STYLE_PLAIN, r, main_thread(r, id));
-	pln_table_cell(table, PLN_STYLE_DIM, "%s",
-		       pln_python_version(process->python_version, version, sizeof(version)));
+	pln_table_cell(
+		table, PLN_STYLE_DIM, "%s",
+		process->python_version == first_version
+			? ""
+			: pln_python_version(process->python_version, version, sizeof(version)));
 	pln_text_duration_cell(table, times->cpu_ns);
 	pln_text_duration_cell(table, times->offcpu_ns);
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%u", times->threads);
@@ -100,7 +105,7 @@ static void print_processes(const struct pln_report *r, const struct pln_screen 
 			ids[shown++] = id;
 	}
 	for (size_t i = 0; i < shown; i++)
-		process_row(r, table, ids[i], shared_start(r, ids[i], ids, shown));
+		process_row(r, table, ids[i], ids[0], shared_start(r, ids[i], ids, shown));
 	pln_table_print(table, screen);
 	pln_text_more(screen, r->summary.process_count - shown, "process", "processes");
 	free(ids);

@@ -60,7 +60,7 @@ static void test_text(void)
 	check_has(text, "    43.5               < fact                 app.py:12\n");
 	check_has(text, "    36.5      43.5     80.0  app.py:12  fact       100.0  micro           "
 			"libnum\n");
-	check_has(text, "  200  python3 child.py  main  app.py:1  3.11.2");
+	check_has(text, "  200  python3 child.py  main  app.py:1  15.0 ms");
 	check_has(text, "main  app.py:1  102  100  10.0 ms");
 	check_has(text, "killed by SIGKILL");
 	check_has(text, "GIL  one a process, held at least 5.50 % to 21.0 % of its time\n");
@@ -96,6 +96,22 @@ static void refuse_layout(struct pln_profile *profile)
 {
 	profile->processes[0].layout = "";
 	profile->processes[0].interpreter_status = PILLION_INTERPRETER_REFUSED;
+}
+
+static void change_version(struct pln_profile *profile)
+{
+	profile->processes[1].python_version = 0x030d01f0;
+}
+
+/* Of the processes only those are said to run another version that do. */
+static void test_another_interpreter(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	char *text = changed_text(change_version, &options);
+
+	check_has(text, "  100  python3 app.py    main  app.py:1          70.0 ms");
+	check_has(text, "  200  python3 child.py  main  app.py:1  3.13.1  15.0 ms");
+	free(text);
 }
 
 static void test_an_interpreter_without_a_layout(void)
@@ -678,6 +694,7 @@ int main(void)
 {
 	setlocale(LC_CTYPE, "C.UTF-8");
 	test_text();
+	test_another_interpreter();
 	test_an_interpreter_without_a_layout();
 	test_threads_without_a_sample();
 	test_threads_that_look_alike();
