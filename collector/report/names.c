@@ -207,6 +207,19 @@ const char *pln_short_symbol(const char *name, char *buffer, size_t size)
 	return buffer;
 }
 
+/* "_json+0x1234" of "_json.cpython-311-x86_64-linux-gnu.so+0x1234". */
+static const char *short_unknown(const char *name, char *buffer, size_t size)
+{
+	const char *plus = strrchr(name, '+');
+	char library[128];
+
+	if (!plus || (size_t)(plus - name) >= sizeof(library))
+		return name;
+	snprintf(buffer, size, "%.*s", (int)(plus - name), name);
+	snprintf(buffer, size, "%s%s", pln_short_library(buffer, library, sizeof(library)), plus);
+	return buffer;
+}
+
 const char *pln_short_function_name(const struct pln_profile *profile, uint32_t id, char *buffer,
 				    size_t size)
 {
@@ -215,6 +228,8 @@ const char *pln_short_function_name(const struct pln_profile *profile, uint32_t 
 	if (id >= profile->function_count || strlen(name) <= LONG_NAME ||
 	    profile->functions[id].kind == PLN_FUNCTION_PYTHON)
 		return name;
+	if (profile->functions[id].unknown)
+		return short_unknown(name, buffer, size);
 	return pln_short_symbol(name, buffer, size);
 }
 

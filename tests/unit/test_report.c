@@ -114,6 +114,23 @@ static void test_another_interpreter(void)
 	free(text);
 }
 
+static void forget_symbol(struct pln_profile *profile)
+{
+	struct pln_function *f = &profile->functions[tiny_function(profile, "micro")];
+
+	f->name = "_num.cpython-311-x86_64-linux-gnu.so+0x12f0";
+	f->unknown = 1;
+}
+
+static void test_a_function_without_a_symbol(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	char *text = changed_text(forget_symbol, &options);
+
+	check_has(text, "  native  _num+0x12f0        libnum gemm.c:69\n");
+	free(text);
+}
+
 static void test_an_interpreter_without_a_layout(void)
 {
 	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
@@ -192,9 +209,18 @@ static void test_callers_are_shown(void)
 			"  self %  native %  total %  function  file:line\n"
 			"    11.8       0.0     91.8  main      app.py:1\n\n");
 	free(text);
+	options.limit = 2;
+	text = text_of(&options, true, 120,
+		       false); /* and of libraries; _start is the interpreter's */
+	check_has(text, "Native callers  more functions of libraries, by total time\n"
+			"  self %  total %  self  kind    function  file:line, library\n"
+			"     0.0     43.5     -  native  dgemm     libnum gemm.c:98\n"
+			"  4 more functions (");
+	free(text);
+	options.limit = 1;
 	options.sort = PLN_SORT_TOTAL;
 	text = text_of(&options, true, 120, false);
-	check_hasnt(text, "Python callers");
+	check_hasnt(text, "callers");
 	check_has(text, "  1 more Python function (");
 	free(text);
 	options = (struct pln_report_options){ .view = PLN_VIEW_OFFCPU, .limit = 4 };
@@ -695,6 +721,7 @@ int main(void)
 	setlocale(LC_CTYPE, "C.UTF-8");
 	test_text();
 	test_another_interpreter();
+	test_a_function_without_a_symbol();
 	test_an_interpreter_without_a_layout();
 	test_threads_without_a_sample();
 	test_threads_that_look_alike();
