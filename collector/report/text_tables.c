@@ -30,7 +30,8 @@ static bool is_plumbing(const struct pln_function *f)
 	if (f->kind == PLN_FUNCTION_PYTHON)
 		return !strncmp(f->file, "<frozen importlib", strlen("<frozen importlib")) ||
 		       (!strcmp(pln_base_name(f->file), "threading.py") &&
-			!strncmp(bare, "_bootstrap", strlen("_bootstrap")));
+			(!strcmp(bare, "run") ||
+			 !strncmp(bare, "_bootstrap", strlen("_bootstrap"))));
 	for (size_t i = 0; i < COUNT_OF(modules); i++) {
 		if (!strncmp(f->module, modules[i], strlen(modules[i])))
 			return true;
