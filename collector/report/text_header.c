@@ -267,12 +267,15 @@ static void print_drops(const struct pln_report *r, const struct pln_screen *scr
 
 static void print_stopped(const struct pln_report *r, const struct pln_screen *screen)
 {
+	const struct pln_profile *p = r->profile;
+	bool ran_on = p->recording.complete && p->process_count && !p->processes[0].end_ns;
 	char duration[PLN_QUANTITY_SIZE];
 
 	if (r->summary.dormant_ns)
 		pln_text_field(screen, "stopped", PLN_STYLE_PLAIN,
-			       "for %s, by the program: nothing in it was sampled",
-			       pln_duration_text(duration, r->summary.dormant_ns));
+			       "for %s, by the program%s: nothing in it was sampled",
+			       pln_duration_text(duration, r->summary.dormant_ns),
+			       ran_on ? " or by the end of the recording" : "");
 }
 
 static void print_times(const struct pln_report *r, const struct pln_screen *screen)

@@ -302,6 +302,7 @@ def test_duration_ends_the_recording_and_not_the_command(here, one_python, work)
     profile = recording.load(work / "x.pillion")
     assert profile.data["complete"] and 0.1e9 <= profile.total("cpu_ns") <= 1.6e9
     shown = here.run([here.pillion, "report", work / "x.pillion"]).stdout
+    assert "by the program: nothing" not in shown, shown[:1000]  # it was record that stopped it
     assert "the command ran on" in shown and "is not known" not in shown, shown[:1000]
     assert "ran on after the recording" in here.run([here.pillion, "info", work / "x.pillion"]).stdout
     out, err = process.communicate(timeout=30)
