@@ -29,7 +29,8 @@ def test_short_turns_add_up(interpreter, work):
     assert inside(profile, "unwanted") == 0
     assert abs(main["cpu_ns"] - spent["wanted"]) < 0.05 * spent["wanted"]
     assert main["dormant_cpu_ns"] > spent["unwanted"]
-    assert main["dormant_wall_ns"] <= profile.processes[0]["dormant_ns"] * 1.01 + PERIOD_NS
+    # The process's is taken once for all its threads: on a crowded machine, at another moment.
+    assert abs(main["dormant_wall_ns"] - profile.processes[0]["dormant_ns"]) < 0.2 * main["dormant_wall_ns"]
     wall = main["seen_ns"] - main["start_ns"] - main["dormant_wall_ns"]
     assert abs(profile.by_thread("wall_ns")[0] - wall) < 0.01 * wall + 2 * PERIOD_NS
 
