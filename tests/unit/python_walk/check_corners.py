@@ -144,7 +144,9 @@ def fork():
     done = threading.Event()
 
     def other():
-        harness.walk_blocked_released(main, ident, raw, 64, ctypes.byref(head), 1)
+        # The main thread is on its way into join() yet: until it blocks, it cannot be read so.
+        while not head.count:
+            harness.walk_blocked_released(main, ident, raw, 64, ctypes.byref(head), 1)
         done.set()
     main, ident = threading.get_native_id(), threading.get_ident()
     thread = threading.Thread(target=other)
