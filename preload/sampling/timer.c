@@ -157,7 +157,7 @@ static int create(uint32_t tid, void *value, int signo, int *timer)
  * In time with the thread's own clock. Should a signal get lost (the program may take it in
  * sigwait), another one comes RETRY_PERIODS later.
  */
-static void set_timer_sigsafe(const struct pln_thread *thread)
+PLN_HOT static void set_timer_sigsafe(const struct pln_thread *thread)
 {
 	struct itimerspec when = { .it_interval =
 					   to_timespec(RETRY_PERIODS * pln_segment_own.period_ns),
@@ -191,7 +191,7 @@ PLN_HOT static bool first_tick_is_in_time_sigsafe(struct pln_thread *thread, uin
 	return thread->due_ns <= cpu_ns;
 }
 
-uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
+PLN_HOT uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 {
 	uint64_t period = pln_segment_own.period_ns, from, many;
 
@@ -212,14 +212,14 @@ uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 	return thread->period_at_ns - from;
 }
 
-PLN_HOT uint64_t pln_timer_take_overdue_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
+uint64_t pln_timer_take_overdue_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 {
 	if (!thread->due_ns || cpu_ns < thread->due_ns + OVERDUE_TICKS * pln_segment_own.clk_tck_ns)
 		return 0;
 	return pln_timer_take_due_sigsafe(thread, cpu_ns);
 }
 
-uint64_t pln_timer_fired_sigsafe(struct pln_thread *thread)
+PLN_HOT uint64_t pln_timer_fired_sigsafe(struct pln_thread *thread)
 {
 	uint64_t due =
 		pln_timer_take_due_sigsafe(thread, pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID));

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A program that records parts of itself: these to the nanosecond, and nothing of the others."""
 import json
+import pathlib
 import subprocess
 import time
 
@@ -77,7 +78,7 @@ def test_loaded_but_not_asked_for(here, one_python):
 
 def switches(pid):
     """Voluntary context switches of the sampling thread."""
-    for task in (place.pathlib.Path("/proc/%d/task" % pid)).iterdir():
+    for task in pathlib.Path("/proc/%d/task" % pid).iterdir():
         if (task / "comm").read_text() == "pillion\n":
             return int([l for l in (task / "status").read_text().split("\n") if l.startswith("voluntary")][0].split()[1])
     return None
