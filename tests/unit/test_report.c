@@ -11,10 +11,10 @@
 #include "report/names.h"
 #include "report/report.h"
 
-static char *text_of(const struct pln_report_options *options, bool with_samples, unsigned width,
-		     bool utf8)
+/* Closes the profile. */
+static char *text_of_profile(struct pln_profile *profile, const struct pln_report_options *options,
+			     unsigned width, bool utf8)
 {
-	struct pln_profile *profile = tiny_open(with_samples);
 	struct pln_screen screen = { .width = width, .utf8 = utf8 };
 	struct pln_report report;
 	char *text = NULL;
@@ -27,6 +27,12 @@ static char *text_of(const struct pln_report_options *options, bool with_samples
 	pln_report_free(&report);
 	pln_profile_close(profile);
 	return text;
+}
+
+static char *text_of(const struct pln_report_options *options, bool with_samples, unsigned width,
+		     bool utf8)
+{
+	return text_of_profile(tiny_open(with_samples), options, width, utf8);
 }
 
 static void check_has(const char *text, const char *line)
@@ -77,19 +83,9 @@ static char *changed_text(void (*change)(struct pln_profile *),
 			  const struct pln_report_options *options)
 {
 	struct pln_profile *profile = tiny_open(true);
-	struct pln_screen screen = { .width = 120 };
-	struct pln_report report;
-	char *text = NULL;
-	size_t size;
 
 	change(profile);
-	screen.out = open_memstream(&text, &size);
-	CHECK_EQ(pln_report_build(&report, profile, "tiny.pillion", options), 0);
-	pln_report_print_text(&report, &screen);
-	fclose(screen.out);
-	pln_report_free(&report);
-	pln_profile_close(profile);
-	return text;
+	return text_of_profile(profile, options, 120, false);
 }
 
 static void refuse_layout(struct pln_profile *profile)
