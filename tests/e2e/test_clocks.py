@@ -70,8 +70,9 @@ def test_short_runs_lose_only_their_edges(interpreter, work):
     start_up = 60_000_000  # of the interpreter, on a loaded machine
     for measured, true in per_thread(profile, clocks, "cpu_ns"):
         assert -2 * PERIOD_NS - start_up <= measured - true <= 2 * PERIOD_NS + 0.01 * true
+    # Time on a CPU and time without one, each with its own edges.
     for measured, true in per_thread(profile, clocks, "wall_ns"):
-        assert measured >= 0.99 * true - 2 * PERIOD_NS
+        assert measured >= 0.99 * true - 4 * PERIOD_NS
 
 
 def split_of(profile):
