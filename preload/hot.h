@@ -14,11 +14,4 @@
 
 #define PLN_CACHE_LINE 64
 
-/* Starts to load `count` cache lines that are going to be written. Any address will do. */
-static inline void pln_prefetch_sigsafe(const void *at, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		__builtin_prefetch((const char *)at + i * PLN_CACHE_LINE, 1);
-}
-
 #endif

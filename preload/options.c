@@ -16,6 +16,7 @@
 struct pln_options pln_options = {
 #define PLN_DEFAULT_FLAG(id, value) .id = value,
 #define PLN_DEFAULT_NUMBER(id, value) .id = value,
+#define PLN_DEFAULT_SECONDS(id, value)
 #define PLN_DEFAULT_TEXT(id, value)
 #define PLN_DEFAULT_SECRET(id, value)
 #define PLN_DEFAULT(id, name, type, value, ...) PLN_DEFAULT_##type(id, value)
@@ -63,6 +64,22 @@ static void set_number(const char *name, const char *text, long min, long max, l
 		complain(name);
 }
 
+/* Only looked at, so that a bad value is noted. */
+static void set_seconds(const char *name, const char *text, long max, bool *out)
+{
+	const char *at = text;
+	long seconds = 0;
+
+	for (; *at >= '0' && *at <= '9' && seconds <= max; at++)
+		seconds = seconds * 10 + (*at - '0');
+	if (*at == '.')
+		at += 1 + strspn(at + 1, "0123456789");
+	/* A point alone is no number. */
+	*out = !*at && seconds <= max && at - text > (*text == '.');
+	if (!*out)
+		complain(name);
+}
+
 static bool is_one_of(const char *text, const char *const words[])
 {
 	while (*words && strcasecmp(text, *words))
@@ -95,6 +112,7 @@ static void set_one(const char *entry)
 {
 #define PLN_SET_FLAG(id, name, min, max) set_flag(name, value, &pln_options.id)
 #define PLN_SET_NUMBER(id, name, min, max) set_number(name, value, min, max, &pln_options.id)
+#define PLN_SET_SECONDS(id, name, min, max) set_seconds(name, value, max, &pln_options.id)
 #define PLN_SET_TEXT(id, name, min, max) set_text(name, value, pln_options.id)
 #define PLN_SET_SECRET(id, name, min, max) set_text(name, value, pln_options.id)
 #define PLN_SET(id, name, type, value_, min, max, ...)                                             \

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NAME "signal-bystander"
+#define NAME "bystander"
 #define PATIENCE_MS 50 /* between our signal and its word */
 #define STALE_NS 1000000000ull /* what it got before was about something else */
 

@@ -35,7 +35,7 @@ struct collector {
 	const char *listen;
 	uint64_t inherit;
 	const char *output_text;
-	uint64_t duration;
+	uint64_t duration; /* nanoseconds */
 	bool force, quiet;
 
 	int listen_fd;
@@ -91,7 +91,7 @@ static int parse(struct collector *c, int argc, char **argv)
 		  .letter = 'f',
 		  .help = "overwrite a profile that exists",
 		  .to = &c->force },
-		{ .type = PLN_OPTION_NUMBER,
+		{ .type = PLN_OPTION_SECONDS,
 		  .name = "duration",
 		  .letter = 'd',
 		  .metavar = end->metavar,
@@ -292,7 +292,7 @@ static int open_session(struct collector *c)
 	memcpy(options.token, c->token, sizeof(options.token));
 	if (c->duration == NOT_GIVEN)
 		c->duration = pln_variable_number(PLN_VARIABLE_duration);
-	options.duration_ns = 1000000000u * c->duration;
+	options.duration_ns = c->duration;
 	options.recording = (struct pln_recording){
 		.command = "", /* nobody gave us one */
 		.host = c->host,

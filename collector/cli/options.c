@@ -45,7 +45,7 @@ static int show_help(const struct pln_verb *verb)
 static bool takes_value(const struct pln_option *o)
 {
 	return o->type == PLN_OPTION_TEXT || o->type == PLN_OPTION_NUMBER ||
-	       o->type == PLN_OPTION_CHOICE;
+	       o->type == PLN_OPTION_SECONDS || o->type == PLN_OPTION_CHOICE;
 }
 
 static int bad_number(const struct parser *p, const struct pln_option *o, const char *value)
@@ -76,6 +76,27 @@ static bool parse_number(const char *text, uint64_t min, uint64_t max, uint64_t 
 	errno = 0;
 	*out = strtoull(text, &end, 10);
 	return !errno && *out >= min && *out <= max;
+}
+
+bool pln_cli_parse_seconds(const char *text, uint64_t min, uint64_t max, uint64_t *ns)
+{
+	size_t whole = strspn(text, "0123456789");
+	size_t point = text[whole] == '.';
+	const char *fraction = text + whole + point;
+	size_t digits = strspn(fraction, "0123456789");
+	uint64_t seconds, unit = 1000000000;
+
+	errno = 0;
+	seconds = strtoull(text, NULL, 10);
+	if (!(whole + digits) || fraction[digits] || errno || seconds > max)
+		return false;
+	*ns = seconds * unit;
+	/* Beyond nanoseconds digits add nothing: the unit is 0. */
+	for (size_t i = 0; i < digits; i++) {
+		unit /= 10;
+		*ns += unit * (uint64_t)(fraction[i] - '0');
+	}
+	return *ns >= min * 1000000000 && *ns <= max * 1000000000;
 }
 
 static bool parse_choice(const char *text, const char *const *choices, unsigned *out)
@@ -114,6 +135,10 @@ static int set(const struct parser *p, const struct pln_option *o, const char *v
 		if (!parse_number(value, o->min, o->max, &number))
 			return bad_number(p, o, value);
 		*(uint64_t *)o->to = number;
+		break;
+	case PLN_OPTION_SECONDS:
+		if (!pln_cli_parse_seconds(value, o->min, o->max, (uint64_t *)o->to))
+			return bad_number(p, o, value);
 		break;
 	case PLN_OPTION_CHOICE:
 		if (!parse_choice(value, o->choices, &choice))

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -73,6 +74,14 @@ static void print_warnings(const struct pln_session_summary *sum, const char *pa
 				sum->lost_records);
 }
 
+/* /dev/null keeps nothing to report. */
+static bool is_device(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISCHR(st.st_mode);
+}
+
 void pln_outcome_print(const struct pln_session_summary *sum, const char *path, uint64_t wall_ns,
 		       bool quiet)
 {
@@ -82,7 +91,8 @@ void pln_outcome_print(const struct pln_session_summary *sum, const char *path, 
 	print_warnings(sum, path);
 	if (!quiet) {
 		print_result(sum, path, wall_ns);
-		pln_cli_message("next: pillion report %s", quoted ? quoted : path);
+		if (!is_device(path))
+			pln_cli_message("next: pillion report %s", quoted ? quoted : path);
 	}
 	free(quoted);
 }

@@ -21,6 +21,7 @@
 
 #include <pillion/pillion.h>
 
+#include "cli/bystander.h"
 #include "cli/cli.h"
 #include "cli/diagnose.h"
 #include "cli/launch.h"
@@ -32,12 +33,12 @@
 #include "ingest/quote.h"
 #include "ingest/session.h"
 
-#define OWN_OPTIONS 6
+#define OWN_OPTIONS 8
 #define HELP_SIZE 128
 
 struct recorder {
 	struct pln_variable_value values[PLN_VARIABLE_COUNT];
-	bool force, quiet, verbose, strict;
+	bool force, wait, quiet, verbose, strict;
 
 	char **command;
 	struct pln_library library;
@@ -45,6 +46,7 @@ struct recorder {
 	uint8_t token[PILLION_TOKEN_SIZE];
 	int listen_fd;
 	struct pln_launch launch;
+	struct pln_bystander bystander;
 	struct pln_output output;
 	struct pln_loop loop;
 	struct pln_watch signals; /* a signalfd */
@@ -65,6 +67,9 @@ static const char *const examples[] = {
 	"pillion record -o app.pillion -F 1000 -d 30 -- python -m app",
 	NULL,
 };
+
+static const char output_help[] =
+	"default name: " PLN_TEMPLATE_DEFAULT "; %p pid, %h host, %t time, %e program, %n number";
 
 struct option_rows {
 	struct pln_option rows[PLN_VARIABLE_COUNT + OWN_OPTIONS];
@@ -92,11 +97,14 @@ static void build_options(struct option_rows *o, struct recorder *r)
 	o->count = 0;
 	add_own(o, PLN_OPTION_GROUP, "", 0, "Profile", NULL);
 	add_variable(o, r, PLN_VARIABLE_output);
+	o->rows[o->count - 1].help = output_help;
 	add_own(o, PLN_OPTION_FLAG, "force", 'f', "overwrite a profile that exists", &r->force);
 	add_own(o, PLN_OPTION_GROUP, "", 0, "Sampling", NULL);
 	for (unsigned id = 0; id < PLN_VARIABLE_COUNT; id++)
 		if (id != PLN_VARIABLE_output)
 			add_variable(o, r, id);
+	add_own(o, PLN_OPTION_FLAG, "wait", 0, "go on until the processes it left have ended too",
+		&r->wait);
 	add_own(o, PLN_OPTION_GROUP, "", 0, "Messages", NULL);
 	add_own(o, PLN_OPTION_FLAG, "quiet", 'q', "print nothing but errors", &r->quiet);
 	add_own(o, PLN_OPTION_FLAG, "verbose", 'v', "say what is done, and with which files",
@@ -173,9 +181,9 @@ static const char *output_text(const struct recorder *r)
 	return text && *text ? text : PLN_TEMPLATE_DEFAULT;
 }
 
-static int wrapper_error(const char *what, int error)
+static int wrapper_error(const char *what, int error, const char *then)
 {
-	pln_cli_message("%s: %s", what, strerror(-error));
+	pln_cli_message("%s: %s; %s", what, strerror(-error), then);
 	return PLN_EXIT_WRAPPER;
 }
 
@@ -195,10 +203,12 @@ static int prepare(struct recorder *r)
 	if (!error)
 		error = r->listen_fd = pln_socket_listen(r->address);
 	if (error < 0)
-		return wrapper_error("cannot make a socket to talk to the command", error);
+		return wrapper_error("cannot make a socket to talk to the command", error,
+				     "allow Unix sockets here, or run the command without pillion");
 	error = pln_launch_prepare(&r->launch, r->command, set_environment, r);
 	if (error)
-		return wrapper_error("cannot start a process", error);
+		return wrapper_error("cannot start a process", error,
+				     "raise the limit of processes (ulimit -u)");
 	error = pln_output_open(&r->output, output_text(r), r->launch.pid, r->command[0],
 				r->force ? PLN_OVERWRITE_YES : PLN_OVERWRITE_NO, why, sizeof(why));
 	if (error) {
@@ -219,17 +229,34 @@ static bool child_has_ended(const struct recorder *r)
 	return !waitid(P_PID, (id_t)r->launch.pid, &si, WEXITED | WNOHANG | WNOWAIT) && si.si_pid;
 }
 
-/* What the terminal sends goes to the command as well; only what is meant for us is passed on. */
+/*
+ * What the terminal sends goes to the command as well, and so does what is sent to our
+ * whole group, or to every process of a service; only what is meant for us is passed on.
+ */
+static bool is_for_command(struct recorder *r, const struct signalfd_siginfo *si)
+{
+	if (si->ssi_signo == SIGCHLD || si->ssi_code > 0)
+		return false;
+	/* To its parent, which we are by accident. */
+	if (si->ssi_pid == (uint32_t)r->launch.pid)
+		return false;
+	return !pln_bystander_saw(&r->bystander, (int)si->ssi_signo) ||
+	       getpgid(r->launch.pid) != getpgrp();
+}
+
 static void on_signal(struct pln_watch *watch)
 {
 	struct recorder *r = pln_watch_owner(watch, struct recorder, signals);
+	bool ended = child_has_ended(r), told = false;
 	struct signalfd_siginfo si;
 
 	while (read(watch->fd, &si, sizeof(si)) == sizeof(si)) {
-		if (si.ssi_signo != SIGCHLD && si.ssi_code <= 0)
+		told |= si.ssi_signo != SIGCHLD;
+		if (!ended && is_for_command(r, &si))
 			kill(r->launch.pid, (int)si.ssi_signo);
 	}
-	if (child_has_ended(r))
+	/* With --wait a signal that finds no command any more is for us. */
+	if (child_has_ended(r) && (!r->wait || r->over || (ended && told)))
 		pln_loop_stop(&r->loop);
 }
 
@@ -278,6 +305,22 @@ static int give_output(pid_t pid, const char *executable, char *why, size_t size
 	return error ? error : r->output.fd;
 }
 
+static uint64_t duration_ns(const struct recorder *r)
+{
+	uint64_t given = r->values[PLN_VARIABLE_duration].number;
+
+	return given != UINT64_MAX ? given : pln_variable_number(PLN_VARIABLE_duration);
+}
+
+/* Processes that outlive the command are not recorded any more: daemons should not keep us. */
+static void tell_left_behind(const struct recorder *r, const struct pln_session_summary *sum)
+{
+	if (!r->quiet && sum->running)
+		pln_cli_message("%u process%s left behind and not recorded any more; --wait goes "
+				"on until all have ended",
+				sum->running, sum->running == 1 ? " was" : "es were");
+}
+
 static void explain_nothing(struct recorder *r, const struct pln_session_summary *sum)
 {
 	char why[1200];
@@ -304,13 +347,24 @@ static void conclude(struct recorder *r, int exit_status)
 		r->failed = sum.write_error != 0;
 		pln_outcome_print(&sum, r->output.path, now_ns(CLOCK_MONOTONIC) - r->start_ns,
 				  r->quiet);
+		if (exit_status != -1 && !r->wait)
+			tell_left_behind(r, &sum);
 	} else {
 		explain_nothing(r, &sum);
 	}
-	pln_output_close(&r->output, !sum.processes);
+	/* A profile stays open: how the command ended may come later. */
+	if (!sum.processes)
+		pln_output_close(&r->output, true);
 	/* Who says hello from now on is told so at once by the kernel. */
 	close(r->listen_fd);
 	r->listen_fd = -1;
+}
+
+static void tell_time_over(const struct recorder *r)
+{
+	if (!r->quiet && !child_has_ended(r))
+		pln_cli_message("sampling ended after %g s as asked; the command runs on",
+				(double)duration_ns(r) / 1e9);
 }
 
 static void on_event(struct pln_session *session, enum pln_session_event event, void *arg)
@@ -319,8 +373,12 @@ static void on_event(struct pln_session *session, enum pln_session_event event, 
 
 	(void)session;
 	/* The command may run for days; its profile is ready now. */
-	if (event == PLN_SESSION_TIME_OVER)
+	if (event == PLN_SESSION_TIME_OVER) {
 		conclude(r, -1);
+		tell_time_over(r);
+	}
+	if (child_has_ended(r))
+		pln_loop_stop(&r->loop);
 }
 
 static void on_progress(size_t done, size_t total, void *arg)
@@ -361,9 +419,7 @@ static int open_session(struct recorder *r)
 	if (!getcwd(r->directory, sizeof(r->directory)))
 		r->directory[0] = '\0';
 	memcpy(options.token, r->token, sizeof(options.token));
-	options.duration_ns = 1000000000u * (r->values[PLN_VARIABLE_duration].number != UINT64_MAX
-						     ? r->values[PLN_VARIABLE_duration].number
-						     : pln_variable_number(PLN_VARIABLE_duration));
+	options.duration_ns = duration_ns(r);
 	options.recording = (struct pln_recording){
 		.command = r->command_text ? r->command_text : r->command[0],
 		.host = r->host,
@@ -416,6 +472,7 @@ static int exec_error(const struct recorder *r, int error)
 
 static void release(struct recorder *r, bool nothing_written)
 {
+	pln_bystander_stop(&r->bystander);
 	pln_session_free(r->session);
 	pln_loop_close(&r->loop);
 	pln_output_close(&r->output, nothing_written);
@@ -425,11 +482,22 @@ static void release(struct recorder *r, bool nothing_written)
 	free(r->command_text);
 }
 
+/* Our arguments lie in memory up to the end of the command's last one. */
+static void start_bystander(struct recorder *r)
+{
+	char *first = program_invocation_name, *last = r->command[0];
+
+	for (char **word = r->command; *word; word++)
+		last = *word;
+	pln_bystander_start(&r->bystander, first, (size_t)(last - first) + strlen(last));
+}
+
 /* Ready to record: sets up what watches, lets the command go. Returns -1, or the exit code. */
 static int begin(struct recorder *r)
 {
 	int error = pln_loop_open(&r->loop);
 
+	start_bystander(r);
 	raise_fd_limit();
 	r->start_ns = now_ns(CLOCK_MONOTONIC);
 	if (!error)
@@ -438,7 +506,8 @@ static int begin(struct recorder *r)
 		error = open_session(r);
 	if (error) {
 		pln_launch_cancel(&r->launch);
-		return wrapper_error("cannot record", error);
+		return wrapper_error("cannot record", error,
+				     "raise the limits of files and memory (ulimit -n, -v)");
 	}
 	if (r->verbose)
 		pln_cli_message("recording with %s into %s", r->library.path, r->output.path);
@@ -457,11 +526,14 @@ static int run(struct recorder *r)
 		return result;
 	}
 	/* It could have ended before SIGCHLD was watched for. */
-	if (!child_has_ended(r) && pln_loop_run(&r->loop))
+	if ((r->wait || !child_has_ended(r)) && pln_loop_run(&r->loop))
 		pln_cli_message("the recording stopped: the command runs on");
 	status = await_command(r);
 	unwatch_signals(r);
-	conclude(r, status);
+	if (r->over)
+		pln_session_amend(r->session, status);
+	else
+		conclude(r, status);
 	(void)waitpid(r->launch.pid, NULL, 0);
 	release(r, false);
 	if (r->strict && r->failed)
@@ -473,6 +545,7 @@ int pln_cmd_record(int argc, char **argv)
 {
 	static struct recorder r = {
 		.listen_fd = -1,
+		.bystander = { .fd = -1 },
 		.output = { .fd = -1 },
 		.loop = { .epoll_fd = -1 },
 		.signals = { .fd = -1 },

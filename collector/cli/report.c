@@ -141,11 +141,12 @@ static struct pln_report_options report_options(void)
 
 static int print(const struct pln_report *report)
 {
+	bool unmatched = !report->aggregate.quality.samples && (args.threads || args.processes);
 	char why[512];
 
 	if (args.json) {
 		pln_report_print_json(report, stdout);
-	} else {
+	} else if (!unmatched) {
 		struct pln_screen screen = pln_report_screen(args.color);
 
 		pln_report_print_text(report, &screen);

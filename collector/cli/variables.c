@@ -51,6 +51,10 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 		option->alone = id == PLN_VARIABLE_burst ? PILLION_BURST_HZ : 0;
 		option->to = &value->number;
 		return true;
+	case PLN_VARIABLE_SECONDS:
+		option->type = PLN_OPTION_SECONDS;
+		option->to = &value->number;
+		return true;
 	case PLN_VARIABLE_TEXT:
 		option->type = PLN_OPTION_TEXT;
 		option->to = &value->text;
@@ -63,10 +67,14 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 
 int pln_variable_export(enum pln_variable_id id, const struct pln_variable_value *value)
 {
-	char number[24];
+	char number[48];
 	const char *text = value->text;
 
-	if (value->number != UINT64_MAX) {
+	if (value->number != UINT64_MAX && pln_variables[id].type == PLN_VARIABLE_SECONDS) {
+		snprintf(number, sizeof(number), "%" PRIu64 ".%09" PRIu64,
+			 value->number / 1000000000, value->number % 1000000000);
+		text = number;
+	} else if (value->number != UINT64_MAX) {
 		snprintf(number, sizeof(number), "%" PRIu64, value->number);
 		text = number;
 	} else if (!value->flag) {
@@ -83,6 +91,10 @@ uint64_t pln_variable_number(enum pln_variable_id id)
 	const char *text = getenv(v->name);
 	uint64_t number;
 
+	if (v->type == PLN_VARIABLE_SECONDS)
+		return text && pln_cli_parse_seconds(text, v->min, v->max, &number)
+			       ? number
+			       : v->otherwise * 1000000000;
 	if (!text || !*text || text[strspn(text, "0123456789")])
 		return v->otherwise;
 	errno = 0;

@@ -17,6 +17,7 @@
 enum pln_variable_type {
 	PLN_VARIABLE_FLAG,
 	PLN_VARIABLE_NUMBER,
+	PLN_VARIABLE_SECONDS,
 	PLN_VARIABLE_TEXT,
 	PLN_VARIABLE_SECRET,
 };
@@ -45,7 +46,7 @@ extern const struct pln_variable pln_variables[PLN_VARIABLE_COUNT];
 /* What an option of `record` made of a variable; unset until the option is met. */
 struct pln_variable_value {
 	const char *text; /* TEXT; NULL: unset */
-	uint64_t number; /* NUMBER; UINT64_MAX: unset */
+	uint64_t number; /* NUMBER; SECONDS, in nanoseconds; UINT64_MAX: unset */
 	bool flag; /* FLAG, whose options only ever clear it; true: unset */
 };
 
@@ -62,7 +63,8 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 /* Sets the variable in our environment when its option was given. Returns 0 or -errno. */
 int pln_variable_export(enum pln_variable_id id, const struct pln_variable_value *value);
 
-/* What the environment says: the number, or its default when unset or malformed. */
+/* What the environment says: the number (of SECONDS: nanoseconds), or its default when unset or
+ * malformed. */
 uint64_t pln_variable_number(enum pln_variable_id id);
 
 #endif

@@ -72,12 +72,13 @@ static bool is_in_burst(uint64_t off, uint64_t count, uint64_t size, uint64_t ar
 static bool place_burst(struct pln_segment_view *view, const struct pln_segment *h)
 {
 	struct pln_burst burst;
-	unsigned char *base = view->base + h->burst_off;
+	unsigned char *base;
 
 	if (!h->burst_off)
 		return true;
 	if (!is_inside(view, h->burst_off, h->burst_size) || h->burst_size < sizeof(burst))
 		return false;
+	base = view->base + h->burst_off;
 	memcpy(&burst, base, sizeof(burst));
 	if (!is_in_burst(burst.nodes_off, burst.node_max, sizeof(*view->burst.nodes),
 			 h->burst_size) ||

@@ -165,7 +165,10 @@ static int open_profile(struct pln_session *s, const struct pln_target_hello *he
 	if (!error)
 		error = pln_tables_open(&s->tables, s->writer);
 	if (error)
-		snprintf(why, size, "the profile cannot be written: %s", strerror(-error));
+		snprintf(why, size,
+			 "the profile cannot be written: %s; choose another place with -o or "
+			 "PILLION_OUTPUT",
+			 strerror(-error));
 	else
 		s->first_hello_ns = s->flushed_ns = pln_session_now_ns();
 	keep_error(s, error);

@@ -16,6 +16,7 @@
 enum role {
 	ROLE_ENTRY = 0, /* may be what the thread runs */
 	ROLE_FRAMEWORK, /* not by itself */
+	ROLE_SERVICE, /* whatever called it */
 	ROLE_POOL, /* only when no sample shows a task of the program's */
 	ROLE_START, /* nor is anything that called it: the thread, or the process, begins here */
 };
@@ -66,7 +67,9 @@ static enum role python_role(const struct pln_function *f)
 		{ "/multiprocessing/process.py", "_bootstrap", ROLE_START },
 		{ "/multiprocessing/process.py", "run", ROLE_FRAMEWORK },
 		{ "/multiprocessing/spawn.py", NULL, ROLE_START },
+		{ "/multiprocessing/forkserver.py", "main", ROLE_SERVICE },
 		{ "/multiprocessing/forkserver.py", NULL, ROLE_START },
+		{ "/multiprocessing/resource_tracker.py", "main", ROLE_SERVICE },
 		{ "/concurrent/futures/thread.py", NULL, ROLE_POOL },
 		{ "/concurrent/futures/process.py", NULL, ROLE_POOL },
 		{ "/multiprocessing/pool.py", NULL, ROLE_POOL },
@@ -128,7 +131,7 @@ static void meet_function(struct node_entry *entry, uint32_t id, const struct pl
 
 	if (role == ROLE_START) {
 		*own = PLN_NONE;
-	} else if (role != ROLE_FRAMEWORK && *own == PLN_NONE) {
+	} else if (role == ROLE_SERVICE || (role != ROLE_FRAMEWORK && *own == PLN_NONE)) {
 		*own = id;
 		entry->is_pool = role == ROLE_POOL;
 	} else if (role == ROLE_ENTRY && is_task) {

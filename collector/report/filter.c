@@ -43,7 +43,7 @@ static bool thread_matches(const char *word, size_t size, const void *what)
 	if (is_number(word, size))
 		return strtoull(word, NULL, 10) == named->thread->tid;
 	return contains(named->thread->name, word, size) ||
-	       (named->thread->is_main && contains("MainThread", word, size)) ||
+	       (named->thread->is_main && contains("MainThread (main)", word, size)) ||
 	       (named->runs && (contains(named->runs->name, word, size) ||
 				contains(named->runs->file, word, size)));
 }

@@ -18,8 +18,8 @@ struct pln_filter {
 
 bool pln_filter_keeps_process(const struct pln_filter *filter, const struct pln_process *process);
 /*
- * By the kernel's name, "MainThread", or the function that the thread runs: its name, or its
- * file. `runs` NULL: not known.
+ * By the kernel's name, "MainThread" or "main", or the function that the thread runs: its name, or
+ * its file. `runs` NULL: not known.
  */
 bool pln_filter_keeps_thread(const struct pln_filter *filter, const struct pln_profile *profile,
 			     uint32_t thread, const struct pln_function *runs);

@@ -150,9 +150,37 @@ static size_t put_brackets(char *buffer, size_t size, const char *at, const char
 	return (size_t)used < size ? (size_t)used : size - 1;
 }
 
+/*
+ * "<Cell>" of "<pyo3::sync::Cell<T> as Drop>", with which Rust names begin: the type, without
+ * its path, arguments and trait. Bytes used; 0: it is no plain type.
+ */
+static size_t put_own_type(char *buffer, size_t size, const char *at, const char *end)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+	const char *type = at + 1, *behind = type;
+	int used;
+
+	while (behind < end - 1) {
+		size_t part = strspn(behind, letters);
+
+		if (!part)
+			return 0;
+		type = behind;
+		behind += part;
+		if (strncmp(behind, "::", 2))
+			break;
+		behind += 2;
+	}
+	if (behind >= end || !strchr("<> ", *behind))
+		return 0;
+	used = snprintf(buffer, size, "<%.*s>", (int)(behind - type), type);
+	return (size_t)used < size ? (size_t)used : size - 1;
+}
+
 const char *pln_short_symbol(const char *name, char *buffer, size_t size)
 {
-	size_t used = 0;
+	size_t used = 0, own;
 	const char *at = name;
 
 	while (*at && used + 5 < size) {
@@ -169,10 +197,26 @@ const char *pln_short_symbol(const char *name, char *buffer, size_t size)
 		}
 		if (!end) /* Not balanced: leave it alone. */
 			return name;
-		used += put_brackets(buffer + used, size - used, at, end);
+		own = at == name && *at == '<' && end[0] == ':'
+			      ? put_own_type(buffer, size, at, end)
+			      : 0;
+		used += own ? own : put_brackets(buffer + used, size - used, at, end);
 		at = end;
 	}
 	buffer[used] = '\0';
+	return buffer;
+}
+
+/* "_json+0x1234" of "_json.cpython-311-x86_64-linux-gnu.so+0x1234". */
+static const char *short_unknown(const char *name, char *buffer, size_t size)
+{
+	const char *plus = strrchr(name, '+');
+	char library[128];
+
+	if (!plus || (size_t)(plus - name) >= sizeof(library))
+		return name;
+	snprintf(buffer, size, "%.*s", (int)(plus - name), name);
+	snprintf(buffer, size, "%s%s", pln_short_library(buffer, library, sizeof(library)), plus);
 	return buffer;
 }
 
@@ -184,6 +228,8 @@ const char *pln_short_function_name(const struct pln_profile *profile, uint32_t 
 	if (id >= profile->function_count || strlen(name) <= LONG_NAME ||
 	    profile->functions[id].kind == PLN_FUNCTION_PYTHON)
 		return name;
+	if (profile->functions[id].unknown)
+		return short_unknown(name, buffer, size);
 	return pln_short_symbol(name, buffer, size);
 }
 

@@ -28,8 +28,8 @@ const char *pln_function_name(const struct pln_profile *profile, uint32_t id);
 
 /*
  * A C++ or Rust name without what its brackets hold, but for the first argument of a
- * template: "sort<int, ..>(..)"; operators and "(anonymous namespace)" stay. Points to `name` when
- * there is nothing to shorten.
+ * template: "sort<int, ..>(..)", and the type that a method of Rust's is of: "<Cell>::get".
+ * Operators and "(anonymous namespace)" stay. Points to `name` when there is nothing to shorten.
  */
 const char *pln_short_symbol(const char *name, char *buffer, size_t size);
 

@@ -9,12 +9,43 @@
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 
+/* What to do about an errno of opening. */
+static const char *advice(int error)
+{
+	switch (error) {
+	case ENOENT:
+		return "; `pillion record -- COMMAND` makes one";
+	case EACCES:
+	case EPERM:
+		return "; read it as its owner, or let them allow it with chmod";
+	case EISDIR:
+		return "; name a .pillion file in it";
+	default:
+		return "";
+	}
+}
+
+/* A device or a pipe keeps nothing, and cannot be read twice. */
+static bool is_special(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
 static void explain(int err, int saved_errno, const char *path)
 {
+	if (err != PLN_OPEN_MEMORY && is_special(path)) {
+		pln_cli_message("%s: not a file; give the .pillion file that `pillion record` "
+				"wrote",
+				path);
+		return;
+	}
 	switch (err) {
 	case PLN_OPEN_FOREIGN:
 		pln_cli_message("%s: not a Pillion profile; give the .pillion file that `pillion "
@@ -38,8 +69,7 @@ static void explain(int err, int saved_errno, const char *path)
 		break;
 	default:
 		pln_cli_message("%s: cannot read: %s%s", path, strerror(saved_errno),
-				saved_errno == ENOENT ? "; `pillion record -- COMMAND` makes one"
-						      : "");
+				advice(saved_errno));
 	}
 }
 

@@ -158,15 +158,36 @@ static int compare_libraries(const void *pa, const void *pb, void *arg)
 	return order ? order : a < b ? -1 : a > b;
 }
 
+static uint64_t time_in_view(const struct pln_times *times, enum pln_view view)
+{
+	switch (view) {
+	case PLN_VIEW_CPU:
+		return times->cpu_ns;
+	case PLN_VIEW_WALL:
+		return pln_times_wall_ns(times);
+	case PLN_VIEW_OFFCPU:
+		return times->offcpu_ns;
+	case PLN_VIEW_GIL:
+		return times->hold_ns + times->wait_ns;
+	}
+	return 0;
+}
+
+int pln_report_compare_times(const struct pln_report *report, const struct pln_times *a,
+			     const struct pln_times *b)
+{
+	int order = compare_ns(time_in_view(a, report->options.view),
+			       time_in_view(b, report->options.view));
+
+	return order ? order : compare_ns(pln_times_wall_ns(a), pln_times_wall_ns(b));
+}
+
 static int compare_threads(const void *pa, const void *pb, void *arg)
 {
 	const struct pln_report *r = arg;
 	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
-	const struct pln_times *ta = &r->summary.threads[a], *tb = &r->summary.threads[b];
-	int order = compare_ns(ta->cpu_ns, tb->cpu_ns);
+	int order = pln_report_compare_times(r, &r->summary.threads[a], &r->summary.threads[b]);
 
-	if (!order)
-		order = compare_ns(pln_times_wall_ns(ta), pln_times_wall_ns(tb));
 	return order ? order : a < b ? -1 : a > b;
 }
 

@@ -87,6 +87,10 @@ uint32_t *pln_report_order_lines(const struct pln_report *report, size_t *count)
 uint32_t *pln_report_order_libraries(const struct pln_report *report, size_t *count);
 uint32_t *pln_report_order_threads(const struct pln_report *report, size_t *count);
 
+/* Of threads: less than 0 when `a` has more time in the report's view. */
+int pln_report_compare_times(const struct pln_report *report, const struct pln_times *a,
+			     const struct pln_times *b);
+
 /* Self and native time of a line: what is spent there and in the native code below it. */
 static inline uint64_t pln_line_own_ns(const struct pln_line *line)
 {

@@ -140,11 +140,11 @@ void pln_text_empty_cells(struct pln_table *table, unsigned count)
 		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", "");
 }
 
-void pln_text_more(const struct pln_screen *screen, size_t left, const char *what)
+void pln_text_more(const struct pln_screen *screen, size_t left, const char *one, const char *many)
 {
 	if (left)
 		fprintf(screen->out, "  %s%zu more %s (--limit 0 shows all)%s\n",
-			pln_style_on(screen, PLN_STYLE_DIM), left, what,
+			pln_style_on(screen, PLN_STYLE_DIM), left, left == 1 ? one : many,
 			pln_style_off(screen, PLN_STYLE_DIM));
 }
 

@@ -99,10 +99,11 @@ void pln_text_heading(const struct pln_screen *screen, const char *title, const 
 	va_end(args);
 	fprintf(screen->out, "\n%s%s%s", pln_style_on(screen, PLN_STYLE_HEADING), title,
 		pln_style_off(screen, PLN_STYLE_HEADING));
-	if (strlen(title) + 2 + strlen(remark) <= screen->width)
-		fprintf(screen->out, "  %s%s%s", pln_style_on(screen, PLN_STYLE_DIM), remark,
-			pln_style_off(screen, PLN_STYLE_DIM));
-	putc('\n', screen->out);
+	/* Below the title when there is no room beside it. */
+	fputs(strlen(title) + 2 + strlen(remark) <= screen->width ? "  " : "\n  ", screen->out);
+	fputs(pln_style_on(screen, PLN_STYLE_DIM), screen->out);
+	pln_print_elided(screen, remark, screen->width > 2 ? screen->width - 2 : 0);
+	fprintf(screen->out, "%s\n", pln_style_off(screen, PLN_STYLE_DIM));
 }
 
 /* -------------------------------------------------------------- list of parts */
@@ -266,12 +267,15 @@ static void print_drops(const struct pln_report *r, const struct pln_screen *scr
 
 static void print_stopped(const struct pln_report *r, const struct pln_screen *screen)
 {
+	const struct pln_profile *p = r->profile;
+	bool ran_on = p->recording.complete && p->process_count && !p->processes[0].end_ns;
 	char duration[PLN_QUANTITY_SIZE];
 
 	if (r->summary.dormant_ns)
 		pln_text_field(screen, "stopped", PLN_STYLE_PLAIN,
-			       "for %s, by the program: nothing in it was sampled",
-			       pln_duration_text(duration, r->summary.dormant_ns));
+			       "for %s, by the program%s: nothing in it was sampled",
+			       pln_duration_text(duration, r->summary.dormant_ns),
+			       ran_on ? " or by the end of the recording" : "");
 }
 
 static void print_times(const struct pln_report *r, const struct pln_screen *screen)

@@ -30,6 +30,6 @@ void pln_text_empty_cells(struct pln_table *table, unsigned count);
 void pln_text_unmet(const struct pln_screen *screen, const struct pln_times *unmet);
 
 /* "12 more functions (--limit 0 shows all)", nothing when none are left. */
-void pln_text_more(const struct pln_screen *screen, size_t left, const char *what);
+void pln_text_more(const struct pln_screen *screen, size_t left, const char *one, const char *many);
 
 #endif

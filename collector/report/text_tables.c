@@ -18,6 +18,58 @@ enum {
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
 
+/* ------------------------------------------------------------------ callers */
+
+/* How modules are imported and threads start is the same in every program. */
+static bool is_plumbing(const struct pln_function *f)
+{
+	static const char *const modules[] = { "libpython",	"python",   "libc.so",
+					       "libpthread.so", "ld-linux", "libpillion.so" };
+	const char *dot = strrchr(f->name, '.'), *bare = dot ? dot + 1 : f->name;
+
+	if (f->kind == PLN_FUNCTION_PYTHON)
+		return !strncmp(f->file, "<frozen importlib", strlen("<frozen importlib")) ||
+		       (!strcmp(pln_base_name(f->file), "threading.py") &&
+			(!strcmp(bare, "run") ||
+			 !strncmp(bare, "_bootstrap", strlen("_bootstrap"))));
+	for (size_t i = 0; i < COUNT_OF(modules); i++) {
+		if (!strncmp(f->module, modules[i], strlen(modules[i])))
+			return true;
+	}
+	return false;
+}
+
+static int by_total(const void *pa, const void *pb, void *totals)
+{
+	const struct pln_totals *t = totals;
+	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+	uint64_t ta = t->functions[a].total.ns, tb = t->functions[b].total.ns;
+
+	return ta != tb ? (ta < tb ? 1 : -1) : a < b ? -1 : a > b;
+}
+
+/*
+ * Sorted by self, what mostly calls others is far down, whatever it leads to. Moves the
+ * functions of a kind with much total time to the front, most first; returns how many.
+ */
+static size_t move_callers(const struct pln_report *r, uint32_t *order, size_t count, uint8_t kind)
+{
+	const uint64_t least_ns = r->totals.all.ns / LEAST_CALLER_SHARE;
+	size_t kept = 0;
+
+	if (r->options.sort != PLN_SORT_SELF)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct pln_function *f = &r->profile->functions[order[i]];
+
+		if (order[i] < r->profile->function_count && f->kind == kind &&
+		    r->totals.functions[order[i]].total.ns >= least_ns && !is_plumbing(f))
+			order[kept++] = order[i];
+	}
+	qsort_r(order, kept, sizeof(*order), by_total, (void *)(uintptr_t)&r->totals);
+	return pln_report_limited(r, kept);
+}
+
 /* ---------------------------------------------------------------- functions */
 
 static const struct pln_column function_columns[] = {
@@ -26,7 +78,7 @@ static const struct pln_column function_columns[] = {
 	{ "self", true, PLN_RIGID, 2 },
 	{ "kind", false, PLN_RIGID, 3 },
 	{ "function", false, PLN_ELIDE_NAME, 0 },
-	{ "file:line, or library", false, PLN_ELIDE_START, 1 },
+	{ "file:line, library", false, PLN_ELIDE_START, 1 },
 };
 
 /* The view GIL tells holding from waiting in the place of the time. */
@@ -37,7 +89,7 @@ static const struct pln_column gil_function_columns[] = {
 	{ "waiting", true, PLN_RIGID, 0 },
 	{ "kind", false, PLN_RIGID, 3 },
 	{ "function", false, PLN_ELIDE_NAME, 0 },
-	{ "file:line, or library", false, PLN_ELIDE_START, 1 },
+	{ "file:line, library", false, PLN_ELIDE_START, 1 },
 };
 
 static void function_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
@@ -61,25 +113,39 @@ static void function_row(const struct pln_report *r, struct pln_table *table, ui
 	pln_text_where_cell(table, r->profile, id);
 }
 
-static void print_functions(const struct pln_report *r, const struct pln_screen *screen)
+static void print_function_table(const struct pln_report *r, const struct pln_screen *screen,
+				 const uint32_t *order, size_t count)
 {
-	static const char *const sorted[] = { "self time", "total time", "name" };
 	bool gil = r->options.view == PLN_VIEW_GIL;
 	struct pln_table *table =
 		gil ? pln_table_new(gil_function_columns, COUNT_OF(gil_function_columns))
 		    : pln_table_new(function_columns, COUNT_OF(function_columns));
+
+	for (size_t i = 0; i < count; i++)
+		function_row(r, table, order[i]);
+	pln_table_print(table, screen);
+}
+
+static void print_functions(const struct pln_report *r, const struct pln_screen *screen)
+{
+	static const char *const sorted[] = { "self time", "total time", "name" };
 	char all[PLN_QUANTITY_SIZE];
-	size_t count, shown;
+	size_t count, shown, callers;
 	uint32_t *order = pln_report_order_functions(r, &count);
 
 	shown = pln_report_limited(r, count);
 	pln_text_heading(screen, "All functions", "by %s; 100 %% is %s of %s",
 			 sorted[r->options.sort], pln_duration_text(all, r->totals.all.ns),
 			 pln_view_text(r->options.view));
-	for (size_t i = 0; i < shown; i++)
-		function_row(r, table, order[i]);
-	pln_table_print(table, screen);
-	pln_text_more(screen, count - shown, "functions");
+	print_function_table(r, screen, order, shown);
+	callers = shown < count ? move_callers(r, order + shown, count - shown, PLN_FUNCTION_NATIVE)
+				: 0;
+	if (callers) {
+		pln_text_heading(screen, "Native callers", "%s",
+				 "more functions of libraries, by total time");
+		print_function_table(r, screen, order + shown, callers);
+	}
+	pln_text_more(screen, count - shown - callers, "function", "functions");
 	free(order);
 }
 
@@ -100,45 +166,6 @@ static void python_row(const struct pln_report *r, struct pln_table *table, uint
 	pln_text_percent_cell(table, cost->total.ns, r->totals.all.ns);
 	pln_table_cell(table, PLN_STYLE_PYTHON, "%s", pln_function_name(r->profile, id));
 	pln_text_where_cell(table, r->profile, id);
-}
-
-static int by_total(const void *pa, const void *pb, void *totals)
-{
-	const struct pln_totals *t = totals;
-	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
-	uint64_t ta = t->functions[a].total.ns, tb = t->functions[b].total.ns;
-
-	return ta != tb ? (ta < tb ? 1 : -1) : a < b ? -1 : a > b;
-}
-
-/* How modules are imported and threads start is the same in every program. */
-static bool is_plumbing(const struct pln_function *f)
-{
-	const char *dot = strrchr(f->name, '.'), *bare = dot ? dot + 1 : f->name;
-
-	return !strncmp(f->file, "<frozen importlib", strlen("<frozen importlib")) ||
-	       (!strcmp(pln_base_name(f->file), "threading.py") &&
-		!strncmp(bare, "_bootstrap", strlen("_bootstrap")));
-}
-
-/*
- * Sorted by self, what mostly calls others is far down, whatever it leads to. Moves the
- * functions with much total time to the front, most first; returns how many.
- */
-static size_t move_callers(const struct pln_report *r, uint32_t *order, size_t count)
-{
-	const uint64_t least_ns = r->totals.all.ns / LEAST_CALLER_SHARE;
-	size_t kept = 0;
-
-	if (r->options.sort != PLN_SORT_SELF)
-		return 0;
-	for (size_t i = 0; i < count; i++) {
-		if (r->totals.functions[order[i]].total.ns >= least_ns &&
-		    !is_plumbing(&r->profile->functions[order[i]]))
-			order[kept++] = order[i];
-	}
-	qsort_r(order, kept, sizeof(*order), by_total, (void *)(uintptr_t)&r->totals);
-	return pln_report_limited(r, kept);
 }
 
 static void print_callers(const struct pln_report *r, const struct pln_screen *screen,
@@ -168,9 +195,10 @@ static void print_python(const struct pln_report *r, const struct pln_screen *sc
 	for (size_t i = 0; i < shown; i++)
 		python_row(r, table, order[i]);
 	pln_table_print(table, screen);
-	callers = shown < count ? move_callers(r, order + shown, count - shown) : 0;
+	callers = shown < count ? move_callers(r, order + shown, count - shown, PLN_FUNCTION_PYTHON)
+				: 0;
 	print_callers(r, screen, order + shown, callers);
-	pln_text_more(screen, count - shown - callers, "Python functions");
+	pln_text_more(screen, count - shown - callers, "Python function", "Python functions");
 	free(order);
 }
 
@@ -180,7 +208,7 @@ static const struct pln_column native_columns[] = {
 	{ "self %", true, PLN_RIGID, 0 },
 	{ "total %", true, PLN_RIGID, 3 },
 	{ "library > function < line", false, PLN_ELIDE_NAME, 0 },
-	{ "file:line, or source", false, PLN_ELIDE_START, 2 },
+	{ "file:line", false, PLN_ELIDE_START, 2 },
 };
 
 static void caller_rows(const struct pln_report *r, struct pln_table *table, uint32_t function)
@@ -281,7 +309,7 @@ static void print_native(const struct pln_report *r, const struct pln_screen *sc
 				 "by library and function, with the Python lines that lead there");
 		native_rows(r, table, order, shown);
 		pln_table_print(table, screen);
-		pln_text_more(screen, count - shown, "native functions");
+		pln_text_more(screen, count - shown, "native function", "native functions");
 	}
 	free(order);
 }
@@ -401,7 +429,7 @@ static void print_lines(const struct pln_report *r, const struct pln_screen *scr
 			most_native_cells(r, table, order[i], most ? most[order[i]] : PLN_NONE);
 	}
 	pln_table_print(table, screen);
-	pln_text_more(screen, count - shown, "lines");
+	pln_text_more(screen, count - shown, "line", "lines");
 	free(most);
 	free(order);
 }

@@ -8,6 +8,7 @@
 #include "report/names.h"
 #include "report/report.h"
 #include "report/text_i.h"
+#include "report/thread_groups.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
 #define MOST_COMPARED 100 /* processes, to find where their commands differ */
@@ -40,10 +41,12 @@ static uint32_t main_thread(const struct pln_report *r, uint32_t process)
 	return found;
 }
 
+/* `first`: the process that the header is about. Its interpreter is told once. */
 static void process_row(const struct pln_report *r, struct pln_table *table, uint32_t id,
-			size_t same)
+			uint32_t first, size_t same)
 {
 	const struct pln_process *process = &r->profile->processes[id];
+	uint32_t first_version = r->profile->processes[first].python_version;
 	const struct pln_times *times = &r->summary.processes[id];
 	char version[32], ended[48], count[PLN_QUANTITY_SIZE], command[PLACE_SIZE];
 
@@ -51,8 +54,11 @@ static void process_row(const struct pln_report *r, struct pln_table *table, uin
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s",
 		       pln_short_command(command_of(process), same, command, sizeof(command)));
 	pln_text_entry_cell(table, PLN_STYLE_PLAIN, r, main_thread(r, id));
-	pln_table_cell(table, PLN_STYLE_DIM, "%s",
-		       pln_python_version(process->python_version, version, sizeof(version)));
+	pln_table_cell(
+		table, PLN_STYLE_DIM, "%s",
+		process->python_version == first_version
+			? ""
+			: pln_python_version(process->python_version, version, sizeof(version)));
 	pln_text_duration_cell(table, times->cpu_ns);
 	pln_text_duration_cell(table, times->offcpu_ns);
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%u", times->threads);
@@ -99,15 +105,16 @@ static void print_processes(const struct pln_report *r, const struct pln_screen 
 			ids[shown++] = id;
 	}
 	for (size_t i = 0; i < shown; i++)
-		process_row(r, table, ids[i], shared_start(r, ids[i], ids, shown));
+		process_row(r, table, ids[i], ids[0], shared_start(r, ids[i], ids, shown));
 	pln_table_print(table, screen);
-	pln_text_more(screen, r->summary.process_count - shown, "processes");
+	pln_text_more(screen, r->summary.process_count - shown, "process", "processes");
 	free(ids);
 }
 
 static const struct pln_column thread_columns[] = {
 	{ "thread", false, PLN_ELIDE_MIDDLE, 0 },
 	{ "runs", false, PLN_ELIDE_NAME, 1 },
+	{ "threads", true, PLN_RIGID, 1 }, /* empty unless some share a row */
 	{ "tid", true, PLN_RIGID, 3 },
 	{ "pid", true, PLN_RIGID, 5 },
 	{ "CPU", true, PLN_RIGID, 0 },
@@ -118,22 +125,39 @@ static const struct pln_column thread_columns[] = {
 	{ "samples", true, PLN_RIGID, 6 },
 };
 
-static void thread_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
+/* Which thread, or how many. */
+static void thread_id_cells(const struct pln_report *r, struct pln_table *table,
+			    const struct pln_thread_group *group)
 {
-	const struct pln_thread *thread = &r->profile->threads[id];
-	const struct pln_times *times = &r->summary.threads[id];
+	const struct pln_thread *thread = &r->profile->threads[group->thread];
 	uint32_t process = thread->process;
-	char name[32], count[PLN_QUANTITY_SIZE];
 
-	pln_table_cell(table, thread->has_python ? PLN_STYLE_PYTHON : PLN_STYLE_NATIVE, "%s%s",
-		       pln_thread_name(thread, name, sizeof(name)),
-		       thread->is_main ? " (main)" : "");
-	pln_text_entry_cell(table, PLN_STYLE_PLAIN, r, id);
-	pln_table_cell(table, PLN_STYLE_DIM, "%u", thread->tid);
+	if (group->count > 1) {
+		pln_table_cell(table, PLN_STYLE_PLAIN, "%u", group->count);
+		pln_text_empty_cells(table, 1);
+	} else {
+		pln_text_empty_cells(table, 1);
+		pln_table_cell(table, PLN_STYLE_DIM, "%u", thread->tid);
+	}
 	if (r->summary.process_count > 1 && process < r->profile->process_count)
 		pln_table_cell(table, PLN_STYLE_DIM, "%u", r->profile->processes[process].pid);
 	else
 		pln_text_empty_cells(table, 1);
+}
+
+static void thread_row(const struct pln_report *r, struct pln_table *table,
+		       const struct pln_thread_group *group)
+{
+	const struct pln_thread *thread = &r->profile->threads[group->thread];
+	const struct pln_times *times = &group->times;
+	bool nameless = group->count > 1 && !(thread->name && *thread->name);
+	char name[32], count[PLN_QUANTITY_SIZE];
+
+	pln_table_cell(table, thread->has_python ? PLN_STYLE_PYTHON : PLN_STYLE_NATIVE, "%s%s",
+		       nameless ? "(no name)" : pln_thread_name(thread, name, sizeof(name)),
+		       thread->is_main ? " (main)" : "");
+	pln_text_entry_cell(table, PLN_STYLE_PLAIN, r, group->thread);
+	thread_id_cells(r, table, group);
 	pln_text_duration_cell(table, times->cpu_ns);
 	pln_text_duration_cell(table, times->offcpu_ns);
 	pln_text_duration_cell(table, times->runnable_ns);
@@ -142,43 +166,25 @@ static void thread_row(const struct pln_report *r, struct pln_table *table, uint
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_count_text(count, times->samples));
 }
 
-/* Keeps the threads that a sample met; returns how many, and the times of the others. */
-static size_t keep_met(const struct pln_report *r, uint32_t *order, size_t count,
-		       struct pln_times *unmet)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		const struct pln_times *times = &r->summary.threads[order[i]];
-
-		if (times->samples) {
-			order[kept++] = order[i];
-			continue;
-		}
-		unmet->threads++;
-		unmet->clock_cpu_ns += times->clock_cpu_ns;
-		unmet->clock_wall_ns += times->clock_wall_ns;
-	}
-	return kept;
-}
-
 static void print_threads(const struct pln_report *r, const struct pln_screen *screen)
 {
+	struct pln_times unmet;
+	size_t count, shown, left = 0;
+	struct pln_thread_group *groups = pln_thread_groups(r, &count, &unmet);
 	struct pln_table *table = pln_table_new(thread_columns, COUNT_OF(thread_columns));
-	struct pln_times unmet = { .threads = 0 };
-	size_t count, shown;
-	uint32_t *order = pln_report_order_threads(r, &count);
 
-	count = keep_met(r, order, count, &unmet);
 	shown = pln_report_limited(r, count);
-	pln_text_heading(screen, "Threads", "%s",
-			 "by CPU time; \"wait CPU\" is runnable, not running");
+	pln_text_heading(screen, "Threads", "by %s; \"wait CPU\" is runnable, not running",
+			 r->options.view == PLN_VIEW_GIL ? "time with or for the GIL"
+							 : pln_view_text(r->options.view));
 	for (size_t i = 0; i < shown; i++)
-		thread_row(r, table, order[i]);
+		thread_row(r, table, &groups[i]);
+	for (size_t i = shown; i < count; i++)
+		left += groups[i].count;
 	pln_table_print(table, screen);
-	pln_text_more(screen, count - shown, "threads");
+	pln_text_more(screen, left, "thread", "threads");
 	pln_text_unmet(screen, &unmet);
-	free(order);
+	free(groups);
 }
 
 /* -------------------------------------------------------------- GIL, off-CPU */
@@ -297,7 +303,7 @@ static void print_waits(const struct pln_report *r, const struct pln_screen *scr
 		shown++;
 	}
 	pln_table_print(table, screen);
-	pln_text_more(screen, count - shown, "system calls");
+	pln_text_more(screen, count - shown, "system call", "system calls");
 }
 
 void pln_text_threads(const struct pln_report *report, const struct pln_screen *screen)

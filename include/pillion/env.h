@@ -7,10 +7,11 @@
  *
  *   X(id, NAME, type, default, min, max, "--long", 's', "METAVAR", "help")
  *
- * type: FLAG (on/off, 1/0, yes/no, true/false), NUMBER (decimal, min..max), TEXT (up to 1023
- * bytes), SECRET (set by pillion itself, shown in no help). '--long' is the option of `record` that
- * sets it ("" when there is none; "--no-x" options set a FLAG to 0), 's' its short form or 0. An
- * unknown or malformed value means the default, and a note in the profile.
+ * type: FLAG (on/off, 1/0, yes/no, true/false), NUMBER (decimal, min..max), SECONDS (decimal,
+ * with a fraction or without, min..max), TEXT (up to 1023 bytes), SECRET (set by pillion itself,
+ * shown in no help). '--long' is the option of `record` that sets it ("" when there is none;
+ * "--no-x" options set a FLAG to 0), 's' its short form or 0. An unknown or malformed value means
+ * the default, and a note in the profile.
  *
  * The library does something only when PILLION_OUTPUT or PILLION_SOCKET is set
  * and PILLION_DISABLE is not.
@@ -24,7 +25,7 @@
 #define PILLION_ENV_TABLE(X)                                                                       \
 	X(disable, "PILLION_DISABLE", FLAG, 0, 0, 1, "", 0, "0|1",                                 \
 	  "do nothing at all; wins over everything else")                                          \
-	X(output, "PILLION_OUTPUT", TEXT, 0, 0, 0, "--output", 'o', "FILE",                        \
+	X(output, "PILLION_OUTPUT", TEXT, 0, 0, 0, "--output", 'o', "FILE|DIR",                    \
 	  "where the profile goes; %p pid, %h host, %t time, %e program, %n number")               \
 	X(freq, "PILLION_FREQ", NUMBER, 100, 1, 10000, "--freq", 'F', "HZ",                        \
 	  "samples per second of CPU time of each thread")                                         \
@@ -36,7 +37,7 @@
 	  "record native frames")                                                                  \
 	X(subprocesses, "PILLION_SUBPROCESSES", FLAG, 1, 0, 1, "--no-subprocesses", 0, "0|1",      \
 	  "follow fork and exec into Python children")                                             \
-	X(duration, "PILLION_DURATION", NUMBER, 0, 0, 31536000, "--duration", 'd', "SECONDS",      \
+	X(duration, "PILLION_DURATION", SECONDS, 0, 0, 31536000, "--duration", 'd', "SECONDS",     \
 	  "stop sampling after this long; the program runs on")                                    \
 	X(memory, "PILLION_MEMORY", TEXT, 0, 0, 0, "--memory", 0, "off|count|sample",              \
 	  "what is done with malloc and free; sample: counts, and stacks of some")                 \
@@ -52,10 +53,9 @@
 	X(log, "PILLION_LOG", TEXT, 0, 0, 0, "", 0, "error|info|debug",                            \
 	  "let the library write to stderr; unset: silent")                                        \
 	X(collector, "PILLION_COLLECTOR", TEXT, 0, 0, 0, "", 0, "PATH",                            \
-	  "the pillion executable that the library starts; default: the one it was installed "     \
-	  "with")                                                                                  \
-	X(socket, "PILLION_SOCKET", SECRET, 0, 0, 0, "", 0, "ADDRESS",                             \
-	  "where the collector listens: @abstract name or /path")                                  \
+	  "which pillion the library starts; default: its own")                                    \
+	X(socket, "PILLION_SOCKET", TEXT, 0, 0, 0, "", 0, "ADDRESS",                               \
+	  "where a collector listens: @abstract name or /path")                                    \
 	X(token, "PILLION_TOKEN", SECRET, 0, 0, 0, "", 0, "HEX",                                   \
 	  "proves to the collector that the process belongs to the session")                       \
 	X(only_pid, "PILLION_ONLY_PID", SECRET, 0, 0, 0, "", 0, "PID",                             \

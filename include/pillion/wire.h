@@ -409,7 +409,7 @@ enum pln_engine {
 	PILLION_ENGINE_BLOCKED = 1 << 2, /* blocked threads read through /proc */
 	PILLION_ENGINE_SCHEDSTAT = 1 << 3, /* run-queue wait is measured */
 	PILLION_ENGINE_NATIVE = 1 << 4, /* own unwind tables */
-	PILLION_ENGINE_CHECKED_READ = 1 << 5, /* process_vm_readv works */
+	PILLION_ENGINE_CHECKED_READ = 1 << 5, /* memory can be read without a fault */
 	PILLION_ENGINE_BURST = 1 << 6, /* Python stacks of the GIL's holder, counted in place */
 };
 

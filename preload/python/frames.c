@@ -53,7 +53,7 @@ struct walker {
 	unsigned segment_start; /* first collected frame of the C eval call at hand */
 	bool copied; /* the last peek_sigsafe() had to go through a checked read */
 	unsigned odd_shims; /* in a row, neither on the known stack nor in the data stack */
-	struct pln_far_frames *far; /* direct: copies of frames in no window, else NULL */
+	struct pln_far_frames *far; /* copies of frames in no window */
 	unsigned char *codes; /* blocked: room for CODE_BATCH code objects, else NULL */
 	unsigned char frame_copy[PLN_FRAME_BYTES]; /* what peek_sigsafe() read last */
 };
@@ -141,7 +141,7 @@ static PLN_HOT const unsigned char *peek_sigsafe(struct walker *w, uintptr_t add
 	if (w->direct && !pln_has(w->layout->thread.chunk))
 		return (const unsigned char *)address;
 	w->copied = true;
-	if (w->far && size == w->layout->frame.size)
+	if (size == w->layout->frame.size)
 		return pln_far_frame_sigsafe(w->far, address);
 	return pln_checked_read_sigsafe(address, w->frame_copy, size) ? w->frame_copy : NULL;
 }
@@ -600,6 +600,16 @@ static PLN_HOT void walk_frames_sigsafe(struct walker *w)
 	w->out->count = 0;
 }
 
+static void walk_all_sigsafe(struct walker *w)
+{
+	struct pln_far_frames far;
+
+	pln_far_frames_begin_sigsafe(&far, w->thread_address, w->layout->frame.size);
+	w->far = &far;
+	walk_frames_sigsafe(w);
+	pln_far_frames_end_sigsafe(&far);
+}
+
 /* The state's own fields vouch for it: it is the calling thread's, and of an interpreter. */
 static bool is_own_state_sigsafe(const struct pln_layout *l, const unsigned char *thread,
 				 uintptr_t thread_id)
@@ -611,42 +621,26 @@ static bool is_own_state_sigsafe(const struct pln_layout *l, const unsigned char
 static void walk_own_state_sigsafe(struct walker *w, const struct pln_stack *stack)
 {
 	const struct pln_layout *l = w->layout;
-	struct pln_far_frames far;
 
 	w->out->has_tstate = true;
 	w->out->no_markers = !pln_has(l->frame.owner) && !pln_has(l->thread.cframe);
 	w->out->gil = pln_python_gil_of_sigsafe(l, w->thread_address, w->thread, w->direct);
 	w->windows[0] = *stack; /* mapped, whatever the layout says about it */
 	w->window_count = 1;
-	if (w->direct) {
-		pln_far_frames_begin_sigsafe(&far, w->thread_address, l->frame.size);
-		w->far = &far;
-		if (pln_has(l->thread.chunk)) {
-			w->chunk_window = 1;
-			if (set_chunk_window_sigsafe(w, pln_word_at(w->thread, l->thread.chunk)))
-				w->window_count = 2;
-			else
-				w->chunk_window = 0;
-		}
+	if (w->direct && pln_has(l->thread.chunk)) {
+		w->chunk_window = 1;
+		if (set_chunk_window_sigsafe(w, pln_word_at(w->thread, l->thread.chunk)))
+			w->window_count = 2;
+		else
+			w->chunk_window = 0;
 	}
-	walk_frames_sigsafe(w);
-	if (w->far)
-		pln_far_frames_end_sigsafe(&far);
+	walk_all_sigsafe(w);
 }
 
 /* A thread without a state can neither hold a GIL nor wait for one. */
 static uint8_t gil_without_state_sigsafe(bool certain)
 {
 	return certain ? PILLION_GIL_NONE : PILLION_GIL_UNKNOWN;
-}
-
-PLN_HOT void pln_python_prefetch_layout_sigsafe(void)
-{
-	/* relaxed: nothing is read through it yet */
-	const char *layout = (const char *)pln_load_relaxed(&pln_python.layout);
-
-	for (size_t at = 0; at < sizeof(struct pln_layout); at += PLN_CACHE_LINE)
-		__builtin_prefetch(layout + at);
 }
 
 PLN_HOT void pln_python_prefetch_sigsafe(const struct pln_python_frame *frames, unsigned max)
@@ -768,6 +762,6 @@ bool pln_python_walk_blocked(uint32_t tid, uintptr_t pthread_self_value,
 	w.window_count = 1;
 	if (pln_has(layout->thread.chunk))
 		copy_chunks(&w);
-	walk_frames_sigsafe(&w);
+	walk_all_sigsafe(&w);
 	return true;
 }

@@ -84,9 +84,6 @@ struct pln_python_walk {
 	uint8_t gil; /* enum pln_gil, without the futex check of blocked threads */
 };
 
-/* Context: handler. Starts to load what pln_python_prefetch_sigsafe() will need. */
-void pln_python_prefetch_layout_sigsafe(void);
-
 /*
  * Context: handler. Starts to load what a walk will need, which is mostly what the last one
  * of this thread did: `frames` has up to `max` of its frames, then one without code_addr.

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 
 #include "checked_read.h"
+#include "far_frames.h"
 #include "hot.h"
 
 /* Ticks that an initialized interpreter gets to show the structures of its layout. */
@@ -347,5 +348,6 @@ void pln_python_after_fork(void)
 {
 	repeat = true;
 	pln_python_states_tick();
+	pln_far_frames_after_fork();
 	pln_python_selfcheck_after_fork();
 }

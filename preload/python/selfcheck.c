@@ -26,6 +26,7 @@
 #define DESCRIPTION_BYTES 4096
 #define ENOUGH_FRAMES 32 /* that agree: as good as a whole stack */
 #define FAULTS_MAX 4 /* checks in a row that found a difference */
+#define PROOFS 8 /* checks in a row that agree, after one that did not: a chance would not last */
 #define PAUSE_MAX 256 /* ticks between checks; a check of a deep stack takes a while */
 
 /* An object of the interpreter. Never looked into here. */
@@ -79,6 +80,7 @@ enum outcome {
 
 static _Atomic int result; /* enum pln_selfcheck or ASK_AGAIN; release: `failure` before it */
 static const char *failure;
+static bool agreed; /* with `result`: this check did, and more are to follow */
 static bool asked;
 static bool nudged;
 static unsigned ticks_to_wait, next_pause = 1; /* sampling thread */
@@ -86,7 +88,7 @@ static _Atomic uint32_t nudge_wanted;
 static void *main_interpreter;
 
 /* Main thread, GIL held: only one check runs at a time. */
-static unsigned faults;
+static unsigned faults, doubts;
 static struct pln_python_frame frames[MAX_FRAMES];
 static unsigned char description[DESCRIPTION_BYTES];
 
@@ -248,7 +250,13 @@ static int check(void *unused)
 	outcome = compare_stack(&difference);
 	api.restore_error(type, value, traceback); /* and forgets what the comparison raised */
 	faults = outcome == DIFFERS ? faults + 1 : 0;
-	if (outcome == AGREES) {
+	if (outcome == DIFFERS) {
+		doubts = PROOFS;
+	} else if (outcome == AGREES && doubts) {
+		doubts--;
+	}
+	agreed = outcome == AGREES;
+	if (outcome == AGREES && !doubts) {
 		now = PLN_SELFCHECK_PASSED;
 		pln_store_relaxed(&pln_python.trusted, true);
 	} else if (faults == FAULTS_MAX) {
@@ -301,8 +309,8 @@ static void ask_again_later(void)
 {
 	pln_store_relaxed(&result, PLN_SELFCHECK_WAITING);
 	asked = nudged = false;
-	ticks_to_wait = next_pause;
-	if (next_pause < PAUSE_MAX)
+	ticks_to_wait = agreed ? 1 : next_pause;
+	if (!agreed && next_pause < PAUSE_MAX)
 		next_pause *= 2;
 }
 

@@ -27,7 +27,6 @@
 
 #define STACK_NEEDED (6u << 10) /* handler and walkers, measured below 3 KiB */
 #define TIME_ONE_IN 16
-#define SCRATCH_LINES 4 /* of each array: a stack of usual depth */
 #define RED_ZONE 128 /* bytes below sp that a leaf function may use */
 
 /* Under a used-up RLIMIT_SIGPENDING a forced signal arrives, but with nothing that it carried. */
@@ -155,31 +154,10 @@ static PLN_HOT void take_sample(struct pln_thread *thread, const siginfo_t *info
 			  pln_load_relaxed(&slot->sampled_cpu_ns) + head.cpu_ns);
 }
 
-/*
- * What this sample will write, and what it will look rows up in: the caches have lost it
- * since the last one. Before the system calls below, which give it the time to come.
- */
-static void prefetch(const struct pln_thread *thread, const ucontext_t *uc)
-{
-	struct pln_scratch scratch = pln_threads_scratch_sigsafe(thread->index);
-
-	pln_prefetch_sigsafe(&pln_segment->handler_calls, 1);
-	pln_prefetch_sigsafe(pln_segment_slot_sigsafe(thread->index), 2);
-	pln_prefetch_sigsafe(pln_segment_lane_sigsafe(thread->index), 3);
-	pln_prefetch_sigsafe(scratch.pc, SCRATCH_LINES);
-	pln_prefetch_sigsafe(scratch.cfa, SCRATCH_LINES);
-	pln_prefetch_sigsafe(scratch.guessed, 1);
-	pln_prefetch_sigsafe(scratch.python, SCRATCH_LINES);
-	pln_python_prefetch_layout_sigsafe();
-	pln_native_prefetch_sigsafe(pln_threads_own_stack_sigsafe().hi,
-				    (uintptr_t)uc->uc_mcontext.gregs[REG_RIP]);
-}
-
 static void handle(struct pln_thread *thread, const siginfo_t *info, const ucontext_t *uc)
 {
 	uint64_t cpu_ns, start = 0;
 
-	prefetch(thread, uc);
 	pln_add_relaxed(&pln_segment->handler_calls, 1);
 	/* What is due stays due: the next signal, or the thread's end, takes it. */
 	if (pln_load_relaxed(&thread->busy)) {

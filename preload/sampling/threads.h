@@ -37,6 +37,8 @@ struct pln_thread {
 	uint32_t calls; /* handler calls, for timing one in 16 */
 	uint64_t period_at_ns; /* CPU clock at which the period that is to be sampled begins */
 	uint64_t due_ns; /* and at which its sample is due, 0: no timer */
+	uint64_t first_until_ns; /* its first sample is taken up to here only, 0: no limit (any
+				    more) */
 	uint64_t rested_due_ns; /* the same while the timer rests */
 	_Atomic uint32_t has_python;
 

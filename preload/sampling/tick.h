@@ -13,8 +13,7 @@ void pln_tick_begin(void);
 /* One round over threads, modules and interpreter. */
 void pln_tick(void);
 
-/* Any thread: what the program wishes; the next tick does it. And whether nothing is sampled now.
- */
+/* Any thread: what the program wishes, which the next tick does; and whether nothing is sampled. */
 void pln_tick_allow(bool on);
 bool pln_tick_is_allowed(void);
 bool pln_tick_is_dormant(void);

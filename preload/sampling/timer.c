@@ -157,7 +157,7 @@ static int create(uint32_t tid, void *value, int signo, int *timer)
  * In time with the thread's own clock. Should a signal get lost (the program may take it in
  * sigwait), another one comes RETRY_PERIODS later.
  */
-static void set_timer_sigsafe(const struct pln_thread *thread)
+PLN_HOT static void set_timer_sigsafe(const struct pln_thread *thread)
 {
 	struct itimerspec when = { .it_interval =
 					   to_timespec(RETRY_PERIODS * pln_segment_own.period_ns),
@@ -174,12 +174,31 @@ PLN_HOT static void draw_due_sigsafe(struct pln_thread *thread)
 			 pln_segment_own.clk_tck_ns;
 }
 
-uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
+/*
+ * In a thread's first tick the moment may be less than a tick away from its start. Then this
+ * tick, at `cpu_ns`, is the last one before it only if it comes before it: else that one
+ * was before the thread's life, and the period has no sample.
+ */
+PLN_HOT static bool first_tick_is_in_time_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 {
-	uint64_t period = pln_segment_own.period_ns, from = thread->period_at_ns, many;
+	uint64_t until = thread->first_until_ns;
 
-	if (!thread->due_ns || thread->due_ns > cpu_ns)
+	thread->first_until_ns = 0;
+	if (!until || cpu_ns <= until)
+		return true;
+	thread->period_at_ns += pln_segment_own.period_ns;
+	draw_due_sigsafe(thread);
+	return thread->due_ns <= cpu_ns;
+}
+
+PLN_HOT uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
+{
+	uint64_t period = pln_segment_own.period_ns, from, many;
+
+	if (!thread->due_ns || thread->due_ns > cpu_ns ||
+	    !first_tick_is_in_time_sigsafe(thread, cpu_ns))
 		return 0;
+	from = thread->period_at_ns;
 	/* Of the periods that have passed, all but the newest for certain. */
 	many = cpu_ns > from ? (cpu_ns - from) / period : 0;
 	if (many)
@@ -193,14 +212,14 @@ uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 	return thread->period_at_ns - from;
 }
 
-PLN_HOT uint64_t pln_timer_take_overdue_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
+uint64_t pln_timer_take_overdue_sigsafe(struct pln_thread *thread, uint64_t cpu_ns)
 {
 	if (!thread->due_ns || cpu_ns < thread->due_ns + OVERDUE_TICKS * pln_segment_own.clk_tck_ns)
 		return 0;
 	return pln_timer_take_due_sigsafe(thread, cpu_ns);
 }
 
-uint64_t pln_timer_fired_sigsafe(struct pln_thread *thread)
+PLN_HOT uint64_t pln_timer_fired_sigsafe(struct pln_thread *thread)
 {
 	uint64_t due =
 		pln_timer_take_due_sigsafe(thread, pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID));
@@ -226,28 +245,19 @@ static bool create_for(struct pln_thread *thread)
 	return true;
 }
 
-static uint64_t until_next_tick(void)
-{
-	uint64_t passed = pln_now_ns_sigsafe() - pln_clock_ns_sigsafe(CLOCK_MONOTONIC_COARSE);
-
-	return passed < pln_segment_own.clk_tck_ns ? pln_segment_own.clk_tck_ns - passed : 0;
-}
-
-/* The tick that is drawn for a thread's first period may lie before its life: then it has none. */
 static void begin_first_period(struct pln_thread *thread)
 {
 	uint64_t cpu = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
 	uint64_t moment = pln_timer_random_sigsafe(pln_segment_own.period_ns);
 
 	thread->period_at_ns = cpu;
-	if (moment < pln_segment_own.clk_tck_ns && moment < until_next_tick()) {
-		thread->period_at_ns += pln_segment_own.period_ns;
-		draw_due_sigsafe(thread);
+	if (moment < pln_segment_own.clk_tck_ns + SOON_NS) {
+		thread->first_until_ns = cpu + moment;
+		thread->due_ns = cpu + SOON_NS;
 	} else {
+		thread->first_until_ns = 0;
 		thread->due_ns = cpu + moment - pln_segment_own.clk_tck_ns;
 	}
-	if ((int64_t)(thread->due_ns - cpu) < SOON_NS)
-		thread->due_ns = cpu + SOON_NS;
 	set_timer_sigsafe(thread);
 }
 
@@ -292,6 +302,7 @@ bool pln_timer_resume(struct pln_thread *thread, uint64_t rested_ns)
 		return false;
 	if (due) {
 		thread->period_at_ns += rested_ns;
+		thread->first_until_ns += thread->first_until_ns ? rested_ns : 0;
 		thread->due_ns = due + rested_ns;
 		set_timer_sigsafe(thread);
 	} else {

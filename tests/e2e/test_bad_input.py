@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -130,8 +131,21 @@ class TestUnreadable:
         check_one_clear_line(here.run([here.pillion, *verb, path]), FAILURE, "foreign.pillion")
 
     def test_a_directory(self, here, work, verb):
-        result = here.run([here.pillion, *verb, work])
-        assert result.returncode == FAILURE and own_lines(result.stderr), result
+        check_one_clear_line(here.run([here.pillion, *verb, work]), FAILURE, "name a .pillion file in it")
+
+    def test_a_device(self, here, verb):
+        check_one_clear_line(here.run([here.pillion, *verb, "/dev/null"]), FAILURE, "not a file", "give the .pillion")
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+    def test_a_file_of_somebody_else(self, here, verb, profile_file):
+        with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+            os.chmod(directory, 0o755)
+            pillion, path = directory + "/pillion", directory + "/x.pillion"
+            shutil.copy(here.pillion, pillion)
+            shutil.copy(str(profile_file), path)
+            os.chmod(path, 0)
+            result = here.run(["setpriv", "--reuid", "65534", "--clear-groups", pillion, *verb, path])
+        check_one_clear_line(result, FAILURE, "Permission denied", "chmod")
 
     def test_a_profile_of_a_newer_version(self, here, work, verb, profile_file):
         path = work / "newer.pillion"
@@ -165,6 +179,12 @@ class TestUnreadable:
             assert result.returncode in (OK, FAILURE, NO_SAMPLES), (at, result.returncode, result.stderr)
 
 
+@pytest.mark.parametrize("option", ["--thread", "--process"])
+def test_a_filter_that_matches_nothing_prints_no_half_report(here, profile_file, option):
+    check_one_clear_line(here.run([here.pillion, "report", option, "nix", profile_file]), NO_SAMPLES, option + " nix",
+                         "pillion info")
+
+
 def newer_profile():
     return place.host_compile(place.REPO / "tests/lib/newer_profile.c", place.WORK / "helpers" / "newer_profile",
                               "-I", str(place.REPO / "include"), "-I", str(place.REPO / "collector"))
@@ -185,6 +205,20 @@ def check_target_untouched(result):
 
 def test_an_output_directory_that_is_missing(here, one_python, work):
     check_one_clear_line(run_to(here, one_python, work / "no" / "such" / "x.pillion"), WRAPPER, "no/such")
+
+
+def test_an_output_where_no_file_can_be_made(here, one_python):
+    check_one_clear_line(run_to(here, one_python, "/proc/x"), WRAPPER, "no file can be made there")
+
+
+def test_an_output_that_keeps_nothing_has_no_report(here, one_python):
+    result = run_to(here, one_python, "/dev/null")
+    assert result.returncode == 0 and "samples" in result.stderr and "next:" not in result.stderr, result.stderr
+
+
+def test_without_sockets_nothing_is_run_and_the_way_out_is_told(here, one_python, work, deny):
+    result = here.run([deny, "socket", here.pillion, "record", "-o", work / "x", "--", one_python.path, "-c", BURN])
+    check_one_clear_line(result, WRAPPER, "socket", "without pillion")
 
 
 def test_an_output_that_exists_is_not_overwritten_unasked(here, one_python, work):

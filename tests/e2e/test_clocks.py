@@ -70,8 +70,9 @@ def test_short_runs_lose_only_their_edges(interpreter, work):
     start_up = 60_000_000  # of the interpreter, on a loaded machine
     for measured, true in per_thread(profile, clocks, "cpu_ns"):
         assert -2 * PERIOD_NS - start_up <= measured - true <= 2 * PERIOD_NS + 0.01 * true
+    # Time on a CPU and time without one, each with its own edges.
     for measured, true in per_thread(profile, clocks, "wall_ns"):
-        assert measured >= 0.99 * true - 2 * PERIOD_NS
+        assert measured >= 0.99 * true - 4 * PERIOD_NS
 
 
 def split_of(profile):
@@ -117,13 +118,13 @@ def test_a_program_in_step_with_the_sampling_is_measured_right(one_python, work)
 
 
 def test_short_threads_are_seen_in_proportion(interpreter, work):
-    """Threads of 2 ms, less than a period and less than the kernel's tick. Some 200 samples, each by
-    chance: 4 sigma are 28 %. On a crowded machine turns begin at the kernel's ticks, and end before the
+    """Threads of 2 ms, less than a period and less than the kernel's tick. Some 150 samples, each by
+    chance: 4 sigma are 33 %. On a crowded machine turns begin at the kernel's ticks, and end before the
     next: fewer are met."""
     profile, out = recording.record_ok(interpreter, [place.WORKLOADS / "short_threads.py", "0.002", "4"], work)
     spent = json.loads(out)
     measured = profile.total("cpu_ns", profile.calling("short"))
-    assert 0.6 * spent["short"] < measured < 1.3 * spent["short"], (measured / 1e9, spent)
+    assert 0.6 * spent["short"] < measured < 1.4 * spent["short"], (measured / 1e9, spent)
     [main] = [t for t in profile.threads if t["is_main"]]
     measured = profile.by_thread("cpu_ns")[profile.threads.index(main)]
     assert abs(measured - main["cpu_ns"]) < 0.02 * main["cpu_ns"] + PERIOD_NS

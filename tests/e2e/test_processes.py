@@ -65,7 +65,9 @@ def test_threads_without_python_are_sampled(interpreter, work):
     for tid in json.loads(out):
         index, = [i for i, t in enumerate(profile.threads) if t["tid"] == tid]
         own = [s for s in profile.samples if s.thread == index]
-        assert abs(profile.total("cpu_ns", own) - 0.3e9) <= 0.03e9
+        # They look at their clocks now and then, and write to one line of memory: 0.3 s and more.
+        clock = profile.threads[index]["cpu_ns"]
+        assert 0.29e9 <= clock <= 0.6e9 and abs(profile.total("cpu_ns", own) - clock) <= 0.02e9
         assert profile.threads[index]["name"] == "burner"
         assert not profile.threads[index]["has_python"]
         on_cpu = [s for s in own if s.on_cpu]

@@ -98,7 +98,7 @@ def test_a_name_that_cannot_be_used_is_an_error_before_the_command_runs(here, wo
 def test_a_device_that_is_full_does_not_change_the_run(here, one_python, work):
     result = record(here, work, ["-o", "/dev/full"], [one_python.path, "-c", BURN + "print('ran'); raise SystemExit(6)"])
     assert (result.returncode, result.stdout) == (6, "ran\n")
-    assert "No space left" in result.stderr, result.stderr
+    assert "No space left" in result.stderr and "choose another place" in result.stderr, result.stderr
     strict = record(here, work, ["--strict", "-o", "/dev/full"], [one_python.path, "-c", BURN])
     assert strict.returncode == 125
 
@@ -202,6 +202,65 @@ def test_a_signal_for_record_reaches_the_command(here, one_python, work, number)
     assert recording.load(work / "x.pillion").data["complete"]
 
 
+# Names each signal it gets, and takes its time to end after the first.
+COUNTER = """
+import os, signal, sys, time
+end = time.monotonic() + 30
+def handler(number, frame):
+    global end
+    os.write(1, signal.Signals(number).name.encode() + b"\\n")
+    end = min(end, time.monotonic() + float(sys.argv[1]))
+for s in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+    signal.signal(s, handler)
+print("ready", flush=True)
+while time.monotonic() < end: time.sleep(0.01)
+sys.exit(5)
+"""
+
+
+def pids_of_group(group):
+    out = subprocess.run(["ps", "-eo", "pid=,pgid="], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [int(pid) for pid, pgid in (line.split() for line in out.splitlines()) if int(pgid) == group]
+
+
+def kill_each_of_group(group, number):
+    """As systemd ends a service."""
+    for pid in pids_of_group(group):
+        os.kill(pid, number)
+
+
+@pytest.mark.parametrize("how", [os.kill, os.killpg, kill_each_of_group], ids=["alone", "group", "each"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_reaches_the_command_once(here, one_python, work, how, number):
+    process = here.popen([here.pillion, "record", "-o", "x.pillion", "--", one_python.path, "-c", COUNTER, "0.7"], cwd=work,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout.readline() == "ready\n"
+    how(process.pid, number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (5, number.name + "\n"), (out, err)
+    assert not pids_of_group(process.pid), "somebody was left behind"
+
+
+def test_several_signals_one_after_the_other_all_arrive(here, one_python, work):
+    """What the group got before says nothing of what comes to record alone."""
+    process = here.popen([here.pillion, "record", "-q", "-o", "x.pillion", "--", one_python.path, "-c", COUNTER,
+                          "3"], cwd=work,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout.readline() == "ready\n"
+    for how in (os.killpg, os.kill, os.killpg, os.kill):
+        how(process.pid, signal.SIGTERM)
+        assert process.stdout.readline() == "SIGTERM\n"
+        time.sleep(0.2)  # a second one within a handler's time would be merged by the kernel
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (5, "")
+
+
+def test_a_signal_of_the_command_to_its_parent_does_not_come_back(here, one_python, work):
+    program = BURN + "import os, signal\nos.kill(os.getppid(), signal.SIGUSR1)\n" + BURN + "print('whole')"
+    result = record(here, work, ["-q"], [one_python.path, "-c", program])
+    assert (result.returncode, result.stdout) == (0, "whole\n"), result
+
+
 def read_until(fd, text, seconds=20):
     seen, deadline = "", time.monotonic() + seconds
     while text not in seen and time.monotonic() < deadline:
@@ -238,11 +297,80 @@ def test_duration_ends_the_recording_and_not_the_command(here, one_python, work)
                          cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     first = process.stderr.readline()
     assert process.poll() is None, "the command was ended"
-    assert "samples" in first
+    assert "samples" in first and "next:" in process.stderr.readline()
+    assert process.stderr.readline() == "pillion: sampling ended after 1 s as asked; the command runs on\n"
     profile = recording.load(work / "x.pillion")
     assert profile.data["complete"] and 0.1e9 <= profile.total("cpu_ns") <= 1.6e9
-    out, _ = process.communicate(timeout=30)
-    assert (process.returncode, out) == (0, "whole\n")
+    shown = here.run([here.pillion, "report", work / "x.pillion"]).stdout
+    assert "by the program: nothing" not in shown, shown[:1000]  # it was record that stopped it
+    assert "the command ran on" in shown and "is not known" not in shown, shown[:1000]
+    assert "ran on after the recording" in here.run([here.pillion, "info", work / "x.pillion"]).stdout
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, "whole\n", "")
+    # Its end is added once it is known.
+    assert recording.load(work / "x.pillion").data["exit_status"] == 0
+    assert "exit 0" in here.run([here.pillion, "report", work / "x.pillion"]).stdout
+
+
+def test_a_profile_that_somebody_changed_is_not_added_to(here, one_python, work):
+    program = "import time\nend = time.monotonic() + 2\nwhile time.monotonic() < end: sum(range(999))"
+    process = here.popen([here.pillion, "record", "-d", "0.5", "-o", "x.pillion", "--", one_python.path, "-c", program],
+                         cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "samples" in process.stderr.readline()
+    (work / "x.pillion").write_text("something else")
+    assert process.wait(timeout=30) == 0
+    assert (work / "x.pillion").read_text() == "something else"
+
+
+@pytest.mark.parametrize("text, seconds", [("0.5", 0.5), (".5", 0.5), ("1.", 1)])
+def test_a_duration_may_have_a_fraction(here, one_python, work, text, seconds):
+    program = "import time\nend = time.monotonic() + 2\nwhile time.monotonic() < end: sum(range(999))"
+    for name, options, env in (("option", ["-d", text], {}), ("variable", [], {"PILLION_DURATION": text})):
+        result = record(here, work, [*options, "-o", name], [one_python.path, "-c", program], env=env)
+        assert result.returncode == 0, result.stderr
+        data = recording.load(work / name).data
+        assert abs((data["end_ns"] - data["start_ns"]) / 1e9 - seconds) < 0.4
+        assert not recording.load(work / name).notes
+
+
+@pytest.mark.parametrize("text", ["", ".", "0.5s", "-1", "1e3", "0x1", "31536001", "1,5"])
+def test_what_is_no_duration_is_refused(here, work, text):
+    result = record(here, work, ["-d", text, "-o", "x"], ["true"])
+    assert result.returncode == 2 and "number from 0 to" in result.stderr, result
+
+
+LEAVES_A_CHILD = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', %r], stdout=-3, stderr=-3)\n" % (
+    "import time\nend = time.monotonic() + 2\nwhile time.monotonic() < end: sum(range(999))\nopen('ended', 'w')")
+
+
+def test_a_child_left_behind_is_told(here, one_python, work):
+    result = record(here, work, ["-o", "x"], [one_python.path, "-c", LEAVES_A_CHILD + "import time; time.sleep(0.5)"])
+    assert not (work / "ended").exists()
+    assert result.returncode == 0 and "1 process was left behind" in result.stderr and "--wait" in result.stderr
+    wait_for((work / "ended").exists)
+
+
+def test_wait_goes_on_until_all_have_ended(here, one_python, work):
+    result = record(here, work, ["--wait", "-o", "x"],
+                    [one_python.path, "-c", LEAVES_A_CHILD + "raise SystemExit(7)"])
+    assert (work / "ended").exists()
+    assert result.returncode == 7 and "left behind" not in result.stderr, result
+    profile = recording.load(work / "x")
+    child = max(profile.processes, key=lambda p: p["end_ns"])
+    assert profile.data["complete"] and child["end_ns"] - child["start_ns"] > 1.5e9
+
+
+def test_a_signal_ends_waiting(here, one_python, work):
+    process = here.popen([here.pillion, "record", "--wait", "-o", "x.pillion", "--", one_python.path, "-c",
+                          LEAVES_A_CHILD.replace("+ 2", "+ 8") + "print('going', flush=True)\nraise SystemExit(7)"],
+                         cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "going\n"
+    time.sleep(1)
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 7 and time.monotonic() - started < 4
+    process.stdout.close(), process.stderr.close()
+    assert recording.load(work / "x.pillion").data["complete"]
 
 
 def test_a_daemon_left_behind_does_not_keep_record(here, one_python, work):

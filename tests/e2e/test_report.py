@@ -212,6 +212,50 @@ def test_the_tree_begins_where_python_does(here, real):
     assert "native calls, to start" not in whole and "<module>" in short
 
 
+QUEUE_FOR_A_CPU = """
+import os, threading, time
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+def spin():
+    end = time.time() + 1.5
+    while time.time() < end: pass
+threads = [threading.Thread(target=spin) for _ in range(4)]
+for t in threads: t.start()
+for t in threads: t.join()
+"""
+
+
+def test_a_gil_is_held_by_one_thread_at_a_time(here, one_python, work):
+    """Threads that queue for a CPU do not hold the GIL meanwhile, though they do when they run."""
+    r = recording.record(one_python, ["-c", QUEUE_FOR_A_CPU], work)
+    data = report(here, r.path)
+    assert data["time"]["runnable_ns"] > 0
+    assert 0 < data["time"]["gil_hold_ns"] <= 1.05 * data["recording"]["duration_ns"]
+    assert report(here, r.path, "--view", "gil")["view_total"]["gil_hold_ns"] == data["time"]["gil_hold_ns"]
+    assert sum(data["time"]["gil_" + state + "_ns"] for state in ("hold", "wait", "neither", "unknown")) == \
+        data["time"]["wall_ns"]
+    shown = text(here, r.path)
+    assert float(re.search(r"^GIL +held (?:at least )?([0-9.]+) % of the time$", shown, re.M).group(1)) <= 100
+    assert re.search(r"^  not known, waiting for a CPU +[0-9.]+ m?s", shown, re.M), shown
+
+
+def test_callers_and_libraries_on_a_narrow_screen(here, one_python, work):
+    """What only calls others is there, and so is the library that a line is slow in."""
+    program = ("import hashlib, time\n"
+               "def work():\n"
+               "    end = time.thread_time() + .5\n"
+               "    while time.thread_time() < end:\n"
+               "        hashlib.sha256(bytes(1 << 20)).digest()\n"
+               "def leads_there(): work()\n"
+               "leads_there()\n")
+    (work / "narrow.py").write_text(program)
+    r = recording.record(one_python, [str(work / "narrow.py")], work)
+    wide = {"COLUMNS": "80"}
+    functions = text(here, r.path, "--limit", "2", env=wide)  # <module> calls it
+    assert re.search(r"^ +0\.0 +0\.0 +\d+\.\d +leads_there ", functions, re.M), functions
+    lines = text(here, r.path, "--lines", "--limit", "1", env=wide)
+    assert re.search(r"narrow\.py:5 .* (lib(crypto|python)\S*|python3\S*|_sha\w*|libc|_hashlib)$", lines, re.M), lines
+
+
 # ------------------------------------------------------------------- options
 
 def test_the_newest_profile_here_is_the_default(here, work):
@@ -234,6 +278,9 @@ def test_thread_and_process_filters(here, real):
         by_tid = report(here, real, "--thread", str(thread["tid"]), "--view", "wall")
         assert by_tid["view_total"]["ns"] == thread["time"]["wall_ns"]
         assert [t["tid"] for t in by_tid["threads"]] == [thread["tid"]]
+    for name in ("MainThread", "main"):  # names that the kernel does not know
+        main = report(here, real, "--thread", name, "--view", "wall")["threads"]
+        assert [t["is_main"] for t in main] == [True]
     by_entry = report(here, real, "--thread", "sleep,hash", "--view", "wall")
     assert sorted(t["entry"]["function"] for t in by_entry["threads"]) == ["hashes", "sleeps"]
     pid = report(here, real)["processes"][0]["pid"]

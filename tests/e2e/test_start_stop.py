@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A program that records parts of itself: these to the nanosecond, and nothing of the others."""
 import json
+import pathlib
 import subprocess
 import time
 
@@ -29,7 +30,8 @@ def test_short_turns_add_up(interpreter, work):
     assert inside(profile, "unwanted") == 0
     assert abs(main["cpu_ns"] - spent["wanted"]) < 0.05 * spent["wanted"]
     assert main["dormant_cpu_ns"] > spent["unwanted"]
-    assert main["dormant_wall_ns"] <= profile.processes[0]["dormant_ns"] * 1.01 + PERIOD_NS
+    # The process's is taken once for all its threads: on a crowded machine, at another moment.
+    assert abs(main["dormant_wall_ns"] - profile.processes[0]["dormant_ns"]) < 0.2 * main["dormant_wall_ns"]
     wall = main["seen_ns"] - main["start_ns"] - main["dormant_wall_ns"]
     assert abs(profile.by_thread("wall_ns")[0] - wall) < 0.01 * wall + 2 * PERIOD_NS
 
@@ -76,7 +78,7 @@ def test_loaded_but_not_asked_for(here, one_python):
 
 def switches(pid):
     """Voluntary context switches of the sampling thread."""
-    for task in (place.pathlib.Path("/proc/%d/task" % pid)).iterdir():
+    for task in pathlib.Path("/proc/%d/task" % pid).iterdir():
         if (task / "comm").read_text() == "pillion\n":
             return int([l for l in (task / "status").read_text().split("\n") if l.startswith("voluntary")][0].split()[1])
     return None

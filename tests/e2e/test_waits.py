@@ -70,6 +70,8 @@ def test_the_wait_is_one_threads(waits, function):
 def test_blocked_stacks_reach_the_root(waits):
     profile, _ = waits
     blocked = [s for s in profile.samples if s.cause == recording.CAUSE_BLOCKED and s.stack]
+    # The child of a vfork uses its parent's stack, and what stood there is gone.
+    blocked = [s for s in blocked if s.stack[0].name != "__vfork"]
     broken = [s for s in blocked if s.flags & recording.FLAG_NATIVE_TRUNCATED]
     assert len(blocked) >= 10
     assert len(broken) <= 0.02 * len(blocked), "\n".join(map(str, broken[0].stack))
@@ -108,7 +110,11 @@ def test_two_threads_that_fight_for_the_gil_wait_half_of_the_time(gil):
 
 
 def test_a_thread_that_runs_python_holds_the_gil(gil):
-    assert share(gil, "fight", "cpu_ns", recording.GIL_HOLDS) >= 0.9
+    """But where it hands the GIL over, in libc: by chance a few samples, or a sixth of them."""
+    running = [s for s in gil.calling("fight") if s.cpu_ns and not s.stack[0].module.startswith(("libc", "libpthread"))]
+    held = sum(s.cpu_ns for s in running if s.gil == recording.GIL_HOLDS)
+    assert held >= 0.95 * gil.total("cpu_ns", running)
+    assert share(gil, "fight", "cpu_ns", recording.GIL_HOLDS) >= 0.6
 
 
 def test_c_code_that_keeps_the_gil_holds_it(gil):

@@ -143,7 +143,7 @@ static void *push_and_pop(void *unused)
 		__atomic_store_n(&list[0], 0, __ATOMIC_RELAXED);
 		munmap((void *)chunk, CHUNK);
 	}
-	__atomic_store_n(&over, 1, __ATOMIC_RELEASE);
+	pln_store_release(&over, 1);
 	return NULL;
 }
 
@@ -155,7 +155,7 @@ static void test_reading_in_place_never_faults(void)
 	pthread_t thread;
 
 	CHECK(!pthread_create(&thread, NULL, push_and_pop, NULL));
-	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
+	while (!pln_load_acquire(&over)) {
 		uintptr_t chunk;
 
 		pln_burst_chunks_enter();

@@ -145,6 +145,19 @@ static void test_processes_and_modules(void)
 		5
 	};
 
+	static const struct stack server = {
+		{ "<module> <string>", "main /lib/python3.11/multiprocessing/forkserver.py",
+		  "EpollSelector.select /lib/python3.11/selectors.py" },
+		5
+	};
+	static const struct stack served = {
+		{ "<module> <string>", "main /lib/python3.11/multiprocessing/forkserver.py",
+		  "_serve_one /lib/python3.11/multiprocessing/forkserver.py", "job /app.py" },
+		5
+	};
+
+	check_entry(true, &server, 1, "main");
+	check_entry(true, &served, 1, "job");
 	check_entry(true, &forked, 1, "child");
 	check_entry(true, &module, 1, "<module>");
 }

@@ -11,10 +11,10 @@
 #include "report/names.h"
 #include "report/report.h"
 
-static char *text_of(const struct pln_report_options *options, bool with_samples, unsigned width,
-		     bool utf8)
+/* Closes the profile. */
+static char *text_of_profile(struct pln_profile *profile, const struct pln_report_options *options,
+			     unsigned width, bool utf8)
 {
-	struct pln_profile *profile = tiny_open(with_samples);
 	struct pln_screen screen = { .width = width, .utf8 = utf8 };
 	struct pln_report report;
 	char *text = NULL;
@@ -27,6 +27,12 @@ static char *text_of(const struct pln_report_options *options, bool with_samples
 	pln_report_free(&report);
 	pln_profile_close(profile);
 	return text;
+}
+
+static char *text_of(const struct pln_report_options *options, bool with_samples, unsigned width,
+		     bool utf8)
+{
+	return text_of_profile(tiny_open(with_samples), options, width, utf8);
 }
 
 static void check_has(const char *text, const char *line)
@@ -60,7 +66,7 @@ static void test_text(void)
 	check_has(text, "    43.5               < fact                 app.py:12\n");
 	check_has(text, "    36.5      43.5     80.0  app.py:12  fact       100.0  micro           "
 			"libnum\n");
-	check_has(text, "  200  python3 child.py  main  app.py:1  3.11.2");
+	check_has(text, "  200  python3 child.py  main  app.py:1  15.0 ms");
 	check_has(text, "main  app.py:1  102  100  10.0 ms");
 	check_has(text, "killed by SIGKILL");
 	check_has(text, "GIL  one a process, held at least 5.50 % to 21.0 % of its time\n");
@@ -77,25 +83,48 @@ static char *changed_text(void (*change)(struct pln_profile *),
 			  const struct pln_report_options *options)
 {
 	struct pln_profile *profile = tiny_open(true);
-	struct pln_screen screen = { .width = 120 };
-	struct pln_report report;
-	char *text = NULL;
-	size_t size;
 
 	change(profile);
-	screen.out = open_memstream(&text, &size);
-	CHECK_EQ(pln_report_build(&report, profile, "tiny.pillion", options), 0);
-	pln_report_print_text(&report, &screen);
-	fclose(screen.out);
-	pln_report_free(&report);
-	pln_profile_close(profile);
-	return text;
+	return text_of_profile(profile, options, 120, false);
 }
 
 static void refuse_layout(struct pln_profile *profile)
 {
 	profile->processes[0].layout = "";
 	profile->processes[0].interpreter_status = PILLION_INTERPRETER_REFUSED;
+}
+
+static void change_version(struct pln_profile *profile)
+{
+	profile->processes[1].python_version = 0x030d01f0;
+}
+
+/* Of the processes only those are said to run another version that do. */
+static void test_another_interpreter(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	char *text = changed_text(change_version, &options);
+
+	check_has(text, "  100  python3 app.py    main  app.py:1          70.0 ms");
+	check_has(text, "  200  python3 child.py  main  app.py:1  3.13.1  15.0 ms");
+	free(text);
+}
+
+static void forget_symbol(struct pln_profile *profile)
+{
+	struct pln_function *f = &profile->functions[tiny_function(profile, "micro")];
+
+	f->name = "_num.cpython-311-x86_64-linux-gnu.so+0x12f0";
+	f->unknown = 1;
+}
+
+static void test_a_function_without_a_symbol(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	char *text = changed_text(forget_symbol, &options);
+
+	check_has(text, "  native  _num+0x12f0        libnum gemm.c:69\n");
+	free(text);
 }
 
 static void test_an_interpreter_without_a_layout(void)
@@ -128,9 +157,40 @@ static void test_threads_without_a_sample(void)
 	const struct pln_report_options options = { .view = PLN_VIEW_CPU, .limit = 2 };
 	char *text = changed_text(add_threads, &options);
 
-	check_has(text, "  1 more threads (--limit 0 shows all)\n"
+	check_has(text, "  1 more thread (--limit 0 shows all)\n"
 			"  2 threads without a sample: 4.00 ms of CPU, 224 ms of wall time\n");
 	check_hasnt(text, "301");
+	free(text);
+}
+
+/* Two of one pool, and others that no sample met. */
+static void name_a_pool(struct pln_profile *profile)
+{
+	add_threads(profile);
+	profile->threads[0].name = "pool-1";
+	profile->threads[0].is_main = false;
+	profile->threads[1].name = "pool-23";
+}
+
+/* With less rows than threads, those that look alike are one row; with enough, none are. */
+static void test_threads_that_look_alike(void)
+{
+	struct pln_report_options options = { .view = PLN_VIEW_CPU, .limit = 2 };
+	char *text = changed_text(name_a_pool, &options);
+
+	check_has(text, "  thread   runs            threads  tid  pid      CPU  off-CPU");
+	check_has(text, "  pool-1   main  app.py:1        2       100  70.0 ms   145 ms");
+	check_has(text, "  tid 201  main  app.py:1           201  200  15.0 ms        -");
+	check_hasnt(text, "more thread");
+	free(text);
+	options.limit = 3;
+	text = changed_text(name_a_pool, &options);
+	check_has(text, "  thread   runs            tid  pid      CPU  off-CPU");
+	check_has(text, "  pool-23  main  app.py:1  102  100  10.0 ms   100 ms");
+	free(text);
+	options = (struct pln_report_options){ .view = PLN_VIEW_OFFCPU, .limit = 3 };
+	text = changed_text(name_a_pool, &options); /* most of what the view is about first */
+	CHECK(strstr(text, "  pool-23  main") < strstr(text, "  pool-1   main"));
 	free(text);
 }
 
@@ -145,10 +205,19 @@ static void test_callers_are_shown(void)
 			"  self %  native %  total %  function  file:line\n"
 			"    11.8       0.0     91.8  main      app.py:1\n\n");
 	free(text);
+	options.limit = 2;
+	text = text_of(&options, true, 120,
+		       false); /* and of libraries; _start is the interpreter's */
+	check_has(text, "Native callers  more functions of libraries, by total time\n"
+			"  self %  total %  self  kind    function  file:line, library\n"
+			"     0.0     43.5     -  native  dgemm     libnum gemm.c:98\n"
+			"  4 more functions (");
+	free(text);
+	options.limit = 1;
 	options.sort = PLN_SORT_TOTAL;
 	text = text_of(&options, true, 120, false);
-	check_hasnt(text, "Python callers");
-	check_has(text, "  1 more Python functions");
+	check_hasnt(text, "callers");
+	check_has(text, "  1 more Python function (");
 	free(text);
 	options = (struct pln_report_options){ .view = PLN_VIEW_OFFCPU, .limit = 4 };
 	text = text_of(&options, true, 120, false); /* main() has no time of its own */
@@ -578,7 +647,15 @@ static void test_symbols(void)
 	check_symbol("A<B>::operator<<(int)", "A<B>::operator<<(..)");
 	check_symbol("A::operator()(int) const", "A::operator()(..) const");
 	check_symbol("auto h<(x)->y>()", "auto h<(x)->y>()");
-	check_symbol("<T as core::fmt::Debug>::fmt", "<..>::fmt");
+	check_symbol("<T as core::fmt::Debug>::fmt", "<T>::fmt");
+	check_symbol("<std::sys::thread::Thread>::new::thread_start",
+		     "<Thread>::new::thread_start");
+	check_symbol("<a::b::Lazy<c::Series>>::get::<d::e>", "<Lazy>::get::<d::e>");
+	check_symbol("<a::Once<b::C>::x::Y as d::E>::f", "<Once>::f");
+	check_symbol("<[u8] as a::very::long::path>::f", "<..>::f");
+	check_symbol("<&mut a::B as core::iter::Iterator>::next", "<..>::next");
+	check_symbol("<a::>::f", "<a::>::f");
+	check_symbol("<lambda>::f", "<lambda>::f");
 	check_symbol("not>balanced<", "not>balanced<");
 	check_symbol("never(closed", "never(closed");
 	check_symbol("", "");
@@ -639,8 +716,11 @@ int main(void)
 {
 	setlocale(LC_CTYPE, "C.UTF-8");
 	test_text();
+	test_another_interpreter();
+	test_a_function_without_a_symbol();
 	test_an_interpreter_without_a_layout();
 	test_threads_without_a_sample();
+	test_threads_that_look_alike();
 	test_callers_are_shown();
 	test_lines_keep_their_library();
 	test_info();

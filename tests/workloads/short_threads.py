@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """short_threads.py LIFE SECONDS: threads that live for LIFE seconds of CPU time each, one after the
-other, in turns with as much work on the main thread. Prints, as JSON, the CPU time of either."""
+other, in turns with work on the main thread. Prints, as JSON, the CPU time of either."""
 import json
+import random
 import sys
 import threading
 import time
@@ -30,5 +31,5 @@ while time.process_time() < seconds:
     thread = threading.Thread(target=short, args=(life,))
     thread.start()
     thread.join()
-    long_(life)
+    long_(life * random.uniform(0.5, 2.5))  # not in step with the kernel's ticks
 print(json.dumps(spent))

@@ -70,6 +70,62 @@ def reused():
     check(len(addresses) < 2900, "no address was reused: the test proves nothing")
 
 
+# ---------------------------------------------------------------- cost
+
+def reads_of_walks():
+    """System calls of a walk of this thread, and of one from outside while it waits."""
+    raw, head = (harness.RawFrame * harness.MAX_FRAMES)(), harness.Head()
+    reads, main, ident = [], threading.get_native_id(), threading.get_ident()
+    for _ in range(2):  # the second one knows where to look
+        harness.walk_self(2, raw, harness.MAX_FRAMES, ctypes.byref(head))
+        check(not head.failed and not head.truncated and head.count > 150, "walk", head.count)
+    reads.append(head.reads)
+
+    def other():
+        for _ in range(2):
+            harness.walk_blocked_released(main, ident, raw, harness.MAX_FRAMES,
+                                          ctypes.byref(head), 1)
+        reads.append(head.reads)
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    check(not head.failed and not head.truncated and head.count > 150, "blocked", head.count)
+    return reads
+
+
+def reads():
+    """Frames of a chain that lie close together are read together."""
+    checked()
+    harness.register_stack()
+    found = {}
+
+    def recurse(depth):
+        if depth:
+            return recurse(depth - 1)
+        found["recursion"] = reads_of_walks()
+
+    def generate(depth):
+        if depth:
+            yield from generate(depth - 1)
+        else:
+            found["generators"] = reads_of_walks()
+            yield
+
+    async def wait(depth):
+        if depth:
+            return await wait(depth - 1)
+        found["coroutines"] = reads_of_walks()
+    recurse(150)
+    list(generate(150))
+    try:
+        wait(150).send(None)
+    except StopIteration:
+        pass
+    print(found)
+    for kind, (own, blocked) in found.items():
+        check(own <= 16 and blocked <= 32, kind, found)
+
+
 # ---------------------------------------------------------------- life
 
 def fork():
@@ -88,7 +144,9 @@ def fork():
     done = threading.Event()
 
     def other():
-        harness.walk_blocked_released(main, ident, raw, 64, ctypes.byref(head), 1)
+        # The main thread is on its way into join() yet: until it blocks, it cannot be read so.
+        while not head.count:
+            harness.walk_blocked_released(main, ident, raw, 64, ctypes.byref(head), 1)
         done.set()
     main, ident = threading.get_native_id(), threading.get_ident()
     thread = threading.Thread(target=other)

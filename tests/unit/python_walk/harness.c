@@ -45,7 +45,8 @@ struct sample {
 	uint8_t no_markers;
 	uint8_t gil;
 	uint8_t trusted;
-	uint8_t reserved[2];
+	uint8_t reads; /* system calls that it made, at most 255 */
+	uint8_t reserved;
 	struct pln_python_frame frames[];
 };
 
@@ -70,6 +71,7 @@ static pthread_t sampler;
 static unsigned sampling_period_us;
 
 static __thread uintptr_t stack_hi;
+static struct pln_stack shared_stack; /* seen by walks from outside, too */
 static __thread bool in_handler;
 
 static uint64_t now_ns(void)
@@ -78,6 +80,35 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* ------------------------------------------------------------ counting reads */
+
+static __thread unsigned reads;
+
+bool __real_pln_checked_read_sigsafe(uintptr_t addr, void *dst, size_t size);
+size_t __real_pln_checked_read_some_sigsafe(uintptr_t addr, void *dst, size_t size);
+unsigned __real_pln_checked_read_parts_sigsafe(const struct pln_read_part *parts, unsigned count);
+bool __wrap_pln_checked_read_sigsafe(uintptr_t addr, void *dst, size_t size);
+size_t __wrap_pln_checked_read_some_sigsafe(uintptr_t addr, void *dst, size_t size);
+unsigned __wrap_pln_checked_read_parts_sigsafe(const struct pln_read_part *parts, unsigned count);
+
+bool __wrap_pln_checked_read_sigsafe(uintptr_t addr, void *dst, size_t size)
+{
+	reads++;
+	return __real_pln_checked_read_sigsafe(addr, dst, size);
+}
+
+size_t __wrap_pln_checked_read_some_sigsafe(uintptr_t addr, void *dst, size_t size)
+{
+	reads++;
+	return __real_pln_checked_read_some_sigsafe(addr, dst, size);
+}
+
+unsigned __wrap_pln_checked_read_parts_sigsafe(const struct pln_read_part *parts, unsigned count)
+{
+	reads++;
+	return __real_pln_checked_read_parts_sigsafe(parts, count);
 }
 
 /* ------------------------------------------------------------ samples */
@@ -387,7 +418,8 @@ static void fill_head(struct sample *head, const struct pln_python_walk *walk, u
 				 .failed = walk->failed,
 				 .no_markers = walk->no_markers,
 				 .gil = walk->gil,
-				 .trusted = pln_python.trusted };
+				 .trusted = pln_python.trusted,
+				 .reads = reads < 255 ? (uint8_t)reads : 255 };
 }
 
 int harness_walk_self(int with_stack, struct pln_python_frame *frames, unsigned max,
@@ -400,6 +432,9 @@ int harness_walk_self(int with_stack, struct pln_python_frame *frames, unsigned 
 
 	if (with_stack && stack_hi)
 		stack.hi = stack_hi;
+	if (with_stack == 2)
+		shared_stack = stack;
+	reads = 0;
 	start = now_ns();
 	pln_python_walk_self_sigsafe(&stack, &walk);
 	fill_head(head, &walk, now_ns() - start);
@@ -413,11 +448,12 @@ int harness_walk_blocked(uint32_t tid, uintptr_t pthread_id, struct pln_python_f
 			 unsigned max, struct sample *head, unsigned repeat)
 {
 	struct pln_python_walk walk = { .frames = frames, .max = max };
-	struct pln_stack stack = { 0 };
+	struct pln_stack stack = shared_stack;
 	uint64_t start = now_ns();
 
 	for (unsigned i = 0; i < repeat; i++) {
 		pln_python_tick();
+		reads = 0;
 		pln_python_walk_blocked(tid, pthread_id, &stack, &walk);
 	}
 	fill_head(head, &walk, (now_ns() - start) / repeat);

@@ -17,7 +17,7 @@ class RawFrame(ctypes.Structure):
 class Head(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint32) for name in ("bytes", "tid", "count", "ns")] + \
         [(name, ctypes.c_uint8) for name in
-         ("has_tstate", "truncated", "failed", "no_markers", "gil", "trusted", "r0", "r1")]
+         ("has_tstate", "truncated", "failed", "no_markers", "gil", "trusted", "reads", "r1")]
 
 
 GIL_NONE, GIL_HOLDS = 1, 2

@@ -24,7 +24,7 @@ SKIP = 77
 AT_END = "end: 0 holds 21 released 1.\n"
 SHIFTS = ["frame.code", "frame.previous", "frame.instr", "code.name", "code.filename",
           "thread.thread_id"]
-CORNERS = [(name, {}) for name in ("names", "reused", "fork", "finalizing", "gil",
+CORNERS = [(name, {}) for name in ("names", "reused", "reads", "fork", "finalizing", "gil",
                                    "gil_of_native_threads", "tls", "subinterpreters", "greenlets")] + \
     [("check_in_" + name, {"HARNESS_LATE": "1"}) for name in (
         "c_calls", "recursion", "generators", "coroutines", "trace_function", "odd_names",
