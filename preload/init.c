@@ -13,7 +13,6 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <pillion/atomic.h>
@@ -121,8 +120,7 @@ static int init_image(void)
 	find_own_stack();
 	error = pln_threads_init();
 	/* Without: counts alone. */
-	if (!error && strcmp(pln_options.memory, "count") != 0 &&
-	    strcmp(pln_options.memory, "off") != 0)
+	if (!error && pln_options.memory == PILLION_MEMORY_SAMPLE)
 		(void)pln_memory_sampling_init();
 	if (!error)
 		error = pln_native_init();
@@ -244,7 +242,7 @@ __attribute__((constructor)) static void init(int argc, char **argv, char **envp
 	pln_options_parse(envp ? envp : environ);
 	pln_tick_allow(pln_options.start);
 	asked_for = this_process_is_asked_for();
-	pln_memory_init(asked_for && strcmp(pln_options.memory, "off") != 0);
+	pln_memory_init(asked_for && pln_options.memory != PILLION_MEMORY_OFF);
 	/* Those never make the call that the others start with. */
 	if (asked_for && pln_python_find_too_old())
 		start_once();

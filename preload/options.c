@@ -17,6 +17,7 @@ struct pln_options pln_options = {
 #define PLN_DEFAULT_FLAG(id, value) .id = value,
 #define PLN_DEFAULT_NUMBER(id, value) .id = value,
 #define PLN_DEFAULT_SECONDS(id, value)
+#define PLN_DEFAULT_CHOICE(id, value) .id = value,
 #define PLN_DEFAULT_TEXT(id, value)
 #define PLN_DEFAULT_SECRET(id, value)
 #define PLN_DEFAULT(id, name, type, value, ...) PLN_DEFAULT_##type(id, value)
@@ -100,6 +101,23 @@ static void set_flag(const char *name, const char *text, bool *out)
 		complain(name);
 }
 
+/* `words`: "off|count|sample". */
+static void set_choice(const char *name, const char *text, const char *words, unsigned *out)
+{
+	size_t size = strlen(text);
+
+	for (unsigned i = 0; size && *words; i++) {
+		size_t word = strcspn(words, "|");
+
+		if (word == size && !strncasecmp(words, text, size)) {
+			*out = i;
+			return;
+		}
+		words += word + (words[word] == '|');
+	}
+	complain(name);
+}
+
 static void set_text(const char *name, const char *text, char *out)
 {
 	if (strlen(text) >= PLN_OPTION_TEXT_MAX)
@@ -110,15 +128,16 @@ static void set_text(const char *name, const char *text, char *out)
 
 static void set_one(const char *entry)
 {
-#define PLN_SET_FLAG(id, name, min, max) set_flag(name, value, &pln_options.id)
-#define PLN_SET_NUMBER(id, name, min, max) set_number(name, value, min, max, &pln_options.id)
-#define PLN_SET_SECONDS(id, name, min, max) set_seconds(name, value, max, &pln_options.id)
-#define PLN_SET_TEXT(id, name, min, max) set_text(name, value, pln_options.id)
-#define PLN_SET_SECRET(id, name, min, max) set_text(name, value, pln_options.id)
-#define PLN_SET(id, name, type, value_, min, max, ...)                                             \
+#define PLN_SET_FLAG(id, name, min, max, words) set_flag(name, value, &pln_options.id)
+#define PLN_SET_NUMBER(id, name, min, max, words) set_number(name, value, min, max, &pln_options.id)
+#define PLN_SET_SECONDS(id, name, min, max, words) set_seconds(name, value, max, &pln_options.id)
+#define PLN_SET_CHOICE(id, name, min, max, words) set_choice(name, value, words, &pln_options.id)
+#define PLN_SET_TEXT(id, name, min, max, words) set_text(name, value, pln_options.id)
+#define PLN_SET_SECRET(id, name, min, max, words) set_text(name, value, pln_options.id)
+#define PLN_SET(id, name, type, value_, min, max, option, letter, metavar, help)                   \
 	if (!strncmp(entry, name "=", sizeof(name))) {                                             \
 		const char *value = entry + sizeof(name);                                          \
-		PLN_SET_##type(id, name, min, max);                                                \
+		PLN_SET_##type(id, name, min, max, metavar);                                       \
 		return;                                                                            \
 	}
 	PILLION_ENV_TABLE(PLN_SET)

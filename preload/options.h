@@ -16,6 +16,7 @@ struct pln_options {
 #define PLN_MEMBER_FLAG(id) bool id;
 #define PLN_MEMBER_NUMBER(id) long id;
 #define PLN_MEMBER_SECONDS(id) bool id; /* the collector's business; true: it is set */
+#define PLN_MEMBER_CHOICE(id) unsigned id;
 #define PLN_MEMBER_TEXT(id) char id[PLN_OPTION_TEXT_MAX];
 #define PLN_MEMBER_SECRET(id) char id[PLN_OPTION_TEXT_MAX];
 #define PLN_MEMBER(id, name, type, ...) PLN_MEMBER_##type(id)

@@ -17,7 +17,9 @@
 
 #include "burst/burst.h"
 #include "clock.h"
+#include "memory/memory.h"
 #include "options.h"
+#include "pages.h"
 #include "syscall.h"
 
 #define PAGE 4096u
@@ -118,6 +120,7 @@ static void fill_header(struct pln_segment *seg, enum pln_hello_reason reason)
 	seg->period_ns = pln_segment_own.period_ns;
 	seg->tick_ns = pln_segment_own.tick_ns;
 	seg->reason = reason;
+	seg->inherited_bytes = pln_memory_inherited_bytes();
 	seg->clk_tck_ns = (uint32_t)pln_segment_own.clk_tck_ns;
 	(void)pln_syscall3(SYS_readlink, (long)"/proc/self/exe", (long)seg->executable,
 			   sizeof(seg->executable) - 1);
@@ -159,7 +162,7 @@ static struct pln_segment *map_sparse(int fd, const struct pln_segment *plan)
 	if (mprotect(memory, plan->lanes_off, PROT_READ | PROT_WRITE) ||
 	    (plan->burst_size && mprotect((char *)memory + plan->burst_off, plan->burst_size,
 					  PROT_READ | PROT_WRITE))) {
-		(void)munmap(memory, plan->size);
+		pln_pages_unmap(memory, plan->size);
 		return NULL;
 	}
 	/*
@@ -282,14 +285,14 @@ void pln_segment_discard(void)
 	struct pln_segment *seg = pln_segment;
 
 	pln_segment = NULL;
-	(void)munmap(seg, pln_segment_own.size);
+	pln_pages_unmap(seg, pln_segment_own.size);
 }
 
 void pln_segment_forget(void)
 {
 	if (pln_segment)
-		(void)munmap(pln_segment_own.slots,
-			     round_page(pln_segment_own.lane_count * sizeof(struct pln_slot)));
+		pln_pages_unmap(pln_segment_own.slots,
+				round_page(pln_segment_own.lane_count * sizeof(struct pln_slot)));
 	pln_store_relaxed(&owner, 0);
 	pln_segment = NULL;
 }

@@ -6,8 +6,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define CHOICES_MAX 4u
+#define CHOICE_BYTES 64u
 
 const struct pln_variable pln_variables[PLN_VARIABLE_COUNT] = {
 #define PLN_VARIABLE_ROW(id, name, type, otherwise, min, max, option, letter, metavar, help)       \
@@ -16,10 +20,23 @@ const struct pln_variable pln_variables[PLN_VARIABLE_COUNT] = {
 #undef PLN_VARIABLE_ROW
 };
 
+/* The words of a CHOICE, to an end with NULL. */
+static const char *const *choices_of(enum pln_variable_id id)
+{
+	static char words[PLN_VARIABLE_COUNT][CHOICE_BYTES];
+	static const char *choices[PLN_VARIABLE_COUNT][CHOICES_MAX + 1];
+	char *rest = words[id];
+
+	snprintf(rest, CHOICE_BYTES, "%s", pln_variables[id].metavar);
+	for (unsigned i = 0; i < CHOICES_MAX && rest; i++)
+		choices[id][i] = strsep(&rest, "|");
+	return choices[id];
+}
+
 void pln_variable_values_init(struct pln_variable_value *values)
 {
 	for (unsigned i = 0; i < PLN_VARIABLE_COUNT; i++)
-		values[i] = (struct pln_variable_value){ NULL, UINT64_MAX, true };
+		values[i] = (struct pln_variable_value){ NULL, UINT64_MAX, UINT_MAX, true, false };
 }
 
 bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *value, char *help,
@@ -39,11 +56,16 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 	};
 	switch (v->type) {
 	case PLN_VARIABLE_FLAG:
+		option->metavar = NULL;
+		if (!v->otherwise) {
+			option->type = PLN_OPTION_FLAG;
+			option->to = &value->on;
+			return true;
+		}
 		/* The variable says what it turns on, the option what it leaves out. */
 		snprintf(help, help_size, "do not %s", v->help);
 		option->type = PLN_OPTION_NO;
 		option->help = help;
-		option->metavar = NULL;
 		option->to = &value->flag;
 		return true;
 	case PLN_VARIABLE_NUMBER:
@@ -54,6 +76,11 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 	case PLN_VARIABLE_SECONDS:
 		option->type = PLN_OPTION_SECONDS;
 		option->to = &value->number;
+		return true;
+	case PLN_VARIABLE_CHOICE:
+		option->type = PLN_OPTION_CHOICE;
+		option->choices = choices_of(id);
+		option->to = &value->choice;
 		return true;
 	case PLN_VARIABLE_TEXT:
 		option->type = PLN_OPTION_TEXT;
@@ -77,8 +104,12 @@ int pln_variable_export(enum pln_variable_id id, const struct pln_variable_value
 	} else if (value->number != UINT64_MAX) {
 		snprintf(number, sizeof(number), "%" PRIu64, value->number);
 		text = number;
+	} else if (value->choice != UINT_MAX) {
+		text = choices_of(id)[value->choice];
 	} else if (!value->flag) {
 		text = "0";
+	} else if (value->on) {
+		text = "1";
 	}
 	if (!text)
 		return 0;

@@ -18,6 +18,7 @@ enum pln_variable_type {
 	PLN_VARIABLE_FLAG,
 	PLN_VARIABLE_NUMBER,
 	PLN_VARIABLE_SECONDS,
+	PLN_VARIABLE_CHOICE,
 	PLN_VARIABLE_TEXT,
 	PLN_VARIABLE_SECRET,
 };
@@ -47,7 +48,9 @@ extern const struct pln_variable pln_variables[PLN_VARIABLE_COUNT];
 struct pln_variable_value {
 	const char *text; /* TEXT; NULL: unset */
 	uint64_t number; /* NUMBER; SECONDS, in nanoseconds; UINT64_MAX: unset */
-	bool flag; /* FLAG, whose options only ever clear it; true: unset */
+	unsigned choice; /* CHOICE; UINT_MAX: unset */
+	bool flag; /* FLAG that is on by default; true: unset */
+	bool on; /* FLAG that is off by default; false: unset */
 };
 
 /* All unset. */

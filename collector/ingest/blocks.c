@@ -7,6 +7,7 @@
  * in use as blocks are freed: it holds what is live, and little else.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include <pillion/atomic.h>
 
@@ -112,37 +113,39 @@ void pln_target_free_blocks(struct pln_target *t)
 
 static void add(struct pln_heap_counts *sum, const struct pln_alloc_counters *one)
 {
-	/* relaxed: statistics, each for itself */
-	sum->alloc_calls += pln_load_relaxed(&one->alloc_calls);
-	sum->alloc_bytes += pln_load_relaxed(&one->alloc_bytes);
-	sum->free_calls += pln_load_relaxed(&one->free_calls);
-	sum->free_bytes += pln_load_relaxed(&one->free_bytes);
+	for (unsigned i = 0; i < PILLION_HEAP_COUNT; i++) {
+		/* relaxed: statistics, each for itself */
+		sum[i].alloc_calls += pln_load_relaxed(&one[i].alloc_calls);
+		sum[i].alloc_bytes += pln_load_relaxed(&one[i].alloc_bytes);
+		sum[i].free_calls += pln_load_relaxed(&one[i].free_calls);
+		sum[i].free_bytes += pln_load_relaxed(&one[i].free_bytes);
+	}
 }
 
-struct pln_heap_counts pln_target_heap_of(const struct pln_alloc_counters *counters)
+void pln_target_copy_heap(struct pln_heap_counts *heap, const struct pln_alloc_counters *counters)
 {
-	struct pln_heap_counts heap = { 0 };
-
-	add(&heap, counters);
-	return heap;
+	memset(heap, 0, PILLION_HEAP_COUNT * sizeof(*heap));
+	add(heap, counters);
 }
 
 /* While it lives, the target's own sum: slots are emptied, and change hands, as we look. */
 void pln_target_read_heap(struct pln_target *t, bool gone)
 {
 	struct pln_segment *seg = t->segment.shared;
-	struct pln_heap_counts heap = { 0 };
+	struct pln_heap_counts heap[PILLION_HEAP_COUNT] = { 0 };
 
+	t->row.finalizing_ns = pln_load_relaxed(&seg->finalizing_ns);
 	if (gone) {
-		add(&heap, &seg->alloc_rest);
+		add(heap, seg->heap_rest);
 		for (uint32_t i = 0; i < t->segment.lane_count; i++)
-			add(&heap, &t->segment.slots[i].alloc);
+			add(heap, t->segment.slots[i].heap);
 	} else {
-		add(&heap, &seg->alloc_total);
+		add(heap, seg->heap_total);
 	}
-	if (heap.alloc_calls < t->row.heap.alloc_calls)
+	if (heap[PILLION_HEAP_MALLOC].alloc_calls < t->row.heap[PILLION_HEAP_MALLOC].alloc_calls)
 		return;
-	t->row.heap = heap;
+	memcpy(t->row.heap, heap, sizeof(t->row.heap));
+	t->row.brk_peak_bytes = pln_load_relaxed(&seg->brk_peak_bytes);
 	t->row.heap_inherited_bytes = seg->inherited_bytes < MAX_BYTES ? seg->inherited_bytes : 0;
 	t->row.heap_peak_bytes = pln_load_relaxed(&seg->peak_bytes);
 	t->row.heap_peak_ns = pln_load_relaxed(&seg->peak_ns);
@@ -152,9 +155,11 @@ void pln_target_add_heap_point(struct pln_target *t, uint64_t now_ns)
 {
 	struct pln_heap_point point = { .time_ns = now_ns,
 					.process = t->id,
-					.counts = t->row.heap };
+					.brk_bytes =
+						pln_load_relaxed(&t->segment.shared->brk_bytes) };
 
-	if (!point.counts.alloc_calls || now_ns - t->heap_point_ns < POINT_NS)
+	memcpy(point.heap, t->row.heap, sizeof(point.heap));
+	if (!point.heap[PILLION_HEAP_MALLOC].alloc_calls || now_ns - t->heap_point_ns < POINT_NS)
 		return;
 	t->heap_point_ns = now_ns;
 	pln_writer_add_heap_point(t->writer, &point);

@@ -92,7 +92,7 @@ static void take_thread(struct pln_target *t, const struct pln_wire_thread *rec)
 	}
 	if (rec->rec.type == PILLION_RECORD_THREAD_EXIT) {
 		row->exited = true;
-		row->heap = pln_target_heap_of(&rec->alloc);
+		pln_target_copy_heap(row->heap, rec->heap);
 		row->unsampled_cpu_ns = rec->unsampled_cpu_ns;
 		row->unsampled_wall_ns = rec->unsampled_wall_ns;
 	}

@@ -381,7 +381,7 @@ static void write_block(struct pln_target *t, struct pln_target_thread *thread,
 	};
 
 	if (!row.size || !row.interval || !rec->block.id ||
-	    rec->block.kind > PILLION_BLOCK_MAPPING) {
+	    rec->block.kind >= PILLION_BLOCK_KINDS) {
 		t->row.lost_records++;
 		return;
 	}

@@ -143,7 +143,7 @@ struct clocks {
 	uint64_t pending_runnable_ns;
 	uint64_t dormant_cpu_ns;
 	uint64_t dormant_wall_ns;
-	struct pln_heap_counts heap;
+	struct pln_heap_counts heap[PILLION_HEAP_COUNT];
 };
 
 /* Returns the serial of the thread that the clocks are of, 0: none, or just changing. */
@@ -160,7 +160,7 @@ static uint32_t read_clocks(const struct pln_slot *slot, struct clocks *clocks)
 	clocks->cpu_ns = pln_load_relaxed(&slot->cpu_ns);
 	clocks->pending_offcpu_ns = pln_load_relaxed(&slot->pending_offcpu_ns);
 	clocks->pending_runnable_ns = pln_load_relaxed(&slot->pending_runnable_ns);
-	clocks->heap = pln_target_heap_of(&slot->alloc);
+	pln_target_copy_heap(clocks->heap, slot->heap);
 	clocks->dormant_cpu_ns = pln_load_relaxed(&slot->dormant_cpu_ns);
 	clocks->dormant_wall_ns = pln_load_relaxed(&slot->dormant_wall_ns);
 	/* A slot that changed hands meanwhile has another serial, or shows it next time. */
@@ -189,8 +189,8 @@ static void update_thread(struct pln_target *t, struct pln_target_thread *thread
 		thread->dirty = true;
 	row->seen_ns = clocks->seen_ns;
 	/* A slot whose thread has ended is emptied: its counts are told as it ends. */
-	if (clocks->heap.alloc_calls >= row->heap.alloc_calls)
-		row->heap = clocks->heap;
+	if (clocks->heap[0].alloc_calls >= row->heap[0].alloc_calls)
+		memcpy(row->heap, clocks->heap, sizeof(row->heap));
 	row->dormant_cpu_ns = clocks->dormant_cpu_ns;
 	row->dormant_wall_ns = plausible_wait(clocks->dormant_wall_ns);
 	row->cpu_ns = cpu_ns;

@@ -138,7 +138,7 @@ void pln_target_take_free(struct pln_target *t, const struct pln_wire_free *rec)
 void pln_target_free_blocks(struct pln_target *t);
 
 /* Exact counts: of one thread; of the process, into its row; a point of them in time. */
-struct pln_heap_counts pln_target_heap_of(const struct pln_alloc_counters *counters);
+void pln_target_copy_heap(struct pln_heap_counts *heap, const struct pln_alloc_counters *counters);
 void pln_target_read_heap(struct pln_target *t, bool gone);
 void pln_target_add_heap_point(struct pln_target *t, uint64_t now_ns);
 

@@ -174,10 +174,18 @@ static enum pln_load_result load_processes(struct pln_reader *r, struct pln_deco
 
 static void get_heap(struct pln_decoder *d, struct pln_heap_counts *heap)
 {
-	heap->alloc_calls = pln_get_varint(d);
-	heap->alloc_bytes = pln_get_varint(d);
-	heap->free_calls = pln_get_varint(d);
-	heap->free_bytes = pln_get_varint(d);
+	uint64_t classes = pln_get_varint(d);
+
+	/* A newer minor version may know more of them. */
+	for (uint64_t i = 0; i < classes && !d->failed; i++) {
+		struct pln_heap_counts counts = { .alloc_calls = pln_get_varint(d) };
+
+		counts.alloc_bytes = pln_get_varint(d);
+		counts.free_calls = pln_get_varint(d);
+		counts.free_bytes = pln_get_varint(d);
+		if (i < PILLION_HEAP_COUNT)
+			heap[i] = counts;
+	}
 }
 
 static void get_counters(struct pln_decoder *d, struct pln_process *p)
@@ -199,10 +207,12 @@ static void get_counters(struct pln_decoder *d, struct pln_process *p)
 	p->table_bytes = pln_get_varint(d);
 	p->private_bytes = pln_get_varint(d);
 	p->dormant_ns = pln_get_varint(d);
-	get_heap(d, &p->heap);
+	get_heap(d, p->heap);
 	p->heap_inherited_bytes = pln_get_varint(d);
 	p->heap_peak_bytes = pln_get_varint(d);
 	p->heap_peak_ns = pln_get_varint(d);
+	p->brk_peak_bytes = pln_get_varint(d);
+	p->finalizing_ns = pln_get_varint(d);
 	p->lost_records = pln_get_varint(d);
 }
 
@@ -240,7 +250,7 @@ static void get_thread(struct pln_reader *r, struct pln_decoder *d, struct pln_t
 	t->dormant_wall_ns = pln_get_varint(d);
 	t->unsampled_cpu_ns = pln_get_varint(d);
 	t->unsampled_wall_ns = pln_get_varint(d);
-	get_heap(d, &t->heap);
+	get_heap(d, t->heap);
 }
 
 static enum pln_load_result load_threads(struct pln_reader *r, struct pln_decoder *d)
@@ -463,7 +473,8 @@ static enum pln_load_result load_heap_point(struct pln_reader *r, struct pln_dec
 		return PLN_LOAD_MEMORY;
 	point->time_ns = get_time(r, d);
 	point->process = get_below(d, p->process_count);
-	get_heap(d, &point->counts);
+	get_heap(d, point->heap);
+	point->brk_bytes = pln_get_varint(d);
 	return PLN_LOAD_OK;
 }
 

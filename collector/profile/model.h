@@ -37,7 +37,7 @@ struct pln_recording {
 	uint64_t lost_samples; /* given up because the disk was full */
 };
 
-/* malloc and free of a process or thread, up to a moment: exact. */
+/* Of one class of memory, of a process or thread, up to a moment: exact. */
 struct pln_heap_counts {
 	uint64_t alloc_calls, alloc_bytes;
 	uint64_t free_calls, free_bytes;
@@ -71,10 +71,12 @@ struct pln_process {
 	uint64_t table_bytes;
 	uint64_t private_bytes;
 	uint64_t dormant_ns; /* wall time in which nothing was sampled, as it was told to */
-	struct pln_heap_counts heap;
+	struct pln_heap_counts heap[PILLION_HEAP_COUNT];
 	uint64_t heap_inherited_bytes; /* live when it was forked: not in `heap` */
-	uint64_t heap_peak_bytes; /* most that was live at one time, and when */
+	uint64_t heap_peak_bytes; /* most that was live of malloc and mappings, and when */
 	uint64_t heap_peak_ns;
+	uint64_t brk_peak_bytes; /* largest size of the area that the program break ends */
+	uint64_t finalizing_ns; /* when the interpreter began to go down, 0: it did not */
 	uint64_t lost_records; /* lane data that made no sense */
 };
 
@@ -94,7 +96,7 @@ struct pln_thread {
 	uint64_t dormant_wall_ns;
 	uint64_t unsampled_cpu_ns; /* known, but no sample stands for it */
 	uint64_t unsampled_wall_ns;
-	struct pln_heap_counts heap;
+	struct pln_heap_counts heap[PILLION_HEAP_COUNT];
 };
 
 struct pln_module_info {
@@ -179,7 +181,8 @@ struct pln_block_row {
 struct pln_heap_point {
 	uint64_t time_ns;
 	uint32_t process;
-	struct pln_heap_counts counts;
+	struct pln_heap_counts heap[PILLION_HEAP_COUNT];
+	uint64_t brk_bytes;
 };
 
 /* Set by the collector, above the wire's flags. */

@@ -324,13 +324,19 @@ static void newest_free(struct newest_table *t)
 	free(t->rows);
 }
 
-/* heap = alloc_calls alloc_bytes free_calls free_bytes */
+/*
+ * heap   = class_count class{class_count}
+ * class  = alloc_calls alloc_bytes free_calls free_bytes    by enum pln_heap_class
+ */
 static void put_heap(struct pln_buffer *b, const struct pln_heap_counts *heap)
 {
-	pln_put_varint(b, heap->alloc_calls);
-	pln_put_varint(b, heap->alloc_bytes);
-	pln_put_varint(b, heap->free_calls);
-	pln_put_varint(b, heap->free_bytes);
+	pln_put_varint(b, PILLION_HEAP_COUNT);
+	for (unsigned i = 0; i < PILLION_HEAP_COUNT; i++) {
+		pln_put_varint(b, heap[i].alloc_calls);
+		pln_put_varint(b, heap[i].alloc_bytes);
+		pln_put_varint(b, heap[i].free_calls);
+		pln_put_varint(b, heap[i].free_bytes);
+	}
 }
 
 /*
@@ -374,7 +380,7 @@ static int flush_processes(struct pln_writer *w)
  * process_counters = id drop_kinds drops{drop_kinds} ticks handler_calls handler_ns
  *                    sampler_cpu_ns process_cpu_ns table_bytes private_bytes
  *                    dormant_ns heap heap_inherited_bytes heap_peak_bytes heap_peak_ns
- *                    lost_records
+ *                    brk_peak_bytes finalizing_ns lost_records
  */
 static void put_counters(struct pln_writer *w, uint32_t id, const struct pln_process *p)
 {
@@ -392,10 +398,12 @@ static void put_counters(struct pln_writer *w, uint32_t id, const struct pln_pro
 	pln_put_varint(b, p->table_bytes);
 	pln_put_varint(b, p->private_bytes);
 	pln_put_varint(b, p->dormant_ns);
-	put_heap(b, &p->heap);
+	put_heap(b, p->heap);
 	pln_put_varint(b, p->heap_inherited_bytes);
 	pln_put_varint(b, p->heap_peak_bytes);
 	pln_put_varint(b, p->heap_peak_ns);
+	pln_put_varint(b, p->brk_peak_bytes);
+	pln_put_varint(b, p->finalizing_ns);
 	pln_put_varint(b, p->lost_records);
 }
 
@@ -449,7 +457,7 @@ void pln_writer_update_thread(struct pln_writer *w, uint32_t id, const struct pl
 	pln_put_varint(b, t->dormant_wall_ns);
 	pln_put_varint(b, t->unsampled_cpu_ns);
 	pln_put_varint(b, t->unsampled_wall_ns);
-	put_heap(b, &t->heap);
+	put_heap(b, t->heap);
 	newest_end(w, &w->threads, id);
 }
 
@@ -623,7 +631,7 @@ void pln_writer_add_free(struct pln_writer *w, uint32_t block, uint64_t time_ns)
 	definition_end(w, SECTION_FREES);
 }
 
-/* HEAP entry = time:signed process heap */
+/* HEAP entry = time:signed process heap brk_bytes */
 void pln_writer_add_heap_point(struct pln_writer *w, const struct pln_heap_point *point)
 {
 	if (!has_room(w) || point->process >= w->processes.count)
@@ -631,7 +639,8 @@ void pln_writer_add_heap_point(struct pln_writer *w, const struct pln_heap_point
 	(void)entry_begin(w, SECTION_HEAP);
 	put_time(w, SECTION_HEAP, point->time_ns);
 	pln_put_varint(&w->section[SECTION_HEAP].bytes, point->process);
-	put_heap(&w->section[SECTION_HEAP].bytes, &point->counts);
+	put_heap(&w->section[SECTION_HEAP].bytes, point->heap);
+	pln_put_varint(&w->section[SECTION_HEAP].bytes, point->brk_bytes);
 	definition_end(w, SECTION_HEAP);
 }
 

@@ -8,10 +8,11 @@
  *   X(id, NAME, type, default, min, max, "--long", 's', "METAVAR", "help")
  *
  * type: FLAG (on/off, 1/0, yes/no, true/false), NUMBER (decimal, min..max), SECONDS (decimal,
- * with a fraction or without, min..max), TEXT (up to 1023 bytes), SECRET (set by pillion itself,
- * shown in no help). '--long' is the option of `record` that sets it ("" when there is none;
- * "--no-x" options set a FLAG to 0), 's' its short form or 0. An unknown or malformed value means
- * the default, and a note in the profile.
+ * with a fraction or without, min..max), CHOICE (a word of METAVAR; the value is its number), TEXT
+ * (up to 1023 bytes), SECRET (set by pillion itself, shown in no help). '--long' is the option of
+ * `record` that sets it ("" when there is none;
+ * FLAG options have no value: "--no-x" sets 0, any other sets 1), 's' its short form or 0. An
+ * unknown or malformed value means the default, and a note in the profile.
  *
  * The library does something only when PILLION_OUTPUT or PILLION_SOCKET is set
  * and PILLION_DISABLE is not.
@@ -21,6 +22,12 @@
 
 /* What "--burst" alone asks for. */
 #define PILLION_BURST_HZ 1000000
+
+enum pln_memory_choice {
+	PILLION_MEMORY_OFF,
+	PILLION_MEMORY_COUNT,
+	PILLION_MEMORY_SAMPLE,
+};
 
 #define PILLION_ENV_TABLE(X)                                                                       \
 	X(disable, "PILLION_DISABLE", FLAG, 0, 0, 1, "", 0, "0|1",                                 \
@@ -39,8 +46,11 @@
 	  "follow fork and exec into Python children")                                             \
 	X(duration, "PILLION_DURATION", SECONDS, 0, 0, 31536000, "--duration", 'd', "SECONDS",     \
 	  "stop sampling after this long; the program runs on")                                    \
-	X(memory, "PILLION_MEMORY", TEXT, 0, 0, 0, "--memory", 0, "off|count|sample",              \
+	X(memory, "PILLION_MEMORY", CHOICE, PILLION_MEMORY_SAMPLE, 0, 2, "--memory", 0,            \
+	  "off|count|sample",                                                                      \
 	  "what is done with malloc and free; sample: counts, and stacks of some")                 \
+	X(objects, "PILLION_OBJECTS", FLAG, 0, 0, 1, "--objects", 0, "0|1",                        \
+	  "follow Python's own small objects, too")                                                \
 	X(alloc_interval, "PILLION_ALLOC_INTERVAL", NUMBER, 0, 0, 1099511627776,                   \
 	  "--alloc-interval", 0, "BYTES",                                                          \
 	  "mean bytes between sampled allocations, 1: each; 0: 524288, more if busy")              \

@@ -138,9 +138,19 @@ static_assert(offsetof(struct pln_lane, tail) == 128, "wire layout");
 static_assert(sizeof(struct pln_lane) == 192, "wire layout");
 
 /*
- * Exact counts of blocks: of malloc and its family, and bytes that they have room for
- * (malloc_usable_size). What is live is the difference.
+ * What memory is asked of. Bytes: room that a block has (malloc_usable_size), whole pages,
+ * bytes asked for.
  */
+enum pln_heap_class {
+	PILLION_HEAP_MALLOC = 0, /* malloc and its family */
+	PILLION_HEAP_MAPPING = 1, /* anonymous memory that can be used: mmap, mremap */
+	PILLION_HEAP_OBJECT =
+		2, /* CPython's object and memory domains; free_bytes is not known: 0 */
+	PILLION_HEAP_NESTED = 3, /* of the first two: what the third got its memory by */
+	PILLION_HEAP_COUNT = 4,
+};
+
+/* Exact counts. What is live is the difference. */
 struct pln_alloc_counters {
 	_Atomic uint64_t alloc_calls;
 	_Atomic uint64_t alloc_bytes;
@@ -217,6 +227,9 @@ static_assert(sizeof(struct pln_sample) == 120, "wire layout");
 enum pln_block_kind {
 	PILLION_BLOCK_MALLOC = 0, /* malloc and its family */
 	PILLION_BLOCK_MAPPING = 1, /* mmap */
+	PILLION_BLOCK_OBJECT = 2, /* CPython's object domain */
+	PILLION_BLOCK_MEMORY = 3, /* CPython's memory domain */
+	PILLION_BLOCK_KINDS = 4,
 };
 
 /* PILLION_RECORD_FREE: a sampled block is freed. In the lane of any thread, or the sampler's. */
@@ -312,7 +325,7 @@ struct pln_wire_thread {
 	uint64_t unsampled_wall_ns; /* on exit: off-CPU time that no sample stands for */
 	uint64_t dormant_cpu_ns; /* of cpu_ns and of the time since start_ns: nothing was sampled */
 	uint64_t dormant_wall_ns;
-	struct pln_alloc_counters alloc; /* its own malloc and free */
+	struct pln_alloc_counters heap[PILLION_HEAP_COUNT]; /* its own */
 	uint32_t thread; /* serial */
 	uint32_t tid;
 	uint32_t slot;
@@ -321,8 +334,8 @@ struct pln_wire_thread {
 	uint8_t reserved[2];
 	char name[16]; /* comm, zero-padded */
 };
-static_assert(offsetof(struct pln_wire_thread, thread) == 104, "wire layout");
-static_assert(sizeof(struct pln_wire_thread) == 136, "wire layout");
+static_assert(offsetof(struct pln_wire_thread, thread) == 200, "wire layout");
+static_assert(sizeof(struct pln_wire_thread) == 232, "wire layout");
 
 /* PILLION_RECORD_INTERPRETER: what was found, and how it is read. */
 struct pln_wire_interpreter {
@@ -387,8 +400,7 @@ struct pln_slot {
 	uint8_t reserved1[48];
 
 	/* Written by the thread itself. */
-	_Alignas(64) struct pln_alloc_counters alloc;
-	uint8_t reserved2[32];
+	_Alignas(64) struct pln_alloc_counters heap[PILLION_HEAP_COUNT];
 
 	/* The sampling thread's: what of the clocks above passed while nothing was sampled. */
 	_Alignas(64) _Atomic uint64_t dormant_cpu_ns;
@@ -397,9 +409,9 @@ struct pln_slot {
 };
 static_assert(offsetof(struct pln_slot, start_ns) == 16, "wire layout");
 static_assert(offsetof(struct pln_slot, samples) == 64, "wire layout");
-static_assert(offsetof(struct pln_slot, alloc) == 128, "wire layout");
-static_assert(offsetof(struct pln_slot, dormant_cpu_ns) == 192, "wire layout");
-static_assert(sizeof(struct pln_slot) == 256, "wire layout");
+static_assert(offsetof(struct pln_slot, heap) == 128, "wire layout");
+static_assert(offsetof(struct pln_slot, dormant_cpu_ns) == 256, "wire layout");
+static_assert(sizeof(struct pln_slot) == 320, "wire layout");
 
 /* ---------------------------------------------------------------- segment */
 
@@ -472,13 +484,16 @@ struct pln_segment {
 	char executable[256]; /* /proc/self/exe, zero-padded */
 	char arguments[1024]; /* /proc/self/cmdline, zero-separated, cut */
 
-	/* malloc and free of threads that have no slot (any more), and of all at the last tick. */
-	_Alignas(64) struct pln_alloc_counters alloc_rest;
-	struct pln_alloc_counters alloc_total;
-	_Atomic uint64_t peak_bytes; /* most that was live at one time, and when */
+	/* Of threads that have no slot (any more), and of all at the last tick. */
+	_Alignas(64) struct pln_alloc_counters heap_rest[PILLION_HEAP_COUNT];
+	struct pln_alloc_counters heap_total[PILLION_HEAP_COUNT];
+	_Atomic uint64_t peak_bytes; /* most that was live of malloc and mappings, and when */
 	_Atomic uint64_t peak_ns;
 	uint64_t inherited_bytes; /* live when the process was forked: not in the counts */
-	uint8_t reserved4[1952];
+	_Atomic uint64_t finalizing_ns; /* when the interpreter began to go down, 0: not yet */
+	_Atomic uint64_t brk_bytes; /* size of the area that the program break ends */
+	_Atomic uint64_t brk_peak_bytes;
+	uint8_t reserved4[1744];
 };
 static_assert(offsetof(struct pln_segment, size) == 16, "wire layout");
 static_assert(offsetof(struct pln_segment, lane_count) == 48, "wire layout");

@@ -23,6 +23,7 @@
 #define PILLION_PRELOAD_BURST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Asked for in this process, and possible here. */
@@ -45,5 +46,11 @@ void pln_burst_begin(void);
  * `rung`. False: there was nothing to look at; the caller sleeps instead.
  */
 bool pln_burst_until(uint64_t until_ns, _Atomic uint32_t *bell, uint32_t rung);
+
+/*
+ * Any thread: [address, address + size) is about to be unmapped. True: it was a chunk that
+ * may be just looked at; the sampling thread unmaps it.
+ */
+bool pln_burst_chunk_retire(uintptr_t address, size_t size);
 
 #endif

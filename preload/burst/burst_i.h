@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * burst_i.h - what the files of this folder share. Everything here is the sampling thread's,
- * but for pln_burst_chunk_retire().
+ * burst_i.h - what the files of this folder share. Everything here is the sampling thread's.
  */
 #ifndef PILLION_PRELOAD_BURST_I_H
 #define PILLION_PRELOAD_BURST_I_H
@@ -81,12 +80,6 @@ bool pln_burst_chunk_find(uintptr_t address, struct pln_burst_window *window);
  * a pointer to it that is read after this call vouches for it.
  */
 void pln_burst_chunk_learn(uintptr_t address);
-
-/*
- * Any thread: [address, address + size) is about to be unmapped. True: it was a chunk that
- * may be just looked at; the sampling thread unmaps it.
- */
-bool pln_burst_chunk_retire(uintptr_t address, size_t size);
 
 /* -------------------------------------------------------------- mirror.c */
 

@@ -3,7 +3,7 @@
  * chunks.c - which memory of the data stack is mapped, and stays so while it is read.
  *
  * CPython 3.11+ maps the chunks of its data stack, and unmaps a chunk after it has taken it
- * off its list. That call comes through munmap() here:
+ * off its list. That call comes through munmap() in memory/mappings.c:
  *
  *   interpreter                          sampling thread
  *   ------------------------------       ------------------------------------
@@ -21,19 +21,15 @@
  */
 #include "burst_i.h"
 
-#include <dlfcn.h>
 #include <sched.h>
-#include <sys/mman.h>
 
 #include <pillion/atomic.h>
 
+#include "burst/burst.h"
 #include "checked_read.h"
-#include "export.h"
+#include "memory/real.h"
 #include "python/layout.h"
 #include "segment.h"
-#include "syscall.h"
-
-#include <errno.h>
 
 #define KNOWN 1024 /* a power of two */
 #define HANDED 64
@@ -63,24 +59,10 @@ static struct handed_chunk handed[HANDED];
 static _Atomic uint32_t handed_any;
 static _Atomic uint64_t epoch; /* odd: the sampling thread is inside */
 static _Atomic uint32_t active;
-static int (*next_munmap)(void *, size_t);
 
 static struct known_chunk *place_of(uintptr_t address)
 {
 	return &known[(address / PAGE * 0x9e3779b97f4a7c15ull >> 40) & (KNOWN - 1)];
-}
-
-static int unmap(void *address, size_t size)
-{
-	long result;
-
-	if (next_munmap)
-		return next_munmap(address, size);
-	result = pln_syscall3(SYS_munmap, (long)address, (long)size, 0);
-	if (result >= 0)
-		return 0;
-	errno = (int)-result;
-	return -1;
 }
 
 /* ---------------------------------------------------------- the interpreter's side */
@@ -131,19 +113,6 @@ bool pln_burst_chunk_retire(uintptr_t address, size_t size)
 	return hand_over(address, size) || outlasts(look);
 }
 
-PLN_EXPORT int munmap(void *address, size_t size)
-{
-	if (pln_burst_chunk_retire((uintptr_t)address, size))
-		return 0;
-	return unmap(address, size);
-}
-
-/* The one behind us, which may be another tool's. Until then nothing of interest is unmapped. */
-__attribute__((constructor)) static void find_next_munmap(void)
-{
-	*(void **)&next_munmap = dlsym(RTLD_NEXT, "munmap");
-}
-
 /* ---------------------------------------------------------- the sampling thread's side */
 
 void pln_burst_chunks_begin(void)
@@ -178,7 +147,7 @@ static void unmap_handed(void)
 		/* acquire: pairs with hand_over() */
 		if (pln_load_acquire(&handed[i].state) != READY)
 			continue;
-		(void)unmap((void *)handed[i].address, handed[i].size);
+		(void)pln_real.munmap((void *)handed[i].address, handed[i].size);
 		pln_store_release(&handed[i].state, FREE);
 	}
 }

@@ -13,13 +13,13 @@
 #include "burst_i.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <pillion/atomic.h>
 
+#include "pages.h"
 #include "python/python_i.h"
 
 /* A stack as it was read, and where it is counted. */
@@ -83,10 +83,9 @@ bool pln_burst_table_reset(void)
 	char *at;
 
 	if (table.memory)
-		(void)munmap(table.memory, table.memory_size);
+		pln_pages_unmap(table.memory, table.memory_size);
 	table.memory_size = seen + pending + nodes_at + cells_at + TOUCHED * sizeof(*table.touched);
-	table.memory = mmap(NULL, table.memory_size, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	table.memory = pln_pages_map(table.memory_size, MAP_NORESERVE);
 	if (table.memory == MAP_FAILED) {
 		table.memory = NULL;
 		return false;

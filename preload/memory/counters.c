@@ -23,33 +23,44 @@ __thread struct pln_memory_thread pln_memory_self;
 
 static bool is_on_its_own(const struct pln_memory_thread *self)
 {
-	return self->counters == &self->own;
+	return self->heap == self->own;
 }
 
-static void add_all(struct pln_alloc_counters *to, const struct pln_alloc_counters *from)
+void pln_memory_add_counts(struct pln_alloc_counters *to, const struct pln_alloc_counters *from)
 {
-	/* Atomic: threads that have no slot any more share this. */
-	pln_add_relaxed(&to->alloc_calls, pln_load_relaxed(&from->alloc_calls));
-	pln_add_relaxed(&to->alloc_bytes, pln_load_relaxed(&from->alloc_bytes));
-	pln_add_relaxed(&to->free_calls, pln_load_relaxed(&from->free_calls));
-	pln_add_relaxed(&to->free_bytes, pln_load_relaxed(&from->free_bytes));
-}
-
-/* First to where it counts from now on, then what it has counted: a handler in between loses
- * nothing. */
-static void count_in(struct pln_memory_thread *self, struct pln_alloc_counters *counters)
-{
-	struct pln_alloc_counters *before = self->counters;
-
-	self->look_at = UINT64_MAX;
-	pln_signal_fence();
-	self->counters = counters;
-	pln_signal_fence();
-	if (before == &self->own) {
-		add_all(counters, before);
-		memset(&self->own, 0, sizeof(self->own));
+	for (unsigned i = 0; i < PILLION_HEAP_COUNT; i++) {
+		/* Atomic: threads that have no slot any more share this. */
+		pln_add_relaxed(&to[i].alloc_calls, pln_load_relaxed(&from[i].alloc_calls));
+		pln_add_relaxed(&to[i].alloc_bytes, pln_load_relaxed(&from[i].alloc_bytes));
+		pln_add_relaxed(&to[i].free_calls, pln_load_relaxed(&from[i].free_calls));
+		pln_add_relaxed(&to[i].free_bytes, pln_load_relaxed(&from[i].free_bytes));
 	}
-	self->look_at = pln_memory_next_look(self, pln_load_relaxed(&counters->alloc_bytes));
+}
+
+static void look_away(struct pln_memory_thread *self)
+{
+	for (unsigned i = 0; i < PILLION_HEAP_COUNT; i++)
+		self->look_at[i] = UINT64_MAX;
+	pln_signal_fence();
+}
+
+/*
+ * First to where it counts from now on, then what it has counted: a handler in between loses
+ * nothing.
+ */
+static void count_in(struct pln_memory_thread *self, struct pln_alloc_counters *heap)
+{
+	struct pln_alloc_counters *before = self->heap;
+
+	look_away(self);
+	self->heap = heap;
+	pln_signal_fence();
+	if (before == self->own) {
+		pln_memory_add_counts(heap, before);
+		memset(self->own, 0, sizeof(self->own));
+	}
+	for (unsigned i = 0; i < PILLION_HEAP_NESTED; i++)
+		pln_memory_draw(self, i);
 }
 
 static struct pln_thread *find_slot_owner(void)
@@ -62,22 +73,25 @@ static struct pln_thread *find_slot_owner(void)
 void pln_memory_look_for_slot(struct pln_memory_thread *self)
 {
 	struct pln_thread *thread = NULL;
+	uint64_t *next = &self->look_at[PILLION_HEAP_MALLOC];
 
 	if (pln_segment_is_ours_sigsafe())
 		thread = find_slot_owner();
 	if (thread)
-		count_in(self, &pln_segment_slot_sigsafe(thread->index)->alloc);
+		count_in(self, pln_segment_slot_sigsafe(thread->index)->heap);
 	else
-		self->look_at += self->look_at < LOOK_AT_LEAST ? self->look_at : LOOK_AT_LEAST;
+		*next += *next < LOOK_AT_LEAST ? *next : LOOK_AT_LEAST;
 }
 
-/* The thread's first call, or one after its last words. True: it has a place to count in now. */
-static bool begin(struct pln_memory_thread *self)
+bool pln_memory_can_count(struct pln_memory_thread *self)
 {
+	if (self->heap)
+		return true;
 	if (self->ended)
 		return false;
-	self->look_at = LOOK_FIRST;
-	self->counters = &self->own;
+	look_away(self);
+	self->look_at[PILLION_HEAP_MALLOC] = LOOK_FIRST;
+	self->heap = self->own;
 	return true;
 }
 
@@ -85,34 +99,40 @@ void *pln_memory_allocated_slowly(void *p)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
 	uint64_t size = pln_usable_size(p);
+	struct pln_alloc_counters *counters;
 
-	if (!self->counters && !begin(self)) {
+	if (!pln_memory_can_count(self)) {
 		if (!pln_segment_is_ours_sigsafe())
 			return p;
-		pln_add_relaxed(&pln_segment->alloc_rest.alloc_calls, 1);
-		pln_add_relaxed(&pln_segment->alloc_rest.alloc_bytes, size);
+		counters = &pln_segment->heap_rest[PILLION_HEAP_MALLOC];
+		pln_add_relaxed(&counters->alloc_calls, 1);
+		pln_add_relaxed(&counters->alloc_bytes, size);
 		return p;
 	}
-	pln_count(&self->counters->alloc_calls, 1);
-	pln_count(&self->counters->alloc_bytes, size);
-	return pln_load_relaxed(&self->counters->alloc_bytes) < self->look_at
+	counters = &self->heap[PILLION_HEAP_MALLOC];
+	pln_count(&counters->alloc_calls, 1);
+	pln_count(&counters->alloc_bytes, size);
+	return pln_load_relaxed(&counters->alloc_bytes) < self->look_at[PILLION_HEAP_MALLOC]
 		       ? p
-		       : pln_memory_look(p, size);
+		       : pln_memory_look(p, size, PILLION_BLOCK_MALLOC);
 }
 
 void pln_memory_freed(uint64_t size)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
+	struct pln_alloc_counters *counters;
 
-	if (!self->counters && !begin(self)) {
+	if (!pln_memory_can_count(self)) {
 		if (!pln_segment_is_ours_sigsafe())
 			return;
-		pln_add_relaxed(&pln_segment->alloc_rest.free_calls, 1);
-		pln_add_relaxed(&pln_segment->alloc_rest.free_bytes, size);
+		counters = &pln_segment->heap_rest[PILLION_HEAP_MALLOC];
+		pln_add_relaxed(&counters->free_calls, 1);
+		pln_add_relaxed(&counters->free_bytes, size);
 		return;
 	}
-	pln_count(&self->counters->free_calls, 1);
-	pln_count(&self->counters->free_bytes, size);
+	counters = &self->heap[PILLION_HEAP_MALLOC];
+	pln_count(&counters->free_calls, 1);
+	pln_count(&counters->free_bytes, size);
 }
 
 void pln_memory_free_slowly(void *p)
@@ -143,13 +163,8 @@ void pln_memory_init(bool wanted)
 
 void pln_memory_thread_begins(struct pln_slot *slot)
 {
-	struct pln_memory_thread *self = &pln_memory_self;
-
-	if (pln_memory_mode == PLN_MEMORY_OFF)
-		return;
-	if (!self->counters)
-		(void)begin(self);
-	count_in(self, &slot->alloc);
+	if (pln_memory_mode != PLN_MEMORY_OFF && pln_memory_can_count(&pln_memory_self))
+		count_in(&pln_memory_self, slot->heap);
 }
 
 void pln_memory_thread_ends(void)
@@ -159,30 +174,35 @@ void pln_memory_thread_ends(void)
 
 	self->ended = true;
 	pln_signal_fence();
-	self->counters = NULL;
+	self->heap = NULL;
 	pln_signal_fence();
 	if (alone && pln_segment_is_ours_sigsafe())
-		add_all(&pln_segment->alloc_rest, &self->own);
+		pln_memory_add_counts(pln_segment->heap_rest, self->own);
 }
 
 void pln_memory_slot_is_left(struct pln_slot *slot)
 {
-	add_all(&pln_segment->alloc_rest, &slot->alloc);
-	memset(&slot->alloc, 0, sizeof(slot->alloc));
+	pln_memory_add_counts(pln_segment->heap_rest, slot->heap);
+	memset(slot->heap, 0, sizeof(slot->heap));
 }
 
 /* ----------------------------------------------------------------- fork */
+
+static uint64_t live_at_fork;
 
 /* The segment is shared with the child, which must not count in it. */
 void pln_memory_before_fork(void)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
 
-	if (!self->counters || is_on_its_own(self))
+	if (pln_memory_mode == PLN_MEMORY_OFF)
 		return;
-	self->look_at = UINT64_MAX;
-	pln_signal_fence();
-	self->counters = &self->own;
+	if (pln_segment_is_ours_sigsafe())
+		live_at_fork = pln_memory_live_bytes();
+	if (!self->heap || is_on_its_own(self))
+		return;
+	look_away(self);
+	self->heap = self->own;
 }
 
 void pln_memory_after_fork_in_parent(void)
@@ -197,8 +217,13 @@ void pln_memory_after_fork_in_child(bool followed)
 
 	if (!followed)
 		pln_memory_mode = PLN_MEMORY_OFF;
-	memset(&self->own, 0, sizeof(self->own));
-	self->look_at = LOOK_FIRST;
+	memset(self->own, 0, sizeof(self->own));
+	self->look_at[PILLION_HEAP_MALLOC] = LOOK_FIRST;
 	self->random = 0;
 	pln_memory_forget_samples();
+}
+
+uint64_t pln_memory_inherited_bytes(void)
+{
+	return live_at_fork;
 }

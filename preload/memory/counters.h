@@ -7,8 +7,8 @@
  * counts beside; what it counted there moves along when it gets one. Additions are single
  * instructions: a signal handler that allocates in between loses nothing.
  *
- * Bytes are what the blocks have room for (malloc_usable_size), on both sides: what is live
- * is the difference.
+ * Bytes of malloc's blocks are what they have room for (malloc_usable_size), on both sides:
+ * what is live is the difference.
  */
 #ifndef PILLION_PRELOAD_COUNTERS_H
 #define PILLION_PRELOAD_COUNTERS_H
@@ -26,10 +26,10 @@
 
 /* Of the calling thread. Zero is where every thread begins. */
 struct pln_memory_thread {
-	struct pln_alloc_counters *counters; /* NULL: not yet, or not any more */
-	uint64_t look_at; /* alloc_bytes at which to look up from counting */
-	struct pln_alloc_counters own; /* without a slot */
-	uint64_t interval; /* that look_at was drawn with, 0: no samples */
+	struct pln_alloc_counters *heap; /* by class; NULL: not yet, or not any more */
+	uint64_t look_at[PILLION_HEAP_COUNT]; /* alloc_bytes at which to look up from counting */
+	struct pln_alloc_counters own[PILLION_HEAP_COUNT]; /* without a slot */
+	uint64_t interval[PILLION_HEAP_COUNT]; /* that look_at was drawn with, 0: no samples */
 	uint64_t random;
 	bool ended;
 };
@@ -54,14 +54,28 @@ static inline void pln_count(_Atomic uint64_t *counter, uint64_t value)
  * caller has no registers to keep.
  */
 void *pln_memory_allocated_slowly(void *p);
-void *pln_memory_look(void *p, uint64_t size);
+void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind);
 void pln_memory_free_slowly(void *p);
+
+/* The slow path's first step: whether the calling thread has a place to count in. */
+bool pln_memory_can_count(struct pln_memory_thread *self);
 
 /* Gives the thread its slot to count in, if it has one by now. */
 void pln_memory_look_for_slot(struct pln_memory_thread *self);
 
-/* The thread's alloc_bytes at which the next sample is due. */
-uint64_t pln_memory_next_look(struct pln_memory_thread *self, uint64_t alloc_bytes);
+/* Draws the next sample of a class. */
+void pln_memory_draw(struct pln_memory_thread *self, enum pln_heap_class heap);
+
+/* All classes. */
+void pln_memory_add_counts(struct pln_alloc_counters *to, const struct pln_alloc_counters *from);
+
+static inline enum pln_heap_class pln_memory_class_of(enum pln_block_kind kind)
+{
+	return kind < PILLION_BLOCK_OBJECT ? (enum pln_heap_class)kind : PILLION_HEAP_OBJECT;
+}
+
+/* What is live of malloc and mappings, as of now. */
+uint64_t pln_memory_live_bytes(void);
 
 /* A sampled block is freed. */
 void pln_memory_tell_free(uint64_t id);
@@ -76,7 +90,7 @@ void pln_memory_freed(uint64_t size);
 static inline void *pln_memory_allocated(void *p)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
-	struct pln_alloc_counters *counters = self->counters;
+	struct pln_alloc_counters *counters = self->heap;
 	uint64_t size;
 
 	if (__builtin_expect(!counters, 0))
@@ -84,15 +98,15 @@ static inline void *pln_memory_allocated(void *p)
 	size = pln_chunk_size(p);
 	pln_count(&counters->alloc_calls, 1);
 	pln_count(&counters->alloc_bytes, size);
-	if (__builtin_expect(pln_load_relaxed(&counters->alloc_bytes) >= self->look_at, 0))
-		return pln_memory_look(p, size);
+	if (__builtin_expect(pln_load_relaxed(&counters->alloc_bytes) >= self->look_at[0], 0))
+		return pln_memory_look(p, size, PILLION_BLOCK_MALLOC);
 	return p;
 }
 
 /* In fast mode. Counts `p`, which is not NULL, then frees it: it may be somebody else's at once. */
 static inline void pln_memory_free(void *p)
 {
-	struct pln_alloc_counters *counters = pln_memory_self.counters;
+	struct pln_alloc_counters *counters = pln_memory_self.heap;
 
 	if (__builtin_expect(!counters || pln_live_may_hold(p), 0)) {
 		pln_memory_free_slowly(p);

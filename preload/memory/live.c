@@ -12,7 +12,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "pages.h"
 
 #define BUCKET 8u
 #define ENTRIES_MIN (1u << 15) /* 20 GiB of heap at the default interval fill it by two thirds */
@@ -43,8 +44,7 @@ int pln_live_init(uint64_t interval)
 
 	if (blocks)
 		return 0;
-	memory = mmap(NULL, entries * (sizeof(*blocks) + sizeof(*ids)), PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory = pln_pages_map(entries * (sizeof(*blocks) + sizeof(*ids)), MAP_NORESERVE);
 	if (memory == MAP_FAILED)
 		return -errno;
 	ids = (uint64_t *)((_Atomic uintptr_t *)memory + entries);

@@ -34,6 +34,9 @@ void pln_memory_before_fork(void);
 void pln_memory_after_fork_in_parent(void);
 void pln_memory_after_fork_in_child(bool followed);
 
+/* What was live when this process was forked; 0 in one that was not. */
+uint64_t pln_memory_inherited_bytes(void);
+
 /* Once, when sampling starts. Returns 0 or -errno: then there are counts alone. */
 int pln_memory_sampling_init(void);
 

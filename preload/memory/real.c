@@ -12,9 +12,11 @@
 #include <errno.h>
 #include <gnu/libc-version.h>
 #include <malloc.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "memory/memory.h"
+#include "pages.h"
 
 #define AREA_SIZE 16384
 #define ALIGNMENT 16u
@@ -121,6 +123,9 @@ static void search(void)
 	*(void **)&found.valloc = next("valloc");
 	*(void **)&found.pvalloc = next("pvalloc");
 	*(void **)&found.malloc_usable_size = next("malloc_usable_size");
+	*(void **)&found.mmap = next("mmap");
+	*(void **)&found.munmap = next("munmap");
+	*(void **)&found.mremap = next("mremap");
 	found.has_headers = is_in_libc((void *)found.malloc) && is_in_libc((void *)found.free);
 	pln_real = found;
 	if (area_used)
@@ -207,6 +212,39 @@ static size_t first_usable_size(void *p)
 	return pln_real.malloc_usable_size(p);
 }
 
+static void *first_mmap(void *hint, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	if (searching)
+		return pln_pages_result(
+			pln_syscall6(SYS_mmap, (long)hint, (long)size, prot, flags, fd, offset));
+	search();
+	return pln_real.mmap(hint, size, prot, flags, fd, offset);
+}
+
+static int first_munmap(void *address, size_t size)
+{
+	if (searching)
+		return pln_pages_result(pln_syscall3(SYS_munmap, (long)address, (long)size, 0)) ? -1
+												: 0;
+	search();
+	return pln_real.munmap(address, size);
+}
+
+static void *first_mremap(void *address, size_t old_size, size_t size, int flags, ...)
+{
+	va_list arguments;
+	void *to;
+
+	va_start(arguments, flags);
+	to = va_arg(arguments, void *);
+	va_end(arguments);
+	if (searching)
+		return pln_pages_result(pln_syscall6(SYS_mremap, (long)address, (long)old_size,
+						     (long)size, flags, (long)to, 0));
+	search();
+	return pln_real.mremap(address, old_size, size, flags, to);
+}
+
 struct pln_real pln_real = {
 	.malloc = first_malloc,
 	.calloc = first_calloc,
@@ -218,4 +256,7 @@ struct pln_real pln_real = {
 	.valloc = first_valloc,
 	.pvalloc = first_pvalloc,
 	.malloc_usable_size = first_usable_size,
+	.mmap = first_mmap,
+	.munmap = first_munmap,
+	.mremap = first_mremap,
 };

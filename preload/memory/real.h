@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * real.h - the allocator behind our interposed functions: libc's, or one preloaded after us.
+ * real.h - what is behind our interposed functions: libc's, or another library's, preloaded after
+ * us.
  */
 #ifndef PILLION_PRELOAD_REAL_H
 #define PILLION_PRELOAD_REAL_H
@@ -8,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* One member per function that is passed on to. Usable at any time: each finds all at its first
  * call. */
@@ -22,6 +24,9 @@ struct pln_real {
 	void *(*valloc)(size_t size);
 	void *(*pvalloc)(size_t size);
 	size_t (*malloc_usable_size)(void *p);
+	void *(*mmap)(void *hint, size_t size, int prot, int flags, int fd, off_t offset);
+	int (*munmap)(void *address, size_t size);
+	void *(*mremap)(void *address, size_t old_size, size_t size, int flags, ...);
 	bool has_headers; /* glibc's own: a chunk's size is in the word before it */
 };
 

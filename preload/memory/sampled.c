@@ -21,11 +21,14 @@
 #include "clock.h"
 #include "memory/counters.h"
 #include "memory/live.h"
+#include "memory/mappings.h"
 #include "memory/memory.h"
 #include "memory/points.h"
 #include "options.h"
+#include "python/python.h"
 #include "sampling/handler.h"
 #include "sampling/sample.h"
+#include "sampling/scan.h"
 #include "sampling/threads.h"
 #include "sampling/timer.h"
 #include "segment.h"
@@ -48,52 +51,80 @@ static uint64_t seed(const struct pln_memory_thread *self)
 	return (pln_now_ns_sigsafe() ^ (uintptr_t)self * 0x9e3779b97f4a7c15ull) | 1;
 }
 
-uint64_t pln_memory_next_look(struct pln_memory_thread *self, uint64_t alloc_bytes)
+void pln_memory_draw(struct pln_memory_thread *self, enum pln_heap_class heap)
 {
-	self->interval = pln_load_relaxed(&interval_now);
-	if (!self->interval)
-		return alloc_bytes + DEFAULT_INTERVAL; /* for the peak */
-	if (self->interval == 1)
-		return 0;
+	uint64_t interval = pln_load_relaxed(&interval_now);
+	uint64_t distance = DEFAULT_INTERVAL; /* without samples: for the peak */
+
 	if (!self->random)
 		self->random = seed(self);
-	return alloc_bytes + pln_points_distance(&self->random, self->interval);
+	if (interval > 1)
+		distance = pln_points_distance(&self->random, interval);
+	self->interval[heap] = interval;
+	self->look_at[heap] =
+		interval == 1 ? 0 : pln_load_relaxed(&self->heap[heap].alloc_bytes) + distance;
 }
 
 /* --------------------------------------------------------------- the peak */
 
-/* Numbers of ours, that nobody else sees. */
+/* By class and kind of number; nobody else sees them. */
 struct sums {
-	uint64_t alloc_calls, alloc_bytes, free_calls, free_bytes;
+	uint64_t of[PILLION_HEAP_COUNT][4];
 };
 
-static void add(struct sums *sums, const struct pln_alloc_counters *one)
+static void add_one(struct sums *sums, const struct pln_alloc_counters *heap)
 {
-	sums->alloc_calls += pln_load_relaxed(&one->alloc_calls);
-	sums->alloc_bytes += pln_load_relaxed(&one->alloc_bytes);
-	sums->free_calls += pln_load_relaxed(&one->free_calls);
-	sums->free_bytes += pln_load_relaxed(&one->free_bytes);
+	for (unsigned i = 0; i < PILLION_HEAP_COUNT; i++) {
+		sums->of[i][0] += pln_load_relaxed(&heap[i].alloc_calls);
+		sums->of[i][1] += pln_load_relaxed(&heap[i].alloc_bytes);
+		sums->of[i][2] += pln_load_relaxed(&heap[i].free_calls);
+		sums->of[i][3] += pln_load_relaxed(&heap[i].free_bytes);
+	}
 }
 
-static struct sums add_all(void)
+static struct sums sum_up(void)
 {
-	struct sums sums = { .alloc_calls = 0 };
+	struct sums sums = { 0 };
 
-	add(&sums, &pln_segment->alloc_rest);
+	add_one(&sums, pln_segment->heap_rest);
 	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++)
-		add(&sums, &pln_segment_slot_sigsafe(i)->alloc);
+		add_one(&sums, pln_segment_slot_sigsafe(i)->heap);
 	return sums;
 }
 
-/* Of two threads that find a new peak at the same time, one is enough. */
-static void follow_peak(const struct sums *sums, uint64_t now_ns)
+static uint64_t live_of(const struct pln_alloc_counters *one)
 {
-	uint64_t live = sums->alloc_bytes - sums->free_bytes + pln_segment->inherited_bytes;
+	return pln_load_relaxed(&one->alloc_bytes) - pln_load_relaxed(&one->free_bytes);
+}
 
-	if ((int64_t)live <= 0 || live <= pln_load_relaxed(&pln_segment->peak_bytes))
+static uint64_t live_in(const struct pln_alloc_counters *heap)
+{
+	return live_of(&heap[PILLION_HEAP_MALLOC]) + live_of(&heap[PILLION_HEAP_MAPPING]);
+}
+
+uint64_t pln_memory_live_bytes(void)
+{
+	uint64_t live = pln_segment->inherited_bytes + live_in(pln_segment->heap_rest);
+
+	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++)
+		live += live_in(pln_segment_slot_sigsafe(i)->heap);
+	/* Threads are looked at one after the other: one may free what another got since. */
+	return (int64_t)live < 0 ? 0 : live;
+}
+
+/* Of two threads that find a new peak at the same time, one is enough. */
+static void follow_peak(uint64_t live, uint64_t now_ns)
+{
+	if (live <= pln_load_relaxed(&pln_segment->peak_bytes))
 		return;
 	pln_store_relaxed(&pln_segment->peak_bytes, live);
 	pln_store_relaxed(&pln_segment->peak_ns, now_ns);
+}
+
+static void follow_finalization(uint64_t now_ns)
+{
+	if (!pln_load_relaxed(&pln_segment->finalizing_ns) && pln_python_finalizing_sigsafe())
+		pln_store_relaxed(&pln_segment->finalizing_ns, now_ns);
 }
 
 /* ------------------------------------------------------------ a thread's lane */
@@ -103,7 +134,7 @@ static struct pln_thread *take_lane(const struct pln_memory_thread *self)
 {
 	struct pln_thread *thread;
 
-	if (self->counters == &self->own || !self->counters)
+	if (self->heap == self->own || !self->heap)
 		return NULL;
 	thread = pln_threads_own_sigsafe();
 	if (!thread || pln_load_relaxed(&thread->busy))
@@ -163,37 +194,66 @@ static __attribute__((noinline)) bool write_sample(struct pln_thread *thread,
 	return written;
 }
 
-static void sample(struct pln_memory_thread *self, struct pln_thread *thread, void *p,
-		   uint64_t size)
+static bool follow(void *p, uint64_t id, enum pln_block_kind kind)
 {
+	return kind == PILLION_BLOCK_MAPPING ? pln_mapping_follow_sigsafe((uintptr_t)p, id)
+					     : pln_live_add_sigsafe((uintptr_t)p, id);
+}
+
+static void forget(void *p, enum pln_block_kind kind)
+{
+	if (kind == PILLION_BLOCK_MAPPING)
+		(void)pln_mapping_follow_sigsafe((uintptr_t)p, 0);
+	else
+		(void)pln_live_remove_sigsafe((uintptr_t)p);
+}
+
+static void sample(struct pln_thread *thread, void *p, uint64_t size, enum pln_block_kind kind)
+{
+	struct pln_memory_thread *self = &pln_memory_self;
 	uint64_t id = pln_add_relaxed(&next_id, 1) + 1;
 	struct pln_sample head = { .time_ns = pln_now_ns_sigsafe(),
 				   .thread = thread->serial,
 				   .syscall_nr = -1,
 				   .cause = PILLION_CAUSE_ALLOC,
-				   .block = {
-					   .id = id, .size = size, .interval = self->interval } };
+				   .block = { .id = id,
+					      .size = size,
+					      .interval = self->interval[pln_memory_class_of(kind)],
+					      .kind = kind } };
 
 	pln_add_relaxed(&samples_lately, 1);
 	if (!has_room()) {
 		pln_segment_drop_sigsafe(PILLION_DROP_SMALL_STACK);
 		return;
 	}
-	head.block.unfollowed = !pln_live_add_sigsafe((uintptr_t)p, id);
+	head.block.unfollowed = !follow(p, id, kind);
 	if (head.block.unfollowed)
 		pln_segment_drop_sigsafe(PILLION_DROP_LIVE_FULL);
 	if (!write_sample(thread, &head))
-		(void)pln_live_remove_sigsafe((uintptr_t)p);
+		forget(p, kind);
 }
 
-void *pln_memory_look(void *p, uint64_t size)
+static void try_to_sample(struct pln_memory_thread *self, void *p, uint64_t size,
+			  enum pln_block_kind kind)
+{
+	struct pln_thread *thread = take_lane(self);
+
+	if (thread) {
+		sample(thread, p, size, kind);
+		give_lane_back(thread);
+	} else {
+		pln_segment_drop_sigsafe(PILLION_DROP_ALLOC_NESTED);
+	}
+}
+
+void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
-	struct pln_thread *thread;
-	struct sums sums;
+	enum pln_heap_class heap = pln_memory_class_of(kind);
 	int saved = errno;
+	uint64_t now_ns;
 
-	if (self->counters == &self->own) {
+	if (self->heap == self->own) {
 		pln_memory_look_for_slot(self);
 		return p;
 	}
@@ -201,18 +261,12 @@ void *pln_memory_look(void *p, uint64_t size)
 		pln_memory_mode = PLN_MEMORY_OFF;
 		return p;
 	}
-	sums = add_all();
-	follow_peak(&sums, pln_now_ns_sigsafe());
-	if (self->interval && pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT) {
-		thread = take_lane(self);
-		if (thread) {
-			sample(self, thread, p, size);
-			give_lane_back(thread);
-		} else {
-			pln_segment_drop_sigsafe(PILLION_DROP_ALLOC_NESTED);
-		}
-	}
-	self->look_at = pln_memory_next_look(self, pln_load_relaxed(&self->counters->alloc_bytes));
+	now_ns = pln_now_ns_sigsafe();
+	follow_finalization(now_ns);
+	follow_peak(pln_memory_live_bytes(), now_ns);
+	if (self->interval[heap] && pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT)
+		try_to_sample(self, p, size, kind);
+	pln_memory_draw(self, heap);
 	errno = saved;
 	return p;
 }
@@ -252,6 +306,7 @@ void pln_memory_tell_free(uint64_t id)
 
 	if (!pln_segment_is_ours_sigsafe())
 		return;
+	follow_finalization(pln_now_ns_sigsafe());
 	thread = take_lane(&pln_memory_self);
 	told = thread && write_free(pln_segment_lane_sigsafe(thread->index),
 				    pln_segment_own.lane_data_size, id);
@@ -294,18 +349,44 @@ static void adapt_interval(void)
 	pln_store_relaxed(&interval_now, interval);
 }
 
+/* What grows by the program break: sbrk(), which most allocators call from inside of libc. */
+static void follow_break(void)
+{
+	static uintptr_t start;
+	uintptr_t now = (uintptr_t)pln_syscall3(SYS_brk, 0, 0, 0);
+	uint64_t bytes;
+
+	if (!start)
+		start = pln_scan_break_start();
+	bytes = start && now > start ? now - start : 0;
+	pln_store_relaxed(&pln_segment->brk_bytes, bytes);
+	if (bytes > pln_load_relaxed(&pln_segment->brk_peak_bytes))
+		pln_store_relaxed(&pln_segment->brk_peak_bytes, bytes);
+}
+
+/* In one store each: the collector reads them at any time. */
+static void publish_sums(void)
+{
+	struct sums sums = sum_up();
+
+	for (unsigned i = 0; i < PILLION_HEAP_COUNT; i++) {
+		struct pln_alloc_counters *total = &pln_segment->heap_total[i];
+
+		pln_store_relaxed(&total->alloc_calls, sums.of[i][0]);
+		pln_store_relaxed(&total->alloc_bytes, sums.of[i][1]);
+		pln_store_relaxed(&total->free_calls, sums.of[i][2]);
+		pln_store_relaxed(&total->free_bytes, sums.of[i][3]);
+	}
+}
+
 void pln_memory_tick(uint64_t now_ns)
 {
-	struct sums sums;
-
 	if (pln_memory_mode == PLN_MEMORY_OFF)
 		return;
-	sums = add_all();
-	pln_store_relaxed(&pln_segment->alloc_total.alloc_calls, sums.alloc_calls);
-	pln_store_relaxed(&pln_segment->alloc_total.alloc_bytes, sums.alloc_bytes);
-	pln_store_relaxed(&pln_segment->alloc_total.free_calls, sums.free_calls);
-	pln_store_relaxed(&pln_segment->alloc_total.free_bytes, sums.free_bytes);
-	follow_peak(&sums, now_ns);
+	publish_sums();
+	follow_finalization(now_ns);
+	follow_peak(pln_memory_live_bytes(), now_ns);
+	follow_break();
 	tell_orphans();
 	adapt_interval();
 }
@@ -324,6 +405,7 @@ int pln_memory_sampling_init(void)
 void pln_memory_forget_samples(void)
 {
 	pln_live_forget();
+	pln_mappings_forget_samples();
 	for (unsigned i = 0; i < ORPHANS; i++)
 		pln_store_relaxed(&orphans[i], 0);
 }

@@ -17,7 +17,8 @@
 #include <dlfcn.h>
 #include <stdatomic.h>
 #include <stddef.h>
-#include <sys/mman.h>
+
+#include "pages.h"
 
 #define COUNTERS 16
 
@@ -107,8 +108,7 @@ void pln_module_set_want_sigsafe(struct pln_module_view *view)
 struct pln_module_set *pln_module_set_new(uint32_t count)
 {
 	size_t size = sizeof(struct pln_module_set) + count * sizeof(struct pln_module_view);
-	struct pln_module_set *set =
-		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct pln_module_set *set = pln_pages_map(size, 0);
 
 	if (set == MAP_FAILED)
 		return NULL;
@@ -147,7 +147,7 @@ void pln_module_set_reclaim(void)
 		struct pln_block *block = dropped;
 
 		dropped = block->next;
-		munmap(block, block->size_bytes);
+		pln_pages_unmap(block, block->size_bytes);
 	}
 }
 

@@ -16,13 +16,13 @@
 #include <link.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "checked_read.h"
 #include "native/memo_i.h"
 #include "native/module_set_i.h"
 #include "native/modules_i.h"
+#include "pages.h"
 
 #define FIRST_CAPACITY 64
 /* Building a large table takes milliseconds, and ticks wait meanwhile. */
@@ -48,10 +48,9 @@ static bool grow(void)
 	void *memory;
 
 	if (list.capacity)
-		memory = mremap(list.modules, old_size, size, MREMAP_MAYMOVE);
+		memory = pln_pages_resize(list.modules, old_size, size);
 	else
-		memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			      0);
+		memory = pln_pages_map(size, 0);
 	if (memory == MAP_FAILED)
 		return false;
 	list.modules = memory;
@@ -175,8 +174,7 @@ static void build(struct pln_loaded *m)
 	size_t size = m->eh_frame ? m->module.eh_frame_hdr_size + m->eh_frame_size : 0;
 
 	if (size) {
-		copy.bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-				  -1, 0);
+		copy.bytes = pln_pages_map(size, 0);
 		if (copy.bytes == MAP_FAILED) {
 			m->hopeless = true;
 			return;
@@ -190,7 +188,7 @@ static void build(struct pln_loaded *m)
 	m->hopeless = !m->table;
 	list.dirty = true;
 	if (size)
-		munmap(copy.bytes, size);
+		pln_pages_unmap(copy.bytes, size);
 }
 
 static bool is_wanted(const struct pln_loaded *m)

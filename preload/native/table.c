@@ -9,9 +9,9 @@
 #include "native/table_i.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #include "native/eh_frame_i.h"
+#include "pages.h"
 
 #define FIRST_SIZE (64 * 1024)
 /*
@@ -40,7 +40,7 @@ static bool builder_init(struct builder *b, uintptr_t lo, uintptr_t hi)
 	size_t index_count = ((hi - lo) >> PLN_TABLE_INDEX_SHIFT) + 2;
 	size_t rows_at = (sizeof(struct pln_table) + index_count * sizeof(uint32_t) + 7) & ~7ul;
 	size_t size = (rows_at + FIRST_SIZE + 4095) & ~4095ul;
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *memory = pln_pages_map(size, 0);
 
 	*b = (struct builder){ .rows_at = rows_at, .lo = lo };
 	if (memory == MAP_FAILED)
@@ -54,10 +54,10 @@ static bool builder_init(struct builder *b, uintptr_t lo, uintptr_t hi)
 static void resize(struct builder *b, size_t size)
 {
 	size_t old_size = b->table->block.size_bytes;
-	void *memory = mremap(b->table, old_size, size, MREMAP_MAYMOVE);
+	void *memory = pln_pages_resize(b->table, old_size, size);
 
 	if (memory == MAP_FAILED) {
-		munmap(b->table, old_size);
+		pln_pages_unmap(b->table, old_size);
 		b->table = NULL;
 		return;
 	}
@@ -269,13 +269,13 @@ struct pln_table *pln_table_build(const struct pln_eh_image *image, uintptr_t lo
 
 	if (hi - lo > UINT32_MAX || !builder_init(&b, lo, hi))
 		return NULL;
-	places = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	places = pln_pages_map(size, 0);
 	if (places == MAP_FAILED) {
-		munmap(b.table, b.table->block.size_bytes);
+		pln_pages_unmap(b.table, b.table->block.size_bytes);
 		return NULL;
 	}
 	pln_eh_frame_list(image, lo, hi, places, count);
 	add_functions(&b, image, hi, places, count);
-	munmap(places, size);
+	pln_pages_unmap(places, size);
 	return finish(&b);
 }

@@ -12,9 +12,9 @@
 
 #include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "hot.h"
+#include "pages.h"
 
 #define SLOT_COUNT (1u << 16)
 #define SLOTS_BYTES (SLOT_COUNT * sizeof(uint64_t))
@@ -31,8 +31,7 @@ bool pln_keyset_init(struct pln_keyset *set)
 
 	if (set->slots)
 		return true;
-	memory =
-		mmap(NULL, SLOTS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory = pln_pages_map(SLOTS_BYTES, 0);
 	if (memory == MAP_FAILED)
 		return false;
 	pln_store_relaxed(&set->generation, 1);

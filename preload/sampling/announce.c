@@ -14,6 +14,7 @@
 #include <pillion/lane.h>
 
 #include "clock.h"
+#include "memory/counters.h"
 #include "native/native.h"
 #include "segment.h"
 
@@ -61,10 +62,6 @@ void pln_announce_thread(const struct pln_thread *thread, uint16_t type)
 				     pln_load_relaxed(&slot->pending_runnable_ns),
 		.dormant_cpu_ns = dormant,
 		.dormant_wall_ns = pln_load_relaxed(&slot->dormant_wall_ns),
-		.alloc = { pln_load_relaxed(&slot->alloc.alloc_calls),
-			   pln_load_relaxed(&slot->alloc.alloc_bytes),
-			   pln_load_relaxed(&slot->alloc.free_calls),
-			   pln_load_relaxed(&slot->alloc.free_bytes) },
 		.thread = thread->serial,
 		.tid = thread->tid,
 		.slot = thread->index,
@@ -74,6 +71,7 @@ void pln_announce_thread(const struct pln_thread *thread, uint16_t type)
 
 	if (!rec)
 		return;
+	pln_memory_add_counts(out.heap, slot->heap);
 	memcpy(out.name, thread->name, sizeof(out.name));
 	put(rec, &out, sizeof(out));
 	commit(rec, type);

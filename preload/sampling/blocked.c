@@ -15,13 +15,13 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <pillion/atomic.h>
 
 #include "checked_read.h"
 #include "clock.h"
 #include "options.h"
+#include "pages.h"
 #include "sampling/sample.h"
 #include "sampling/stack_bounds.h"
 #include "segment.h"
@@ -36,8 +36,7 @@ static unsigned char *copy;
 bool pln_blocked_init(void)
 {
 	if (!copy) {
-		void *memory = mmap(NULL, COPY_MAX, PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		void *memory = pln_pages_map(COPY_MAX, MAP_NORESERVE);
 
 		copy = memory == MAP_FAILED ? NULL : memory;
 	}

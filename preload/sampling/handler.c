@@ -115,6 +115,28 @@ static uint64_t cpu_time_of(struct pln_thread *thread, const siginfo_t *info)
 	return pln_swap_relaxed(&thread->forced_cpu_ns, 0);
 }
 
+/* Since the newest sample that was written. */
+static struct pln_alloc_deltas deltas_of(const struct pln_thread *thread,
+					 const struct pln_alloc_counters *now)
+{
+	const struct pln_alloc_deltas *told = &thread->told;
+
+	return (struct pln_alloc_deltas){
+		.alloc_calls = pln_load_relaxed(&now->alloc_calls) - told->alloc_calls,
+		.alloc_bytes = pln_load_relaxed(&now->alloc_bytes) - told->alloc_bytes,
+		.free_calls = pln_load_relaxed(&now->free_calls) - told->free_calls,
+		.free_bytes = pln_load_relaxed(&now->free_bytes) - told->free_bytes,
+	};
+}
+
+static void are_told(struct pln_thread *thread, const struct pln_alloc_deltas *deltas)
+{
+	thread->told.alloc_calls += deltas->alloc_calls;
+	thread->told.alloc_bytes += deltas->alloc_bytes;
+	thread->told.free_calls += deltas->free_calls;
+	thread->told.free_bytes += deltas->free_bytes;
+}
+
 static PLN_HOT void take_sample(struct pln_thread *thread, const siginfo_t *info,
 				const ucontext_t *uc, uint64_t cpu_ns)
 {
@@ -134,6 +156,7 @@ static PLN_HOT void take_sample(struct pln_thread *thread, const siginfo_t *info
 
 	head.cause = info->si_code == SI_TIMER ? PILLION_CAUSE_CPU : PILLION_CAUSE_FORCED;
 	head.runnable_ns = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
+	head.deltas = deltas_of(thread, &slot->heap[PILLION_HEAP_MALLOC]);
 	capture.gregs = uc->uc_mcontext.gregs;
 	copy = pln_handler_take_stack_sigsafe(capture.regs.sp, &capture.stack, &head.flags);
 	pln_capture_walk_self_sigsafe(&capture, &scratch);
@@ -148,6 +171,7 @@ static PLN_HOT void take_sample(struct pln_thread *thread, const siginfo_t *info
 		pln_add_relaxed(&slot->pending_runnable_ns, head.runnable_ns);
 		return;
 	}
+	are_told(thread, &head.deltas);
 	/* Only this thread writes them; the collector reads. */
 	pln_store_relaxed(&slot->samples, pln_load_relaxed(&slot->samples) + 1);
 	pln_store_relaxed(&slot->sampled_cpu_ns,

@@ -172,6 +172,14 @@ bool pln_scan_is_last_thread(unsigned threads_of_ours)
 	return count == threads_of_ours + 1;
 }
 
+uintptr_t pln_scan_break_start(void)
+{
+	char line[512];
+	const char *field = read_stat_field("/proc/self/stat", 47, line);
+
+	return pln_parse_decimal(&field);
+}
+
 /* -------------------------------------------------------------------- map */
 
 static uint32_t map_place(uint32_t tid)

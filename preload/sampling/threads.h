@@ -34,6 +34,7 @@ struct pln_thread {
 	_Atomic uint64_t forced_cpu_ns; /* CPU time to be charged by the next forced sample */
 	uint64_t last_hash; /* stack in the lane that SAME_STACK refers to */
 	bool put_off; /* a signal came while it was busy */
+	struct pln_alloc_deltas told; /* what of its malloc and free samples carry so far */
 	uint32_t calls; /* handler calls, for timing one in 16 */
 	uint64_t period_at_ns; /* CPU clock at which the period that is to be sampled begins */
 	uint64_t due_ns; /* and at which its sample is due, 0: no timer */

@@ -84,8 +84,12 @@ static void put_recording(const struct pln_profile *p)
 
 static void put_heap(const struct pln_heap_counts *heap)
 {
-	printf(",\"heap\":[%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]", heap->alloc_calls,
-	       heap->alloc_bytes, heap->free_calls, heap->free_bytes);
+	printf(",\"heap\":[");
+	for (int i = 0; i < PILLION_HEAP_COUNT; i++)
+		printf("%s[%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]", i ? "," : "",
+		       heap[i].alloc_calls, heap[i].alloc_bytes, heap[i].free_calls,
+		       heap[i].free_bytes);
+	printf("]");
 }
 
 static void put_process(const struct pln_process *p)
@@ -111,10 +115,12 @@ static void put_process(const struct pln_process *p)
 	put_number("table_bytes", (int64_t)p->table_bytes);
 	put_number("private_bytes", (int64_t)p->private_bytes);
 	put_number("dormant_ns", (int64_t)p->dormant_ns);
-	put_heap(&p->heap);
+	put_heap(p->heap);
 	put_number("heap_inherited_bytes", (int64_t)p->heap_inherited_bytes);
 	put_number("heap_peak_bytes", (int64_t)p->heap_peak_bytes);
 	put_number("heap_peak_ns", (int64_t)p->heap_peak_ns);
+	put_number("brk_peak_bytes", (int64_t)p->brk_peak_bytes);
+	put_number("finalizing_ns", (int64_t)p->finalizing_ns);
 	put_number("lost_records", (int64_t)p->lost_records);
 	printf(",\"drops\":[");
 	for (int i = 0; i < PILLION_DROP_COUNT; i++)
@@ -138,7 +144,7 @@ static void put_thread(const struct pln_thread *t)
 	put_number("dormant_wall_ns", (int64_t)t->dormant_wall_ns);
 	put_number("unsampled_cpu_ns", (int64_t)t->unsampled_cpu_ns);
 	put_number("unsampled_wall_ns", (int64_t)t->unsampled_wall_ns);
-	put_heap(&t->heap);
+	put_heap(t->heap);
 }
 
 static void put_function(const struct pln_function *f)
@@ -237,7 +243,8 @@ static void put_definitions(const struct pln_profile *p)
 		open_item(i);
 		put_number("time_ns", (int64_t)p->heap_points[i].time_ns);
 		put_number("process", p->heap_points[i].process);
-		put_heap(&p->heap_points[i].counts);
+		put_heap(p->heap_points[i].heap);
+		put_number("brk_bytes", (int64_t)p->heap_points[i].brk_bytes);
 	}
 	close_list();
 	open_list("stacks");

@@ -8,14 +8,17 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "burst/burst.h"
 #include "burst/burst_i.h"
 #include "check.h"
 #include "checked_read.h"
+#include "memory/real.h"
 #include "segment.h"
 
 #define CHUNK 16384u
 
 struct pln_segment *pln_segment;
+struct pln_real pln_real = { .munmap = munmap };
 
 /* The chunks ask whether the process is the one that is sampled. */
 static bool ours = true;
@@ -23,6 +26,12 @@ static bool ours = true;
 bool pln_segment_is_ours_sigsafe(void)
 {
 	return ours;
+}
+
+/* As the interposed munmap() does. */
+static int unmap(uintptr_t chunk)
+{
+	return pln_burst_chunk_retire(chunk, CHUNK) ? 0 : munmap((void *)chunk, CHUNK);
 }
 
 static uintptr_t new_chunk(void)
@@ -58,7 +67,7 @@ static void test_what_is_looked_at_stays(void)
 	pln_burst_chunk_learn(chunk);
 	CHECK(is_known(chunk));
 	pln_burst_chunks_enter();
-	CHECK(munmap((void *)chunk, CHUNK) == 0);
+	CHECK(unmap(chunk) == 0);
 	CHECK(is_mapped(chunk) && !is_known(chunk));
 	pln_burst_chunks_leave();
 	CHECK(!is_mapped(chunk));
@@ -69,10 +78,10 @@ static void test_what_is_not_looked_at_goes_at_once(void)
 	uintptr_t known = new_chunk(), unknown = new_chunk();
 
 	pln_burst_chunk_learn(known);
-	CHECK(munmap((void *)known, CHUNK) == 0);
+	CHECK(unmap(known) == 0);
 	CHECK(!is_mapped(known) && !is_known(known));
 	pln_burst_chunks_enter();
-	CHECK(munmap((void *)unknown, CHUNK) == 0);
+	CHECK(unmap(unknown) == 0);
 	CHECK(!is_mapped(unknown));
 	pln_burst_chunks_leave();
 }
@@ -89,7 +98,7 @@ static void test_more_than_can_be_handed_over_is_kept_or_waited_for(void)
 	for (unsigned i = 0; i < 100; i++) {
 		bool known = is_known(chunks[i]); /* two may want one place */
 
-		CHECK(munmap((void *)chunks[i], CHUNK) == 0);
+		CHECK(unmap(chunks[i]) == 0);
 		CHECK(is_mapped(chunks[i]) == known);
 	}
 	pln_burst_chunks_leave();
@@ -107,7 +116,7 @@ static void test_no_chunk_is_learned_where_there_is_none(void)
 	CHECK(!is_known(chunk));
 	((struct pln_stack_chunk *)chunk)->size = 16 * CHUNK; /* longer than it is */
 	mprotect((void *)(chunk + CHUNK - 4096), 4096, PROT_NONE);
-	CHECK(munmap((void *)chunk, CHUNK) == 0);
+	CHECK(unmap(chunk) == 0);
 	pln_burst_chunk_learn(chunk);
 	CHECK(!is_known(chunk));
 }
@@ -119,7 +128,7 @@ static void test_a_forked_child_unmaps_for_itself(void)
 	pln_burst_chunk_learn(chunk);
 	pln_burst_chunks_enter();
 	ours = false;
-	CHECK(munmap((void *)chunk, CHUNK) == 0);
+	CHECK(unmap(chunk) == 0);
 	CHECK(!is_mapped(chunk));
 	ours = true;
 	pln_burst_chunks_reset();
@@ -141,7 +150,7 @@ static void *push_and_pop(void *unused)
 		for (unsigned frames = 0; frames < 2000; frames++)
 			((volatile char *)chunk)[CHUNK / 2] = 0;
 		__atomic_store_n(&list[0], 0, __ATOMIC_RELAXED);
-		munmap((void *)chunk, CHUNK);
+		unmap(chunk);
 	}
 	pln_store_release(&over, 1);
 	return NULL;

@@ -15,7 +15,8 @@ static void check_row(const struct pln_variable *v)
 	if (v->type == PLN_VARIABLE_NUMBER || v->type == PLN_VARIABLE_FLAG)
 		CHECK(v->min <= v->otherwise && v->otherwise <= v->max);
 	if (v->type == PLN_VARIABLE_FLAG)
-		CHECK(v->max == 1 && (!*v->option || !strncmp(v->option, "--no-", 5)));
+		CHECK(v->max == 1 &&
+		      (!*v->option || !strncmp(v->option, "--no-", 5) == v->otherwise));
 	if (v->type == PLN_VARIABLE_SECRET)
 		CHECK(!*v->option && !v->letter);
 	CHECK(!*v->option || !strncmp(v->option, "--", 2));

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap.h - what sampled allocations stand for, and which of them count in which view.
+ */
+#ifndef PILLION_COLLECTOR_HEAP_H
+#define PILLION_COLLECTOR_HEAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "profile/model.h"
+#include "profile/reader.h"
+
+/* Freed sooner than this after they were allocated: temporary. */
+#define PLN_HEAP_TEMPORARY_NS 1000000u
+
+enum pln_heap_view {
+	PLN_HEAP_ALLOCATED, /* all that were allocated */
+	PLN_HEAP_LIVE, /* live at the end: when the interpreter began to go down, or at the last */
+	PLN_HEAP_PEAK, /* live when most was live */
+	PLN_HEAP_TEMPORARY, /* freed within PLN_HEAP_TEMPORARY_NS */
+};
+
+/*
+ * An unbiased estimate of what one sampled block stands for. The variance is that of `bytes`,
+ * estimated without bias: those of blocks that are added up add up, too.
+ */
+struct pln_heap_weight {
+	double blocks;
+	double bytes;
+	double variance;
+};
+
+struct pln_heap_weight pln_block_weight(const struct pln_block_row *block);
+
+/* By process: the moments that views are of. */
+struct pln_heap_moments {
+	uint64_t peak_ns; /* 0: nothing was allocated */
+	uint64_t end_ns;
+};
+
+/*
+ * One for each process of the profile, to be freed; NULL: no memory, or no process. Where Python's
+ * objects were followed, the peak is that of what samples show to be live, else that of the
+ * exact counters.
+ */
+struct pln_heap_moments *pln_heap_find_moments(const struct pln_profile *profile);
+
+/* Whether a block counts in a view; what was not followed is in none but ALLOCATED. */
+bool pln_heap_counts(const struct pln_block_row *block, enum pln_heap_view view,
+		     const struct pln_heap_moments *moments);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mappings.c - mmap and its family, interposed: what the program maps without a file is counted
+ * as a class of its own, by pages.
+ *
+ * Context: any thread at any time, inside of signal handlers too.
+ *
+ * The kernel unmaps by ranges: a part of a mapping, or several at once. So each one is known
+ * by its ends, in a table without locks: an entry is claimed by its low end, and nobody
+ * else sees it until it is put back. Ranges leave the table before they leave the process, as
+ * their place may be somebody else's at once. Reserved address space (PROT_NONE) is no memory yet,
+ * and is not counted; nor are files, stacks and libraries, which libc maps by itself. Past MAPPINGS
+ * that live at one time, more are passed through uncounted.
+ */
+#include "mappings.h"
+
+#include <stdarg.h>
+#include <sys/mman.h>
+
+#include <pillion/atomic.h>
+
+#include "burst/burst.h"
+#include "export.h"
+#include "memory/counters.h"
+#include "memory/real.h"
+#include "segment.h"
+
+#define MAPPINGS 16384u
+#define CLAIMED 1u /* no mapping's address */
+#define PAGE 4096u
+
+struct mapping {
+	_Atomic uintptr_t lo; /* 0: no mapping */
+	_Atomic uintptr_t hi;
+	uint64_t id; /* of the sample, 0: it is none */
+};
+
+static struct mapping mappings[MAPPINGS];
+static _Atomic uint32_t high_water; /* entries behind were never used */
+
+/* A range that was taken out of the table. */
+struct range {
+	uintptr_t lo;
+	uintptr_t hi;
+	uint64_t bytes; /* of it that were in the table */
+	uint64_t id;
+};
+
+/* ---------------------------------------------------------------- the table */
+
+static struct mapping *claim_free(void)
+{
+	uint32_t used = pln_load_relaxed(&high_water);
+
+	for (uint32_t i = 0; i < MAPPINGS; i++) {
+		uintptr_t none = 0;
+
+		if (pln_load_relaxed(&mappings[i].lo) ||
+		    !pln_cas_acquire(&mappings[i].lo, &none, CLAIMED))
+			continue;
+		while (used <= i && !pln_cas_acquire(&high_water, &used, i + 1))
+			;
+		return &mappings[i];
+	}
+	return NULL;
+}
+
+static bool add(uintptr_t lo, uintptr_t hi, uint64_t id)
+{
+	struct mapping *m = claim_free();
+
+	if (!m)
+		return false;
+	pln_store_relaxed(&m->hi, hi);
+	m->id = id;
+	/* release: its end before its beginning; pairs with claim() */
+	pln_store_release(&m->lo, lo);
+	return true;
+}
+
+/* The entry is ours if it overlaps. Returns its low end then, else 0. */
+static uintptr_t claim(struct mapping *m, const struct range *range)
+{
+	/* acquire: pairs with add() */
+	uintptr_t lo = pln_load_acquire(&m->lo), seen = lo;
+
+	/* The end may already be another mapping's: looked at again once it is ours. */
+	if (lo <= CLAIMED || lo >= range->hi || pln_load_relaxed(&m->hi) <= range->lo ||
+	    !pln_cas_acquire(&m->lo, &seen, CLAIMED))
+		return 0;
+	if (pln_load_relaxed(&m->hi) > range->lo)
+		return lo;
+	pln_store_release(&m->lo, lo);
+	return 0;
+}
+
+/* Cuts the range out of one entry, whose low end was `lo`, and puts the rest back. */
+static void cut(struct mapping *m, uintptr_t lo, struct range *range)
+{
+	uintptr_t hi = pln_load_relaxed(&m->hi);
+	uint64_t id = m->id;
+
+	range->bytes += (hi < range->hi ? hi : range->hi) - (lo > range->lo ? lo : range->lo);
+	if (lo < range->lo) {
+		pln_store_relaxed(&m->hi, range->lo);
+		pln_store_release(&m->lo, lo);
+		if (hi > range->hi)
+			(void)add(range->hi, hi, 0);
+	} else if (hi > range->hi) {
+		pln_store_release(&m->lo, range->hi);
+	} else {
+		range->id = id ? id : range->id;
+		pln_store_release(&m->lo, 0);
+	}
+}
+
+static struct range take(uintptr_t lo, size_t size)
+{
+	struct range range = { .lo = lo, .hi = lo + ((size + PAGE - 1) & ~(size_t)(PAGE - 1)) };
+	uint32_t used = pln_load_relaxed(&high_water);
+
+	for (uint32_t i = 0; i < used; i++) {
+		uintptr_t start = claim(&mappings[i], &range);
+
+		if (start)
+			cut(&mappings[i], start, &range);
+	}
+	return range;
+}
+
+bool pln_mapping_follow_sigsafe(uintptr_t lo, uint64_t id)
+{
+	uint32_t used = pln_load_relaxed(&high_water);
+
+	for (uint32_t i = 0; i < used; i++) {
+		uintptr_t seen = lo;
+
+		if (pln_load_relaxed(&mappings[i].lo) != lo ||
+		    !pln_cas_acquire(&mappings[i].lo, &seen, CLAIMED))
+			continue;
+		mappings[i].id = id;
+		pln_store_release(&mappings[i].lo, lo);
+		return true;
+	}
+	return false;
+}
+
+void pln_mappings_forget_samples(void)
+{
+	for (uint32_t i = 0; i < pln_load_relaxed(&high_water); i++)
+		mappings[i].id = 0;
+}
+
+/* ---------------------------------------------------------------- counting */
+
+static struct pln_alloc_counters *counters(void)
+{
+	if (pln_memory_can_count(&pln_memory_self))
+		return &pln_memory_self.heap[PILLION_HEAP_MAPPING];
+	return pln_segment_is_ours_sigsafe() ? &pln_segment->heap_rest[PILLION_HEAP_MAPPING] : NULL;
+}
+
+static void count_free(const struct range *range)
+{
+	struct pln_alloc_counters *c = counters();
+
+	if (range->id)
+		pln_memory_tell_free(range->id);
+	if (!c || !range->bytes)
+		return;
+	pln_count(&c->free_calls, 1);
+	pln_count(&c->free_bytes, range->bytes);
+}
+
+static void count_mapping(uintptr_t lo, size_t size)
+{
+	struct pln_memory_thread *self = &pln_memory_self;
+	struct pln_alloc_counters *c = counters();
+	uint64_t bytes = (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+
+	if (!c || !add(lo, lo + bytes, 0))
+		return;
+	pln_count(&c->alloc_calls, 1);
+	pln_count(&c->alloc_bytes, bytes);
+	if (self->heap && pln_load_relaxed(&c->alloc_bytes) >= self->look_at[PILLION_HEAP_MAPPING])
+		(void)pln_memory_look((void *)lo, bytes, PILLION_BLOCK_MAPPING);
+}
+
+static bool is_counted(void)
+{
+	return pln_memory_mode != PLN_MEMORY_OFF;
+}
+
+/* ------------------------------------------------------------------- hooks */
+
+static inline void *map(void *hint, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	struct range range = { 0 };
+	void *p;
+
+	if (!is_counted())
+		return pln_real.mmap(hint, size, prot, flags, fd, offset);
+	/* What lies there goes. */
+	if (flags & MAP_FIXED && !(flags & MAP_FIXED_NOREPLACE))
+		range = take((uintptr_t)hint, size);
+	p = pln_real.mmap(hint, size, prot, flags, fd, offset);
+	if (p == MAP_FAILED) {
+		if (range.bytes)
+			(void)add(range.lo, range.hi, range.id);
+		return p;
+	}
+	count_free(&range);
+	if (flags & MAP_ANONYMOUS && prot != PROT_NONE)
+		count_mapping((uintptr_t)p, size);
+	return p;
+}
+
+PLN_EXPORT void *mmap(void *hint, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	return map(hint, size, prot, flags, fd, offset);
+}
+
+PLN_EXPORT void *mmap64(void *hint, size_t size, int prot, int flags, int fd, off64_t offset)
+{
+	return map(hint, size, prot, flags, fd, offset);
+}
+
+static int unmap(void *address, size_t size)
+{
+	if (pln_burst_chunk_retire((uintptr_t)address, size))
+		return 0;
+	return pln_real.munmap(address, size);
+}
+
+PLN_EXPORT int munmap(void *address, size_t size)
+{
+	struct range range;
+	int result;
+
+	if (!is_counted())
+		return unmap(address, size);
+	range = take((uintptr_t)address, size);
+	result = unmap(address, size);
+	if (!result)
+		count_free(&range);
+	else if (range.bytes)
+		(void)add(range.lo, range.hi, range.id);
+	return result;
+}
+
+/* Frees the old and maps the new, whether it moves or not. */
+PLN_EXPORT void *mremap(void *address, size_t old_size, size_t size, int flags, ...)
+{
+	struct range range = { 0 }, replaced = { 0 };
+	void *to = NULL, *p;
+	va_list arguments;
+
+	if (flags & MREMAP_FIXED) {
+		va_start(arguments, flags);
+		to = va_arg(arguments, void *);
+		va_end(arguments);
+	}
+	if (is_counted()) {
+		range = take((uintptr_t)address, old_size);
+		if (to)
+			replaced = take((uintptr_t)to, size);
+	}
+	p = pln_real.mremap(address, old_size, size, flags, to);
+	if (p == MAP_FAILED) {
+		if (range.bytes)
+			(void)add(range.lo, range.hi, range.id);
+		if (replaced.bytes)
+			(void)add(replaced.lo, replaced.hi, replaced.id);
+		return p;
+	}
+	count_free(&replaced);
+	if (!range.bytes)
+		return p;
+	count_free(&range);
+	count_mapping((uintptr_t)p, size);
+	return p;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pages.h - memory of our own, straight from the kernel: mmap() is the program's, and counted.
+ */
+#ifndef PILLION_PRELOAD_PAGES_H
+#define PILLION_PRELOAD_PAGES_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/mman.h>
+
+#include "syscall.h"
+
+/* Returns MAP_FAILED with errno set on failure. */
+static inline void *pln_pages_result(long result)
+{
+	if (result >= 0 || result < -4095)
+		return (void *)result;
+	errno = (int)-result;
+	return MAP_FAILED;
+}
+
+/* Zeroed, private; `flags`: more of mmap's. */
+static inline void *pln_pages_map(size_t size, int flags)
+{
+	return pln_pages_result(pln_syscall6(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
+					     MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0));
+}
+
+static inline void *pln_pages_resize(void *pages, size_t size, size_t new_size)
+{
+	return pln_pages_result(
+		pln_syscall4(SYS_mremap, (long)pages, (long)size, (long)new_size, MREMAP_MAYMOVE));
+}
+
+static inline void pln_pages_unmap(void *pages, size_t size)
+{
+	(void)pln_syscall3(SYS_munmap, (long)pages, (long)size, 0);
+}
+
+#endif
