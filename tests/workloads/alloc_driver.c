@@ -3,7 +3,8 @@
  * alloc_driver.c - a known number of allocations of every kind, on threads of its own.
  *
  * Loaded with ctypes. Each thread counts what it asks for, and the bytes by
- * malloc_usable_size(), in the words that Pillion uses: alloc calls and bytes, free calls and bytes.
+ * malloc_usable_size(), in the words that Pillion uses: alloc calls and bytes, free calls and
+ * bytes.
  */
 #define _GNU_SOURCE
 #include <malloc.h>
