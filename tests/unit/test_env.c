@@ -16,7 +16,7 @@ static void check_row(const struct pln_variable *v)
 		CHECK(v->min <= v->otherwise && v->otherwise <= v->max);
 	if (v->type == PLN_VARIABLE_FLAG)
 		CHECK(v->max == 1 &&
-		      (!*v->option || !strncmp(v->option, "--no-", 5) == v->otherwise));
+		      (!*v->option || (strncmp(v->option, "--no-", 5) == 0) == v->otherwise));
 	if (v->type == PLN_VARIABLE_SECRET)
 		CHECK(!*v->option && !v->letter);
 	CHECK(!*v->option || !strncmp(v->option, "--", 2));
