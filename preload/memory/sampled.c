@@ -208,11 +208,12 @@ static void forget(void *p, enum pln_block_kind kind)
 		(void)pln_live_remove_sigsafe((uintptr_t)p);
 }
 
-static void sample(struct pln_thread *thread, void *p, uint64_t size, enum pln_block_kind kind)
+static void sample(struct pln_thread *thread, void *p, uint64_t size, enum pln_block_kind kind,
+		   uint64_t now_ns)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
 	uint64_t id = pln_add_relaxed(&next_id, 1) + 1;
-	struct pln_sample head = { .time_ns = pln_now_ns_sigsafe(),
+	struct pln_sample head = { .time_ns = now_ns,
 				   .thread = thread->serial,
 				   .syscall_nr = -1,
 				   .cause = PILLION_CAUSE_ALLOC,
@@ -234,12 +235,12 @@ static void sample(struct pln_thread *thread, void *p, uint64_t size, enum pln_b
 }
 
 static void try_to_sample(struct pln_memory_thread *self, void *p, uint64_t size,
-			  enum pln_block_kind kind)
+			  enum pln_block_kind kind, uint64_t now_ns)
 {
 	struct pln_thread *thread = take_lane(self);
 
 	if (thread) {
-		sample(thread, p, size, kind);
+		sample(thread, p, size, kind, now_ns);
 		give_lane_back(thread);
 	} else {
 		pln_segment_drop_sigsafe(PILLION_DROP_ALLOC_NESTED);
@@ -251,7 +252,7 @@ void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind)
 	struct pln_memory_thread *self = &pln_memory_self;
 	enum pln_heap_class heap = pln_memory_class_of(kind);
 	int saved = errno;
-	uint64_t now_ns;
+	uint64_t live, now_ns;
 
 	if (self->heap == self->own) {
 		pln_memory_look_for_slot(self);
@@ -261,11 +262,13 @@ void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind)
 		pln_memory_mode = PLN_MEMORY_OFF;
 		return p;
 	}
+	/* In this order, and one time for both: a block that makes a peak is live at it. */
+	live = pln_memory_live_bytes();
 	now_ns = pln_now_ns_sigsafe();
 	follow_finalization(now_ns);
-	follow_peak(pln_memory_live_bytes(), now_ns);
+	follow_peak(live, now_ns);
 	if (self->interval[heap] && pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT)
-		try_to_sample(self, p, size, kind);
+		try_to_sample(self, p, size, kind, now_ns);
 	pln_memory_draw(self, heap);
 	errno = saved;
 	return p;
@@ -381,11 +384,15 @@ static void publish_sums(void)
 
 void pln_memory_tick(uint64_t now_ns)
 {
+	uint64_t live;
+
 	if (pln_memory_mode == PLN_MEMORY_OFF)
 		return;
 	publish_sums();
 	follow_finalization(now_ns);
-	follow_peak(pln_memory_live_bytes(), now_ns);
+	/* The tick began long ago: what was allocated since then is live, too. */
+	live = pln_memory_live_bytes();
+	follow_peak(live, pln_now_ns_sigsafe());
 	follow_break();
 	tell_orphans();
 	adapt_interval();
