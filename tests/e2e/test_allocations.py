@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""malloc and free are counted exactly, and sampled without bias."""
+"""malloc and free are counted exactly, by threads that know what they ask for."""
 import json
 
 import pytest
@@ -31,3 +31,20 @@ def test_counts_are_exact(interpreter, work, kind):
         sums = [sum(t[k] for t in threads) for k in range(4)]
         # What threads do after their last words is the process's.
         assert all(0 <= whole - known < 100000 for whole, known in zip(total, sums)), (total, sums)
+
+
+def test_mappings_are_counted_exactly(interpreter, work):
+    """In parts, over others, moved, in vain; on four threads at once."""
+    profile, truth = record(interpreter, work, "mappings")
+    counted = {t["tid"]: t["heap"][recording.HEAP_MAPPING] for t in profile.threads}
+    assert {tid: counted[tid] for tid in truth} == truth
+    assert all(c[1] == c[3] for c in truth.values())
+
+
+@pytest.mark.parametrize("interval", ["1", "500", "524288"])
+def test_errno_is_as_without(one_python, work, interval):
+    """When a call is sampled, too."""
+    program = "import ctypes, sys; sys.exit(ctypes.CDLL(sys.argv[1]).alloc_changes_errno(20000))"
+    _, out = recording.record_ok(one_python, ["-c", program, driver(one_python)], work,
+                                 options=["--alloc-interval", interval])
+    assert not out
