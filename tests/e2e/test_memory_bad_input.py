@@ -113,3 +113,29 @@ for i in range(1000): own.own_malloc(60000)
 """, library], work)
     heap = profile.processes[0]["heap"]
     assert heap[recording.HEAP_MALLOC][1] < 50 << 20 <= heap[recording.HEAP_MAPPING][1]
+
+
+def test_blocks_that_are_freed_out_of_sight_do_not_live_twice(one_python, work):
+    """By a library that binds to libc first: when their place is given again, they are known to be gone."""
+    source = work / "deep.c"
+    source.write_text("#include <stdlib.h>\nvoid give_back(void *p) { free(p); }\n")
+    library = place.host_compile(source, work / "deep.so", "-shared", "-fPIC")
+    profile, out = recording.record_ok(one_python, ["-c", """
+import ctypes, os, sys, time
+libc, deep = ctypes.CDLL(None), ctypes.CDLL(sys.argv[1], mode=os.RTLD_DEEPBIND)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+deep.give_back.argtypes = [ctypes.c_void_p]
+time.sleep(0.5)
+def out_of_sight():
+    places = []
+    for _ in range(100):
+        places.append(libc.malloc(50000))
+        deep.give_back(places[-1])
+    return len(set(places))
+print(out_of_sight())
+""", library], work, options=["--alloc-interval", "1"])
+    blocks = [b for b in profile.blocks if b.calls("out_of_sight") and b.size >= 50000]
+    assert recording.lost_blocks(profile) - profile.drops[0] == 0, profile.drops
+    assert len(blocks) == 100
+    assert sum(b.freed_ns == 0 for b in blocks) <= int(out)
