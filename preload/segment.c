@@ -27,6 +27,8 @@
 #define SAMPLER_DATA (256u << 10)
 #define LANE_DATA                                                                                  \
 	(256u << 10) /* 2 s of samples at the default rate; imports bring code objects too */
+#define ALLOC_LANE_DATA (4u << 20) /* 50 ms of some 300,000 sampled allocations a second */
+#define ALLOC_INTERVAL_SMALL (512u << 10)
 #define SMALL_LANES 64u
 #define LANES_AT_ONCE 16u
 
@@ -61,11 +63,20 @@ static uint32_t choose_lane_count(void)
 	return has_to_be_small() ? SMALL_LANES : (uint32_t)pln_options.max_threads;
 }
 
+/* Who asks for more allocations than usual, or for each, wants to see them. */
+static uint32_t choose_lane_data(void)
+{
+	bool many = pln_options.memory == PILLION_MEMORY_SAMPLE && pln_options.alloc_interval &&
+		    pln_options.alloc_interval < ALLOC_INTERVAL_SMALL;
+
+	return many && !has_to_be_small() ? ALLOC_LANE_DATA : LANE_DATA;
+}
+
 /* Offsets and sizes only; `plan` is not the shared memory yet. */
 static void plan_layout(struct pln_segment *plan)
 {
 	plan->lane_count = choose_lane_count();
-	plan->lane_size = (uint32_t)round_page(sizeof(struct pln_lane) + LANE_DATA);
+	plan->lane_size = (uint32_t)round_page(sizeof(struct pln_lane) + choose_lane_data());
 	plan->slots_off = PAGE;
 	plan->control_off =
 		round_page(plan->slots_off + plan->lane_count * sizeof(struct pln_slot));
@@ -209,7 +220,7 @@ static void remember(struct pln_segment *seg, const struct pln_segment *plan)
 		.lanes = base + plan->lanes_off,
 		.lane_count = plan->lane_count,
 		.lane_size = plan->lane_size,
-		.lane_data_size = LANE_DATA,
+		.lane_data_size = choose_lane_data(),
 		.control_data_size = CONTROL_DATA,
 		.sampler_data_size = SAMPLER_DATA,
 		.period_ns = PLN_SECOND_NS / (uint64_t)pln_options.freq,

@@ -24,6 +24,8 @@ readonly packages=(
     libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev zlib1g-dev
     libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
 )
+# Other allocators, as releases of Debian name them: one that is not there, its tests skip.
+readonly allocators=(libjemalloc2 libtcmalloc-minimal4 libtcmalloc-minimal4t64 libmimalloc2.0 libmimalloc3)
 quick='' long='' install=1 keyword='' minors=() failed=()
 
 say() {
@@ -45,10 +47,21 @@ parse() {
     done
 }
 
+is_installed() {
+    dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'
+}
+
+is_available() {
+    apt-cache show "$1" >/dev/null 2>&1
+}
+
 install_packages() {
     local missing=() name
     for name in "${packages[@]}"; do
-        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
+        is_installed "$name" || missing+=("$name")
+    done
+    for name in "${allocators[@]}"; do
+        is_installed "$name" || ! is_available "$name" || missing+=("$name")
     done
     # These may have come from elsewhere: what counts is the command.
     command -v npm >/dev/null || missing+=(npm)

@@ -200,18 +200,45 @@ static void update_thread(struct pln_target *t, struct pln_target_thread *thread
 	thread->pending_runnable_ns = plausible_wait(clocks->pending_runnable_ns);
 }
 
-static void read_slots(struct pln_target *t)
+static void update_known_thread(struct pln_target *t, uint32_t serial, const struct clocks *clocks)
+{
+	uint32_t index = pln_intern_find(t->serials, &serial, sizeof(serial));
+
+	if (index != PLN_NONE)
+		update_thread(t, &t->threads[index], clocks);
+}
+
+/*
+ * The sampling thread announces threads once a tick: of one that began after the last tick its slot
+ * alone can tell, and of its time off the CPU no stack.
+ */
+static void update_any_thread(struct pln_target *t, uint32_t serial, const struct clocks *clocks)
+{
+	size_t known = t->thread_count;
+	struct pln_target_thread *thread = pln_target_thread(t, serial);
+	uint64_t lived_ns;
+
+	if (!thread)
+		return;
+	update_thread(t, thread, clocks);
+	if (t->thread_count == known || thread->row.seen_ns < thread->row.start_ns)
+		return;
+	thread->row.is_main = thread->row.tid == t->segment.pid;
+	lived_ns = thread->row.seen_ns - thread->row.start_ns;
+	if (lived_ns > thread->row.cpu_ns)
+		thread->row.unsampled_wall_ns = plausible_wait(lived_ns - thread->row.cpu_ns);
+}
+
+static void read_slots(struct pln_target *t, void (*update)(struct pln_target *t, uint32_t serial,
+							    const struct clocks *clocks))
 {
 	struct clocks clocks;
 
 	for (uint32_t i = 0; i < t->segment.lane_count; i++) {
 		uint32_t serial = read_clocks(&t->segment.slots[i], &clocks);
-		uint32_t index = PLN_NONE;
 
 		if (serial)
-			index = pln_intern_find(t->serials, &serial, sizeof(serial));
-		if (index != PLN_NONE)
-			update_thread(t, &t->threads[index], &clocks);
+			update(t, serial, &clocks);
 	}
 }
 
@@ -236,7 +263,7 @@ void pln_target_publish(struct pln_target *t)
 	read_totals(t);
 	pln_target_read_heap(t, false);
 	pln_target_add_heap_point(t, t->drain_ns);
-	read_slots(t);
+	read_slots(t, update_known_thread);
 	publish_threads(t, false);
 	pln_writer_update_process(t->writer, t->id, &t->row);
 }
@@ -312,7 +339,7 @@ void pln_target_end(struct pln_target *t, uint64_t now_ns, bool gone)
 	pln_target_take_burst(t, true);
 	read_totals(t);
 	pln_target_read_heap(t, gone);
-	read_slots(t);
+	read_slots(t, update_any_thread);
 	pln_target_charge_pending(t);
 	pln_target_conclude_burst(t);
 	publish_threads(t, true);

@@ -28,6 +28,7 @@
 #define MAPPINGS 16384u
 #define CLAIMED 1u /* no mapping's address */
 #define PAGE 4096u
+#define ADDRESSES_END (1ull << 56) /* more than a program can have */
 
 struct mapping {
 	_Atomic uintptr_t lo; /* 0: no mapping */
@@ -114,11 +115,19 @@ static void cut(struct mapping *m, uintptr_t lo, struct range *range)
 	}
 }
 
+/* What the kernel refuses without a look at its mappings takes nothing. */
+static bool is_range(uintptr_t lo, size_t size)
+{
+	return !(lo % PAGE) && size && lo < ADDRESSES_END && size <= ADDRESSES_END - lo;
+}
+
 static struct range take(uintptr_t lo, size_t size)
 {
 	struct range range = { .lo = lo, .hi = lo + ((size + PAGE - 1) & ~(size_t)(PAGE - 1)) };
 	uint32_t used = pln_load_relaxed(&high_water);
 
+	if (!is_range(lo, size))
+		return (struct range){ 0 };
 	for (uint32_t i = 0; i < used; i++) {
 		uintptr_t start = claim(&mappings[i], &range);
 

@@ -29,6 +29,9 @@ void pln_memory_slot_is_left(struct pln_slot *slot);
 /* Sampling thread, at each tick: follows what is live, for its peak. */
 void pln_memory_tick(uint64_t now_ns);
 
+/* Any thread, with the sampling thread held: the program exits. Opens no file. */
+void pln_memory_tick_last(void);
+
 /* The forking thread. A child that is not followed does not count. */
 void pln_memory_before_fork(void);
 void pln_memory_after_fork_in_parent(void);

@@ -155,6 +155,68 @@ static void give_lane_back(struct pln_thread *thread)
 	pln_timer_again_sigsafe(thread);
 }
 
+/* ------------------------------------------------------------------- frees */
+
+static bool write_free(struct pln_lane *lane, uint32_t data_size, uint64_t id)
+{
+	struct pln_wire_free *rec =
+		(struct pln_wire_free *)pln_lane_reserve_sigsafe(lane, data_size, sizeof(*rec));
+
+	if (!rec)
+		return false;
+	rec->time_ns = pln_now_ns_sigsafe();
+	rec->id = id;
+	rec->rec.type = PILLION_RECORD_FREE;
+	pln_lane_commit_sigsafe(lane, data_size, &rec->rec);
+	return true;
+}
+
+static void leave_to_sampling_thread(uint64_t id)
+{
+	for (unsigned i = 0; i < ORPHANS; i++) {
+		_Atomic uint64_t *place = &orphans[(id + i) % ORPHANS];
+		uint64_t none = 0;
+
+		if (pln_cas_acquire(place, &none, id))
+			return;
+	}
+	pln_segment_drop_sigsafe(PILLION_DROP_FREE_LOST);
+}
+
+/* `thread`: the calling one, whose lane it has taken; NULL: it has none. */
+static void tell_free_of(struct pln_thread *thread, uint64_t id)
+{
+	if (!thread || !write_free(pln_segment_lane_sigsafe(thread->index),
+				   pln_segment_own.lane_data_size, id))
+		leave_to_sampling_thread(id);
+}
+
+void pln_memory_tell_free(uint64_t id)
+{
+	struct pln_thread *thread;
+
+	if (!pln_segment_is_ours_sigsafe())
+		return;
+	follow_finalization(pln_now_ns_sigsafe());
+	thread = take_lane(&pln_memory_self);
+	tell_free_of(thread, id);
+	if (thread)
+		give_lane_back(thread);
+}
+
+static void tell_orphans(void)
+{
+	for (unsigned i = 0; i < ORPHANS; i++) {
+		uint64_t id = pln_load_relaxed(&orphans[i]);
+
+		if (!id)
+			continue;
+		if (!write_free(pln_segment_sampler(), pln_segment_own.sampler_data_size, id))
+			return;
+		pln_store_relaxed(&orphans[i], 0);
+	}
+}
+
 /* ----------------------------------------------------------------- samples */
 
 /* Where we are; the collector leaves out the frames that are ours. */
@@ -194,10 +256,18 @@ static __attribute__((noinline)) bool write_sample(struct pln_thread *thread,
 	return written;
 }
 
-static bool follow(void *p, uint64_t id, enum pln_block_kind kind)
+static bool follow(struct pln_thread *thread, void *p, uint64_t id, enum pln_block_kind kind)
 {
-	return kind == PILLION_BLOCK_MAPPING ? pln_mapping_follow_sigsafe((uintptr_t)p, id)
-					     : pln_live_add_sigsafe((uintptr_t)p, id);
+	uint64_t unseen;
+
+	if (kind == PILLION_BLOCK_MAPPING)
+		return pln_mapping_follow_sigsafe((uintptr_t)p, id);
+	/* It was freed where we cannot see (RTLD_DEEPBIND), or its place would not be given again.
+	 */
+	unseen = pln_live_remove_sigsafe((uintptr_t)p);
+	if (unseen)
+		tell_free_of(thread, unseen);
+	return pln_live_add_sigsafe((uintptr_t)p, id);
 }
 
 static void forget(void *p, enum pln_block_kind kind)
@@ -208,11 +278,12 @@ static void forget(void *p, enum pln_block_kind kind)
 		(void)pln_live_remove_sigsafe((uintptr_t)p);
 }
 
-static void sample(struct pln_thread *thread, void *p, uint64_t size, enum pln_block_kind kind)
+static void sample(struct pln_thread *thread, void *p, uint64_t size, enum pln_block_kind kind,
+		   uint64_t now_ns)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
 	uint64_t id = pln_add_relaxed(&next_id, 1) + 1;
-	struct pln_sample head = { .time_ns = pln_now_ns_sigsafe(),
+	struct pln_sample head = { .time_ns = now_ns,
 				   .thread = thread->serial,
 				   .syscall_nr = -1,
 				   .cause = PILLION_CAUSE_ALLOC,
@@ -226,7 +297,7 @@ static void sample(struct pln_thread *thread, void *p, uint64_t size, enum pln_b
 		pln_segment_drop_sigsafe(PILLION_DROP_SMALL_STACK);
 		return;
 	}
-	head.block.unfollowed = !follow(p, id, kind);
+	head.block.unfollowed = !follow(thread, p, id, kind);
 	if (head.block.unfollowed)
 		pln_segment_drop_sigsafe(PILLION_DROP_LIVE_FULL);
 	if (!write_sample(thread, &head))
@@ -234,12 +305,12 @@ static void sample(struct pln_thread *thread, void *p, uint64_t size, enum pln_b
 }
 
 static void try_to_sample(struct pln_memory_thread *self, void *p, uint64_t size,
-			  enum pln_block_kind kind)
+			  enum pln_block_kind kind, uint64_t now_ns)
 {
 	struct pln_thread *thread = take_lane(self);
 
 	if (thread) {
-		sample(thread, p, size, kind);
+		sample(thread, p, size, kind, now_ns);
 		give_lane_back(thread);
 	} else {
 		pln_segment_drop_sigsafe(PILLION_DROP_ALLOC_NESTED);
@@ -251,7 +322,7 @@ void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind)
 	struct pln_memory_thread *self = &pln_memory_self;
 	enum pln_heap_class heap = pln_memory_class_of(kind);
 	int saved = errno;
-	uint64_t now_ns;
+	uint64_t live, now_ns;
 
 	if (self->heap == self->own) {
 		pln_memory_look_for_slot(self);
@@ -261,72 +332,16 @@ void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind)
 		pln_memory_mode = PLN_MEMORY_OFF;
 		return p;
 	}
+	/* In this order, and one time for both: a block that makes a peak is live at it. */
+	live = pln_memory_live_bytes();
 	now_ns = pln_now_ns_sigsafe();
 	follow_finalization(now_ns);
-	follow_peak(pln_memory_live_bytes(), now_ns);
+	follow_peak(live, now_ns);
 	if (self->interval[heap] && pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT)
-		try_to_sample(self, p, size, kind);
+		try_to_sample(self, p, size, kind, now_ns);
 	pln_memory_draw(self, heap);
 	errno = saved;
 	return p;
-}
-
-/* ------------------------------------------------------------------- frees */
-
-static bool write_free(struct pln_lane *lane, uint32_t data_size, uint64_t id)
-{
-	struct pln_wire_free *rec =
-		(struct pln_wire_free *)pln_lane_reserve_sigsafe(lane, data_size, sizeof(*rec));
-
-	if (!rec)
-		return false;
-	rec->time_ns = pln_now_ns_sigsafe();
-	rec->id = id;
-	rec->rec.type = PILLION_RECORD_FREE;
-	pln_lane_commit_sigsafe(lane, data_size, &rec->rec);
-	return true;
-}
-
-static void leave_to_sampling_thread(uint64_t id)
-{
-	for (unsigned i = 0; i < ORPHANS; i++) {
-		_Atomic uint64_t *place = &orphans[(id + i) % ORPHANS];
-		uint64_t none = 0;
-
-		if (pln_cas_acquire(place, &none, id))
-			return;
-	}
-	pln_segment_drop_sigsafe(PILLION_DROP_FREE_LOST);
-}
-
-void pln_memory_tell_free(uint64_t id)
-{
-	struct pln_thread *thread;
-	bool told;
-
-	if (!pln_segment_is_ours_sigsafe())
-		return;
-	follow_finalization(pln_now_ns_sigsafe());
-	thread = take_lane(&pln_memory_self);
-	told = thread && write_free(pln_segment_lane_sigsafe(thread->index),
-				    pln_segment_own.lane_data_size, id);
-	if (thread)
-		give_lane_back(thread);
-	if (!told)
-		leave_to_sampling_thread(id);
-}
-
-static void tell_orphans(void)
-{
-	for (unsigned i = 0; i < ORPHANS; i++) {
-		uint64_t id = pln_load_relaxed(&orphans[i]);
-
-		if (!id)
-			continue;
-		if (!write_free(pln_segment_sampler(), pln_segment_own.sampler_data_size, id))
-			return;
-		pln_store_relaxed(&orphans[i], 0);
-	}
 }
 
 /* -------------------------------------------------------- sampling thread */
@@ -381,14 +396,26 @@ static void publish_sums(void)
 
 void pln_memory_tick(uint64_t now_ns)
 {
+	uint64_t live;
+
 	if (pln_memory_mode == PLN_MEMORY_OFF)
 		return;
 	publish_sums();
 	follow_finalization(now_ns);
-	follow_peak(pln_memory_live_bytes(), now_ns);
+	/* The tick began long ago: what was allocated since then is live, too. */
+	live = pln_memory_live_bytes();
+	follow_peak(live, pln_now_ns_sigsafe());
 	follow_break();
 	tell_orphans();
 	adapt_interval();
+}
+
+void pln_memory_tick_last(void)
+{
+	if (pln_memory_mode == PLN_MEMORY_OFF)
+		return;
+	publish_sums();
+	tell_orphans();
 }
 
 int pln_memory_sampling_init(void)

@@ -308,6 +308,19 @@ PLN_HOT bool pln_sample_repeat_sigsafe(const struct pln_outlet *outlet, struct p
 	return true;
 }
 
+/*
+ * Copies of stacks fill half of a lane at most. Where samples come that fast, the frames that are
+ * known are better than a few more stacks to the root and then nothing.
+ */
+static bool has_room_for_snapshot(const struct pln_outlet *outlet)
+{
+	/* relaxed: a hint; the reservation looks again */
+	uint64_t used =
+		pln_load_relaxed(&outlet->lane->head) - pln_load_relaxed(&outlet->lane->tail);
+
+	return used <= outlet->data_size / 2;
+}
+
 PLN_HOT bool pln_sample_write_sigsafe(const struct pln_outlet *outlet, struct pln_sample *head,
 				      const struct pln_capture *capture)
 {
@@ -318,6 +331,8 @@ PLN_HOT bool pln_sample_write_sigsafe(const struct pln_outlet *outlet, struct pl
 		hash = mix(hash, head->time_ns) | 1;
 	head->sp = capture->regs.sp;
 	head->flags |= walk_flags(capture);
+	if (head->flags & PILLION_SAMPLE_SNAPSHOT && !has_room_for_snapshot(outlet))
+		head->flags ^= PILLION_SAMPLE_SNAPSHOT | PILLION_SAMPLE_NATIVE_TRUNCATED;
 	if (!capture->native.count && !capture->python.count)
 		head->flags |= PILLION_SAMPLE_NO_STACK;
 	else if (hash == *outlet->last_hash)

@@ -22,6 +22,7 @@
 #include "memory/memory.h"
 #include "memory/real.h"
 #include "options.h"
+#include "pages.h"
 #include "sampling/sample.h"
 #include "sampling/sampler.h"
 #include "sampling/scan.h"
@@ -67,8 +68,7 @@ int pln_threads_init(void)
 	thread_count = (uint32_t)pln_options.max_threads;
 	scratch_depth = (unsigned)pln_options.max_depth;
 	scratch_stride = align_page(scratch_depth * per_frame);
-	memory = mmap(NULL, align_page(thread_count * sizeof(*threads)), PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory = pln_pages_map(align_page(thread_count * sizeof(*threads)), MAP_NORESERVE);
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
 	threads = memory;

@@ -487,6 +487,7 @@ static void advance_only(struct pln_thread *thread)
 void pln_tick_last(void)
 {
 	pln_scan_each(pln_tick_is_dormant() ? pln_scan_skip : advance_only);
+	pln_memory_tick_last();
 }
 
 void pln_tick_end(void)

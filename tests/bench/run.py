@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Pillion beside the profilers that people use: one command for all figures, or for one row.
 
-    tests/bench/run.py overhead|accuracy|scaling|limits|all [--peer NAME] [--program NAME] [--quick] [--resume]
+    tests/bench/run.py overhead|accuracy|scaling|memory|limits|all [--peer NAME] [--program NAME] [--quick] [--resume]
     tests/bench/run.py readme
 
 Installs the peers, measures, and writes Markdown and JSON; whole tables also README.md's section on
@@ -20,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import accuracy  # noqa: E402
 import limits  # noqa: E402
+import memory  # noqa: E402
 import overhead  # noqa: E402
 import peers  # noqa: E402
 import place  # noqa: E402
@@ -43,12 +44,13 @@ def one_by_one(measure):
 
 
 KINDS = {"overhead": overhead.measure, "accuracy": accuracy.measure, "scaling": scaling.measure,
-         "limits": one_by_one(limits.measure)}
+         "memory": memory.measure, "limits": one_by_one(limits.measure)}
 # (usual, with --quick). What a kind does not use, it does not have.
 DEFAULTS = {
     "overhead": {"rate": (100, 100), "rounds": (10, 1), "seconds": (1.0, 0.1)},
     "accuracy": {"rate": (200, 200), "runs": (6, 2), "seconds": (4.0, 0.5)},
     "scaling": {"rate": (100, 100), "rounds": (5, 1), "seconds": (1.0, 0.3)},
+    "memory": {"rate": (100, 100), "rounds": (10, 1), "seconds": (1.0, 0.1)},
     "limits": {},
 }
 
@@ -132,7 +134,7 @@ def main(argv):
     if options.kind == "readme":
         return summary.update(RESULTS)
     peers.chosen(options.peer)  # an unknown name is told before an hour of work
-    known = [*overhead.PROGRAMS, *accuracy.PROGRAMS, *scaling.AXES, *limits.ROWS]
+    known = [*overhead.PROGRAMS, *accuracy.PROGRAMS, *scaling.AXES, *memory.ROWS, *limits.ROWS]
     for name in options.program:
         if name not in known:
             sys.exit("no such program: %s; there are: %s" % (name, ", ".join(known)))

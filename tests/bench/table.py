@@ -215,7 +215,15 @@ def limits(rows):
         for r in rows))
 
 
-WRITERS = {"overhead": overhead, "accuracy": accuracy, "scaling": scaling, "limits": limits}
+# ------------------------------------------------------------------ memory
+
+def memory(rows):
+    """Figures of malloc and free themselves, and programs."""
+    yield from limits([r for r in rows if "name" in r])
+    yield from overhead([r for r in rows if "peer" in r])
+
+
+WRITERS = {"overhead": overhead, "accuracy": accuracy, "scaling": scaling, "memory": memory, "limits": limits}
 
 
 def write(kind, rows, about, directory):

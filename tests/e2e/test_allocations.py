@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""malloc and free are counted exactly, and sampled without bias."""
+"""malloc and free are counted exactly, by threads that know what they ask for."""
 import json
 
 import pytest
@@ -20,9 +20,7 @@ def record(interpreter, work, kind, options=(), env=None):
     return profile, {int(tid): counts for tid, counts in json.loads(out)[kind].items()}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_counts_are_exact(interpreter, work, kind):
-    profile, truth = record(interpreter, work, kind)
+def check(profile, truth):
     counted = {t["tid"]: t["heap"][recording.HEAP_MALLOC] for t in profile.threads}
     assert {tid: counted[tid] for tid in truth} == truth
     for i, process in enumerate(profile.processes):
@@ -31,3 +29,33 @@ def test_counts_are_exact(interpreter, work, kind):
         sums = [sum(t[k] for t in threads) for k in range(4)]
         # What threads do after their last words is the process's.
         assert all(0 <= whole - known < 100000 for whole, known in zip(total, sums)), (total, sums)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_counts_are_exact(interpreter, work, kind):
+    check(*record(interpreter, work, kind))
+
+
+@pytest.mark.parametrize("kind, options", [
+    *((kind, options) for kind in KINDS for options in ("--memory=count", "--alloc-interval=20000")),
+    ("across", "--alloc-interval=1")])
+def test_counts_are_exact_however_much_is_sampled(one_python, work, kind, options):
+    """A sample may be taken, or lost, inside of any call: its own counts are not touched."""
+    check(*record(one_python, work, kind, [options]))
+
+
+def test_mappings_are_counted_exactly(interpreter, work):
+    """In parts, over others, moved, in vain; on four threads at once."""
+    profile, truth = record(interpreter, work, "mappings")
+    counted = {t["tid"]: t["heap"][recording.HEAP_MAPPING] for t in profile.threads}
+    assert {tid: counted[tid] for tid in truth} == truth
+    assert all(c[1] == c[3] for c in truth.values())
+
+
+@pytest.mark.parametrize("interval", ["1", "500", "524288"])
+def test_errno_is_as_without(one_python, work, interval):
+    """When a call is sampled, too."""
+    program = "import ctypes, sys; sys.exit(ctypes.CDLL(sys.argv[1]).alloc_changes_errno(20000))"
+    _, out = recording.record_ok(one_python, ["-c", program, driver(one_python)], work,
+                                 options=["--alloc-interval", interval])
+    assert not out

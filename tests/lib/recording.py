@@ -24,6 +24,7 @@ FLAG_GUESSED = 1 << 4
 FLAG_PYTHON_FAILED = 1 << 5
 FLAG_JOIN_MISMATCH = 1 << 24
 CHECKED, REFUSED = 1, 2
+DROPS_OF_BLOCKS = (0, 2, 10, 11, 12)  # no room in a lane or on a stack; nested; not followed; a free
 
 
 class Frame(typing.NamedTuple):
@@ -159,6 +160,11 @@ class Profile:
     @property
     def drops(self):
         return [sum(p["drops"][i] for p in self.processes) for i in range(len(self.processes[0]["drops"]))]
+
+
+def lost_blocks(profile):
+    """Samples that are missing, of any kind, and frees of them; 0: sums are unbiased."""
+    return sum(profile.drops[i] for i in DROPS_OF_BLOCKS)
 
 
 def load(path):

@@ -288,6 +288,41 @@ static void test_totals_and_clocks(void)
 	fixture_close(&fx);
 }
 
+/* It began after the sampling thread's last round, and ended before the next one. */
+static void test_a_thread_that_was_never_announced(void)
+{
+	struct pln_slot *slot;
+	struct fixture fx;
+	struct fake f;
+
+	fixture_open(&fx, 0);
+	join(&fx, &f, 3);
+	CHECK(fake_thread(&f, 0, PILLION_RECORD_THREAD, "main", 0));
+	slot = fake_slot(&f, 1);
+	pln_store_relaxed(&slot->tid, 4321);
+	pln_store_relaxed(&slot->start_ns, f.seg->start_mono_ns + 1000);
+	pln_store_relaxed(&slot->seen_ns, f.seg->start_mono_ns + 9000);
+	pln_store_relaxed(&slot->cpu_base_ns, 200);
+	pln_store_relaxed(&slot->cpu_ns, 3200);
+	pln_store_relaxed(&slot->heap[PILLION_HEAP_MALLOC].alloc_calls, 17);
+	pln_store_relaxed(&slot->state, PILLION_SLOT_EXITED);
+	pln_store_relaxed(&fake_slot(&f, 2)->state, PILLION_SLOT_FREE);
+	fixture_finish(&fx);
+
+	if (CHECK_EQ(fx.profile->thread_count, 2)) {
+		const struct pln_thread *thread = &fx.profile->threads[1];
+
+		CHECK_EQ(thread->tid, 4321);
+		CHECK(!thread->is_main);
+		CHECK_EQ(thread->cpu_ns, 3000);
+		CHECK_EQ(thread->unsampled_cpu_ns, 3000);
+		CHECK_EQ(thread->unsampled_wall_ns, 5000);
+		CHECK_EQ(thread->heap[PILLION_HEAP_MALLOC].alloc_calls, 17);
+	}
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
 /* ------------------------------------------------------------------ refusals */
 
 static void check_refused(const struct fake *f, const uint8_t *token, uint16_t version, int status,
@@ -570,6 +605,7 @@ int main(void)
 	test_own_frames_are_left_out();
 	test_nothing_is_lost_when_the_lane_wraps();
 	test_totals_and_clocks();
+	test_a_thread_that_was_never_announced();
 	test_refusals();
 	test_refused_memory();
 	test_refusal_is_noted();

@@ -7,12 +7,15 @@
  * bytes.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -38,6 +41,20 @@ static void let_go(struct counts *c, void *p)
 		c->free_bytes += malloc_usable_size(p);
 	}
 	free(p);
+}
+
+/* C23's, which libc may not have. */
+static void let_go_sized(struct counts *c, void *p, size_t size)
+{
+	static void (*sized)(void *p, size_t size);
+
+	if (!sized)
+		*(void **)&sized = dlsym(RTLD_DEFAULT, "free_sized");
+	if (!sized)
+		*(void **)&sized = dlsym(RTLD_DEFAULT, "free");
+	c->free_calls++;
+	c->free_bytes += malloc_usable_size(p);
+	sized(p, size);
 }
 
 static void *resized(struct counts *c, void *p, size_t size)
@@ -77,7 +94,10 @@ static void every_kind(struct counts *c, unsigned round)
 	let_go(c, got(c, aligned_alloc(64, size + 64 - size % 64)));
 	let_go(c, got(c, memalign(4096, size)));
 	let_go(c, got(c, valloc(size)));
-	let_go(c, got(c, pvalloc(size)));
+	/* jemalloc has none, and libc's cannot be freed by it. */
+	if (!getenv("ALLOC_NO_PVALLOC"))
+		let_go(c, got(c, pvalloc(size)));
+	let_go_sized(c, got(c, malloc(size)), size);
 	free(NULL);
 }
 
@@ -108,14 +128,13 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* out: five numbers a thread: tid, then its counts. */
-int alloc_threads(unsigned threads, unsigned rounds, uint64_t *out)
+static int run_threads(void *(*main)(void *), unsigned threads, unsigned rounds, uint64_t *out)
 {
 	struct job jobs[64] = { { 0 } };
 
 	for (unsigned i = 0; i < threads; i++) {
 		jobs[i].rounds = rounds;
-		if (pthread_create(&jobs[i].thread, NULL, thread_main, &jobs[i]))
+		if (pthread_create(&jobs[i].thread, NULL, main, &jobs[i]))
 			return -1;
 	}
 	for (unsigned i = 0; i < threads; i++) {
@@ -124,6 +143,12 @@ int alloc_threads(unsigned threads, unsigned rounds, uint64_t *out)
 		memcpy(out + 5 * i + 1, &jobs[i].counts, sizeof(jobs[i].counts));
 	}
 	return 0;
+}
+
+/* out: five numbers a thread: tid, then its counts. */
+int alloc_threads(unsigned threads, unsigned rounds, uint64_t *out)
+{
+	return run_threads(thread_main, threads, rounds, out);
 }
 
 /* One thread allocates, the next one frees. */
@@ -142,6 +167,144 @@ int alloc_across(unsigned blocks, uint64_t *out)
 	}
 	free(exchange);
 	return 0;
+}
+
+/* ----------------------------------------------------------------- mappings */
+
+#define PAGE ((size_t)4096)
+
+static char *mapped(struct counts *c, void *at, size_t pages, int prot, int flags)
+{
+	char *p = mmap(at, pages * PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+
+	if (p == MAP_FAILED)
+		abort();
+	if (prot != PROT_NONE) {
+		c->alloc_calls++;
+		c->alloc_bytes += pages * PAGE;
+	}
+	return p;
+}
+
+/* `known`: pages of the range that were counted. */
+static void unmapped(struct counts *c, char *p, size_t pages, size_t known)
+{
+	if (munmap(p, pages * PAGE))
+		abort();
+	c->free_calls += known > 0;
+	c->free_bytes += known * PAGE;
+}
+
+static char *remapped(struct counts *c, char *p, size_t before, size_t pages, int flags, char *to)
+{
+	p = mremap(p, before * PAGE, pages * PAGE, flags, to);
+	if (p == MAP_FAILED)
+		abort();
+	c->free_calls++;
+	c->free_bytes += before * PAGE;
+	c->alloc_calls++;
+	c->alloc_bytes += pages * PAGE;
+	return p;
+}
+
+static void map_in_parts(struct counts *c)
+{
+	char *p = mapped(c, NULL, 8, PROT_READ | PROT_WRITE, 0);
+
+	unmapped(c, p, 2, 2); /* at the front, the end, in the middle */
+	unmapped(c, p + 6 * PAGE, 2, 2);
+	unmapped(c, p + 3 * PAGE, 1, 1);
+	/* Not at once: what is gone may be another thread's by now. */
+	unmapped(c, p + 2 * PAGE, 1, 1);
+	unmapped(c, p + 4 * PAGE, 2, 2);
+}
+
+static void map_over(struct counts *c)
+{
+	char *p = mapped(c, NULL, 16, PROT_NONE, 0); /* reserved: not counted */
+
+	mapped(c, p + 4 * PAGE, 4, PROT_READ | PROT_WRITE, MAP_FIXED);
+	c->free_calls++; /* what lay there */
+	c->free_bytes += 2 * PAGE;
+	mapped(c, p + 5 * PAGE, 2, PROT_READ | PROT_WRITE, MAP_FIXED);
+	c->free_calls++;
+	c->free_bytes += PAGE;
+	mapped(c, p + 4 * PAGE, 1, PROT_NONE, MAP_FIXED);
+	unmapped(c, p, 16, 3);
+}
+
+static void map_again(struct counts *c)
+{
+	char *p = mapped(c, NULL, 4, PROT_READ | PROT_WRITE, 0), *to;
+
+	p = remapped(c, p, 4, 300, MREMAP_MAYMOVE, NULL);
+	p = remapped(c, p, 300, 8, 0, NULL);
+	to = mapped(c, NULL, 8, PROT_READ | PROT_WRITE, 0);
+	c->free_calls++; /* it is taken away by what moves there */
+	c->free_bytes += 8 * PAGE;
+	p = remapped(c, p, 8, 8, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	unmapped(c, p, 8, 8);
+}
+
+/* Nothing of this changes anything, and none of it may be counted. */
+static void map_in_vain(struct counts *c)
+{
+	char *p = mapped(c, NULL, 4, PROT_READ | PROT_WRITE, 0);
+
+	if (mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED ||
+	    mmap(NULL, too_much, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED ||
+	    !munmap(p + 1, PAGE) || !munmap(p, 0) || !munmap(p, too_much) ||
+	    mremap(p, 4 * PAGE, too_much, MREMAP_MAYMOVE) != MAP_FAILED)
+		abort();
+	unmapped(c, p, 4, 4);
+}
+
+static void map_file(void)
+{
+	int fd = memfd_create("file", MFD_CLOEXEC);
+	void *p;
+
+	if (fd < 0 || ftruncate(fd, 2 * PAGE))
+		abort();
+	p = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED || munmap(p, 2 * PAGE))
+		abort();
+	close(fd);
+}
+
+/* Memory without a file, though others may share it; its size is no whole number of pages. */
+static void map_shared(struct counts *c)
+{
+	void *p = mmap(NULL, 5000, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED || munmap(p, 5000))
+		abort();
+	c->alloc_calls++;
+	c->alloc_bytes += 2 * PAGE;
+	c->free_calls++;
+	c->free_bytes += 2 * PAGE;
+}
+
+static void *mapping_main(void *arg)
+{
+	struct job *job = arg;
+
+	job->tid = (uint64_t)gettid();
+	for (unsigned i = 0; i < job->rounds; i++) {
+		map_in_parts(&job->counts);
+		map_over(&job->counts);
+		map_again(&job->counts);
+		map_in_vain(&job->counts);
+		map_file();
+		map_shared(&job->counts);
+	}
+	return NULL;
+}
+
+/* As alloc_threads(), of mappings. */
+int alloc_mappings(unsigned threads, unsigned rounds, uint64_t *out)
+{
+	return run_threads(mapping_main, threads, rounds, out);
 }
 
 /* ---------------------------------------------------------- signal handlers */
@@ -209,4 +372,76 @@ int alloc_signalled(unsigned rounds, uint64_t *out)
 	memcpy(out + 1, &job.counts, sizeof(job.counts));
 	out[5] = job.counts.alloc_calls - rounds;
 	return 0;
+}
+
+/* ------------------------------------------------------------- blocks alone */
+
+struct kept {
+	struct kept *next;
+};
+
+/* Returns the bytes that they had room for. */
+size_t alloc_and_free(size_t size, unsigned count)
+{
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		void *volatile p = malloc(size);
+
+		bytes += malloc_usable_size(p);
+		free(p);
+	}
+	return bytes;
+}
+
+/* 0: what works leaves errno alone. */
+int alloc_changes_errno(unsigned count)
+{
+	int changed = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		void *volatile p;
+
+		errno = 77;
+		p = malloc(100 + i);
+		changed += errno != 77;
+		p = realloc(p, 200 + i);
+		changed += errno != 77;
+		free(p);
+		changed += errno != 77;
+	}
+	return changed;
+}
+
+/* Puts blocks of `size`, a pointer's at least, on a list; returns its new beginning. */
+struct kept *alloc_and_keep(struct kept *list, size_t size, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct kept *block = malloc(size);
+
+		block->next = list;
+		list = block;
+	}
+	return list;
+}
+
+void free_kept(struct kept *list)
+{
+	while (list) {
+		struct kept *next = list->next;
+
+		free(list);
+		list = next;
+	}
+}
+
+/* As a library's own allocator would get its memory. */
+void *alloc_mapping(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+int free_mapping(void *p, size_t size)
+{
+	return munmap(p, size);
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Allocations whose true numbers are known. Prints them, as JSON.
 
-allocations.py DRIVER.so threads|across|signalled|fork
+allocations.py DRIVER.so threads|across|signalled|fork|mappings
 """
 import ctypes
 import json
@@ -34,6 +34,10 @@ def signalled():
     out = call("alloc_signalled", 3000000, rows=1)
     assert out[5] > 20, "no signal came in time"
     return by_thread(out, 1)
+
+
+def mappings():
+    return by_thread(call("alloc_mappings", 4, 200, rows=4), 4)
 
 
 def fork():

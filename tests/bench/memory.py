@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""What it costs to watch memory: a malloc with its free, and real programs, beside other memory profilers.
+
+Both sides of each figure are of one run, in turns. Nothing here passes or fails.
+"""
+import dataclasses
+import pathlib
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+
+import limits
+import overhead
+import peers
+import place
+import rounds
+import stats
+
+PROGRAMS = ["allocation", "records", "documents", "web_django"]
+MODES = {"off": ("--memory", "off"), "count": ("--memory", "count"), "sample": ("--memory", "sample")}
+PAIRS_PY = pathlib.Path(__file__).resolve().parent / "programs" / "pairs.py"
+ADDED_NS, LIVE_SET_MIB, HEAP_GIB = 2, 1, 10
+
+
+def knows(option):
+    return option in place.HERE.run([place.HERE.pillion, "record", "--help"]).stdout
+
+
+def profilers():
+    """Pillion in each mode, and who else watches memory."""
+    every = {p.name: p for p in peers.everything()}
+    modes = dict(MODES, objects=("--objects",)) if knows("--objects") else MODES
+    own = [dataclasses.replace(every["pillion"], name="pillion %s" % " ".join(options), start=peers.pillion(*options))
+           for options in modes.values()]
+    return own + [p for p in every.values() if peers.MEMORY in p.yields]
+
+
+# ------------------------------------------------------------------------- a pair
+
+class Pairs:
+    """A program of the pairs alone, under each mode."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.library = place.host_compile(PAIRS_PY.with_suffix(".c"), bench.directory / "pairs.so", "-shared", "-fPIC")
+
+    def ns(self, mode, threads, pairs, turns):
+        prefix, path = self.bench.recorded(*MODES[mode]) if mode else ((), None)
+        out = self.bench.run([self.bench.python, PAIRS_PY, self.library, threads, pairs, turns], prefix)
+        if path:
+            path.unlink()
+        return float(out)
+
+    def instructions(self, mode, pairs):
+        """By callgrind, of `pairs` pairs and a little more."""
+        out = self.bench.directory / "callgrind.out"
+        env = dict(place.HERE.preload(self.bench.output()), PILLION_MEMORY=mode) if mode else {}
+        told = place.HERE.run(["valgrind", "--tool=callgrind", "--toggle-collect=pairs_run", "--callgrind-out-file=%s" % out,
+                               self.bench.python, PAIRS_PY, self.library, 1, pairs, 1], env=env, timeout=600)
+        found = re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M) if out.exists() else None
+        if told.returncode or not found:
+            raise peers.CannotRun(told.stderr.strip().splitlines()[-1])
+        return int(found.group(1))
+
+
+def row_instructions(bench):
+    """Of a pair: the difference of two runs, which have all else in common."""
+    if not shutil.which("valgrind"):
+        return
+    pairs, counts = Pairs(bench), {}
+    for mode in (None, *MODES):
+        try:
+            few, many = (pairs.instructions(mode, n) for n in (1000, 101000))
+        except (peers.CannotRun, subprocess.SubprocessError) as error:
+            yield limits.Row("instructions of a pair, %s" % mode, float("nan"), "", None, "cannot run: %s" % error)
+            continue
+        counts[mode] = (many - few) / 100000
+        added = "%+.1f" % (counts[mode] - counts[None]) if mode and None in counts else ""
+        yield limits.Row("instructions of a pair, %s" % (mode or "without Pillion"), counts[mode], "", None, added)
+
+
+def row_pair(bench):
+    """Nanoseconds that each mode adds; the median over rounds, of the least of some turns."""
+    pairs = Pairs(bench)
+    count, turns, number = (200000, 3, 3) if bench.quick else (2000000, 5, 15)
+    for threads in (1, 8):
+        seen = []
+        for _ in range(number):
+            order = random.sample([None, *MODES], len(MODES) + 1)
+            seen.append({mode: pairs.ns(mode, threads, count // threads, turns) for mode in order})
+        alone = statistics.median(s[None] for s in seen)
+        yield limits.Row("malloc and free, %d threads" % threads, alone, "ns", None, "without Pillion")
+        for mode in MODES:
+            added, low, high = stats.bootstrap([s[mode] - s[None] for s in seen])
+            ratio = statistics.median(s[mode] / s[None] for s in seen)
+            yield limits.Row("added, %d threads, %s" % (threads, mode), added, "ns", ADDED_NS,
+                             "[%.2f %.2f], × %.3f; %d rounds" % (low, high, ratio, number))
+
+
+# --------------------------------------------------------------------- the live set
+
+# Blocks as large as the interval on average, hardly touched: the heap is large, and the machine need not be.
+LARGE_HEAP = """
+import ctypes, sys
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: none has a mapping of its own
+sizes = [100000 + i * 7919 %% 400000 for i in range(1000)]
+total = 0
+while total < %d << 30:
+    for size in sizes:
+        libc.malloc(size)
+        total += size
+print([l.split()[1] for l in open("/proc/self/smaps_rollup") if l.startswith("Rss")][0])
+"""
+
+
+def row_live_set(bench):
+    """Memory that sampled blocks take while they live: against counts alone, of the same program."""
+    gib = 1 if bench.quick else HEAP_GIB
+    rss = {}
+    for mode in ("count", "sample"):
+        found = []
+        for _ in range(1 if bench.quick else 3):
+            prefix, path = bench.recorded(*MODES[mode])
+            found.append(int(bench.run([bench.python, "-c", LARGE_HEAP % gib], prefix)))
+            path.unlink()
+        rss[mode] = statistics.median(found)
+    yield limits.Row("live set, %d GiB of heap" % gib, (rss["sample"] - rss["count"]) / 1024, "MiB", LIVE_SET_MIB,
+                     "with the lanes that samples go through")
+
+
+ROWS = {k[len("row_"):]: v for k, v in list(globals().items()) if k.startswith("row_")}
+
+
+# ------------------------------------------------------------------------- programs
+
+def measure(options, report):
+    """Yields all rows, again and again: figures of a pair, then rounds of programs."""
+    rows = []
+    with tempfile.TemporaryDirectory(dir=str(place.WORK)) as directory:
+        bench = limits.Bench(limits.default_python(), options.quick, directory)
+        for name in [n for n in ROWS if not options.program or n in options.program]:
+            report("memory: " + name)
+            rows += [vars(row) for row in ROWS[name](bench)]
+            yield rows
+    programs = [p for p in PROGRAMS if p in (options.program or PROGRAMS)]
+    if not programs:
+        return
+    cells = [overhead.cell(s, p, overhead.scale_of(s, p, options, report), options)
+             for s in options.subjects for p in programs]
+    chosen = [p for p in profilers() if not options.peer or p.name in options.peer or p.name.split()[0] in options.peer]
+    for measured in rounds.measure(cells, chosen, options, report, options.earlier.get("rows", ())):
+        yield rows + measured

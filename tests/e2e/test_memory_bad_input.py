@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""Memory options that make no sense, and programs that use memory in ways that make none."""
+import signal
+
+import pytest
+
+import place
+import recording
+from test_bad_input import USAGE, check_one_clear_line
+from test_env_only import complete_profile
+
+INTERVALS = ["-1", "x", "1.5", "1e6", "0x10", "99999999999999999999", ""]
+
+
+@pytest.mark.parametrize("value", INTERVALS)
+def test_an_interval_out_of_range_is_refused(here, work, value):
+    result = here.run([here.pillion, "record", "--alloc-interval", value, "-o", work / "x.pillion", "--", "true"])
+    check_one_clear_line(result, USAGE, "--alloc-interval")
+    assert not list(work.iterdir())
+
+
+@pytest.mark.parametrize("value", ["on", "SAMPLE", "1", "sample,count", ""])
+def test_a_memory_mode_that_does_not_exist_is_refused(here, work, value):
+    result = here.run([here.pillion, "record", "--memory", value, "-o", work / "x.pillion", "--", "true"])
+    check_one_clear_line(result, USAGE, "--memory")
+    assert not list(work.iterdir())
+
+
+@pytest.mark.parametrize("name, value", [("ALLOC_INTERVAL", v) for v in INTERVALS if v] + [("MEMORY", "always")])
+def test_a_variable_out_of_range_is_the_default_and_noted(here, one_python, work, name, value):
+    env = dict(here.preload(work / "%p.pillion"), **{"PILLION_" + name: value})
+    result = here.run([one_python.path, "-c", "import os; x = bytearray(50 << 20); print(os.getpid())"], cwd=work, env=env)
+    assert (result.returncode, result.stderr) == (0, "")
+    profile = complete_profile(work / ("%s.pillion" % result.stdout.strip()))
+    assert any("PILLION_" + name in note for note in profile.notes), profile.notes
+    assert {b.interval for b in profile.blocks} == {512 << 10}
+
+
+def test_an_interval_of_zero_is_the_default(one_python, work):
+    profile, _ = recording.record_ok(one_python, ["-c", "x = bytearray(50 << 20)"], work, options=["--alloc-interval", "0"])
+    assert {b.interval for b in profile.blocks} == {512 << 10}
+
+
+def test_the_largest_interval_samples_nothing_and_counts_all(one_python, work):
+    profile, _ = recording.record_ok(one_python, ["-c", "x = bytearray(50 << 20)"], work,
+                                     options=["--alloc-interval", "1099511627776"])
+    assert len(profile.blocks) <= 1
+    assert profile.processes[0]["heap"][recording.HEAP_MALLOC][1] > 50 << 20
+
+
+@pytest.mark.parametrize("mode", ["off", "count"])
+def test_modes_that_do_less(one_python, work, mode):
+    profile, _ = recording.record_ok(one_python, ["-c", "x = bytearray(50 << 20)"], work,
+                                     options=["--memory", mode, "--alloc-interval", "1000"])
+    heap = profile.processes[0]["heap"][recording.HEAP_MALLOC]
+    assert not profile.blocks
+    assert (heap[1] > 50 << 20) if mode == "count" else heap == [0, 0, 0, 0]
+
+
+WRONG = {
+    "twice": "p = libc.malloc(100); libc.free(p); libc.free(p)",
+    "twice, a large one": "p = libc.malloc(3 << 20); libc.free(p); libc.free(p)",
+    "twice, and sampled": "p = libc.malloc(5000); libc.free(p); q = libc.malloc(64); libc.free(p)",
+    "in the middle": "p = libc.malloc(100); libc.free(p + 16)",
+    "not allocated": "b = ctypes.create_string_buffer(64); libc.free(ctypes.addressof(b) + 1)",
+    "resized after": "p = libc.malloc(100); libc.free(p); libc.realloc(p, 2000)",
+    "nowhere": "libc.free(16)",
+}
+
+
+@pytest.mark.parametrize("options", [(), ("--alloc-interval", "1"), ("--memory", "off")], ids=["sample", "every one", "off"])
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_libc_aborts_on_it_aborts_on(one_python, work, kind, options):
+    """The same signal and the same words as without us, and what was recorded is kept."""
+    here = place.of(one_python)
+    program = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.realloc.restype = ctypes.c_void_p
+for name in ("malloc", "free"):
+    getattr(libc, name).argtypes = [ctypes.c_size_t]
+libc.realloc.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
+%s
+print("survived")
+""" % WRONG[kind]
+    plain = here.run([one_python.path, "-c", program], cwd=work)
+    ours = recording.record(one_python, ["-c", program], work, options=["-q", *options])
+    assert (ours.returncode, ours.stdout) == (plain.returncode, plain.stdout)
+    assert plain.stderr in ours.stderr
+    assert ours.returncode in (0, -signal.SIGABRT, -signal.SIGSEGV)
+    assert ours.load().processes
+
+
+def test_an_allocator_of_the_programs_own_is_not_seen(one_python, work):
+    """Linked in statically, as many libraries have one: only what it maps is."""
+    source = work / "own.c"
+    source.write_text("""
+#include <stddef.h>
+#include <sys/mman.h>
+static char *area; static size_t used;
+void *own_malloc(size_t size)
+{
+	if (!area) area = mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	used += size;
+	return area + used - size;
+}
+""")
+    library = place.host_compile(source, work / "own.so", "-shared", "-fPIC")
+    profile, _ = recording.record_ok(one_python, ["-c", """
+import ctypes, sys
+own = ctypes.CDLL(sys.argv[1])
+for i in range(1000): own.own_malloc(60000)
+""", library], work)
+    heap = profile.processes[0]["heap"]
+    assert heap[recording.HEAP_MALLOC][1] < 50 << 20 <= heap[recording.HEAP_MAPPING][1]
+
+
+def test_blocks_that_are_freed_out_of_sight_do_not_live_twice(one_python, work):
+    """By a library that binds to libc first: when their place is given again, they are known to be gone."""
+    source = work / "deep.c"
+    source.write_text("#include <stdlib.h>\nvoid give_back(void *p) { free(p); }\n")
+    library = place.host_compile(source, work / "deep.so", "-shared", "-fPIC")
+    profile, out = recording.record_ok(one_python, ["-c", """
+import ctypes, os, sys, time
+libc, deep = ctypes.CDLL(None), ctypes.CDLL(sys.argv[1], mode=os.RTLD_DEEPBIND)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+deep.give_back.argtypes = [ctypes.c_void_p]
+time.sleep(0.5)
+def out_of_sight():
+    places = []
+    for _ in range(100):
+        places.append(libc.malloc(50000))
+        deep.give_back(places[-1])
+    return len(set(places))
+print(out_of_sight())
+""", library], work, options=["--alloc-interval", "1"])
+    blocks = [b for b in profile.blocks if b.calls("out_of_sight") and b.size >= 50000]
+    assert recording.lost_blocks(profile) - profile.drops[0] == 0, profile.drops
+    assert len(blocks) == 100
+    assert sum(b.freed_ns == 0 for b in blocks) <= int(out)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""Sampled blocks stand for what was allocated: at every line, of every size, in every mix.
+
+The truth is the program's own: it knows how many blocks of which size each of its lines asked
+for. How far a sum of weights may be away follows from the chance p of each block to be a
+sample: its variance is S^2 (1 - p) / p.
+"""
+import collections
+import json
+import math
+
+import pytest
+
+import place
+import recording
+
+INTERVAL = 65536
+
+
+def sites(python, work, kind, interval):
+    driver = place.build_extension(python, "alloc_driver") + "/alloc_driver.so"
+    profile, out = recording.record_ok(python, [place.WORKLOADS / "alloc_sites.py", driver, kind], work,
+                                       options=["--alloc-interval", str(interval)])
+    estimated, seen = collections.Counter(), collections.Counter()
+    for block in profile.blocks:
+        line = next((f.line for f in block.stack if f.is_python and f.file == "sites.py"), None)
+        if line:
+            estimated[line] += block.bytes
+            seen[line] += 1
+    assert recording.lost_blocks(profile) == 0, profile.drops
+    return json.loads(out), estimated, seen
+
+
+def variance(blocks, total, interval):
+    size = total / blocks
+    return blocks * size ** 2 / math.expm1(min(size / interval, 100))
+
+
+def check(truth, estimated, interval):
+    """Each line within 4 sigma, and their scores as those of chance; the sum without a bias."""
+    sigma = {line: math.sqrt(variance(blocks, total, interval)) for line, blocks, total in truth}
+    # What is always sampled has no variance: but for rounding, it is exact.
+    score = {line: (estimated[line] - total) / max(sigma[line], 1e-6 * total) for line, _, total in truth}
+    bad = {line: z for line, z in score.items() if abs(z) > 4}
+    assert not bad, (bad, truth)
+    by_chance = [z for line, z in score.items() if sigma[line] > 1]
+    chi_square = sum(z * z for z in by_chance)
+    assert chi_square < len(by_chance) + 4 * math.sqrt(2 * len(by_chance)), chi_square
+    whole = sum(total for _, _, total in truth)
+    bias = sum(estimated[line] for line, _, _ in truth) - whole
+    assert abs(bias) <= max(0.005 * whole, 3 * math.sqrt(sum(s * s for s in sigma.values()))), bias / whole
+
+
+def test_two_hundred_lines_of_every_size(one_python, work):
+    truth, estimated, seen = sites(one_python, work, "sizes", INTERVAL)
+    assert len(truth) == 200 and len(seen) == 200
+    check(truth, estimated, INTERVAL)
+
+
+@pytest.mark.parametrize("kind", ["in_step", "churn", "huge"])
+def test_mixes_that_would_mislead_a_count_of_bytes(one_python, work, kind):
+    truth, estimated, _ = sites(one_python, work, kind, INTERVAL)
+    check(truth, estimated, INTERVAL)
+
+
+def test_with_an_interval_of_one_every_block_is_there(one_python, work):
+    """Not one more, not one less: of threads of a known number of calls."""
+    driver = place.build_extension(one_python, "alloc_driver") + "/alloc_driver.so"
+    program = """
+import ctypes, sys, time
+driver = ctypes.PyDLL(sys.argv[1])
+def known():
+    driver.alloc_and_free(100, 3000)
+time.sleep(0.5)  # what came before has been taken out
+known()
+"""
+    profile, _ = recording.record_ok(one_python, ["-c", program, driver], work, options=["--alloc-interval", "1"])
+    known = [b for b in profile.blocks if any("alloc_and_free" == f.name for f in b.stack)]
+    assert len(known) == 3000
+    assert {b.size for b in known} == {104} and {b.weight for b in known} == {1}
+    assert all(b.freed_ns >= b.time_ns for b in known)
+    assert all(b.calls("known") for b in known)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""Other allocators, in front of Pillion and behind it: the program's output is the same, counts are exact."""
+import glob
+import json
+import subprocess
+
+import place
+import pytest
+import recording
+import truth
+
+LIBRARIES = {"jemalloc": "libjemalloc.so.*", "tcmalloc": "libtcmalloc_minimal.so.*", "mimalloc": "libmimalloc.so.*"}
+
+THREADS = """
+import hashlib, json, threading
+digests = [None] * 8
+def work(number):
+    text = json.dumps([list(range(number, 2000))] * 20)
+    for i in range(5):
+        text = json.dumps(json.loads(text))
+    digests[number] = hashlib.sha256(text.encode()).hexdigest()
+threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+ends.alloc_ends(10)
+print(digests)
+"""
+FORKS = """
+import threading
+stop = threading.Event()
+def churn():
+    while not stop.is_set():
+        ends.alloc_ends(1)
+thread = threading.Thread(target=churn)
+thread.start()
+codes = []
+for i in range(20):
+    pid = os.fork()
+    if not pid:
+        blocks = [bytes(1000 + i) for i in range(3000)]
+        ends.alloc_ends(1)
+        os._exit(len(blocks) % 251)
+    codes.append(os.waitpid(pid, 0)[1])
+stop.set()
+thread.join()
+print(codes)
+"""
+PROGRAMS = {"threads": THREADS, "forks": FORKS}
+
+
+@pytest.fixture(params=LIBRARIES)
+def allocator(request, python):
+    """Its library; Debian's packages, that tests/run.sh installs where there are some."""
+    found = sorted(glob.glob("/usr/lib/x86_64-linux-gnu/" + LIBRARIES[request.param]))
+    if python.root or not found:
+        pytest.skip("no %s on this system: its package is not installed" % request.param)
+    return found[0]
+
+
+def alone(python, work, program, env=None):
+    """What the program prints without any of this."""
+    result = place.of(python).run([python.path, "-c", "import ctypes, os, sys\nends = ctypes.CDLL(sys.argv[1])\n" + program,
+                                   truth.library(python, "alloc_ends")], cwd=work, env=env)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_behind_pillion_its_blocks_are_counted_exactly(python, work, allocator, kind):
+    profile, counts, out = truth.record(python, work, PROGRAMS[kind], behind=[allocator])
+    truth.check(profile, counts)
+    assert out == alone(python, work, PROGRAMS[kind])
+    assert len(profile.processes) == {"threads": 1, "forks": 21}[kind]
+
+
+@pytest.mark.parametrize("kind", ["threads", "across"])
+def test_record_keeps_it_and_threads_count_what_it_gave(python, work, allocator, kind):
+    """As a user has it: LD_PRELOAD is set already. Bytes are those of its own malloc_usable_size()."""
+    profile, out = recording.record_ok(python, [place.WORKLOADS / "allocations.py", truth.library(python, "alloc_driver"), kind],
+                                       work, env={"LD_PRELOAD": allocator, "ALLOC_NO_PVALLOC": "1"})
+    counted = {t["tid"]: t["heap"][recording.HEAP_MALLOC] for t in profile.threads}
+    told = {int(tid): counts for tid, counts in json.loads(out)[kind].items()}
+    assert {tid: counted[tid] for tid in told} == told
+    assert any(b.stack for b in profile.blocks)
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_in_front_of_pillion_it_is_left_alone(python, work, allocator, kind):
+    """Then nothing comes to us: nothing is counted, and the program runs as without."""
+    where = place.of(python)
+    path = work / "out.pillion"
+    result = where.run([where.pillion, "record", "-o", path, "--", "env", "LD_PRELOAD=%s %s" % (allocator, where.library),
+                        python.path, "-c", "import ctypes, os, sys\nends = ctypes.CDLL(sys.argv[1])\n" + PROGRAMS[kind],
+                        truth.library(python, "alloc_ends")], cwd=work)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == alone(python, work, PROGRAMS[kind])
+    assert recording.load(path).processes[0]["heap"][recording.HEAP_MALLOC][0] < 100
+
+
+@pytest.mark.parametrize("value", ["malloc", "debug", "malloc_debug", "pymalloc"])
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_with_every_setting_of_pythonmalloc(python, work, value, kind):
+    env = {"PYTHONMALLOC": value}
+    profile, counts, out = truth.record(python, work, PROGRAMS[kind], env=env)
+    truth.check(profile, counts)
+    assert out == alone(python, work, PROGRAMS[kind], env)
+
+
+def test_an_extension_built_with_address_sanitizer(python, work):
+    """Its runtime must come first, and then has malloc for itself: the program runs as without us."""
+    where = place.of(python)
+    runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    if python.root or "/" not in runtime:
+        pytest.skip("gcc has no libasan.so here")
+    library = work / "ends.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-pthread", "-fsanitize=address", place.WORKLOADS / "alloc_ends.c", "-o", library],
+                   check=True)
+    argv = [python.path, "-c", "import ctypes, sys\nprint(ctypes.CDLL(sys.argv[1]).alloc_ends(3))", library]
+    asan = {"ASAN_OPTIONS": "detect_leaks=0"}
+    plain = where.run(argv, env=dict(asan, LD_PRELOAD=runtime))
+    if plain.returncode:
+        pytest.skip("it does not run without Pillion either: " + plain.stderr[:300])
+    settings = ["%s=%s" % item for item in dict(asan, LD_PRELOAD="%s %s" % (runtime, where.library)).items()]
+    result = where.run([where.pillion, "record", "-q", "-o", work / "out.pillion", "--", "env", *settings, *argv])
+    assert (result.returncode, result.stdout, result.stderr) == (0, plain.stdout, plain.stderr)
