@@ -258,7 +258,7 @@ void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind)
 		return p;
 	}
 	if (!pln_segment_is_ours_sigsafe()) { /* a child that no fork handler ran in */
-		pln_memory_mode = PLN_MEMORY_OFF;
+		pln_memory_stop(self);
 		return p;
 	}
 	now_ns = pln_now_ns_sigsafe();
