@@ -126,6 +126,9 @@ void pln_memory_count_alloc(enum pln_heap_class heap, uint64_t size)
 	if (counters && !self->heap && heap < PILLION_HEAP_OBJECT) {
 		pln_count(&counters[PILLION_HEAP_NESTED].alloc_calls, 1);
 		pln_count(&counters[PILLION_HEAP_NESTED].alloc_bytes, size);
+		/* Its bytes are on nobody's way to the next point. */
+		if (self->look_at[heap] <= UINT64_MAX - size)
+			self->look_at[heap] += size;
 	}
 }
 
@@ -141,21 +144,28 @@ void pln_memory_count_free(enum pln_heap_class heap, uint64_t size)
 		pln_add_relaxed(&pln_segment->heap_rest[heap].free_calls, 1);
 		pln_add_relaxed(&pln_segment->heap_rest[heap].free_bytes, size);
 	}
-	if (counters && !self->heap && heap < PILLION_HEAP_OBJECT) {
-		pln_count(&counters[PILLION_HEAP_NESTED].free_calls, 1);
-		pln_count(&counters[PILLION_HEAP_NESTED].free_bytes, size);
-	}
 }
 
 void *pln_memory_count_block(void *p, uint64_t size, enum pln_block_kind kind)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
 	enum pln_heap_class heap = pln_memory_class_of(kind);
+	struct pln_alloc_counters *counters = self->heap + heap;
 
-	pln_memory_count_alloc(heap, size);
-	return self->heap && pln_load_relaxed(&self->heap[heap].alloc_bytes) >= self->look_at[heap]
-		       ? pln_memory_look(p, size, kind)
-		       : p;
+	/* What is served for Python is no sample, nor are a thread's last words. */
+	if (!self->heap && (self->nested || self->ended)) {
+		pln_memory_count_alloc(heap, size);
+		return p;
+	}
+	if (!self->heap) {
+		(void)pln_memory_can_count(self);
+		counters = self->heap + heap;
+	}
+	pln_count(&counters->alloc_calls, 1);
+	pln_count(&counters->alloc_bytes, size);
+	return pln_load_relaxed(&counters->alloc_bytes) < self->look_at[heap]
+		       ? p
+		       : pln_memory_look(p, size, kind);
 }
 
 void *pln_memory_allocated_slowly(void *p)

@@ -30,6 +30,7 @@
 #include "python/python.h"
 #include "sampling/announce.h"
 
+#define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* As PyMemAllocatorEx, PyObjectArenaAllocator and PyMemAllocatorDomain, in all versions. */
@@ -87,10 +88,19 @@ static void end_serving(struct pln_memory_thread *self, struct pln_alloc_counter
 	self->nested = NULL;
 }
 
+/* The domains do not tell how large the block was. */
+static void count_free(const struct pln_memory_thread *self)
+{
+	if (LIKELY(self->heap))
+		pln_count(&self->heap[PILLION_HEAP_OBJECT].free_calls, 1);
+	else
+		pln_memory_count_free(PILLION_HEAP_OBJECT, 0);
+}
+
 /* CPython makes one byte of none. */
 static void *count(void *p, size_t size, enum pln_block_kind kind)
 {
-	return p ? pln_memory_count_block(p, size ? size : 1, kind) : NULL;
+	return LIKELY(p) ? pln_memory_count_block(p, size ? size : 1, kind) : NULL;
 }
 
 static void *allocate_slowly(const struct domain *domain, void *context, size_t size,
@@ -109,8 +119,8 @@ static void *allocate_slowly(const struct domain *domain, void *context, size_t 
 	return count(p, size, kind);
 }
 
-static void *allocate_zeros(const struct domain *domain, void *context, size_t number, size_t size,
-			    enum pln_block_kind kind)
+static void *allocate_zeros_slowly(const struct domain *domain, void *context, size_t number,
+				   size_t size, enum pln_block_kind kind)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
 	struct pln_alloc_counters *heap;
@@ -131,44 +141,39 @@ static void *resize(const struct domain *domain, void *context, void *p, size_t 
 {
 	struct pln_memory_thread *self = &pln_memory_self;
 	struct pln_alloc_counters *heap;
-	uint64_t id;
+	uint64_t id = 0;
 	void *moved;
 
-	if (pln_memory_mode == PLN_MEMORY_OFF)
+	if (UNLIKELY(pln_memory_mode == PLN_MEMORY_OFF))
 		return domain->real.realloc(context, p, size);
-	(void)pln_memory_can_count(self);
+	if (UNLIKELY(!self->heap))
+		(void)pln_memory_can_count(self);
 	/* Before: its place may be somebody else's by the time that realloc returns. */
-	id = p && pln_live_may_hold(p) ? pln_live_remove_sigsafe((uintptr_t)p) : 0;
+	if (p && UNLIKELY(pln_live_may_hold(p)))
+		id = pln_live_remove_sigsafe((uintptr_t)p);
 	heap = begin_serving(self);
 	moved = domain->real.realloc(context, p, size);
 	end_serving(self, heap);
-	if (p && moved) {
-		if (id)
-			pln_memory_tell_free(id);
-		pln_memory_count_free(PILLION_HEAP_OBJECT, 0);
-	} else if (id) {
+	if (UNLIKELY(id) && moved)
+		pln_memory_tell_free(id);
+	else if (UNLIKELY(id))
 		(void)pln_live_add_sigsafe((uintptr_t)p, id);
-	}
+	if (p && moved)
+		count_free(self);
 	return count(moved, size, kind);
 }
 
 static void release_slowly(const struct domain *domain, void *context, void *p)
 {
-	struct pln_memory_thread *self = &pln_memory_self;
-	struct pln_alloc_counters *heap;
 	uint64_t id;
 
-	if (!p || pln_memory_mode == PLN_MEMORY_OFF) {
-		domain->real.free(context, p);
-		return;
+	if (p && pln_memory_mode != PLN_MEMORY_OFF) {
+		id = pln_live_may_hold(p) ? pln_live_remove_sigsafe((uintptr_t)p) : 0;
+		if (id)
+			pln_memory_tell_free(id);
+		count_free(&pln_memory_self);
 	}
-	id = pln_live_may_hold(p) ? pln_live_remove_sigsafe((uintptr_t)p) : 0;
-	if (id)
-		pln_memory_tell_free(id);
-	pln_memory_count_free(PILLION_HEAP_OBJECT, 0);
-	heap = begin_serving(self);
 	domain->real.free(context, p);
-	end_serving(self, heap);
 }
 
 /* Where a small request fails, memory is used up: it was counted all the same. */
@@ -187,6 +192,14 @@ count_small(const struct domain *domain, const struct pln_memory_thread *self, s
 	pln_store_relaxed(&counters->alloc_bytes, bytes);
 	pln_count(&counters->alloc_calls, 1);
 	return true;
+}
+
+/* What is too much for a word is not small, either. */
+static inline size_t product(size_t number, size_t size)
+{
+	size_t bytes;
+
+	return __builtin_mul_overflow(number, size, &bytes) ? SIZE_MAX : bytes;
 }
 
 static inline __attribute__((always_inline)) bool count_release(const void *p)
@@ -208,7 +221,9 @@ static void *object_malloc(void *context, size_t size)
 
 static void *object_calloc(void *context, size_t number, size_t size)
 {
-	return allocate_zeros(&object_domain, context, number, size, PILLION_BLOCK_OBJECT);
+	if (count_small(&object_domain, &pln_memory_self, product(number, size)))
+		return object_domain.real.calloc(context, number, size);
+	return allocate_zeros_slowly(&object_domain, context, number, size, PILLION_BLOCK_OBJECT);
 }
 
 static void *object_realloc(void *context, void *p, size_t size)
@@ -233,7 +248,9 @@ static void *memory_malloc(void *context, size_t size)
 
 static void *memory_calloc(void *context, size_t number, size_t size)
 {
-	return allocate_zeros(&memory_domain, context, number, size, PILLION_BLOCK_MEMORY);
+	if (count_small(&memory_domain, &pln_memory_self, product(number, size)))
+		return memory_domain.real.calloc(context, number, size);
+	return allocate_zeros_slowly(&memory_domain, context, number, size, PILLION_BLOCK_MEMORY);
 }
 
 static void *memory_realloc(void *context, void *p, size_t size)
@@ -256,14 +273,6 @@ static void *arena_alloc(void *context, size_t size)
 
 	end_serving(&pln_memory_self, heap);
 	return p;
-}
-
-static void arena_free(void *context, void *p, size_t size)
-{
-	struct pln_alloc_counters *heap = begin_serving(&pln_memory_self);
-
-	real_arena.free(context, p, size);
-	end_serving(&pln_memory_self, heap);
 }
 
 /* ----------------------------------------------------------- installation */
@@ -343,13 +352,14 @@ static bool wrap(int number, struct domain *domain, struct allocator *ours, size
 
 static void wrap_arenas(void)
 {
-	struct arena_allocator ours = { .alloc = arena_alloc, .free = arena_free }, there;
+	struct arena_allocator ours, there;
 
 	api.get_arena(&there);
 	if (there.alloc == arena_alloc || (real_arena.alloc && there.alloc != real_arena.alloc))
 		return;
 	real_arena = there;
-	ours.context = there.context;
+	ours = there;
+	ours.alloc = arena_alloc;
 	api.set_arena(&ours);
 }
 
