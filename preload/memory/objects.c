@@ -88,15 +88,6 @@ static void end_serving(struct pln_memory_thread *self, struct pln_alloc_counter
 	self->nested = NULL;
 }
 
-/* The domains do not tell how large the block was. */
-static void count_free(const struct pln_memory_thread *self)
-{
-	if (LIKELY(self->heap))
-		pln_count(&self->heap[PILLION_HEAP_OBJECT].free_calls, 1);
-	else
-		pln_memory_count_free(PILLION_HEAP_OBJECT, 0);
-}
-
 /* CPython makes one byte of none. */
 static void *count(void *p, size_t size, enum pln_block_kind kind)
 {
@@ -135,31 +126,32 @@ static void *allocate_zeros_slowly(const struct domain *domain, void *context, s
 	return count(p, number * size, kind);
 }
 
-/* It frees and allocates, whether the block moves or not; what did not work did neither. */
-static void *resize(const struct domain *domain, void *context, void *p, size_t size,
-		    enum pln_block_kind kind)
+/*
+ * It frees and allocates, whether the block moves or not; what did not work did neither. With
+ * p NULL it is malloc().
+ */
+static void *resize_slowly(const struct domain *domain, void *context, void *p, size_t size,
+			   enum pln_block_kind kind)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
 	struct pln_alloc_counters *heap;
-	uint64_t id = 0;
+	uint64_t id;
 	void *moved;
 
-	if (UNLIKELY(pln_memory_mode == PLN_MEMORY_OFF))
+	if (pln_memory_mode == PLN_MEMORY_OFF)
 		return domain->real.realloc(context, p, size);
-	if (UNLIKELY(!self->heap))
-		(void)pln_memory_can_count(self);
+	(void)pln_memory_can_count(self);
 	/* Before: its place may be somebody else's by the time that realloc returns. */
-	if (p && UNLIKELY(pln_live_may_hold(p)))
-		id = pln_live_remove_sigsafe((uintptr_t)p);
+	id = p && pln_live_may_hold(p) ? pln_live_remove_sigsafe((uintptr_t)p) : 0;
 	heap = begin_serving(self);
 	moved = domain->real.realloc(context, p, size);
 	end_serving(self, heap);
-	if (UNLIKELY(id) && moved)
+	if (id && moved)
 		pln_memory_tell_free(id);
-	else if (UNLIKELY(id))
+	else if (id)
 		(void)pln_live_add_sigsafe((uintptr_t)p, id);
 	if (p && moved)
-		count_free(self);
+		pln_memory_count_free(PILLION_HEAP_OBJECT, 0);
 	return count(moved, size, kind);
 }
 
@@ -171,7 +163,7 @@ static void release_slowly(const struct domain *domain, void *context, void *p)
 		id = pln_live_may_hold(p) ? pln_live_remove_sigsafe((uintptr_t)p) : 0;
 		if (id)
 			pln_memory_tell_free(id);
-		count_free(&pln_memory_self);
+		pln_memory_count_free(PILLION_HEAP_OBJECT, 0);
 	}
 	domain->real.free(context, p);
 }
@@ -202,14 +194,41 @@ static inline size_t product(size_t number, size_t size)
 	return __builtin_mul_overflow(number, size, &bytes) ? SIZE_MAX : bytes;
 }
 
+/* It is no sample, and the thread has its place to count in. */
+static inline bool is_simple(const void *p)
+{
+	return LIKELY(p && pln_memory_self.heap && !pln_live_may_hold(p));
+}
+
+/* The domains do not tell how large the block was. */
 static inline __attribute__((always_inline)) bool count_release(const void *p)
 {
-	struct pln_alloc_counters *heap = pln_memory_self.heap;
-
-	if (UNLIKELY(!p || !heap || pln_live_may_hold(p)))
+	if (!is_simple(p))
 		return false;
-	pln_count(&heap[PILLION_HEAP_OBJECT].free_calls, 1);
+	pln_count(&pln_memory_self.heap[PILLION_HEAP_OBJECT].free_calls, 1);
 	return true;
+}
+
+/* Where is_simple(p). */
+static inline __attribute__((always_inline)) void *
+resize(const struct domain *domain, void *context, void *p, size_t size, enum pln_block_kind kind)
+{
+	struct pln_memory_thread *self = &pln_memory_self;
+	struct pln_alloc_counters *heap = begin_serving(self);
+	struct pln_alloc_counters *counters = heap + PILLION_HEAP_OBJECT;
+	void *moved = domain->real.realloc(context, p, size);
+
+	end_serving(self, heap);
+	if (UNLIKELY(!moved))
+		return NULL;
+	size += !size;
+	pln_count(&counters->free_calls, 1);
+	pln_count(&counters->alloc_calls, 1);
+	pln_count(&counters->alloc_bytes, size);
+	if (UNLIKELY(pln_load_relaxed(&counters->alloc_bytes) >=
+		     self->look_at[PILLION_HEAP_OBJECT]))
+		return pln_memory_look(moved, size, kind);
+	return moved;
 }
 
 static void *object_malloc(void *context, size_t size)
@@ -228,7 +247,11 @@ static void *object_calloc(void *context, size_t number, size_t size)
 
 static void *object_realloc(void *context, void *p, size_t size)
 {
-	return resize(&object_domain, context, p, size, PILLION_BLOCK_OBJECT);
+	if (!p && count_small(&object_domain, &pln_memory_self, size))
+		return object_domain.real.realloc(context, NULL, size);
+	if (is_simple(p))
+		return resize(&object_domain, context, p, size, PILLION_BLOCK_OBJECT);
+	return resize_slowly(&object_domain, context, p, size, PILLION_BLOCK_OBJECT);
 }
 
 static void object_free(void *context, void *p)
@@ -255,7 +278,11 @@ static void *memory_calloc(void *context, size_t number, size_t size)
 
 static void *memory_realloc(void *context, void *p, size_t size)
 {
-	return resize(&memory_domain, context, p, size, PILLION_BLOCK_MEMORY);
+	if (!p && count_small(&memory_domain, &pln_memory_self, size))
+		return memory_domain.real.realloc(context, NULL, size);
+	if (is_simple(p))
+		return resize(&memory_domain, context, p, size, PILLION_BLOCK_MEMORY);
+	return resize_slowly(&memory_domain, context, p, size, PILLION_BLOCK_MEMORY);
 }
 
 static void memory_free(void *context, void *p)
