@@ -74,9 +74,14 @@ def deviation(blocks):
     return math.sqrt(sum(b.bytes * (b.bytes - b.size) for b in blocks))
 
 
-def assert_near(blocks, truth, sigmas=4.5):
+def assert_near(blocks, truth, slack=0, sigmas=4.5):
     assert blocks
-    assert abs(sum(b.bytes for b in blocks) - truth) < sigmas * deviation(blocks) + 0.002 * truth
+    assert abs(sum(b.bytes for b in blocks) - truth) < sigmas * deviation(blocks) + 0.002 * truth + slack
+
+
+def dropped_bytes(process, interval):
+    """What samples that were lost may stand for: the first ones come faster than they are read."""
+    return 2 * interval * sum(process["drops"])
 
 
 def is_of_python(block):
@@ -109,12 +114,14 @@ def test_samples_add_up_to_the_counts(interpreter, work, allocator):
     profile, _ = record(interpreter, work, "kept", allocator, ["--alloc-interval", "524288"])
     process, = profile.processes
     total = [recording.Heap(*counts) for counts in process["heap"]]
-    assert_near([b for b in profile.blocks if is_of_python(b)], total[recording.HEAP_OBJECT].alloc_bytes)
+    lost = dropped_bytes(process, 524288)
+    assert lost < 0.1 * total[recording.HEAP_OBJECT].alloc_bytes
+    assert_near([b for b in profile.blocks if is_of_python(b)], total[recording.HEAP_OBJECT].alloc_bytes, lost)
     below = [b for b in profile.blocks if not is_of_python(b)]
     nested = total[recording.HEAP_NESTED]
     assert nested.alloc_bytes >= total[recording.HEAP_OBJECT].alloc_bytes * 0.3
     assert_near(below, total[recording.HEAP_MALLOC].alloc_bytes + total[recording.HEAP_MAPPING].alloc_bytes
-                - nested.alloc_bytes)
+                - nested.alloc_bytes, lost)
 
 
 def test_it_says_why_not(one_python, work):

@@ -12,7 +12,7 @@ import time
 
 import objects_ext
 
-ROUNDS, THREADS, OBJECTS = 200, 4, 200000
+ROUNDS, THREADS, OBJECTS = 100, 4, 200000
 
 
 def wait_until_followed(seconds=5):

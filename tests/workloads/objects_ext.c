@@ -6,7 +6,6 @@
  * free calls. Around that, CPython makes a thread state, always in the same way: a thread of
  * no rounds tells what that takes.
  */
-#define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
