@@ -329,7 +329,7 @@ void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind)
 		return p;
 	}
 	if (!pln_segment_is_ours_sigsafe()) { /* a child that no fork handler ran in */
-		pln_memory_mode = PLN_MEMORY_OFF;
+		pln_memory_stop(self);
 		return p;
 	}
 	/* In this order, and one time for both: a block that makes a peak is live at it. */
