@@ -5,16 +5,19 @@
  *   folded.c      one line a call path, for flame graphs
  *   pprof.c       profile.proto, gzipped, through protobuf.c
  *   speedscope.c  one timeline a thread
+ *   blocks.c      what views of memory count
  *   output.c      the file that it goes to
  *
  * All of them are written from the cells (or, where the order in time matters, the
  * samples) that the report sums up, in nanoseconds, so their numbers are the report's.
+ * Views of memory are written from sampled allocations, in bytes or blocks.
  */
 #ifndef PILLION_COLLECTOR_EXPORT_H
 #define PILLION_COLLECTOR_EXPORT_H
 
 #include <stdio.h>
 
+#include "export/blocks.h"
 #include "report/aggregate.h"
 
 enum pln_export_format {
@@ -25,9 +28,10 @@ enum pln_export_format {
 
 struct pln_export {
 	struct pln_profile *profile;
-	const struct pln_aggregate *aggregate;
+	const struct pln_aggregate *aggregate; /* in a view of memory: that of `blocks` */
+	const struct pln_export_blocks *blocks; /* NULL: a view of time */
 	const char *name; /* of the profile, for titles */
-	enum pln_view view;
+	enum pln_view view; /* CPU in a view of memory */
 	bool annotate; /* folded: mark Python and native frames */
 	bool by_line; /* folded, speedscope: keep lines apart */
 };
