@@ -16,7 +16,7 @@
 #include "report/names.h"
 #include "report/report.h"
 
-static const char *const format_names[] = { "folded", "pprof", "speedscope", NULL };
+static const char *const format_names[] = { "folded", "pprof", "speedscope", "timeline", NULL };
 
 /* First those of enum pln_view, then those of enum pln_heap_view. */
 static const char *const view_names[] = { "cpu",  "wall", "offcpu",    "gil", "allocated",
@@ -43,7 +43,8 @@ static const struct pln_option options[] = {
 	  .name = "format",
 	  .letter = 'f',
 	  .metavar = "FORMAT",
-	  .help = "folded (flame graphs), pprof (go tool pprof and others) or speedscope",
+	  .help = "folded (flame graphs), pprof (go tool pprof and others), speedscope, or "
+		  "timeline: exact counts of memory over time, as CSV",
 	  .to = &args.format,
 	  .choices = format_names },
 	{ .type = PLN_OPTION_TEXT,
@@ -61,11 +62,9 @@ static const struct pln_option options[] = {
 	  .name = "view",
 	  .letter = 'w',
 	  .metavar = "VIEW",
-	  .help = "cpu (default), wall, offcpu or gil, all in nanoseconds; or allocated, live (at "
-		  "the end), peak or temporary (freed within a millisecond), in bytes. pprof holds "
-		  "the first three; or what was allocated, and is in use at the end or the peak; "
-		  "and "
-		  "opens with this one",
+	  .help = "cpu (default), wall, offcpu or gil, in nanoseconds, of which one pprof file "
+		  "holds the first three and opens with this one; or of memory allocated, live (at "
+		  "the end), peak or temporary (freed within a millisecond), in bytes",
 	  .to = &args.view,
 	  .choices = view_names },
 	{ .type = PLN_OPTION_FLAG,
@@ -125,7 +124,7 @@ static bool is_of_memory(void)
 
 /*
  * app.pillion -> app.cpu-ns.folded, app.pb.gz, app.cpu.speedscope.json; app.live-bytes.folded,
- * app.live.pb.gz, app.live.speedscope.json. Returns 0 or -ENAMETOOLONG.
+ * app.live.pb.gz, app.live.speedscope.json; app.memory.csv. Returns 0 or -ENAMETOOLONG.
  */
 static int name_output(const char *profile, char *buffer, size_t size)
 {
@@ -140,6 +139,8 @@ static int name_output(const char *profile, char *buffer, size_t size)
 		used = snprintf(buffer, size, "%.*s.%s-%s.folded", (int)stem, profile, view, unit);
 	else if (args.format == PLN_EXPORT_SPEEDSCOPE)
 		used = snprintf(buffer, size, "%.*s.%s.speedscope.json", (int)stem, profile, view);
+	else if (args.format == PLN_EXPORT_TIMELINE)
+		used = snprintf(buffer, size, "%.*s.memory.csv", (int)stem, profile);
 	else /* the one file has all views of time */
 		used = snprintf(buffer, size, "%.*s%s%s.pb.gz", (int)stem, profile,
 				is_of_memory() ? "." : "", is_of_memory() ? view : "");
@@ -153,6 +154,8 @@ static int write_format(const struct pln_export *export, FILE *out)
 		return pln_export_folded(export, out);
 	case PLN_EXPORT_PPROF:
 		return pln_export_pprof(export, out);
+	case PLN_EXPORT_TIMELINE:
+		return pln_export_timeline(export, out);
 	default:
 		return pln_export_speedscope(export, out);
 	}
@@ -251,6 +254,20 @@ static int export_memory(struct pln_export *export, const char *path, const char
 	return status;
 }
 
+static int export_timeline(struct pln_export *export, const char *path, const char *output)
+{
+	const struct pln_filter filter = { .processes = args.processes };
+
+	if (!export->profile->heap_point_count) {
+		pln_cli_message("%s: memory was not counted for long enough; record with --memory "
+				"count, or sample",
+				path);
+		return PLN_EXIT_NO_SAMPLES;
+	}
+	export->filter = &filter;
+	return write_output(export, output);
+}
+
 static int export_profile(struct pln_profile *profile, const char *path, const char *output)
 {
 	struct pln_export export = {
@@ -260,6 +277,8 @@ static int export_profile(struct pln_profile *profile, const char *path, const c
 		.by_line = args.lines,
 	};
 
+	if (args.format == PLN_EXPORT_TIMELINE)
+		return export_timeline(&export, path, output);
 	return is_of_memory() ? export_memory(&export, path, output)
 			      : export_time(&export, path, output);
 }
@@ -271,7 +290,10 @@ static int check_arguments(const struct pln_operands *operands, const char *outp
 					   operands->value[1]);
 	if (args.format == FORMAT_UNSET)
 		return pln_cli_usage_error(&verb,
-					   "which format? -f folded, -f pprof or -f speedscope");
+					   "which format? -f folded, -f pprof, -f speedscope or -f "
+					   "timeline");
+	if (args.format == PLN_EXPORT_TIMELINE && args.threads)
+		return pln_cli_usage_error(&verb, "the timeline is of processes: use --process");
 	if (args.format == PLN_EXPORT_PPROF && output && !strcmp(output, "-") &&
 	    isatty(STDOUT_FILENO))
 		return pln_cli_usage_error(&verb, "pprof is binary, and stdout is a terminal");

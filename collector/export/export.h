@@ -5,6 +5,7 @@
  *   folded.c      one line a call path, for flame graphs
  *   pprof.c       profile.proto, gzipped, through protobuf.c
  *   speedscope.c  one timeline a thread
+ *   timeline.c    exact counts of memory over time
  *   blocks.c      what views of memory count
  *   output.c      the file that it goes to
  *
@@ -24,6 +25,7 @@ enum pln_export_format {
 	PLN_EXPORT_FOLDED = 0,
 	PLN_EXPORT_PPROF = 1,
 	PLN_EXPORT_SPEEDSCOPE = 2,
+	PLN_EXPORT_TIMELINE = 3,
 };
 
 struct pln_export {
@@ -31,6 +33,7 @@ struct pln_export {
 	const struct pln_aggregate *aggregate; /* in a view of memory: that of `blocks` */
 	const struct pln_export_blocks *blocks; /* NULL: a view of time */
 	const char *name; /* of the profile, for titles */
+	const struct pln_filter *filter; /* timeline: which processes */
 	enum pln_view view; /* CPU in a view of memory */
 	bool annotate; /* folded: mark Python and native frames */
 	bool by_line; /* folded, speedscope: keep lines apart */
@@ -40,5 +43,6 @@ struct pln_export {
 int pln_export_folded(const struct pln_export *export, FILE *out);
 int pln_export_pprof(const struct pln_export *export, FILE *out);
 int pln_export_speedscope(const struct pln_export *export, FILE *out);
+int pln_export_timeline(const struct pln_export *export, FILE *out);
 
 #endif
