@@ -95,6 +95,17 @@ static struct pln_block_cell *find_cell(struct pass *pass, const struct pln_bloc
 	return &b->cells[id];
 }
 
+static void count_in_view(struct pln_export_blocks *b, size_t id, struct pln_block_sum weight)
+{
+	struct pln_heap_weight estimate = pln_block_weight(&b->profile->blocks[id]);
+
+	b->weight[id] = b->count ? weight.blocks : weight.bytes;
+	b->sum += b->weight[id];
+	b->samples++;
+	b->bytes += estimate.bytes;
+	b->variance += estimate.variance;
+}
+
 static int add_block(struct pass *pass, size_t id, const struct pln_heap_moments *moments,
 		     struct pln_block_sum weight)
 {
@@ -113,8 +124,7 @@ static int add_block(struct pass *pass, size_t id, const struct pln_heap_moments
 	if (!temporary && pln_heap_counts(block, use, moments))
 		add(&cell->in_use, weight);
 	if (pln_heap_counts(block, b->view, moments))
-		b->weight[id] = b->count ? weight.blocks : weight.bytes;
-	b->sum += b->weight[id];
+		count_in_view(b, id, weight);
 	if (!b->interval || block->interval < b->interval)
 		b->interval = block->interval;
 	return 0;

@@ -39,6 +39,9 @@ struct pln_export_blocks {
 	uint64_t interval; /* the shortest that any block was chosen with */
 	uint64_t *weight; /* by block: in the view; 0: not in it */
 	uint64_t sum; /* of these */
+	uint64_t samples; /* blocks in the view */
+	double bytes; /* that they stand for, and the variance of that */
+	double variance;
 	/* What the cells weigh in the view, as if it were CPU time: for the call tree. */
 	struct pln_aggregate aggregate;
 };

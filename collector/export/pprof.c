@@ -15,6 +15,8 @@
 #include "export/export.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -395,6 +397,18 @@ static const char *first_type(const struct pln_export *e)
 	return memory_types[2 * in_use + !e->blocks->count].name;
 }
 
+/* How sure it is, which no field is there for. */
+static void comment_on_estimate(struct writer *w, const struct pln_export_blocks *blocks)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text),
+		 "%s: %" PRIu64 " sampled allocations stand for %.0f bytes, +- %.0f (95 %%)",
+		 pln_export_heap_views[blocks->view], blocks->samples, blocks->bytes,
+		 1.96 * sqrt(blocks->variance));
+	pln_message_uint(&w->top, PROFILE_COMMENT, string_id(w, text));
+}
+
 static void head(struct writer *w)
 {
 	const struct pln_recording *rec = &w->profile->recording;
@@ -415,6 +429,8 @@ static void head(struct writer *w)
 	pln_message_uint(&w->top, PROFILE_DEFAULT_SAMPLE_TYPE, string_id(w, first_type(w->export)));
 	pln_message_uint(&w->top, PROFILE_COMMENT, string_id(w, rec->command));
 	pln_message_uint(&w->top, PROFILE_COMMENT, string_id(w, "pillion " PILLION_VERSION));
+	if (blocks)
+		comment_on_estimate(w, blocks);
 }
 
 static void string_table(struct writer *w)

@@ -9,6 +9,7 @@ import math
 import pytest
 
 import exports
+import place
 import recording
 
 OK, FAILURE, USAGE, NO_SAMPLES = 0, 1, 2, 3
@@ -99,6 +100,12 @@ def sample_type(view, unit="space"):
     return ("alloc_" if view in ("allocated", "temporary") else "inuse_") + unit
 
 
+def estimate(blocks):
+    variance = sum(b.bytes ** 2 * (1 - 1 / b.weight) for b in blocks)
+    return "%d sampled allocations stand for %.0f bytes, +- %.0f (95 %%)" % (
+        len(blocks), sum(b.bytes for b in blocks), 1.96 * math.sqrt(variance))
+
+
 def assert_close(found, expected, blocks):
     """Integers for estimates: off by one for each block at most, and in sum by no more than chance."""
     assert abs(found.sum_ns - expected.sum_ns) <= 1 + 2 * math.sqrt(blocks)
@@ -115,6 +122,7 @@ def test_pprof_is_a_heap_profile(here, recorded, work, view):
     assert read.types == [t % k for k in kinds for t in ("%s_objects/count", "%s_space/bytes")]
     assert sample_type(view) + "/bytes[dflt]" in exports.go_pprof(path, "-raw")
     assert "PeriodType: space bytes\nPeriod: %d\n" % INTERVAL in read.text
+    assert estimate(recorded.blocks(view)) in exports.go_pprof(path, "-comments").splitlines()[-1]
     assert_close(read.times(sample_type(view)), recorded.times(view, lambda b: b.bytes), len(recorded.blocks(view)))
     assert_close(read.times(sample_type(view, "objects")), recorded.times(view, lambda b: b.weight),
                  len(recorded.blocks(view)))
@@ -208,6 +216,18 @@ def test_nothing_to_export_makes_no_file(here, one_python, recorded, work, form,
     result = here.run([here.pillion, "export", "-f", form, "-w", "live", "-o", work / "x", *options, path])
     assert (result.returncode, result.stdout) == (NO_SAMPLES, "") and words in result.stderr, result.stderr
     assert not (work / "x").exists()
+
+
+def test_the_example_says_what_the_manual_says(here, one_python, work):
+    """README shows it. What its sites have live is known; 5 sigma, and what full lanes may cost."""
+    program = place.REPO / "examples" / "leak.py"
+    path = recording.record(one_python, [program], work, options=["--alloc-interval", "65536"]).path
+    top = exports.go_pprof(export(here, path, work / "x.pb.gz", "pprof", "--view", "live"),
+                           "-top", "-show=[.]py$", "-unit=B")
+    rows = [line.split() for line in top.partition("cum%\n")[2].splitlines()]
+    assert [row[5] for row in rows[:3]] == ["render", "load", "thumbnail"]
+    for row, truth in zip(rows, (15000 * 4033, 20000000, 200 * 60000)):
+        assert abs(int(row[0].rstrip("B")) - truth) < 5 * math.sqrt(65536 * truth) + 0.02 * truth
 
 
 def test_the_timeline_has_the_exact_counts(here, recorded, work):
