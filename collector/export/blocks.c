@@ -26,8 +26,8 @@ const char *pln_export_allocator_name(uint32_t kind)
 	static const char *const names[PILLION_BLOCK_KINDS] = {
 		[PILLION_BLOCK_MALLOC] = "malloc",
 		[PILLION_BLOCK_MAPPING] = "mmap",
-		[PILLION_BLOCK_OBJECT] = "python object",
-		[PILLION_BLOCK_MEMORY] = "python memory",
+		[PILLION_BLOCK_OBJECT] = "objects",
+		[PILLION_BLOCK_MEMORY] = "pymem",
 	};
 
 	return kind < PILLION_BLOCK_KINDS ? names[kind] : "unknown";

@@ -54,7 +54,7 @@ int pln_export_blocks_sum(struct pln_export_blocks *blocks, const struct pln_agg
 			  enum pln_heap_view view, bool count);
 void pln_export_blocks_free(struct pln_export_blocks *blocks);
 
-/* "malloc", "mmap", "python object", "python memory". */
+/* What it was asked of: "malloc", "mmap", "objects" or "pymem", as in the report. */
 const char *pln_export_allocator_name(uint32_t kind);
 
 #endif

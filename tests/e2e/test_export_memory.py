@@ -177,7 +177,7 @@ def test_labels(here, recorded, work):
     found, expected = collections.Counter(), collections.Counter()
     for values, _, labels in read.samples:
         found[labels["allocator"], int(labels["thread id"]), int(labels["pid"])] += values[1]
-    kinds = "malloc", "mmap", "python object", "python memory"
+    kinds = "malloc", "mmap", "objects", "pymem"
     for b in recorded.profile.blocks:
         thread = recorded.profile.threads[b.thread]
         expected[kinds[b.kind], thread["tid"], recorded.profile.processes[thread["process"]]["pid"]] += b.bytes

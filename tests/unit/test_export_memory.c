@@ -175,7 +175,7 @@ static void test_cells(void)
 	CHECK_EQ(cell.allocated.bytes, 5000);
 	CHECK_EQ(cell.in_use.blocks, 1);
 	CHECK_EQ(cell.in_use.bytes, 1000);
-	CHECK_STR(pln_export_allocator_name(blocks.cells[4].kind), "python object");
+	CHECK_STR(pln_export_allocator_name(blocks.cells[4].kind), "objects");
 	pln_export_blocks_free(&blocks);
 	pln_aggregate_free(&kept);
 	pln_profile_close(profile);
