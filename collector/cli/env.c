@@ -2,7 +2,6 @@
 /*
  * env.c - pillion env: the variables that the library obeys.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "cli/cli.h"
@@ -14,15 +13,17 @@ static const char *const examples[] = {
 	NULL,
 };
 
-static void print_variable(const struct pln_variable *v)
+static void print_variable(enum pln_variable_id id)
 {
-	char left[80], text[256];
+	const struct pln_variable *v = &pln_variables[id];
+	char left[80], text[256], number[24];
+	const char *otherwise = pln_variable_default(id, number, sizeof(number));
 
 	snprintf(left, sizeof(left), "  %s=%s", v->name, v->metavar);
-	if (v->type == PLN_VARIABLE_TEXT)
-		snprintf(text, sizeof(text), "%s", v->help);
+	if (*otherwise)
+		snprintf(text, sizeof(text), "%s (%s)", v->help, otherwise);
 	else
-		snprintf(text, sizeof(text), "%s (%" PRIu64 ")", v->help, v->otherwise);
+		snprintf(text, sizeof(text), "%s", v->help);
 	pln_help_print_item(stdout, left, text);
 }
 
@@ -62,7 +63,7 @@ int pln_cmd_env(int argc, char **argv)
 	printf("Variables:\n");
 	for (unsigned id = 0; id < PLN_VARIABLE_COUNT; id++)
 		if (pln_variables[id].type != PLN_VARIABLE_SECRET)
-			print_variable(&pln_variables[id]);
+			print_variable(id);
 	if (result < 0)
 		print_set_variables();
 	return fflush(stdout) ? PLN_EXIT_FAILURE : PLN_EXIT_OK;

@@ -116,6 +116,18 @@ int pln_variable_export(enum pln_variable_id id, const struct pln_variable_value
 	return setenv(pln_variables[id].name, text, 1) ? -errno : 0;
 }
 
+const char *pln_variable_default(enum pln_variable_id id, char *buffer, size_t size)
+{
+	const struct pln_variable *v = &pln_variables[id];
+
+	if (v->type == PLN_VARIABLE_TEXT || v->type == PLN_VARIABLE_SECRET)
+		return "";
+	if (v->type == PLN_VARIABLE_CHOICE)
+		return choices_of(id)[v->otherwise];
+	snprintf(buffer, size, "%" PRIu64, v->otherwise);
+	return buffer;
+}
+
 uint64_t pln_variable_number(enum pln_variable_id id)
 {
 	const struct pln_variable *v = &pln_variables[id];

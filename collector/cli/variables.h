@@ -66,6 +66,10 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 /* Sets the variable in our environment when its option was given. Returns 0 or -errno. */
 int pln_variable_export(enum pln_variable_id id, const struct pln_variable_value *value);
 
+/* What it is when it is not set, as a user would write it; "" of a TEXT. In `buffer`, or constant.
+ */
+const char *pln_variable_default(enum pln_variable_id id, char *buffer, size_t size);
+
 /* What the environment says: the number (of SECONDS: nanoseconds), or its default when unset or
  * malformed. */
 uint64_t pln_variable_number(enum pln_variable_id id);
