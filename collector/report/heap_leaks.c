@@ -127,9 +127,9 @@ void pln_leak_judge(struct pln_leak *leak, const struct pln_leak_block *blocks, 
 	for (size_t i = 0; i < count; i++)
 		judge_block(leak, &blocks[i], &judged, &unfreed);
 	net = leak->came > leak->went ? leak->came - leak->went : 0;
-	leak->stopped =
-		hits_chance(judged.came[0], leak->came, 0.5) < STOPPED_CHANCE ||
+	leak->early =
 		hits_chance(judged.stayed, judged.stayed + net, BEFORE_JUDGED) < STOPPED_CHANCE;
+	leak->stopped = hits_chance(judged.came[0], leak->came, 0.5) < STOPPED_CHANCE;
 	leak->young = hits_chance(judged.came[1], leak->came, 0.5) < STOPPED_CHANCE &&
 		      2 * leak->came < judged.born;
 	leak->kept = (double)(unfreed + 1) / (double)(leak->old + 2);
@@ -157,14 +157,13 @@ static double significance(struct pln_leaks *leaks)
 
 static enum pln_leak_trend trend_of(const struct pln_leak *leak, double largest_chance)
 {
-	bool may = !leak->young && leak->grown_bytes > 0;
+	bool went_on = !leak->stopped && !leak->young && leak->grown_bytes > 0;
 
-	/* Growth that came to little since the start may be going on all the same. */
-	if (may && !leak->stopped && leak->chance <= largest_chance)
+	if (went_on && leak->chance <= largest_chance)
 		return PLN_LEAK_GROWS;
-	if (may && !leak->stopped && leak->chance <= FAMILY_CHANCE)
+	if (went_on && !leak->early && leak->chance <= FAMILY_CHANCE)
 		return PLN_LEAK_MAY_GROW;
-	return leak->stopped ? PLN_LEAK_FLAT : PLN_LEAK_UNKNOWN;
+	return leak->stopped || leak->early ? PLN_LEAK_FLAT : PLN_LEAK_UNKNOWN;
 }
 
 /* What it surely grew by. */

@@ -7,8 +7,8 @@
  * the interpreter began to go down or the recording ended; the youngest tenth is left out, as
  * nothing born there had time to go.
  *
- *   0            0.45      0.675      0.9   1
- *   | before       | judged             |young|
+ *   0         0.3                 0.9   1
+ *   | before    | judged            |young|
  *
  * Judged are the sampled blocks, each a draw of its own by how sampling works: those born in
  * the judged part that are live at the end *came*, those live at its start that are not at the
@@ -20,8 +20,9 @@
  * A site grows when that chance is small enough that, by all sites that could have passed
  * (Tarone's correction), one in twenty reports of programs without a leak would name any; and
  * when growth did not stop: as many came in the second half of the judged part as in the
- * first, but for a chance of 1 %. Where far more came in the second, and most of those of the
- * judged part are gone, it is garbage that waits to be collected.
+ * first, but for a chance of 1 %. Where far more came in the second, and most of those born in
+ * the judged part are gone, it is garbage that waits to be collected. A site is flat that
+ * does not grow, but did: what it holds is older, by the same chance, than if it always grew.
  */
 #ifndef PILLION_COLLECTOR_HEAP_LEAKS_H
 #define PILLION_COLLECTOR_HEAP_LEAKS_H
@@ -59,7 +60,9 @@ struct pln_leak {
 	double grown_variance;
 	double bytes_per_s; /* of that growth */
 	double flat_since; /* when it first had what it has towards the end */
-	bool steady; /* growth neither stopped nor is mere youth */
+	bool early; /* most of what stays was there before the judged part */
+	bool stopped; /* more came in the first half of it than in the second */
+	bool young; /* the other way round, and most go */
 	double live_at[PLN_LEAK_POINTS]; /* bytes in the middle of each part of the time */
 };
 

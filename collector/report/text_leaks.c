@@ -111,13 +111,17 @@ static void leak_row(const struct pln_report *r, const struct pln_screen *screen
 
 static void print_method(const struct pln_report *r, const struct pln_screen *screen)
 {
-	pln_text_field(
-		screen, "statistic", PLN_STYLE_DIM,
-		"of blocks sampled between 45 %% and 90 %% of the time, do more come to stay "
-		"than older ones go? chance: of as much growth in a site that holds steady "
-		"(sign test); a site grows below %.1e, 0.05 by all %u that could, and if "
-		"growth goes on. kept: how many of the blocks are there at the end",
-		r->leaks.largest_chance, r->leaks.tested);
+	char grows[128] = "no place has samples enough to say that it grows (--alloc-interval)";
+
+	if (r->leaks.tested)
+		snprintf(grows, sizeof(grows),
+			 "a place grows below %.1g: 0.05 by all %u that might, if it goes on",
+			 r->leaks.largest_chance, r->leaks.tested);
+	pln_text_field(screen, "statistic", PLN_STYLE_DIM,
+		       "chance that by luck so many more sampled blocks came to stay than older "
+		       "ones went (sign test), from 30 %% to 90 %% of the time; %s. kept: of the "
+		       "blocks but the youngest tenth",
+		       grows);
 }
 
 void pln_text_leaks(const struct pln_report *report, const struct pln_screen *screen)
