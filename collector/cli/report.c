@@ -149,7 +149,8 @@ static struct pln_report_options report_options(void)
 
 static int print(const struct pln_report *report)
 {
-	bool unmatched = !report->aggregate.quality.samples && (args.threads || args.processes);
+	bool unmatched = (args.threads || args.processes) && !pln_report_has_any(report) &&
+			 !report->aggregate.quality.samples;
 	char why[512];
 
 	if (args.json) {

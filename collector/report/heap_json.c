@@ -87,6 +87,7 @@ void pln_json_heap(struct pln_json *json, const struct pln_report *report)
 	pln_json_number(json, "live_bytes", h->live_bytes);
 	pln_json_number(json, "peak_bytes", h->peak_bytes);
 	pln_json_number(json, "peak_after_ns", h->peak_after_ns);
+	pln_json_number(json, "sum_of_peaks_bytes", h->peaks_bytes);
 	pln_json_number(json, "brk_peak_bytes", h->brk_peak_bytes);
 	pln_json_number(json, "timeline_points", h->points);
 	pln_json_number(json, "samples", h->samples);

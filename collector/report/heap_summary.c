@@ -57,6 +57,7 @@ static void add_process(struct pln_heap_summary *s, const struct pln_profile *p,
 		add_counts(s->counts, process->heap);
 	s->live_bytes += live_at_end(p, id);
 	s->brk_peak_bytes += process->brk_peak_bytes;
+	s->peaks_bytes += process->heap_peak_bytes;
 	if (process->heap_peak_bytes <= s->peak_bytes)
 		return;
 	s->peak_bytes = process->heap_peak_bytes;

@@ -33,6 +33,7 @@ struct pln_heap_summary {
 	uint64_t live_bytes; /* at the end, before the interpreter went down */
 	uint64_t peak_bytes; /* largest of any process */
 	uint64_t peak_after_ns; /* since that process's start */
+	uint64_t peaks_bytes; /* sum of the processes', each at its own time */
 	uint64_t brk_peak_bytes;
 	uint64_t points; /* of the timeline */
 };

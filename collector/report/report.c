@@ -85,7 +85,7 @@ bool pln_report_has_any(const struct pln_report *report)
 
 static void explain_no_memory(const struct pln_report *r, char *buffer, size_t size)
 {
-	if (!pln_heap_is_counted(&r->heap))
+	if (!pln_heap_is_counted(&r->heap) && !r->profile->block_count)
 		snprintf(buffer, size,
 			 "memory was not looked at; record with --memory sample (the default)");
 	else if (!r->profile->block_count)
@@ -93,7 +93,7 @@ static void explain_no_memory(const struct pln_report *r, char *buffer, size_t s
 			 "allocations were counted, but none was sampled: record with "
 			 "--memory sample, or try a lower --alloc-interval");
 	else
-		snprintf(buffer, size, "no sampled block is %s; try --view allocated",
+		snprintf(buffer, size, "no sampled block is %s; try --view allocated, or info",
 			 pln_view_text(r->options.view));
 }
 
@@ -101,6 +101,8 @@ void pln_report_explain_empty(const struct pln_report *report, char *buffer, siz
 {
 	const struct pln_profile *p = report->profile;
 	const struct pln_filter *filter = &report->options.filter;
+	bool heap = pln_view_is_heap(report->options.view);
+	bool any = heap ? p->block_count : p->sample_count;
 
 	if (p->recording.truncated && !p->sample_count)
 		snprintf(buffer, size, "cut before the first sample; record again");
@@ -108,11 +110,8 @@ void pln_report_explain_empty(const struct pln_report *report, char *buffer, siz
 		snprintf(buffer, size,
 			 "no Python process was recorded: the command may not run Python, may be "
 			 "statically linked or setuid, or may have ended at once");
-	else if (!p->sample_count)
-		snprintf(buffer, size,
-			 "no sample was recorded: the program may have ended within one sampling "
-			 "period; try a higher --freq, and see `pillion info`");
-	else if (!report->aggregate.quality.samples && (filter->threads || filter->processes))
+	else if (any && !report->aggregate.quality.samples &&
+		 (filter->threads || filter->processes))
 		snprintf(buffer, size,
 			 "no sample matches the filter%s%s%s%s; `pillion info` lists threads and "
 			 "processes",
@@ -120,8 +119,12 @@ void pln_report_explain_empty(const struct pln_report *report, char *buffer, siz
 			 filter->threads ? filter->threads : "",
 			 filter->processes ? " --process " : "",
 			 filter->processes ? filter->processes : "");
-	else if (pln_view_is_heap(report->options.view))
+	else if (heap)
 		explain_no_memory(report, buffer, size);
+	else if (!any)
+		snprintf(buffer, size,
+			 "no sample was recorded: the program may have ended within one sampling "
+			 "period; try a higher --freq, and see `pillion info`");
 	else
 		snprintf(buffer, size, "no sample has any %s; try --view wall",
 			 pln_view_text(report->options.view));

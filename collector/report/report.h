@@ -121,6 +121,7 @@ void pln_text_lines(const struct pln_report *report, const struct pln_screen *sc
 
 /* Memory: counts and their check, in the header; by kind and by thread; what grows. */
 void pln_text_heap_counts(const struct pln_report *report, const struct pln_screen *screen);
+void pln_text_heap_explained(const struct pln_report *report, const struct pln_screen *screen);
 void pln_text_heap_next(const struct pln_report *report, const struct pln_screen *screen);
 void pln_text_heap_tables(const struct pln_report *report, const struct pln_screen *screen);
 void pln_text_leaks(const struct pln_report *report, const struct pln_screen *screen);

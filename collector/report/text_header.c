@@ -434,5 +434,6 @@ void pln_text_header(const struct pln_report *report, const struct pln_screen *s
 	pln_text_notes(report, screen);
 	print_filter(report, screen);
 	print_spent(report, screen);
+	pln_text_heap_explained(report, screen);
 	pln_text_heap_next(report, screen);
 }

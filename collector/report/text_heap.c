@@ -74,8 +74,8 @@ void pln_text_heap_cells(struct pln_table *table, const struct pln_amount *amoun
 	pln_table_cell(table, style, "%s",
 		       amount->samples ? pln_bytes_text(text, amount->bytes) : "-");
 	pln_table_cell(table, PLN_STYLE_DIM, "%s", pln_interval_text(text, amount));
-	pln_table_cell(table, style, "%s",
-		       pln_count_text(text, (uint64_t)llround(fmin(amount->blocks, 0x1p62))));
+	pln_count_text(text, (uint64_t)llround(fmin(amount->blocks, 0x1p62)));
+	pln_table_cell(table, style, "%s", amount->samples ? text : "-");
 	pln_table_cell(table, PLN_STYLE_DIM, "%s", kinds_text(amount->kinds, kinds, sizeof(kinds)));
 }
 
@@ -178,6 +178,25 @@ void pln_text_heap_counts(const struct pln_report *report, const struct pln_scre
 		print_live(h, screen);
 	if (h->check_count)
 		print_check(report, screen);
+}
+
+/* What is live, by samples and by counts: of the views that have both. */
+void pln_text_heap_explained(const struct pln_report *report, const struct pln_screen *screen)
+{
+	const struct pln_heap_summary *h = &report->heap;
+	bool peak = report->options.view == PLN_VIEW_PEAK;
+	uint64_t counted = peak ? h->peaks_bytes : h->live_bytes;
+	char sampled[PLN_QUANTITY_SIZE], exact[PLN_QUANTITY_SIZE], interval[PLN_QUANTITY_SIZE];
+
+	/* How much of Python's objects is live, is not counted. */
+	if (h->by_thread || h->counts[PILLION_HEAP_OBJECT].alloc_calls || !counted ||
+	    !(peak || report->options.view == PLN_VIEW_LIVE))
+		return;
+	pln_text_field(screen, "explained", PLN_STYLE_PLAIN,
+		       "%s (+- 95 %%: %s) of the %s counted%s",
+		       pln_bytes_text(sampled, report->totals.all.bytes),
+		       pln_interval_text(interval, &report->totals.all),
+		       pln_bytes_text(exact, counted), peak ? " at the peak" : " at the end");
 }
 
 void pln_text_heap_process(const struct pln_process *process, const struct pln_screen *screen)
