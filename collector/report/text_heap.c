@@ -154,6 +154,9 @@ static void print_check(const struct pln_report *r, const struct pln_screen *scr
 		if (fabs(pln_heap_check_sigma(&h->checks[c])) > 4)
 			style = PLN_STYLE_WARNING;
 	}
+	if (style == PLN_STYLE_WARNING && used < sizeof(text))
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+					 ": samples are missing, see what was dropped");
 	for (size_t d = 0; d < COUNT_OF(concerned) && used < sizeof(text); d++) {
 		uint64_t drops = r->summary.drops[concerned[d]];
 

@@ -21,6 +21,8 @@
 enum {
 	MAX_BRANCHES = 256,
 	SHORTEST_FOLD = 5, /* a shorter chain is shown whole */
+	WIDE = 100, /* columns that have room for intervals */
+	LEAST_NAME = 16, /* columns */
 };
 
 /* What is printed before a call: one entry for each branch above it. */
@@ -123,14 +125,16 @@ static void print_call_name(const struct walk *w, uint32_t function, unsigned ro
 	free(where);
 }
 
-/* Columns used, as those of the heading. */
+/* Bytes and, with room, how sure they are; returns the columns used, as in the heading. */
 static unsigned print_call_bytes(const struct walk *w, const struct pln_call *call)
 {
 	char bytes[PLN_QUANTITY_SIZE], interval[PLN_QUANTITY_SIZE];
+	int columns = fprintf(w->screen->out, "%9s  ", pln_bytes_text(bytes, call->total.bytes));
 
-	return (unsigned)fprintf(w->screen->out, "%9s  %9s  ",
-				 pln_bytes_text(bytes, call->total.bytes),
-				 pln_interval_text(interval, &call->total));
+	if (w->screen->width >= WIDE)
+		columns +=
+			fprintf(w->screen->out, "%9s  ", pln_interval_text(interval, &call->total));
+	return (unsigned)columns;
 }
 
 static void print_call(const struct walk *w, const struct pln_call *call, bool first_of_branch)
@@ -146,7 +150,8 @@ static void print_call(const struct walk *w, const struct pln_call *call, bool f
 	if (pln_view_is_heap(w->report->options.view))
 		columns += print_call_bytes(w, call);
 	print_branches(w, first_of_branch, &columns);
-	print_call_name(w, call->function, width > columns + 20 ? width - columns : 20);
+	print_call_name(w, call->function,
+			width > columns + LEAST_NAME ? width - columns : LEAST_NAME);
 }
 
 /* Calls are in order of total time, so the ones to show come first. */
@@ -214,6 +219,7 @@ static void print_root(struct walk *w, uint32_t root)
 {
 	const struct pln_call *calls = w->report->tree.calls;
 	uint32_t python = root, count = 0;
+	bool heap;
 	uint64_t all = w->report->totals.all.weight;
 	char total[PLN_QUANTITY_SIZE];
 
@@ -224,12 +230,15 @@ static void print_root(struct walk *w, uint32_t root)
 		return;
 	}
 	print_call(w, &calls[root], false);
+	heap = pln_view_is_heap(w->report->options.view);
 	fprintf(w->screen->out,
 		"  %6s  %s%*s%u native calls, to start Python (--limit 0 shows all)%s\n",
 		pln_percent_text(total, calls[python].total.weight, all),
 		pln_style_on(w->screen, PLN_STYLE_DIM),
-		pln_view_is_heap(w->report->options.view) ? 30 : 8, "", count - 1,
-		pln_style_off(w->screen, PLN_STYLE_DIM));
+		!heap			   ? 8
+		: w->screen->width >= WIDE ? 30
+					   : 19,
+		"", count - 1, pln_style_off(w->screen, PLN_STYLE_DIM));
 	print_chain(w, python, false);
 }
 
@@ -244,8 +253,9 @@ void pln_text_tree(const struct pln_report *report, const struct pln_screen *scr
 	pln_text_heading(screen, "Call tree", "100 %% is %s of %s; calls below 0.5 %% are left out",
 			 pln_text_weight(report, all, &report->totals.all),
 			 pln_view_text(report->options.view));
-	fprintf(screen->out, "  %s%6s  %6s  %s%s%s\n", pln_style_on(screen, PLN_STYLE_DIM),
-		"total %", "self %", heap ? "    total    +- 95 %  " : "", "call",
+	fprintf(screen->out, "  %s%6s  %6s  %s%s%s%s\n", pln_style_on(screen, PLN_STYLE_DIM),
+		"total %", "self %", heap ? "    total  " : "",
+		heap && screen->width >= WIDE ? "  +- 95 %  " : "", "call",
 		pln_style_off(screen, PLN_STYLE_DIM));
 	if (!w.least)
 		w.least = 1;
