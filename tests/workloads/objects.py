@@ -71,6 +71,7 @@ def make_many(make):
 
 def kept():
     global keep  # live to the end
+    time.sleep(0.2)  # what the start has brought is read first
     keep = make_many(make_floats), make_many(make_dicts)
     make_many(make_nothing)
 
