@@ -62,9 +62,8 @@ static const struct pln_option options[] = {
 	  .name = "view",
 	  .letter = 'w',
 	  .metavar = "VIEW",
-	  .help = "cpu (default), wall, offcpu or gil, in nanoseconds, of which one pprof file "
-		  "holds the first three and opens with this one; or of memory allocated, live (at "
-		  "the end), peak or temporary (freed within a millisecond), in bytes",
+	  .help = "time: cpu (default), wall, offcpu or gil (pprof holds the first three); "
+		  "memory: allocated, live (at the end), peak or temporary (freed within 1 ms)",
 	  .to = &args.view,
 	  .choices = view_names },
 	{ .type = PLN_OPTION_FLAG,
@@ -87,15 +86,18 @@ static const struct pln_option options[] = {
 	  .to = &args.processes },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "lines",
+	  .rare = true,
 	  .letter = 'l',
 	  .help = "keep the lines of a function apart (pprof always does)",
 	  .to = &args.lines },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "annotate",
+	  .rare = true,
 	  .help = "folded: end Python frames in _[py] and native ones in _[n]",
 	  .to = &args.annotate },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "no-symbolize",
+	  .rare = true,
 	  .help = "do not look for symbols that the profile lacks",
 	  .to = &args.no_symbolize },
 };
@@ -104,7 +106,7 @@ static const char *const examples[] = {
 	"pillion export -f speedscope app.pillion      # app.cpu.speedscope.json",
 	"pillion export -f pprof app.pillion && go tool pprof -http : app.pb.gz",
 	"pillion export -f folded -w wall -o - app.pillion | flamegraph.pl >app.svg",
-	"pillion export -f pprof -w live app.pillion && go tool pprof -top app.live.pb.gz",
+	"pillion export -f pprof -w live app.pillion && pprof -top app.live.pb.gz",
 	NULL,
 };
 

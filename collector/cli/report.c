@@ -32,9 +32,8 @@ static const struct pln_option options[] = {
 	  .name = "view",
 	  .letter = 'w',
 	  .metavar = "VIEW",
-	  .help = "time: cpu (default), wall, offcpu, or gil, holding it or waiting for it; "
-		  "memory: allocated (all), live (at the end), peak (live when most was), "
-		  "temporary (freed within 1 ms), or leaks (what grew, and may still)",
+	  .help = "time: cpu (default), wall, offcpu or gil (held, waited for); memory: "
+		  "allocated, live (at the end), peak, temporary (freed within 1 ms) or leaks",
 	  .to = &args.view,
 	  .choices = pln_report_view_names },
 	{ .type = PLN_OPTION_TEXT,
@@ -82,12 +81,14 @@ static const struct pln_option options[] = {
 	  .to = &args.json },
 	{ .type = PLN_OPTION_CHOICE,
 	  .name = "color",
+	  .rare = true,
 	  .metavar = "WHEN",
 	  .help = "auto (default), always or never",
 	  .to = &args.color,
 	  .choices = pln_color_choices },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "no-symbolize",
+	  .rare = true,
 	  .help = "do not look for symbols that the profile lacks",
 	  .to = &args.no_symbolize },
 };

@@ -53,6 +53,9 @@ struct pln_variable_value {
 	bool on; /* FLAG that is off by default; false: unset */
 };
 
+/* Seldom needed: left out of short helps. */
+bool pln_variable_is_rare(enum pln_variable_id id);
+
 /* All unset. */
 void pln_variable_values_init(struct pln_variable_value *values);
 

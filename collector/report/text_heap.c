@@ -119,7 +119,8 @@ static void print_live(const struct pln_heap_summary *h, const struct pln_screen
 		snprintf(brk_text, sizeof(brk_text), "; %s below the program break at most",
 			 pln_bytes_text(brk, h->brk_peak_bytes));
 	pln_text_field(screen, "live", PLN_STYLE_PLAIN,
-		       "%s of malloc and mmap at the end, %s at the peak, after %s%s",
+		       "%s of malloc and mmap when last counted before the end, %s at the peak, "
+		       "after %s%s",
 		       pln_bytes_text(live, h->live_bytes), pln_bytes_text(peak, h->peak_bytes),
 		       pln_duration_text(after, h->peak_after_ns), brk_text);
 }
@@ -195,11 +196,11 @@ void pln_text_heap_explained(const struct pln_report *report, const struct pln_s
 	if (h->by_thread || h->counts[PILLION_HEAP_OBJECT].alloc_calls || !counted ||
 	    !(peak || report->options.view == PLN_VIEW_LIVE))
 		return;
-	pln_text_field(screen, "explained", PLN_STYLE_PLAIN,
-		       "%s (+- 95 %%: %s) of the %s counted%s",
-		       pln_bytes_text(sampled, report->totals.all.bytes),
-		       pln_interval_text(interval, &report->totals.all),
-		       pln_bytes_text(exact, counted), peak ? " at the peak" : " at the end");
+	pln_text_field(
+		screen, "explained", PLN_STYLE_PLAIN, "%s (+- 95 %%: %s) of the %s counted%s",
+		pln_bytes_text(sampled, report->totals.all.bytes),
+		pln_interval_text(interval, &report->totals.all), pln_bytes_text(exact, counted),
+		peak ? " at the peak" : " last before the end");
 }
 
 void pln_text_heap_process(const struct pln_process *process, const struct pln_screen *screen)

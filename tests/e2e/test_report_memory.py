@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The views of memory, as they are used: what they say of programs whose memory is known."""
+import json
 import re
 
 import pytest
@@ -46,7 +47,7 @@ churn()
 thread = threading.Thread(target=other)
 thread.start()
 thread.join()
-time.sleep(0.1)
+time.sleep(0.4)
 """
 
 # A request leaks 100 bytes; a cache fills, and stays.
@@ -141,7 +142,7 @@ def test_samples_are_checked_against_counts(here, real):
     assert memory["heap"]["malloc"]["alloc_bytes"] > 400 * MIB
     assert memory["peak_bytes"] > 176 * MIB and 72 * MIB < memory["live_bytes"] < 176 * MIB
     shown = text(here, real)
-    for word in ("memory  ", "live  ", "checked  ", "sigma", "--view"):
+    for word in ("memory  ", "live  ", "checked  ", "sigma", "--view peak"):
         assert word in shown, shown
     assert re.search(r"explained +\d.* of the \d.* counted at the peak", text(here, real, "--view", "peak"))
 
@@ -160,7 +161,7 @@ def test_a_leak_is_named_first_and_a_cache_told_apart(here, one_python, work):
 
 def test_a_thread_has_its_own(here, real):
     assert set(own_mib(here, real, "live", "--thread", "other")) == {"other"}
-    memory = report(here, real, "--thread", "other")["memory"]
+    memory = report(here, real, "--view", "live", "--thread", "other")["memory"]
     assert 24 * MIB <= memory["heap"]["malloc"]["alloc_bytes"] < 32 * MIB
 
 
@@ -190,8 +191,7 @@ def test_synthetic_leak_is_the_one_that_grows(here, synthetic):
     assert leaks[0]["trend"] == "grows" and leaks[0]["came_samples"] > 1000
 
 
-@pytest.mark.parametrize("columns", [80, 100, 160])
-@pytest.mark.parametrize("options", [[], ["--tree"], ["--lines"]], ids=" ".join)
+@pytest.mark.parametrize("options,columns", [([], 80), (["--lines"], 80), (["--tree"], 100), ([], 160)])
 def test_the_text_fits_the_terminal(here, real, columns, options):
     for view in ["cpu", *VIEWS] + ([] if options else ["leaks"]):
         shown = text(here, real, "--view", view, *options, columns=str(columns))
@@ -228,6 +228,12 @@ def test_leaks_have_a_table_of_their_own(here, real, options):
 
 
 # ----------------------------------------------------------------------- info
+
+def test_the_timeline_has_ten_points_a_second(here, real):
+    info = json.loads(here.run([here.pillion, "info", "--json", real]).stdout)
+    assert info["contents"]["heap_points"] >= 10 * info["recording"]["duration_ns"] / 1e9, info["contents"]
+    assert info["memory"]["timeline_points"] == info["contents"]["heap_points"]
+
 
 def test_info_counts_by_process_and_thread(here, real):
     shown = here.run([here.pillion, "info", real], env={"COLUMNS": "200"}).stdout
