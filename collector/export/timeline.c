@@ -3,9 +3,10 @@
  * timeline.c - the exact counts of memory over time, as CSV.
  *
  * A row for each moment, process and class of memory, with what had been counted up to then.
- * Columns that a class has no numbers for are empty: how many bytes of Python's objects were
- * freed is not known, and of the program break only its size is. In a forked child net_bytes
- * may be negative: it frees what its parent had allocated.
+ * "below_objects" is the part of malloc and mmap that Python's objects got their memory by. What
+ * is not known is empty: how many bytes of objects were freed, what of that below them was,
+ * and of the program break all but its size. In a forked child net_bytes may be negative: it
+ * frees what its parent had allocated.
  */
 #include "export/export.h"
 
@@ -16,17 +17,19 @@ static const char *const class_names[PILLION_HEAP_COUNT] = {
 	[PILLION_HEAP_MALLOC] = "malloc",
 	[PILLION_HEAP_MAPPING] = "mmap",
 	[PILLION_HEAP_OBJECT] = "objects",
-	[PILLION_HEAP_NESTED] = "nested",
+	[PILLION_HEAP_NESTED] = "below_objects",
 };
 
 static void write_class(FILE *out, enum pln_heap_class class, const struct pln_heap_counts *c)
 {
-	fprintf(out, "%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64, class_names[class], c->alloc_calls,
-		c->alloc_bytes, c->free_calls);
-	if (class == PILLION_HEAP_OBJECT)
+	fprintf(out, "%s,%" PRIu64 ",%" PRIu64 ",", class_names[class], c->alloc_calls,
+		c->alloc_bytes);
+	if (class == PILLION_HEAP_NESTED)
 		fputs(",,\n", out);
+	else if (class == PILLION_HEAP_OBJECT)
+		fprintf(out, "%" PRIu64 ",,\n", c->free_calls);
 	else
-		fprintf(out, ",%" PRIu64 ",%" PRId64 "\n", c->free_bytes,
+		fprintf(out, "%" PRIu64 ",%" PRIu64 ",%" PRId64 "\n", c->free_calls, c->free_bytes,
 			(int64_t)(c->alloc_bytes - c->free_bytes));
 }
 

@@ -232,7 +232,7 @@ def test_the_example_says_what_the_manual_says(here, one_python, work):
 
 def test_the_timeline_has_the_exact_counts(here, recorded, work):
     path = export(here, recorded.path, work / "x.csv", "timeline")
-    names = "malloc", "mmap", "objects", "nested"
+    names = "malloc", "mmap"
     rows = list(csv.DictReader(path.open()))
     found = [(row["pid"], row["class"], *(row[c] for c in list(row)[3:])) for row in rows]
     expected = []

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Views of memory, exported from blocks that are known one by one: what counts in which view,
- * in folded paths and speedscope's runs to the letter; and that rounding has no bias.
+ * in folded paths and speedscope's runs to the letter; the timeline, from known counts; and that
+ * rounding has no bias.
  * What other tools make of them, is tests/e2e/test_export_memory.py.
  */
 #include "check.h"
@@ -216,6 +217,49 @@ static void test_rounding_has_no_bias(void)
 	pln_profile_close(profile);
 }
 
+static void test_timeline(void)
+{
+	static const struct pln_heap_point points[] = {
+		{ .time_ns = AT(50), .process = 0, .heap = { { 3, 300, 1, 100 } } },
+		{ .time_ns = AT(100),
+		  .process = 1,
+		  .heap = { { 3, 300, 5, 500 },
+			    { 1, 4096, 0, 0 },
+			    { 9, 90, 7, 0 },
+			    { 2, 200, 0, 0 } },
+		  .brk_bytes = 8192 },
+	};
+	static const char *const texts[] = {
+		"seconds,pid,class,alloc_calls,alloc_bytes,free_calls,free_bytes,net_bytes\n",
+		"0.050000,100,malloc,3,300,1,100,200\n0.050000,100,brk,,,,,0\n",
+		"0.100000,200,malloc,3,300,5,500,-200\n0.100000,200,mmap,1,4096,0,0,4096\n"
+		"0.100000,200,objects,9,90,7,,\n0.100000,200,below_objects,2,200,,,\n"
+		"0.100000,200,brk,,,,,8192\n",
+	};
+	struct pln_filter filter = { .processes = NULL };
+	struct pln_profile *profile = open_known();
+	const struct pln_export export = { .profile = profile, .filter = &filter };
+
+	free(profile->heap_points);
+	profile->heap_points = malloc(sizeof(points));
+	memcpy(profile->heap_points, points, sizeof(points));
+	profile->heap_point_count = 2;
+	for (unsigned child_only = 0; child_only < 2; child_only++) {
+		char *text = NULL, expected[1024];
+		size_t size;
+		FILE *out = open_memstream(&text, &size);
+
+		filter.processes = child_only ? "child.py" : NULL;
+		snprintf(expected, sizeof(expected), "%s%s%s", texts[0], child_only ? "" : texts[1],
+			 texts[2]);
+		CHECK_EQ(pln_export_timeline(&export, out), 0);
+		fclose(out);
+		CHECK_STR(text, expected);
+		free(text);
+	}
+	pln_profile_close(profile);
+}
+
 /* Sizes that a damaged profile may have: no more than a wrong sum. */
 static void test_impossible_sizes(void)
 {
@@ -245,6 +289,7 @@ int main(void)
 	test_folded();
 	test_speedscope();
 	test_cells();
+	test_timeline();
 	test_rounding_has_no_bias();
 	test_impossible_sizes();
 	return check_result();
