@@ -37,18 +37,21 @@ def variance(blocks, total, interval):
 
 
 def check(truth, estimated, interval):
-    """Each line within 4 sigma, and their scores as those of chance; the sum without a bias."""
+    """Each line within 4 sigma, and their scores as those of chance; the sum without a bias.
+
+    Of hundreds of lines one may be beyond 4 by chance: none beyond 5.
+    """
     sigma = {line: math.sqrt(variance(blocks, total, interval)) for line, blocks, total in truth}
     # What is always sampled has no variance: but for rounding, it is exact.
     score = {line: (estimated[line] - total) / max(sigma[line], 1e-6 * total) for line, _, total in truth}
     bad = {line: z for line, z in score.items() if abs(z) > 4}
-    assert not bad, (bad, truth)
+    assert len(bad) <= 1 and all(abs(z) <= 5 for z in bad.values()), (bad, truth)
     by_chance = [z for line, z in score.items() if sigma[line] > 1]
     chi_square = sum(z * z for z in by_chance)
     assert chi_square < len(by_chance) + 4 * math.sqrt(2 * len(by_chance)), chi_square
     whole = sum(total for _, _, total in truth)
     bias = sum(estimated[line] for line, _, _ in truth) - whole
-    assert abs(bias) <= max(0.005 * whole, 3 * math.sqrt(sum(s * s for s in sigma.values()))), bias / whole
+    assert abs(bias) <= max(0.005 * whole, 4 * math.sqrt(sum(s * s for s in sigma.values()))), bias / whole
 
 
 def test_two_hundred_lines_of_every_size(one_python, work):
@@ -57,10 +60,11 @@ def test_two_hundred_lines_of_every_size(one_python, work):
     check(truth, estimated, INTERVAL)
 
 
-@pytest.mark.parametrize("kind", ["in_step", "churn", "huge"])
-def test_mixes_that_would_mislead_a_count_of_bytes(one_python, work, kind):
-    truth, estimated, _ = sites(one_python, work, kind, INTERVAL)
-    check(truth, estimated, INTERVAL)
+@pytest.mark.parametrize("kind, interval", [("in_step", 1024), ("churn", 8192), ("huge", INTERVAL)])
+def test_mixes_that_would_mislead_a_count_of_bytes(one_python, work, kind, interval):
+    """At intervals that give some hundred samples to each line."""
+    truth, estimated, _ = sites(one_python, work, kind, interval)
+    check(truth, estimated, interval)
 
 
 def test_with_an_interval_of_one_every_block_is_there(one_python, work):
