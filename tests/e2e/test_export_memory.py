@@ -81,7 +81,7 @@ class Recorded:
 
 @pytest.fixture(scope="module")
 def recorded(session_work, one_python):
-    result = recording.record(one_python, ["-c", PROGRAM], session_work, name="memory.pillion",
+    result = recording.record(one_python, ["-c", PROGRAM], session_work, name="export-memory.pillion",
                               options=["--alloc-interval", str(INTERVAL)])
     assert result.returncode == 0, result.stderr
     found = Recorded(result.path)
@@ -167,7 +167,7 @@ def test_all_formats_say_the_same(here, recorded, work, view, unit):
     assert expected.sum_ns > 0
     assert exports.of_folded(folded.read_text()) == expected
     assert +exports.of_speedscope(speedscope).self_ns == +expected.self_ns
-    assert speedscope["name"] == "memory.pillion (%s)" % view
+    assert speedscope["name"] == "export-memory.pillion (%s)" % view
     assert {p["unit"] for p in speedscope["profiles"]} == {"bytes" if unit == "space" else "none"}
     assert sample_type(view, unit) in exports.go_pprof(work / "x.pb.gz", "-top", "-nodecount=1")
 

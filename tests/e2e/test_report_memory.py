@@ -81,7 +81,7 @@ def record(interpreter, program, work, name, *options):
 
 @pytest.fixture(scope="module")
 def real(session_work, one_python):
-    return record(one_python, PROGRAM, session_work, "memory.pillion")
+    return record(one_python, PROGRAM, session_work, "report-memory.pillion")
 
 
 @pytest.fixture(scope="module")
