@@ -115,8 +115,9 @@ static void print_method(const struct pln_report *r, const struct pln_screen *sc
 
 	if (r->leaks.tested)
 		snprintf(grows, sizeof(grows),
-			 "a place grows below %.1g: 0.05 by all %u that might, if it goes on",
-			 r->leaks.largest_chance, r->leaks.tested);
+			 "a place grows if that is below %.1g (0.05, shared by %u place%s) and it "
+			 "went on",
+			 r->leaks.largest_chance, r->leaks.tested, r->leaks.tested == 1 ? "" : "s");
 	pln_text_field(screen, "statistic", PLN_STYLE_DIM,
 		       "chance that by luck so many more sampled blocks came to stay than older "
 		       "ones went (sign test), from 30 %% to 90 %% of the time; %s. kept: of the "
