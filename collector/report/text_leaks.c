@@ -62,8 +62,9 @@ static void growth_cells(struct pln_table *table, const struct pln_leak *leak)
 	char text[PLN_QUANTITY_SIZE];
 
 	if (grows)
-		pln_table_cell(table, style, "%s/s",
-			       pln_bytes_text(text, (uint64_t)fmin(leak->bytes_per_s, 0x1p62)));
+		pln_table_cell(
+			table, style, "%s/s",
+			pln_bytes_text(text, (uint64_t)fmin(fmax(leak->bytes_per_s, 0), 0x1p62)));
 	else
 		pln_table_cell(table, style, "-");
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_bytes_text(text, leak->live.bytes));
