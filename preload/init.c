@@ -81,7 +81,7 @@ static void settle_own_thread(void)
 	if (!thread)
 		return;
 	pln_timer_delete(thread);
-	pln_store_relaxed(&thread->busy, 1);
+	pln_store_relaxed(&thread->busy, PLN_BUSY_HANDLER);
 	pln_signal_fence();
 	pln_threads_settle(thread, pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID));
 }

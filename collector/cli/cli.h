@@ -55,9 +55,10 @@ struct pln_option {
 	uint64_t alone; /* NUMBER: the value without "=VALUE"; 0: there must be one */
 	const char *const *choices; /* CHOICE: ends with NULL; unambiguous prefixes are accepted */
 	bool hidden; /* accepted, not in the help */
+	bool rare; /* named in the help, shown by --help=all and in the man page */
 };
 
-/* -h and --help need no row: they are always there. */
+/* -h, --help and --help=all need no row: they are always there. */
 struct pln_verb {
 	const char *name;
 	const char *usage; /* what follows "usage: pillion NAME ": "[options] [FILE]" */

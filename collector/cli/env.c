@@ -2,7 +2,6 @@
 /*
  * env.c - pillion env: the variables that the library obeys.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "cli/cli.h"
@@ -14,16 +13,36 @@ static const char *const examples[] = {
 	NULL,
 };
 
-static void print_variable(const struct pln_variable *v)
+static void print_variable(enum pln_variable_id id)
 {
-	char left[80], text[256];
+	const struct pln_variable *v = &pln_variables[id];
+	char left[80], text[256], number[24];
+	const char *otherwise = pln_variable_default(id, number, sizeof(number));
 
 	snprintf(left, sizeof(left), "  %s=%s", v->name, v->metavar);
-	if (v->type == PLN_VARIABLE_TEXT)
-		snprintf(text, sizeof(text), "%s", v->help);
+	if (*otherwise)
+		snprintf(text, sizeof(text), "%s (%s)", v->help, otherwise);
 	else
-		snprintf(text, sizeof(text), "%s (%" PRIu64 ")", v->help, v->otherwise);
+		snprintf(text, sizeof(text), "%s", v->help);
 	pln_help_print_item(stdout, left, text);
+}
+
+/* `short_form`: of those that are seldom needed, the names. */
+static void print_variables(bool short_form)
+{
+	char others[256] = "";
+	size_t size = 0;
+
+	for (unsigned id = 0; id < PLN_VARIABLE_COUNT; id++) {
+		if (pln_variables[id].type == PLN_VARIABLE_SECRET)
+			continue;
+		if (!short_form || !pln_variable_is_rare(id))
+			print_variable(id);
+		else if (size < sizeof(others))
+			size += (size_t)snprintf(others + size, sizeof(others) - size, " %s",
+						 pln_variables[id].name);
+	}
+	pln_help_print_others(stdout, others);
 }
 
 static void print_set_variables(void)
@@ -60,9 +79,7 @@ int pln_cmd_env(int argc, char **argv)
 		return pln_cli_usage_error(&verb, "it takes nothing but --help");
 	/* The help of this verb is the list itself. */
 	printf("Variables:\n");
-	for (unsigned id = 0; id < PLN_VARIABLE_COUNT; id++)
-		if (pln_variables[id].type != PLN_VARIABLE_SECRET)
-			print_variable(&pln_variables[id]);
+	print_variables(result == PLN_EXIT_OK && pln_help_is_short());
 	if (result < 0)
 		print_set_variables();
 	return fflush(stdout) ? PLN_EXIT_FAILURE : PLN_EXIT_OK;

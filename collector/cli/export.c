@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * export.c - `pillion export`: options, the name of the output, and the order of the work.
+ *
+ * Views of time go through the report's own sums, views of memory through export/blocks.c.
  */
 #include "export/export.h"
 
@@ -14,7 +16,13 @@
 #include "report/names.h"
 #include "report/report.h"
 
-static const char *const format_names[] = { "folded", "pprof", "speedscope", NULL };
+static const char *const format_names[] = { "folded", "pprof", "speedscope", "timeline", NULL };
+
+/* First those of enum pln_view, then those of enum pln_heap_view. */
+static const char *const view_names[] = { "cpu",  "wall", "offcpu",    "gil", "allocated",
+					  "live", "peak", "temporary", NULL };
+enum { FIRST_HEAP_VIEW = PLN_VIEW_GIL + 1 };
+
 #define FORMAT_UNSET UINT_MAX
 
 static struct {
@@ -22,7 +30,8 @@ static struct {
 	const char *output;
 	const char *threads;
 	const char *processes;
-	unsigned view; /* enum pln_view */
+	unsigned view; /* index of view_names */
+	bool blocks;
 	bool lines;
 	bool annotate;
 	bool force;
@@ -34,7 +43,8 @@ static const struct pln_option options[] = {
 	  .name = "format",
 	  .letter = 'f',
 	  .metavar = "FORMAT",
-	  .help = "folded (flame graphs), pprof (go tool pprof and others) or speedscope",
+	  .help = "folded (flame graphs), pprof (go tool pprof and others), speedscope, or "
+		  "timeline: exact counts of memory over time, as CSV",
 	  .to = &args.format,
 	  .choices = format_names },
 	{ .type = PLN_OPTION_TEXT,
@@ -52,10 +62,15 @@ static const struct pln_option options[] = {
 	  .name = "view",
 	  .letter = 'w',
 	  .metavar = "VIEW",
-	  .help = "cpu (default), wall, offcpu or gil, all in nanoseconds; pprof holds the first "
-		  "three, and opens with this one",
+	  .help = "time: cpu (default), wall, offcpu or gil (pprof holds the first three); "
+		  "memory: allocated, live (at the end), peak or temporary (freed within 1 ms)",
 	  .to = &args.view,
-	  .choices = pln_view_names },
+	  .choices = view_names },
+	{ .type = PLN_OPTION_FLAG,
+	  .name = "blocks",
+	  .letter = 'b',
+	  .help = "memory: count blocks, not bytes (pprof holds both)",
+	  .to = &args.blocks },
 	{ .type = PLN_OPTION_TEXT,
 	  .name = "thread",
 	  .letter = 't',
@@ -71,15 +86,18 @@ static const struct pln_option options[] = {
 	  .to = &args.processes },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "lines",
+	  .rare = true,
 	  .letter = 'l',
 	  .help = "keep the lines of a function apart (pprof always does)",
 	  .to = &args.lines },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "annotate",
+	  .rare = true,
 	  .help = "folded: end Python frames in _[py] and native ones in _[n]",
 	  .to = &args.annotate },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "no-symbolize",
+	  .rare = true,
 	  .help = "do not look for symbols that the profile lacks",
 	  .to = &args.no_symbolize },
 };
@@ -88,6 +106,7 @@ static const char *const examples[] = {
 	"pillion export -f speedscope app.pillion      # app.cpu.speedscope.json",
 	"pillion export -f pprof app.pillion && go tool pprof -http : app.pb.gz",
 	"pillion export -f folded -w wall -o - app.pillion | flamegraph.pl >app.svg",
+	"pillion export -f pprof -w live app.pillion && pprof -top app.live.pb.gz",
 	NULL,
 };
 
@@ -100,21 +119,33 @@ static const struct pln_verb verb = {
 	.examples = examples,
 };
 
-/* app.pillion -> app.cpu-ns.folded, app.pb.gz, app.cpu.speedscope.json; 0 or -ENAMETOOLONG. */
+static bool is_of_memory(void)
+{
+	return args.view >= FIRST_HEAP_VIEW;
+}
+
+/*
+ * app.pillion -> app.cpu-ns.folded, app.pb.gz, app.cpu.speedscope.json; app.live-bytes.folded,
+ * app.live.pb.gz, app.live.speedscope.json; app.memory.csv. Returns 0 or -ENAMETOOLONG.
+ */
 static int name_output(const char *profile, char *buffer, size_t size)
 {
-	const char *view = pln_view_names[args.view];
+	const char *view = view_names[args.view];
+	const char *unit = !is_of_memory() ? "ns" : args.blocks ? "blocks" : "bytes";
 	size_t stem = strlen(profile);
 	int used;
 
 	if (stem > 8 && !strcmp(profile + stem - 8, ".pillion"))
 		stem -= 8;
-	if (args.format == PLN_EXPORT_PPROF)
-		used = snprintf(buffer, size, "%.*s.pb.gz", (int)stem, profile);
-	else
-		used = snprintf(buffer, size, "%.*s.%s%s", (int)stem, profile, view,
-				args.format == PLN_EXPORT_FOLDED ? "-ns.folded"
-								 : ".speedscope.json");
+	if (args.format == PLN_EXPORT_FOLDED)
+		used = snprintf(buffer, size, "%.*s.%s-%s.folded", (int)stem, profile, view, unit);
+	else if (args.format == PLN_EXPORT_SPEEDSCOPE)
+		used = snprintf(buffer, size, "%.*s.%s.speedscope.json", (int)stem, profile, view);
+	else if (args.format == PLN_EXPORT_TIMELINE)
+		used = snprintf(buffer, size, "%.*s.memory.csv", (int)stem, profile);
+	else /* the one file has all views of time */
+		used = snprintf(buffer, size, "%.*s%s%s.pb.gz", (int)stem, profile,
+				is_of_memory() ? "." : "", is_of_memory() ? view : "");
 	return (size_t)used < size ? 0 : -ENAMETOOLONG;
 }
 
@@ -125,21 +156,15 @@ static int write_format(const struct pln_export *export, FILE *out)
 		return pln_export_folded(export, out);
 	case PLN_EXPORT_PPROF:
 		return pln_export_pprof(export, out);
+	case PLN_EXPORT_TIMELINE:
+		return pln_export_timeline(export, out);
 	default:
 		return pln_export_speedscope(export, out);
 	}
 }
 
-static int write_output(const struct pln_report *report, const char *path)
+static int write_output(const struct pln_export *export, const char *path)
 {
-	const struct pln_export export = {
-		.profile = report->profile,
-		.aggregate = &report->aggregate,
-		.name = pln_base_name(report->path),
-		.view = args.view,
-		.annotate = args.annotate,
-		.by_line = args.lines,
-	};
 	struct pln_export_output output;
 	int err = pln_export_output_open(&output, path, args.force);
 
@@ -148,7 +173,7 @@ static int write_output(const struct pln_report *report, const char *path)
 		return PLN_EXIT_FAILURE;
 	}
 	if (!err) {
-		err = write_format(&export, output.file);
+		err = write_format(export, output.file);
 		if (err)
 			pln_export_output_abandon(&output);
 		else
@@ -163,28 +188,101 @@ static int write_output(const struct pln_report *report, const char *path)
 	return PLN_EXIT_OK;
 }
 
-static int export_profile(struct pln_profile *profile, const char *path, const char *output)
+static int cannot_read(const char *path, int err)
+{
+	pln_cli_message("%s: cannot read: %s", path, strerror(-err));
+	return PLN_EXIT_FAILURE;
+}
+
+static int export_time(struct pln_export *export, const char *path, const char *output)
 {
 	const struct pln_report_options what = {
 		.filter = { .threads = args.threads, .processes = args.processes },
 		.view = args.view,
 	};
 	struct pln_report report;
-	int status = pln_report_build(&report, profile, path, &what);
+	int err = pln_report_build(&report, export->profile, path, &what);
+	int status = PLN_EXIT_NO_SAMPLES;
 	char why[512];
 
-	if (status) {
-		pln_cli_message("%s: cannot read: %s", path, strerror(-status));
-		status = PLN_EXIT_FAILURE;
+	if (err) {
+		status = cannot_read(path, err);
 	} else if (!report.totals.all.ns) {
 		pln_report_explain_empty(&report, why, sizeof(why));
 		pln_cli_message("%s: %s", path, why);
-		status = PLN_EXIT_NO_SAMPLES;
 	} else {
-		status = write_output(&report, output);
+		export->view = what.view;
+		export->aggregate = &report.aggregate;
+		status = write_output(export, output);
 	}
 	pln_report_free(&report);
 	return status;
+}
+
+static const char *why_no_blocks(const struct pln_profile *profile)
+{
+	if (!profile->block_count)
+		return "no allocation was sampled; record with --memory sample, and with a shorter "
+		       "--alloc-interval when the program allocates little";
+	if (args.threads || args.processes)
+		return "no sampled allocation of this view is of the threads or processes asked "
+		       "for; `pillion info` lists them";
+	return "no sampled allocation is of this view; try --view allocated";
+}
+
+static int export_memory(struct pln_export *export, const char *path, const char *output)
+{
+	const struct pln_filter filter = { .threads = args.threads, .processes = args.processes };
+	struct pln_export_blocks blocks = { .sum = 0 };
+	struct pln_aggregate kept;
+	int err = pln_aggregate_samples(&kept, export->profile, &filter);
+	int status = PLN_EXIT_NO_SAMPLES;
+
+	if (!err)
+		err = pln_export_blocks_sum(&blocks, &kept, args.view - FIRST_HEAP_VIEW,
+					    args.blocks);
+	if (err) {
+		status = cannot_read(path, err);
+	} else if (!blocks.sum) {
+		pln_cli_message("%s: %s", path, why_no_blocks(export->profile));
+	} else {
+		export->view = PLN_VIEW_CPU;
+		export->blocks = &blocks;
+		export->aggregate = &blocks.aggregate;
+		status = write_output(export, output);
+	}
+	pln_export_blocks_free(&blocks);
+	pln_aggregate_free(&kept);
+	return status;
+}
+
+static int export_timeline(struct pln_export *export, const char *path, const char *output)
+{
+	const struct pln_filter filter = { .processes = args.processes };
+
+	if (!export->profile->heap_point_count) {
+		pln_cli_message("%s: memory was not counted for long enough; record with --memory "
+				"count, or sample",
+				path);
+		return PLN_EXIT_NO_SAMPLES;
+	}
+	export->filter = &filter;
+	return write_output(export, output);
+}
+
+static int export_profile(struct pln_profile *profile, const char *path, const char *output)
+{
+	struct pln_export export = {
+		.profile = profile,
+		.name = pln_base_name(path),
+		.annotate = args.annotate,
+		.by_line = args.lines,
+	};
+
+	if (args.format == PLN_EXPORT_TIMELINE)
+		return export_timeline(&export, path, output);
+	return is_of_memory() ? export_memory(&export, path, output)
+			      : export_time(&export, path, output);
 }
 
 static int check_arguments(const struct pln_operands *operands, const char *output)
@@ -194,7 +292,10 @@ static int check_arguments(const struct pln_operands *operands, const char *outp
 					   operands->value[1]);
 	if (args.format == FORMAT_UNSET)
 		return pln_cli_usage_error(&verb,
-					   "which format? -f folded, -f pprof or -f speedscope");
+					   "which format? -f folded, -f pprof, -f speedscope or -f "
+					   "timeline");
+	if (args.format == PLN_EXPORT_TIMELINE && args.threads)
+		return pln_cli_usage_error(&verb, "the timeline is of processes: use --process");
 	if (args.format == PLN_EXPORT_PPROF && output && !strcmp(output, "-") &&
 	    isatty(STDOUT_FILENO))
 		return pln_cli_usage_error(&verb, "pprof is binary, and stdout is a terminal");

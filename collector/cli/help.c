@@ -9,12 +9,18 @@
 
 #define COLUMNS 80
 #define HELP_COLUMN 26
+#define OTHERS_MAX 512
 
 static enum pln_help_form form;
 
 void pln_help_set_form(enum pln_help_form new_form)
 {
 	form = new_form;
+}
+
+bool pln_help_is_short(void)
+{
+	return form == PLN_HELP_SCREEN;
 }
 
 /* Words of `text`, from column `at` on, in lines that begin at HELP_COLUMN. */
@@ -38,6 +44,16 @@ static void print_wrapped(FILE *out, const char *text, int at)
 		first = false;
 	}
 	fputc('\n', out);
+}
+
+void pln_help_print_others(FILE *out, const char *names)
+{
+	char text[OTHERS_MAX + 32];
+
+	if (!*names)
+		return;
+	snprintf(text, sizeof(text), "%s (--help=all)", names + 1);
+	pln_help_print_item(out, "  And", text);
 }
 
 void pln_help_print_item(FILE *out, const char *left, const char *text)
@@ -67,19 +83,38 @@ static void print_option(FILE *out, const struct pln_option *o)
 	pln_help_print_item(out, left, o->help);
 }
 
+static bool is_left_out(const struct pln_option *o)
+{
+	return o->hidden || (o->rare && pln_help_is_short());
+}
+
+static void print_others(FILE *out, const struct pln_verb *verb)
+{
+	char names[OTHERS_MAX] = "";
+	size_t size = 0;
+
+	for (size_t i = 0; i < verb->option_count && size < sizeof(names); i++)
+		if (verb->options[i].rare)
+			size += (size_t)snprintf(names + size, sizeof(names) - size, " --%s",
+						 verb->options[i].name);
+	pln_help_print_others(out, names);
+}
+
 static void print_screen(FILE *out, const struct pln_verb *verb)
 {
 	fprintf(out, "usage: pillion %s %s\n%s\n", verb->name, verb->usage, verb->summary);
 	for (size_t i = 0; i < verb->option_count; i++) {
 		const struct pln_option *o = &verb->options[i];
 
-		if (o->hidden)
+		if (is_left_out(o))
 			continue;
 		if (o->type == PLN_OPTION_GROUP)
 			fprintf(out, "%s:\n", o->help);
 		else
 			print_option(out, o);
 	}
+	if (pln_help_is_short())
+		print_others(out, verb);
 	if (verb->examples && verb->examples[0])
 		fputs("Examples:\n", out);
 	for (const char *const *e = verb->examples; e && *e; e++)

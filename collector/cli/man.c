@@ -2,7 +2,6 @@
 /*
  * man.c - the parts of man/pillion.1 that are known elsewhere already.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +33,8 @@ static void print_variables(void)
 	printf(".Bl -tag -width Ds\n");
 	for (unsigned id = 0; id < PLN_VARIABLE_COUNT; id++) {
 		const struct pln_variable *v = &pln_variables[id];
+		char number[24];
+		const char *otherwise = pln_variable_default(id, number, sizeof(number));
 
 		if (v->type == PLN_VARIABLE_SECRET)
 			continue;
@@ -43,8 +44,8 @@ static void print_variables(void)
 			printf("\n.Pq option Fl %s .\n", v->option + 1);
 		else
 			printf(".\n");
-		if (v->type != PLN_VARIABLE_TEXT)
-			printf("Default: %" PRIu64 ".\n", v->otherwise);
+		if (*otherwise)
+			printf("Default: %s.\n", otherwise);
 	}
 	printf(".El\n");
 }

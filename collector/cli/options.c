@@ -186,8 +186,11 @@ static int parse_long(struct parser *p, const char *arg)
 	bool ambiguous;
 	const struct pln_option *o = find_long(p->verb, arg, length, &ambiguous);
 
-	if (length == 4 && !strncmp(arg, "help", 4) && !value)
+	if (length == 4 && !strncmp(arg, "help", 4) && (!value || !strcmp(value, "all"))) {
+		if (value)
+			pln_help_set_form(PLN_HELP_ALL);
 		return show_help(p->verb);
+	}
 	if (ambiguous)
 		return pln_cli_usage_error(p->verb, "'--%s' could mean several options", arg);
 	if (!o || !length)

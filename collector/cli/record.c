@@ -105,12 +105,14 @@ static void build_options(struct option_rows *o, struct recorder *r)
 			add_variable(o, r, id);
 	add_own(o, PLN_OPTION_FLAG, "wait", 0, "go on until the processes it left have ended too",
 		&r->wait);
+	o->rows[o->count - 1].rare = true;
 	add_own(o, PLN_OPTION_GROUP, "", 0, "Messages", NULL);
 	add_own(o, PLN_OPTION_FLAG, "quiet", 'q', "print nothing but errors", &r->quiet);
 	add_own(o, PLN_OPTION_FLAG, "verbose", 'v', "say what is done, and with which files",
 		&r->verbose);
 	add_own(o, PLN_OPTION_FLAG, "strict", 0, "exit with 125 when the recording failed",
 		&r->strict);
+	o->rows[o->count - 1].rare = true;
 }
 
 static int parse(struct recorder *r, int argc, char **argv)

@@ -32,9 +32,10 @@ static const struct pln_option options[] = {
 	  .name = "view",
 	  .letter = 'w',
 	  .metavar = "VIEW",
-	  .help = "cpu (default), wall, offcpu, or gil: time holding the GIL or waiting for it",
+	  .help = "time: cpu (default), wall, offcpu or gil (held, waited for); memory: "
+		  "allocated, live (at the end), peak, temporary (freed within 1 ms) or leaks",
 	  .to = &args.view,
-	  .choices = pln_view_names },
+	  .choices = pln_report_view_names },
 	{ .type = PLN_OPTION_TEXT,
 	  .name = "thread",
 	  .letter = 't',
@@ -57,7 +58,7 @@ static const struct pln_option options[] = {
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "lines",
 	  .letter = 'l',
-	  .help = "the hottest lines alone, Python and native",
+	  .help = "the lines alone, Python and native",
 	  .to = &args.lines },
 	{ .type = PLN_OPTION_CHOICE,
 	  .name = "sort",
@@ -80,12 +81,14 @@ static const struct pln_option options[] = {
 	  .to = &args.json },
 	{ .type = PLN_OPTION_CHOICE,
 	  .name = "color",
+	  .rare = true,
 	  .metavar = "WHEN",
 	  .help = "auto (default), always or never",
 	  .to = &args.color,
 	  .choices = pln_color_choices },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "no-symbolize",
+	  .rare = true,
 	  .help = "do not look for symbols that the profile lacks",
 	  .to = &args.no_symbolize },
 };
@@ -94,6 +97,7 @@ static const char *const examples[] = {
 	"pillion report                      # the newest profile here",
 	"pillion report --view wall --tree app.pillion",
 	"pillion report --thread worker --sort total app.pillion",
+	"pillion report --view peak --tree app.pillion",
 	"pillion report --json app.pillion | jq '.functions[0]'",
 	NULL,
 };
@@ -101,7 +105,7 @@ static const char *const examples[] = {
 static const struct pln_verb verb = {
 	.name = "report",
 	.usage = "[options] [FILE]",
-	.summary = "Show where a recorded program spent its time.",
+	.summary = "Show where a recorded program spent its time, and its memory.",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(*options),
 	.examples = examples,
@@ -120,6 +124,11 @@ static int parse(int argc, char **argv, const char **path)
 					   operands.value[1]);
 	if (args.tree && args.lines)
 		return pln_cli_usage_error(&verb, "--tree and --lines exclude each other");
+	if (args.view == PLN_VIEW_LEAKS && (args.tree || args.lines))
+		return pln_cli_usage_error(&verb,
+					   "--view leaks has a table of its own, no %s; "
+					   "--view live has",
+					   args.tree ? "--tree" : "--lines");
 	*path = operands.count ? operands.value[0] : NULL;
 	return -1;
 }
@@ -141,7 +150,8 @@ static struct pln_report_options report_options(void)
 
 static int print(const struct pln_report *report)
 {
-	bool unmatched = !report->aggregate.quality.samples && (args.threads || args.processes);
+	bool unmatched = (args.threads || args.processes) && !pln_report_has_any(report) &&
+			 !report->aggregate.quality.samples;
 	char why[512];
 
 	if (args.json) {
@@ -155,7 +165,7 @@ static int print(const struct pln_report *report)
 		pln_cli_message("cannot write the report: %s", strerror(errno));
 		return PLN_EXIT_FAILURE;
 	}
-	if (report->totals.all.ns)
+	if (pln_report_has_any(report))
 		return PLN_EXIT_OK;
 	pln_report_explain_empty(report, why, sizeof(why));
 	pln_cli_message("%s: %s", report->path, why);

@@ -20,6 +20,21 @@ const struct pln_variable pln_variables[PLN_VARIABLE_COUNT] = {
 #undef PLN_VARIABLE_ROW
 };
 
+bool pln_variable_is_rare(enum pln_variable_id id)
+{
+	switch (id) {
+	case PLN_VARIABLE_alloc_interval:
+	case PLN_VARIABLE_max_depth:
+	case PLN_VARIABLE_max_threads:
+	case PLN_VARIABLE_signal:
+	case PLN_VARIABLE_collector:
+	case PLN_VARIABLE_socket:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* The words of a CHOICE, to an end with NULL. */
 static const char *const *choices_of(enum pln_variable_id id)
 {
@@ -51,6 +66,7 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 		.letter = v->letter,
 		.metavar = v->metavar,
 		.help = v->help,
+		.rare = pln_variable_is_rare(id),
 		.min = v->min,
 		.max = v->max,
 	};
@@ -114,6 +130,18 @@ int pln_variable_export(enum pln_variable_id id, const struct pln_variable_value
 	if (!text)
 		return 0;
 	return setenv(pln_variables[id].name, text, 1) ? -errno : 0;
+}
+
+const char *pln_variable_default(enum pln_variable_id id, char *buffer, size_t size)
+{
+	const struct pln_variable *v = &pln_variables[id];
+
+	if (v->type == PLN_VARIABLE_TEXT || v->type == PLN_VARIABLE_SECRET)
+		return "";
+	if (v->type == PLN_VARIABLE_CHOICE)
+		return choices_of(id)[v->otherwise];
+	snprintf(buffer, size, "%" PRIu64, v->otherwise);
+	return buffer;
 }
 
 uint64_t pln_variable_number(enum pln_variable_id id)

@@ -53,6 +53,9 @@ struct pln_variable_value {
 	bool on; /* FLAG that is off by default; false: unset */
 };
 
+/* Seldom needed: left out of short helps. */
+bool pln_variable_is_rare(enum pln_variable_id id);
+
 /* All unset. */
 void pln_variable_values_init(struct pln_variable_value *values);
 
@@ -65,6 +68,10 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 
 /* Sets the variable in our environment when its option was given. Returns 0 or -errno. */
 int pln_variable_export(enum pln_variable_id id, const struct pln_variable_value *value);
+
+/* What it is when it is not set, as a user would write it; "" of a TEXT. In `buffer`, or constant.
+ */
+const char *pln_variable_default(enum pln_variable_id id, char *buffer, size_t size);
 
 /* What the environment says: the number (of SECONDS: nanoseconds), or its default when unset or
  * malformed. */

@@ -4,7 +4,8 @@
  *
  * What all readers of the format agree on: one blank, an integer, no header. A semicolon
  * in a name becomes a colon, a control character a blank; and every name ends in ")", as a
- * name that ends in a number would be read as one more count. Counts are nanoseconds.
+ * name that ends in a number would be read as one more count. Counts are nanoseconds, or
+ * bytes or blocks of memory.
  */
 #include "export/export.h"
 

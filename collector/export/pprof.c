@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pprof.c - profile.proto: one sample a cell, with all four kinds of time.
+ * pprof.c - profile.proto: one sample a cell, with all four kinds of time; or of memory.
+ *
+ * The types of memory have the names that readers know from other heap profiles. Values are
+ * estimates of all that was allocated already: the period says how sparse the samples were, and
+ * nothing is to be scaled by it.
  *
  * Only what kept samples refer to is written, under dense ids that start at 1. Mappings
  * are in file addresses (what addr2line and objdump take), so a library that several
@@ -11,6 +15,8 @@
 #include "export/export.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +44,28 @@ enum { FUNCTION_ID = 1, FUNCTION_NAME = 2, FUNCTION_SYSTEM_NAME = 3, FUNCTION_FI
 enum { FUNCTION_START_LINE = 5 };
 
 enum { WRITE_AT = 256 << 10 };
+
+/* A kind of value that every sample has. */
+struct value_type {
+	const char *name;
+	const char *unit;
+};
+
+static const struct value_type time_types[] = {
+	{ "samples", "count" },
+	{ "cpu", "nanoseconds" },
+	{ "wall", "nanoseconds" },
+	{ "offcpu", "nanoseconds" },
+};
+
+/* What is temporary is in use at no time that a view is of: it has the first two alone. */
+static const struct value_type memory_types[] = {
+	{ "alloc_objects", "count" },
+	{ "alloc_space", "bytes" },
+	{ "inuse_objects", "count" },
+	{ "inuse_space", "bytes" },
+};
+#define VALUES_MAX 4u
 
 struct writer {
 	const struct pln_export *export;
@@ -115,6 +143,13 @@ static void value_type(struct writer *w, unsigned field, const char *type, const
 	finish_part(w, field);
 }
 
+static unsigned value_count(const struct writer *w)
+{
+	const struct pln_export_blocks *blocks = w->export->blocks;
+
+	return blocks && blocks->view == PLN_HEAP_TEMPORARY ? 2 : VALUES_MAX;
+}
+
 static uint64_t function_of(struct writer *w, uint32_t function)
 {
 	if (!w->function_id[function])
@@ -164,42 +199,59 @@ static void number_label(struct writer *w, const char *key, uint64_t value)
 	pln_message_part(&w->part, SAMPLE_LABEL, &w->inner);
 }
 
-static void labels(struct writer *w, const struct pln_cell *cell)
+/* What all samples have. Those with more labels add them before finish_part(). */
+static void sample(struct writer *w, uint32_t stack, uint32_t thread_id,
+		   const uint64_t values[VALUES_MAX])
 {
-	static const char *const gil[] = { [PILLION_GIL_NONE] = "none",
-					   [PILLION_GIL_HOLDS] = "held",
-					   [PILLION_GIL_WAITS] = "waiting" };
 	const struct pln_profile *p = w->profile;
-	const struct pln_thread *thread = &p->threads[cell->thread];
-	const char *syscall_name = pln_syscall_name(cell->syscall_nr);
+	const struct pln_thread *thread = &p->threads[thread_id];
+	size_t count = find_path(w, stack);
 	char name[32];
 
+	pln_message_packed(&w->part, SAMPLE_LOCATION, w->path, count);
+	pln_message_packed(&w->part, SAMPLE_VALUE, values, value_count(w));
 	number_label(w, "thread id", thread->tid);
 	text_label(w, "thread_name", pln_thread_name(thread, name, sizeof(name)));
 	if (thread->process < p->process_count)
 		number_label(w, "pid", p->processes[thread->process].pid);
+}
+
+static void time_sample(struct writer *w, const struct pln_cell *cell)
+{
+	static const char *const gil[] = { [PILLION_GIL_NONE] = "none",
+					   [PILLION_GIL_HOLDS] = "held",
+					   [PILLION_GIL_WAITS] = "waiting" };
+	const uint64_t values[VALUES_MAX] = { cell->samples, cell->cpu_ns, pln_cell_wall_ns(cell),
+					      cell->offcpu_ns };
+	const char *syscall_name = pln_syscall_name(cell->syscall_nr);
+
+	sample(w, cell->stack, cell->thread, values);
 	if (cell->gil > PILLION_GIL_UNKNOWN && cell->gil <= PILLION_GIL_WAITS)
 		text_label(w, "gil", gil[cell->gil]);
 	if (syscall_name)
 		text_label(w, "syscall", syscall_name);
+	finish_part(w, PROFILE_SAMPLE);
+}
+
+static void memory_sample(struct writer *w, const struct pln_block_cell *cell)
+{
+	const uint64_t values[VALUES_MAX] = { cell->allocated.blocks, cell->allocated.bytes,
+					      cell->in_use.blocks, cell->in_use.bytes };
+
+	sample(w, cell->stack, cell->thread, values);
+	text_label(w, "allocator", pln_export_allocator_name(cell->kind));
+	finish_part(w, PROFILE_SAMPLE);
 }
 
 static void samples(struct writer *w)
 {
 	const struct pln_aggregate *a = w->export->aggregate;
+	const struct pln_export_blocks *blocks = w->export->blocks;
 
-	for (size_t i = 0; i < a->cell_count && !w->err; i++) {
-		const struct pln_cell *cell = &a->cells[i];
-		size_t count = find_path(w, cell->stack);
-		const uint64_t values[] = { cell->samples, cell->cpu_ns, pln_cell_wall_ns(cell),
-					    cell->offcpu_ns };
-
-		pln_message_packed(&w->part, SAMPLE_LOCATION, w->path, count);
-		pln_message_packed(&w->part, SAMPLE_VALUE, values,
-				   sizeof(values) / sizeof(*values));
-		labels(w, cell);
-		finish_part(w, PROFILE_SAMPLE);
-	}
+	for (size_t i = 0; blocks && i < blocks->cell_count && !w->err; i++)
+		memory_sample(w, &blocks->cells[i]);
+	for (size_t i = 0; !blocks && i < a->cell_count && !w->err; i++)
+		time_sample(w, &a->cells[i]);
 }
 
 /* ----------------------------------------------- mappings, locations, functions */
@@ -334,25 +386,51 @@ static void functions(struct writer *w)
 
 /* ---------------------------------------------------------------- the whole */
 
+/* Viewers show this type first. */
+static const char *first_type(const struct pln_export *e)
+{
+	bool in_use;
+
+	if (!e->blocks) /* The GIL is a label, seen best in wall time. */
+		return pln_view_names[e->view == PLN_VIEW_GIL ? PLN_VIEW_WALL : e->view];
+	in_use = e->blocks->view == PLN_HEAP_LIVE || e->blocks->view == PLN_HEAP_PEAK;
+	return memory_types[2 * in_use + !e->blocks->count].name;
+}
+
+/* How sure it is, which no field is there for. */
+static void comment_on_estimate(struct writer *w, const struct pln_export_blocks *blocks)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text),
+		 "%s: %" PRIu64 " sampled allocations stand for %.0f bytes, +- %.0f (95 %%)",
+		 pln_export_heap_views[blocks->view], blocks->samples, blocks->bytes,
+		 1.96 * sqrt(blocks->variance));
+	pln_message_uint(&w->top, PROFILE_COMMENT, string_id(w, text));
+}
+
 static void head(struct writer *w)
 {
 	const struct pln_recording *rec = &w->profile->recording;
-	/* Viewers show this type first. The GIL is a label, seen best in wall time. */
-	enum pln_view first = w->export->view == PLN_VIEW_GIL ? PLN_VIEW_WALL : w->export->view;
+	const struct pln_export_blocks *blocks = w->export->blocks;
+	const struct value_type *types = blocks ? memory_types : time_types;
 
 	string_id(w, "");
-	value_type(w, PROFILE_SAMPLE_TYPE, "samples", "count");
-	value_type(w, PROFILE_SAMPLE_TYPE, "cpu", "nanoseconds");
-	value_type(w, PROFILE_SAMPLE_TYPE, "wall", "nanoseconds");
-	value_type(w, PROFILE_SAMPLE_TYPE, "offcpu", "nanoseconds");
-	value_type(w, PROFILE_PERIOD_TYPE, "cpu", "nanoseconds");
-	pln_message_uint(&w->top, PROFILE_PERIOD, rec->period_ns);
+	for (unsigned i = 0; i < value_count(w); i++)
+		value_type(w, PROFILE_SAMPLE_TYPE, types[i].name, types[i].unit);
+	if (blocks)
+		value_type(w, PROFILE_PERIOD_TYPE, "space", "bytes");
+	else
+		value_type(w, PROFILE_PERIOD_TYPE, "cpu", "nanoseconds");
+	pln_message_uint(&w->top, PROFILE_PERIOD, blocks ? blocks->interval : rec->period_ns);
 	pln_message_uint(&w->top, PROFILE_TIME, rec->start_real_ns);
 	pln_message_uint(&w->top, PROFILE_DURATION,
 			 rec->end_ns > rec->start_ns ? rec->end_ns - rec->start_ns : 0);
-	pln_message_uint(&w->top, PROFILE_DEFAULT_SAMPLE_TYPE, string_id(w, pln_view_names[first]));
+	pln_message_uint(&w->top, PROFILE_DEFAULT_SAMPLE_TYPE, string_id(w, first_type(w->export)));
 	pln_message_uint(&w->top, PROFILE_COMMENT, string_id(w, rec->command));
 	pln_message_uint(&w->top, PROFILE_COMMENT, string_id(w, "pillion " PILLION_VERSION));
+	if (blocks)
+		comment_on_estimate(w, blocks);
 }
 
 static void string_table(struct writer *w)

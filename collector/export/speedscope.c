@@ -3,7 +3,8 @@
  * speedscope.c - one sampled profile a thread, in the order of time.
  *
  * Stacks that show the same frames one after the other are one entry. Weights are
- * nanoseconds, so the sum of a thread's weights is its time in the view.
+ * nanoseconds, so the sum of a thread's weights is its time in the view; or bytes or blocks,
+ * in the order in which they were allocated.
  */
 #include "export/export.h"
 
@@ -19,10 +20,10 @@
 #include "report/names.h"
 #include "stacks/intern.h"
 
-/* A time in one call of the tree. */
+/* A time in one call of the tree, or memory allocated there. */
 struct run {
 	uint64_t time_ns;
-	uint64_t weight_ns;
+	uint64_t weight;
 	uint32_t thread;
 	uint32_t call;
 };
@@ -44,15 +45,13 @@ struct writer {
 
 /* --------------------------------------------------------------------- runs */
 
-static int add_run(const struct pln_sample_row *row, void *arg)
+static uint32_t call_of(const struct writer *w, uint32_t stack)
 {
-	struct writer *w = arg;
-	uint64_t weight_ns = pln_sample_weight(row, w->export->view);
-	bool has_stack = row->stack < w->profile->stack_count;
+	return stack < w->profile->stack_count ? w->tree.node_call[stack] : w->tree.no_stack;
+}
 
-	if (!weight_ns || row->thread >= w->profile->thread_count ||
-	    !w->export->aggregate->thread_kept[row->thread])
-		return 0;
+static int add_run(struct writer *w, const struct run *run)
+{
 	if (w->run_count == w->run_capacity) {
 		size_t capacity = w->run_capacity ? w->run_capacity * 2 : 4096;
 		struct run *runs = realloc(w->runs, capacity * sizeof(*runs));
@@ -62,13 +61,35 @@ static int add_run(const struct pln_sample_row *row, void *arg)
 		w->runs = runs;
 		w->run_capacity = capacity;
 	}
-	w->runs[w->run_count++] = (struct run){
-		.time_ns = row->time_ns,
-		.weight_ns = weight_ns,
-		.thread = row->thread,
-		.call = has_stack ? w->tree.node_call[row->stack] : w->tree.no_stack,
-	};
+	w->runs[w->run_count++] = *run;
 	return 0;
+}
+
+static int add_sample(const struct pln_sample_row *row, void *arg)
+{
+	struct writer *w = arg;
+	uint64_t weight_ns = pln_sample_weight(row, w->export->view);
+
+	if (!weight_ns || row->thread >= w->profile->thread_count ||
+	    !w->export->aggregate->thread_kept[row->thread])
+		return 0;
+	return add_run(
+		w, &(struct run){ row->time_ns, weight_ns, row->thread, call_of(w, row->stack) });
+}
+
+static int add_blocks(struct writer *w)
+{
+	const struct pln_export_blocks *blocks = w->export->blocks;
+	int err = 0;
+
+	for (size_t i = 0; i < w->profile->block_count && !err; i++) {
+		const struct pln_block_row *block = &w->profile->blocks[i];
+
+		if (blocks->weight[i])
+			err = add_run(w, &(struct run){ block->time_ns, blocks->weight[i],
+							block->thread, call_of(w, block->stack) });
+	}
+	return err;
 }
 
 static int by_thread_then_time(const void *a, const void *b)
@@ -94,7 +115,7 @@ static void order_runs(struct writer *w)
 		struct run *last = &w->runs[kept];
 
 		if (w->runs[i].thread == last->thread && w->runs[i].call == last->call)
-			last->weight_ns += w->runs[i].weight_ns;
+			last->weight += w->runs[i].weight;
 		else
 			w->runs[++kept] = w->runs[i];
 	}
@@ -190,9 +211,16 @@ static int write_samples(struct writer *w, const struct run *runs, size_t count)
 	}
 	fputs("],\"weights\":[", w->out);
 	for (size_t i = 0; i < count; i++)
-		fprintf(w->out, "%s%" PRIu64, i ? "," : "", runs[i].weight_ns);
+		fprintf(w->out, "%s%" PRIu64, i ? "," : "", runs[i].weight);
 	putc_unlocked(']', w->out);
 	return err;
+}
+
+static const char *unit_name(const struct pln_export *e)
+{
+	if (!e->blocks)
+		return "nanoseconds";
+	return e->blocks->count ? "none" : "bytes";
 }
 
 static int write_thread(struct writer *w, struct pln_json *json, const struct run *runs,
@@ -201,11 +229,11 @@ static int write_thread(struct writer *w, struct pln_json *json, const struct ru
 	const struct pln_profile *p = w->profile;
 	const struct pln_thread *thread = &p->threads[runs->thread];
 	char name[32], title[256];
-	uint64_t sum_ns = 0;
+	uint64_t sum = 0;
 	int err;
 
 	for (size_t i = 0; i < count; i++)
-		sum_ns += runs[i].weight_ns;
+		sum += runs[i].weight;
 	snprintf(title, sizeof(title), "%s (pid %u, tid %u)",
 		 pln_thread_name(thread, name, sizeof(name)),
 		 thread->process < p->process_count ? p->processes[thread->process].pid : 0,
@@ -213,9 +241,9 @@ static int write_thread(struct writer *w, struct pln_json *json, const struct ru
 	pln_json_object(json, NULL);
 	pln_json_text(json, "type", "sampled");
 	pln_json_text(json, "name", title);
-	pln_json_text(json, "unit", "nanoseconds");
+	pln_json_text(json, "unit", unit_name(w->export));
 	pln_json_number(json, "startValue", 0);
-	pln_json_number(json, "endValue", sum_ns);
+	pln_json_number(json, "endValue", sum);
 	err = write_samples(w, runs, count);
 	pln_json_object_end(json);
 	return err;
@@ -230,20 +258,20 @@ static size_t thread_end(const struct writer *w, size_t first)
 	return end;
 }
 
-/* The place of the thread with the most time: the one to show first. */
+/* The place of the thread with the most weight: the one to show first. */
 static unsigned busiest(const struct writer *w)
 {
-	uint64_t most_ns = 0;
+	uint64_t most = 0;
 	unsigned place = 0, best = 0;
 
 	for (size_t i = 0, end; i < w->run_count; i = end, place++) {
-		uint64_t sum_ns = 0;
+		uint64_t sum = 0;
 
 		end = thread_end(w, i);
 		for (size_t r = i; r < end; r++)
-			sum_ns += w->runs[r].weight_ns;
-		if (sum_ns > most_ns) {
-			most_ns = sum_ns;
+			sum += w->runs[r].weight;
+		if (sum > most) {
+			most = sum;
 			best = place;
 		}
 	}
@@ -252,11 +280,13 @@ static unsigned busiest(const struct writer *w)
 
 static int write_file(struct writer *w)
 {
+	const struct pln_export *e = w->export;
 	struct pln_json json = { .out = w->out };
 	char title[512];
 	int err = 0;
 
-	snprintf(title, sizeof(title), "%s (%s)", w->export->name, pln_view_names[w->export->view]);
+	snprintf(title, sizeof(title), "%s (%s)", e->name,
+		 e->blocks ? pln_export_heap_views[e->blocks->view] : pln_view_names[e->view]);
 	pln_json_object(&json, NULL);
 	pln_json_text(&json, "$schema", "https://www.speedscope.app/file-format-schema.json");
 	pln_json_text(&json, "name", title);
@@ -298,7 +328,8 @@ static int prepare(struct writer *w)
 		return -ENOMEM;
 	err = find_frames(w);
 	if (!err)
-		err = pln_profile_each_sample(w->profile, add_run, w);
+		err = e->blocks ? add_blocks(w)
+				: pln_profile_each_sample(w->profile, add_sample, w);
 	if (!err)
 		order_runs(w);
 	return err;

@@ -14,7 +14,8 @@
 #include "ingest/target.h"
 
 #define LIVE_MIN 256u
-#define POINT_NS 50000000ull /* between two points of the heap's timeline */
+/* Between two points of the heap's timeline, at least: one a drain, but when those are hurried. */
+#define POINT_NS 40000000ull
 #define MAX_BYTES (1ull << 56)
 
 /* A block that waits for its free (time 0), or a free that waits for its block. */
@@ -151,16 +152,19 @@ void pln_target_read_heap(struct pln_target *t, bool gone)
 	t->row.heap_peak_ns = pln_load_relaxed(&seg->peak_ns);
 }
 
-void pln_target_add_heap_point(struct pln_target *t, uint64_t now_ns)
+void pln_target_follow_heap(struct pln_target *t)
 {
-	struct pln_heap_point point = { .time_ns = now_ns,
+	struct pln_heap_point point = { .time_ns = t->drain_ns,
 					.process = t->id,
 					.brk_bytes =
 						pln_load_relaxed(&t->segment.shared->brk_bytes) };
 
-	memcpy(point.heap, t->row.heap, sizeof(point.heap));
-	if (!point.heap[PILLION_HEAP_MALLOC].alloc_calls || now_ns - t->heap_point_ns < POINT_NS)
+	if (t->ended || t->drain_ns - t->heap_point_ns < POINT_NS)
 		return;
-	t->heap_point_ns = now_ns;
+	pln_target_read_heap(t, false);
+	memcpy(point.heap, t->row.heap, sizeof(point.heap));
+	if (!point.heap[PILLION_HEAP_MALLOC].alloc_calls)
+		return;
+	t->heap_point_ns = t->drain_ns;
 	pln_writer_add_heap_point(t->writer, &point);
 }

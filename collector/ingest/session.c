@@ -321,6 +321,7 @@ static unsigned drain_all(struct pln_session *s, uint64_t now_ns)
 		/* relaxed: a clock value */
 		pln_store_relaxed(&t->segment.shared->collector_ns, now_ns);
 		percent = pln_target_drain(t, now_ns);
+		pln_target_follow_heap(t);
 		if (fullest < percent)
 			fullest = percent;
 		if (!s->targets[i]->watched && pln_target_is_gone(t, now_ns))

@@ -262,7 +262,6 @@ void pln_target_publish(struct pln_target *t)
 		return;
 	read_totals(t);
 	pln_target_read_heap(t, false);
-	pln_target_add_heap_point(t, t->drain_ns);
 	read_slots(t, update_known_thread);
 	publish_threads(t, false);
 	pln_writer_update_process(t->writer, t->id, &t->row);

@@ -140,7 +140,8 @@ void pln_target_free_blocks(struct pln_target *t);
 /* Exact counts: of one thread; of the process, into its row; a point of them in time. */
 void pln_target_copy_heap(struct pln_heap_counts *heap, const struct pln_alloc_counters *counters);
 void pln_target_read_heap(struct pln_target *t, bool gone);
-void pln_target_add_heap_point(struct pln_target *t, uint64_t now_ns);
+/* Adds a point to the timeline, as of the last drain; to be called at each. */
+void pln_target_follow_heap(struct pln_target *t);
 
 /* -------------------------------------------------------------- drain.c */
 

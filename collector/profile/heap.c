@@ -32,72 +32,77 @@ struct pln_heap_weight pln_block_weight(const struct pln_block_row *block)
 struct change {
 	uint64_t time_ns;
 	double bytes;
+	uint32_t process;
 };
 
 static int compare_changes(const void *a, const void *b)
 {
 	const struct change *x = a, *y = b;
 
+	if (x->process != y->process)
+		return x->process < y->process ? -1 : 1;
 	return (x->time_ns > y->time_ns) - (x->time_ns < y->time_ns);
 }
 
-static uint64_t time_of_most(struct change *changes, size_t count)
+/* By samples, where Python's objects were followed: their counts say nothing of frees. */
+static bool by_samples(const struct pln_process *process)
 {
-	double live = 0, most = 0;
-	uint64_t when = 0;
+	return process->heap[PILLION_HEAP_OBJECT].alloc_calls;
+}
 
-	qsort(changes, count, sizeof(*changes), compare_changes);
+static size_t list_changes(const struct pln_profile *p, struct change *changes)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < p->block_count; i++) {
+		const struct pln_block_row *b = &p->blocks[i];
+		uint32_t process = p->threads[b->thread].process;
+		double bytes = pln_block_weight(b).bytes;
+
+		if (b->unfollowed || !by_samples(&p->processes[process]))
+			continue;
+		changes[count++] = (struct change){ b->time_ns, bytes, process };
+		if (b->freed_ns)
+			changes[count++] = (struct change){ b->freed_ns, -bytes, process };
+	}
+	return count;
+}
+
+/* Leaves alone the moments of processes without samples. */
+static void find_sampled_peaks(const struct pln_profile *p, struct pln_heap_moments *moments)
+{
+	struct change *changes = calloc(2 * p->block_count + 1, sizeof(*changes));
+	size_t count = changes ? list_changes(p, changes) : 0;
+	double live = 0, most = 0;
+
+	if (count)
+		qsort(changes, count, sizeof(*changes), compare_changes);
 	for (size_t i = 0; i < count; i++) {
+		if (!i || changes[i].process != changes[i - 1].process)
+			live = most = 0;
 		live += changes[i].bytes;
 		if (live > most) {
 			most = live;
-			when = changes[i].time_ns;
+			moments[changes[i].process].peak_ns = changes[i].time_ns;
 		}
 	}
-	return when;
-}
-
-static uint32_t process_of(const struct pln_profile *p, const struct pln_block_row *block)
-{
-	return p->threads[block->thread].process;
-}
-
-static uint64_t sampled_peak(const struct pln_profile *p, uint32_t process)
-{
-	struct change *changes = calloc(2 * p->block_count + 1, sizeof(*changes));
-	uint64_t when = p->processes[process].heap_peak_ns;
-	size_t count = 0;
-
-	if (!changes)
-		return when;
-	for (size_t i = 0; i < p->block_count; i++) {
-		const struct pln_block_row *b = &p->blocks[i];
-		double bytes = pln_block_weight(b).bytes;
-
-		if (b->unfollowed || process_of(p, b) != process)
-			continue;
-		changes[count++] = (struct change){ b->time_ns, bytes };
-		if (b->freed_ns)
-			changes[count++] = (struct change){ b->freed_ns, -bytes };
-	}
-	if (count)
-		when = time_of_most(changes, count);
 	free(changes);
-	return when;
 }
 
 struct pln_heap_moments *pln_heap_find_moments(const struct pln_profile *p)
 {
 	struct pln_heap_moments *moments = calloc(p->process_count, sizeof(*moments));
+	bool any_by_samples = false;
 
 	for (uint32_t i = 0; moments && i < p->process_count; i++) {
 		const struct pln_process *process = &p->processes[i];
 
 		moments[i].end_ns = process->finalizing_ns ? process->finalizing_ns : UINT64_MAX;
-		moments[i].peak_ns = process->heap[PILLION_HEAP_OBJECT].alloc_calls
-					     ? sampled_peak(p, i)
-					     : process->heap_peak_ns;
+		moments[i].peak_ns = process->heap_peak_ns;
+		any_by_samples |= by_samples(process);
 	}
+	if (moments && any_by_samples)
+		find_sampled_peaks(p, moments);
 	return moments;
 }
 
@@ -121,7 +126,7 @@ bool pln_heap_counts(const struct pln_block_row *block, enum pln_heap_view view,
 	case PLN_HEAP_PEAK:
 		return is_live_at(block, moments->peak_ns);
 	case PLN_HEAP_TEMPORARY:
-		return block->freed_ns && block->freed_ns - block->time_ns < PLN_HEAP_TEMPORARY_NS;
+		return block->freed_ns && block->freed_ns < block->time_ns + PLN_HEAP_TEMPORARY_NS;
 	case PLN_HEAP_ALLOCATED:
 		break;
 	}

@@ -24,6 +24,7 @@
 
 #include "profile/append.h"
 #include "profile/chunk.h"
+#include "profile/newest.h"
 #include "profile/samples.h"
 #include "stacks/intern.h"
 
@@ -68,22 +69,6 @@ struct section {
 	uint32_t next;
 };
 
-/* The newest encoded entry of something that changes. */
-struct newest {
-	uint8_t *bytes;
-	uint32_t size;
-	uint32_t strings; /* ids below this are needed to read it */
-	bool dirty; /* not in the file yet */
-};
-
-/* Ids [0, count) are known; ids beyond were handed out when memory had run out. */
-struct newest_table {
-	struct newest *rows;
-	uint32_t count;
-	uint32_t capacity;
-	uint32_t next;
-};
-
 struct pln_writer {
 	struct pln_append file;
 	uint64_t room; /* to be left behind every chunk */
@@ -92,12 +77,12 @@ struct pln_writer {
 	struct pln_packer packer;
 	struct pln_buffer payload;
 	struct pln_buffer entry;
-	uint32_t entry_strings; /* see struct newest */
+	uint32_t entry_strings; /* see struct pln_newest */
 	struct pln_intern *strings;
 	struct section section[SECTION_COUNT];
-	struct newest_table processes;
-	struct newest_table counters; /* by process */
-	struct newest_table threads;
+	struct pln_newest_table processes;
+	struct pln_newest_table counters; /* by process */
+	struct pln_newest_table threads;
 	struct pln_sample_row *rows;
 	size_t row_count;
 	size_t row_capacity;
@@ -233,29 +218,6 @@ static void put_text(struct pln_writer *w, struct pln_buffer *b, const char *tex
 
 /* --------------------------------------------------- what changes after it was added */
 
-static bool newest_grow(struct newest_table *t)
-{
-	uint32_t capacity = t->capacity ? t->capacity * 2 : 16;
-	struct newest *rows;
-
-	if (t->count < t->capacity)
-		return true;
-	rows = realloc(t->rows, capacity * sizeof(*rows));
-	if (!rows)
-		return false;
-	t->rows = rows;
-	t->capacity = capacity;
-	return true;
-}
-
-/* Ids stay in step with what is handed out: after one failure nothing more is added. */
-static uint32_t newest_add(struct newest_table *t)
-{
-	if (t->next == t->count && newest_grow(t))
-		t->rows[t->count++] = (struct newest){ 0 };
-	return t->next++;
-}
-
 /* Starts w->entry anew. */
 static struct pln_buffer *newest_begin(struct pln_writer *w)
 {
@@ -264,64 +226,24 @@ static struct pln_buffer *newest_begin(struct pln_writer *w)
 	return &w->entry;
 }
 
-/* Keeps w->entry as the newest of `id`. */
-static void newest_end(struct pln_writer *w, struct newest_table *t, uint32_t id)
+static void newest_end(struct pln_writer *w, struct pln_newest_table *t, uint32_t id)
 {
-	const struct pln_buffer *entry = &w->entry;
-	struct newest *row;
-	uint8_t *bytes;
-
-	if (id >= t->count || entry->failed)
-		return;
-	row = &t->rows[id];
-	if (row->size == entry->size && !memcmp(row->bytes, entry->data, entry->size))
-		return;
-	bytes = realloc(row->bytes, entry->size);
-	if (!bytes)
-		return;
-	memcpy(bytes, entry->data, entry->size);
-	row->bytes = bytes;
-	row->size = (uint32_t)entry->size;
-	row->strings = w->entry_strings;
-	row->dirty = true;
-}
-
-/*
- * Up to the first whose strings are not in the file; a reader takes new ids in order
- * only. Returns where it ended.
- */
-static uint32_t put_dirty(struct pln_writer *w, const struct newest_table *t)
-{
-	uint32_t i;
-
-	for (i = 0; i < t->count && t->rows[i].strings <= w->section[SECTION_STRINGS].first; i++)
-		if (t->rows[i].dirty)
-			pln_put_bytes(&w->payload, t->rows[i].bytes, t->rows[i].size);
-	return i;
+	pln_newest_set(t, id, &w->entry, w->entry_strings);
 }
 
 /* Writes what the payload has already and every dirty entry; nothing when none is dirty. */
-static int flush_newest(struct pln_writer *w, struct newest_table *t, enum pln_chunk_type type)
+static int flush_newest(struct pln_writer *w, struct pln_newest_table *t, enum pln_chunk_type type)
 {
 	size_t head_size = w->payload.size;
-	uint32_t end = put_dirty(w, t);
+	uint32_t end = pln_newest_put_dirty(t, w->section[SECTION_STRINGS].first, &w->payload);
 	int err;
 
 	if (w->payload.size == head_size)
 		return 0;
 	err = write_chunk(w, type);
-	if (err)
-		return err;
-	for (uint32_t i = 0; i < end; i++)
-		t->rows[i].dirty = false;
-	return 0;
-}
-
-static void newest_free(struct newest_table *t)
-{
-	for (uint32_t i = 0; i < t->count; i++)
-		free(t->rows[i].bytes);
-	free(t->rows);
+	if (!err)
+		pln_newest_written(t, end);
+	return err;
 }
 
 /*
@@ -424,9 +346,9 @@ void pln_writer_update_process(struct pln_writer *w, uint32_t id, const struct p
 
 uint32_t pln_writer_add_process(struct pln_writer *w, const struct pln_process *process)
 {
-	uint32_t id = newest_add(&w->processes);
+	uint32_t id = pln_newest_add(&w->processes);
 
-	newest_add(&w->counters);
+	pln_newest_add(&w->counters);
 	pln_writer_update_process(w, id, process);
 	return id;
 }
@@ -463,7 +385,7 @@ void pln_writer_update_thread(struct pln_writer *w, uint32_t id, const struct pl
 
 uint32_t pln_writer_add_thread(struct pln_writer *w, const struct pln_thread *thread)
 {
-	uint32_t id = newest_add(&w->threads);
+	uint32_t id = pln_newest_add(&w->threads);
 
 	pln_writer_update_thread(w, id, thread);
 	return id;
@@ -744,9 +666,9 @@ void pln_writer_free(struct pln_writer *w)
 		return;
 	for (int i = 0; i < SECTION_COUNT; i++)
 		pln_buffer_free(&w->section[i].bytes);
-	newest_free(&w->processes);
-	newest_free(&w->counters);
-	newest_free(&w->threads);
+	pln_newest_free(&w->processes);
+	pln_newest_free(&w->counters);
+	pln_newest_free(&w->threads);
 	pln_packer_free(&w->packer);
 	pln_buffer_free(&w->payload);
 	pln_buffer_free(&w->entry);
@@ -804,19 +726,11 @@ static void give_up(struct pln_writer *w)
 	w->frozen = true;
 }
 
-static bool is_written(const struct newest_table *t)
-{
-	for (uint32_t i = 0; i < t->count; i++)
-		if (t->rows[i].dirty)
-			return false;
-	return true;
-}
-
 /* How all ended, as far as there is room. Threads and counters name their process. */
 static void flush_ends(struct pln_writer *w)
 {
 	flush_processes(w);
-	if (!is_written(&w->processes))
+	if (!pln_newest_is_written(&w->processes))
 		return;
 	flush_threads(w);
 	flush_counters(w);

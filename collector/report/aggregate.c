@@ -36,6 +36,8 @@ static uint64_t weigh(uint64_t cpu_ns, uint64_t offcpu_ns, uint64_t runnable_ns,
 	case PLN_VIEW_GIL:
 		return gil == PILLION_GIL_HOLDS || gil == PILLION_GIL_WAITS ? cpu_ns + offcpu_ns
 									    : 0;
+	default:
+		break;
 	}
 	return 0;
 }
@@ -191,6 +193,7 @@ out:
 void pln_aggregate_free(struct pln_aggregate *aggregate)
 {
 	free(aggregate->cells);
+	free(aggregate->heap_cells);
 	free(aggregate->thread_kept);
 	memset(aggregate, 0, sizeof(*aggregate));
 }

@@ -13,6 +13,9 @@
 #ifndef PILLION_COLLECTOR_AGGREGATE_H
 #define PILLION_COLLECTOR_AGGREGATE_H
 
+#include <math.h>
+
+#include "profile/heap.h"
 #include "profile/reader.h"
 #include "report/filter.h"
 
@@ -21,8 +24,36 @@ enum pln_view {
 	PLN_VIEW_WALL = 1, /* cpu + offcpu + runnable */
 	PLN_VIEW_OFFCPU = 2, /* blocked; waiting for a CPU is not in it */
 	PLN_VIEW_GIL = 3, /* cpu + offcpu while holding the GIL or waiting for it */
+	/* Of memory, by sampled blocks: see profile/heap.h. */
+	PLN_VIEW_ALLOCATED = 4,
+	PLN_VIEW_LIVE = 5,
+	PLN_VIEW_PEAK = 6,
+	PLN_VIEW_TEMPORARY = 7,
+	PLN_VIEW_LEAKS = 8, /* what is live, by how it came about: heap_leaks.h */
 };
-extern const char *const pln_view_names[]; /* in the order of enum pln_view; ends with NULL */
+/* Those of time, in the order of enum pln_view; ends with NULL. */
+extern const char *const pln_view_names[];
+
+static inline bool pln_view_is_heap(enum pln_view view)
+{
+	return view >= PLN_VIEW_ALLOCATED;
+}
+
+/* What something weighs in a view. */
+struct pln_amount {
+	union {
+		uint64_t weight;
+		uint64_t ns; /* in views of time */
+		uint64_t bytes; /* in views of memory: an estimate */
+	};
+	uint64_t hold_ns; /* part of it while holding the GIL */
+	uint64_t wait_ns; /* part of it while waiting for the GIL */
+	uint64_t samples; /* with any weight in the view, other than by a wait for a CPU */
+	/* Of memory: */
+	double blocks; /* an estimate */
+	double variance; /* of the bytes, estimated without bias */
+	uint32_t kinds; /* bits 1 << enum pln_block_kind */
+};
 
 struct pln_cell {
 	uint32_t stack; /* innermost node, PLN_NONE: time without a stack */
@@ -33,6 +64,23 @@ struct pln_cell {
 	uint64_t cpu_ns;
 	uint64_t offcpu_ns;
 	uint64_t runnable_ns;
+};
+
+/* Half of the 95 % confidence interval of the bytes. */
+static inline double pln_amount_interval(const struct pln_amount *amount)
+{
+	return 1.96 * sqrt(amount->variance);
+}
+
+/* Sampled blocks of one stack, thread and kind that count in the view. */
+struct pln_heap_cell {
+	uint32_t stack; /* innermost node, PLN_NONE: none */
+	uint32_t thread;
+	uint32_t kind; /* enum pln_block_kind */
+	uint64_t samples;
+	double blocks;
+	double bytes;
+	double variance;
 };
 
 /* What is known of the samples as samples. Each is a number of samples. */
@@ -56,6 +104,8 @@ struct pln_aggregate {
 	struct pln_profile *profile;
 	struct pln_cell *cells;
 	size_t cell_count;
+	struct pln_heap_cell *heap_cells; /* empty in views of time */
+	size_t heap_cell_count;
 	bool *thread_kept; /* by thread id */
 	struct pln_quality quality; /* of the samples of kept threads */
 };
@@ -63,6 +113,12 @@ struct pln_aggregate {
 /* Returns 0 or -errno. pln_aggregate_free() is due in either case. */
 int pln_aggregate_samples(struct pln_aggregate *aggregate, struct pln_profile *profile,
 			  const struct pln_filter *filter);
+/*
+ * Fills heap_cells for a view of memory; `moments` as from pln_heap_find_moments(). To be called
+ * once, behind pln_aggregate_samples(). Returns 0 or -errno.
+ */
+int pln_aggregate_blocks(struct pln_aggregate *aggregate, enum pln_view view,
+			 const struct pln_heap_moments *moments);
 void pln_aggregate_free(struct pln_aggregate *aggregate);
 
 static inline uint64_t pln_cell_wall_ns(const struct pln_cell *cell)

@@ -48,9 +48,11 @@ static void mark_used(struct builder *b, const struct pln_aggregate *a, enum pln
 	const struct pln_profile *p = b->profile;
 
 	memset(b->tree->node_call, 0xff, (p->stack_count + 1) * sizeof(uint32_t));
-	for (size_t i = 0; i < a->cell_count; i++) {
-		if (a->cells[i].stack != PLN_NONE && pln_cell_weight(&a->cells[i], view))
-			b->tree->node_call[a->cells[i].stack] = 0;
+	for (size_t i = 0; i < pln_part_count(a, view); i++) {
+		struct pln_part part = pln_part_at(a, view, i);
+
+		if (part.stack != PLN_NONE && part.amount.weight)
+			b->tree->node_call[part.stack] = 0;
 	}
 	for (uint32_t n = (uint32_t)p->stack_count; n-- > 0;) {
 		if (b->tree->node_call[n] != PLN_NONE && p->stacks[n].parent != PLN_NONE)
@@ -85,20 +87,19 @@ static int add_amounts(struct builder *b, const struct pln_aggregate *a, enum pl
 	const struct pln_location nowhere = { .function = (uint32_t)b->profile->function_count };
 	struct pln_call *calls;
 
-	for (size_t i = 0; i < a->cell_count; i++) {
-		const struct pln_cell *cell = &a->cells[i];
-		struct pln_amount amount = pln_cell_amount(cell, view);
+	for (size_t i = 0; i < pln_part_count(a, view); i++) {
+		struct pln_part part = pln_part_at(a, view, i);
 		uint32_t call;
 
-		if (!amount.ns)
+		if (!part.amount.weight)
 			continue;
-		if (cell->stack == PLN_NONE)
+		if (part.stack == PLN_NONE)
 			call = b->tree->no_stack = find_call(b, PLN_NONE, nowhere);
 		else
-			call = b->tree->node_call[cell->stack];
+			call = b->tree->node_call[part.stack];
 		if (call == PLN_NONE)
 			return -ENOMEM;
-		pln_amount_add(&b->tree->calls[call].self, &amount);
+		pln_amount_add(&b->tree->calls[call].self, &part.amount);
 	}
 	calls = b->tree->calls;
 	for (uint32_t c = (uint32_t)b->tree->count; c-- > 0;) {

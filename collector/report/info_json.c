@@ -36,6 +36,8 @@ static void contents(struct pln_json *json, const struct pln_profile *p)
 	pln_json_number(json, "frames", p->frame_count);
 	pln_json_number(json, "functions", p->function_count);
 	pln_json_number(json, "notes", p->note_count);
+	pln_json_number(json, "sampled_blocks", p->block_count);
+	pln_json_number(json, "heap_points", p->heap_point_count);
 	pln_json_real(json, "bytes_per_sample",
 		      p->sample_count ? (double)p->file_size / (double)p->sample_count : 0);
 	pln_json_object_end(json);
@@ -83,6 +85,7 @@ void pln_info_print_json(const struct pln_report *built, FILE *out)
 	accounting(&json, built);
 	pln_json_quality(&json, built);
 	pln_json_costs(&json, built);
+	pln_json_heap(&json, built);
 	pln_json_processes(&json, built);
 	pln_json_threads(&json, built);
 	modules(&json, built->profile);

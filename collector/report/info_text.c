@@ -51,8 +51,11 @@ static void print_contents(const struct pln_report *r, const struct pln_screen *
 		{ p->frame_count, "frame", "frames" },
 		{ p->function_count, "function", "functions" },
 		{ p->note_count, "note", "notes" },
+		{ p->block_count, "sampled block", "sampled blocks" },
+		{ p->heap_point_count, "point of the heap's timeline",
+		  "points of the heap's timeline" },
 	};
-	char text[256], number[PLN_QUANTITY_SIZE];
+	char text[384], number[PLN_QUANTITY_SIZE];
 	size_t used = 0;
 
 	for (size_t i = 0; i < COUNT_OF(parts); i++)
@@ -164,6 +167,7 @@ static void print_process(const struct pln_report *r, const struct pln_screen *s
 		pln_process_end_text(p, r->profile->recording.complete, ended, sizeof(ended)));
 	if (r->profile->process_count > 1)
 		print_accounting(r, screen, id);
+	pln_text_heap_process(p, screen);
 }
 
 static const struct pln_column thread_columns[] = {
@@ -175,7 +179,29 @@ static const struct pln_column thread_columns[] = {
 	{ "of clock", true, PLN_RIGID, 0 },
 	{ "wall sampled", true, PLN_RIGID, 4 },
 	{ "of clock", true, PLN_RIGID, 5 },
+	{ "allocations", true, PLN_RIGID, 8 },
+	{ "allocated", true, PLN_RIGID, 6 },
+	{ "freed", true, PLN_RIGID, 7 },
 };
+
+/* malloc and mappings; nothing where nothing was counted. */
+static void heap_cells(struct pln_table *table, const struct pln_heap_counts *heap)
+{
+	const struct pln_heap_counts *m = &heap[PILLION_HEAP_MALLOC],
+				     *p = &heap[PILLION_HEAP_MAPPING];
+	char text[PLN_QUANTITY_SIZE];
+
+	if (!m->alloc_calls && !p->alloc_calls) {
+		pln_text_empty_cells(table, 3);
+		return;
+	}
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s",
+		       pln_count_text(text, m->alloc_calls + p->alloc_calls));
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s",
+		       pln_bytes_text(text, m->alloc_bytes + p->alloc_bytes));
+	pln_table_cell(table, PLN_STYLE_DIM, "%s",
+		       pln_bytes_text(text, m->free_bytes + p->free_bytes));
+}
 
 static void thread_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
 {
@@ -193,6 +219,7 @@ static void thread_row(const struct pln_report *r, struct pln_table *table, uint
 	pln_table_cell(table, PLN_STYLE_DIM, "%s", pln_duration_text(text, t->clock_cpu_ns));
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_duration_text(text, pln_times_wall_ns(t)));
 	pln_table_cell(table, PLN_STYLE_DIM, "%s", pln_duration_text(text, t->clock_wall_ns));
+	heap_cells(table, thread->heap);
 }
 
 /* Threads that no sample met are told of in one line: a program may start one for each task. */

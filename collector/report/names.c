@@ -360,6 +360,12 @@ static const struct {
 	[PILLION_DROP_STALE_SIGNAL] = { "stale_signal", "a signal for a thread already gone" },
 	[PILLION_DROP_CODE_UNREADABLE] = { "code_unreadable",
 					   "a code object could not be described" },
+	[PILLION_DROP_ALLOC_NESTED] = { "alloc_nested", "an allocation inside of another's sample "
+							"was not sampled" },
+	[PILLION_DROP_LIVE_FULL] = { "live_full", "the free of a sampled block is not followed: "
+						  "too many are live" },
+	[PILLION_DROP_FREE_LOST] = { "free_lost", "the free of a sampled block was not told: it "
+						  "looks live" },
 };
 
 const char *pln_drop_text(unsigned drop)

@@ -11,6 +11,18 @@
 #include "report/names.h"
 
 const char *const pln_sort_names[] = { "self", "total", "name", NULL };
+const char *const pln_report_view_names[] = { "cpu",  "wall", "offcpu",	   "gil",   "allocated",
+					      "live", "peak", "temporary", "leaks", NULL };
+
+/* What only views of memory need. */
+static int build_heap(struct pln_report *report)
+{
+	report->moments = pln_heap_find_moments(report->profile);
+	/* Without a process there is no block. */
+	if (!report->moments)
+		return report->profile->process_count ? -ENOMEM : 0;
+	return pln_aggregate_blocks(&report->aggregate, report->options.view, report->moments);
+}
 
 int pln_report_build(struct pln_report *report, struct pln_profile *profile, const char *path,
 		     const struct pln_report_options *options)
@@ -24,6 +36,8 @@ int pln_report_build(struct pln_report *report, struct pln_profile *profile, con
 	report->profile = profile;
 	report->options = *options;
 	err = pln_aggregate_samples(a, profile, &options->filter);
+	if (!err && pln_view_is_heap(view))
+		err = build_heap(report);
 	if (!err)
 		err = pln_summary_compute(&report->summary, a, &options->filter);
 	if (!err)
@@ -36,12 +50,18 @@ int pln_report_build(struct pln_report *report, struct pln_profile *profile, con
 	}
 	if (!err && options->part == PLN_REPORT_TREE)
 		err = pln_calltree_build(&report->tree, a, view, false);
+	if (!err && view == PLN_VIEW_LEAKS && report->moments)
+		err = pln_leaks_find(&report->leaks, a, &report->totals, report->moments);
+	if (!err)
+		pln_heap_summarize(&report->heap, a, &options->filter);
 	return err;
 }
 
 void pln_report_free(struct pln_report *report)
 {
 	free(report->thread_entries);
+	pln_leaks_free(&report->leaks);
+	free(report->moments);
 	pln_calltree_free(&report->tree);
 	pln_waits_free(&report->waits);
 	pln_totals_free(&report->totals);
@@ -56,10 +76,33 @@ size_t pln_report_limited(const struct pln_report *report, size_t count)
 	return limit && limit < count ? limit : count;
 }
 
+bool pln_report_has_any(const struct pln_report *report)
+{
+	if (report->options.view == PLN_VIEW_LEAKS)
+		return report->heap.samples > 0;
+	return report->totals.all.weight > 0;
+}
+
+static void explain_no_memory(const struct pln_report *r, char *buffer, size_t size)
+{
+	if (!pln_heap_is_counted(&r->heap) && !r->profile->block_count)
+		snprintf(buffer, size,
+			 "memory was not looked at; record with --memory sample (the default)");
+	else if (!r->profile->block_count)
+		snprintf(buffer, size,
+			 "allocations were counted, but none was sampled: record with "
+			 "--memory sample, or try a lower --alloc-interval");
+	else
+		snprintf(buffer, size, "no sampled block is %s; try --view allocated, or info",
+			 pln_view_text(r->options.view));
+}
+
 void pln_report_explain_empty(const struct pln_report *report, char *buffer, size_t size)
 {
 	const struct pln_profile *p = report->profile;
 	const struct pln_filter *filter = &report->options.filter;
+	bool heap = pln_view_is_heap(report->options.view);
+	bool any = heap ? p->block_count : p->sample_count;
 
 	if (p->recording.truncated && !p->sample_count)
 		snprintf(buffer, size, "cut before the first sample; record again");
@@ -67,11 +110,8 @@ void pln_report_explain_empty(const struct pln_report *report, char *buffer, siz
 		snprintf(buffer, size,
 			 "no Python process was recorded: the command may not run Python, may be "
 			 "statically linked or setuid, or may have ended at once");
-	else if (!p->sample_count)
-		snprintf(buffer, size,
-			 "no sample was recorded: the program may have ended within one sampling "
-			 "period; try a higher --freq, and see `pillion info`");
-	else if (!report->aggregate.quality.samples && (filter->threads || filter->processes))
+	else if (any && !report->aggregate.quality.samples &&
+		 (filter->threads || filter->processes))
 		snprintf(buffer, size,
 			 "no sample matches the filter%s%s%s%s; `pillion info` lists threads and "
 			 "processes",
@@ -79,6 +119,12 @@ void pln_report_explain_empty(const struct pln_report *report, char *buffer, siz
 			 filter->threads ? filter->threads : "",
 			 filter->processes ? " --process " : "",
 			 filter->processes ? filter->processes : "");
+	else if (heap)
+		explain_no_memory(report, buffer, size);
+	else if (!any)
+		snprintf(buffer, size,
+			 "no sample was recorded: the program may have ended within one sampling "
+			 "period; try a higher --freq, and see `pillion info`");
 	else
 		snprintf(buffer, size, "no sample has any %s; try --view wall",
 			 pln_view_text(report->options.view));
@@ -86,15 +132,15 @@ void pln_report_explain_empty(const struct pln_report *report, char *buffer, siz
 
 /* -------------------------------------------------------------------- order */
 
-static int compare_ns(uint64_t a, uint64_t b)
+static int compare_weights(uint64_t a, uint64_t b)
 {
 	return a > b ? -1 : a < b;
 }
 
 static int compare_costs(const struct pln_cost *a, const struct pln_cost *b, enum pln_sort sort)
 {
-	int by_self = compare_ns(a->self.ns, b->self.ns);
-	int by_total = compare_ns(a->total.ns, b->total.ns);
+	int by_self = compare_weights(a->self.weight, b->self.weight);
+	int by_total = compare_weights(a->total.weight, b->total.weight);
 
 	if (sort == PLN_SORT_TOTAL)
 		return by_total ? by_total : by_self;
@@ -123,8 +169,8 @@ static int compare_python(const void *pa, const void *pb, void *arg)
 	int order = 0;
 
 	if (r->options.sort == PLN_SORT_SELF)
-		order = compare_ns(t->functions[a].self.ns + t->function_native[a].ns,
-				   t->functions[b].self.ns + t->function_native[b].ns);
+		order = compare_weights(t->functions[a].self.weight + t->function_native[a].weight,
+					t->functions[b].self.weight + t->function_native[b].weight);
 	return order ? order : compare_functions(pa, pb, arg);
 }
 
@@ -141,10 +187,10 @@ static int compare_lines(const void *pa, const void *pb, void *arg)
 		if (!order)
 			order = la->line < lb->line ? -1 : la->line > lb->line;
 	} else if (r->options.sort == PLN_SORT_TOTAL) {
-		order = compare_ns(la->cost.total.ns, lb->cost.total.ns);
+		order = compare_weights(la->cost.total.weight, lb->cost.total.weight);
 	}
 	if (!order)
-		order = compare_ns(pln_line_own_ns(la), pln_line_own_ns(lb));
+		order = compare_weights(pln_line_own(la), pln_line_own(lb));
 	return order ? order : a < b ? -1 : a > b;
 }
 
@@ -169,17 +215,18 @@ static uint64_t time_in_view(const struct pln_times *times, enum pln_view view)
 		return times->offcpu_ns;
 	case PLN_VIEW_GIL:
 		return times->hold_ns + times->wait_ns;
+	default:
+		return times->cpu_ns;
 	}
-	return 0;
 }
 
 int pln_report_compare_times(const struct pln_report *report, const struct pln_times *a,
 			     const struct pln_times *b)
 {
-	int order = compare_ns(time_in_view(a, report->options.view),
-			       time_in_view(b, report->options.view));
+	int order = compare_weights(time_in_view(a, report->options.view),
+				    time_in_view(b, report->options.view));
 
-	return order ? order : compare_ns(pln_times_wall_ns(a), pln_times_wall_ns(b));
+	return order ? order : compare_weights(pln_times_wall_ns(a), pln_times_wall_ns(b));
 }
 
 static int compare_threads(const void *pa, const void *pb, void *arg)
@@ -211,12 +258,12 @@ static uint32_t *order_ids(const struct pln_report *r, size_t all,
 
 static bool function_has_any(const struct pln_report *r, uint32_t id)
 {
-	return r->totals.functions[id].total.ns;
+	return r->totals.functions[id].total.weight;
 }
 
 static bool python_has_any(const struct pln_report *r, uint32_t id)
 {
-	return r->totals.functions[id].total.ns &&
+	return r->totals.functions[id].total.weight &&
 	       r->profile->functions[id].kind == PLN_FUNCTION_PYTHON;
 }
 
@@ -225,12 +272,12 @@ static bool line_has_any(const struct pln_report *r, uint32_t id)
 {
 	const struct pln_line *line = &r->totals.lines[id];
 
-	return line->cost.total.ns && line->line && *r->profile->functions[line->function].file;
+	return line->cost.total.weight && line->line && *r->profile->functions[line->function].file;
 }
 
 static bool library_has_any(const struct pln_report *r, uint32_t id)
 {
-	return r->totals.libraries[id].cost.total.ns;
+	return r->totals.libraries[id].cost.total.weight;
 }
 
 static bool thread_is_kept(const struct pln_report *r, uint32_t id)

@@ -3,13 +3,16 @@
  * report.h - `pillion report`, from an open profile to text or JSON.
  *
  *   build (report.c)  cells, then every table, for one view and one filter
- *   print             text_header.c, text_tables.c, text_tree.c; report_json.c
+ *   print             text_header.c, text_tables.c, text_tree.c, text_heap.c;
+ *                     report_json.c, heap_json.c
  */
 #ifndef PILLION_COLLECTOR_REPORT_H
 #define PILLION_COLLECTOR_REPORT_H
 
 #include "report/calltree.h"
 #include "report/entries.h"
+#include "report/heap_leaks.h"
+#include "report/heap_summary.h"
 #include "report/json.h"
 #include "report/summary.h"
 #include "report/table.h"
@@ -22,6 +25,8 @@ enum pln_sort {
 	PLN_SORT_NAME = 2,
 };
 extern const char *const pln_sort_names[]; /* in the order of enum pln_sort; ends with NULL */
+/* Time and memory, in the order of enum pln_view; ends with NULL. */
+extern const char *const pln_report_view_names[];
 
 enum pln_report_part {
 	PLN_REPORT_ALL = 0,
@@ -45,8 +50,11 @@ struct pln_report {
 	struct pln_summary summary;
 	struct pln_totals totals;
 	struct pln_waits waits;
+	struct pln_heap_summary heap;
+	struct pln_heap_moments *moments; /* by process; NULL in views of time */
 	uint32_t *thread_entries; /* by thread id: function id, or PLN_NONE */
 	struct pln_calltree tree; /* empty unless it is asked for */
+	struct pln_leaks leaks; /* the same */
 };
 
 /* Returns 0 or -errno. pln_report_free() is due in either case; the profile stays open. */
@@ -57,6 +65,8 @@ void pln_report_free(struct pln_report *report);
 void pln_report_print_text(const struct pln_report *report, const struct pln_screen *screen);
 void pln_report_print_json(const struct pln_report *report, FILE *out);
 
+/* Whether the view has anything to show; nothing that leaks is something. */
+bool pln_report_has_any(const struct pln_report *report);
 /* Why there is nothing to show, in one sentence. */
 void pln_report_explain_empty(const struct pln_report *report, char *buffer, size_t size);
 
@@ -91,10 +101,10 @@ uint32_t *pln_report_order_threads(const struct pln_report *report, size_t *coun
 int pln_report_compare_times(const struct pln_report *report, const struct pln_times *a,
 			     const struct pln_times *b);
 
-/* Self and native time of a line: what is spent there and in the native code below it. */
-static inline uint64_t pln_line_own_ns(const struct pln_line *line)
+/* Self and native weight of a line: what is spent there and in the native code below it. */
+static inline uint64_t pln_line_own(const struct pln_line *line)
 {
-	return line->cost.self.ns + line->native.ns;
+	return line->cost.self.weight + line->native.weight;
 }
 
 /* `count`, or the limit when that is less. */
@@ -108,6 +118,15 @@ void pln_text_tree(const struct pln_report *report, const struct pln_screen *scr
 void pln_text_tables(const struct pln_report *report, const struct pln_screen *screen);
 void pln_text_threads(const struct pln_report *report, const struct pln_screen *screen);
 void pln_text_lines(const struct pln_report *report, const struct pln_screen *screen);
+
+/* Memory: counts and their check, in the header; by kind and by thread; what grows. */
+void pln_text_heap_counts(const struct pln_report *report, const struct pln_screen *screen);
+void pln_text_heap_explained(const struct pln_report *report, const struct pln_screen *screen);
+void pln_text_heap_next(const struct pln_report *report, const struct pln_screen *screen);
+void pln_text_heap_tables(const struct pln_report *report, const struct pln_screen *screen);
+void pln_text_leaks(const struct pln_report *report, const struct pln_screen *screen);
+/* "1,234 calls, 3.2 GiB; mmap: ..." of one process. */
+void pln_text_heap_process(const struct pln_process *process, const struct pln_screen *screen);
 
 /* "name   text", the text wrapped to the width and made printable. */
 void pln_text_field(const struct pln_screen *screen, const char *name, enum pln_style style,
@@ -125,6 +144,8 @@ const char *pln_where_text(const struct pln_profile *profile, uint32_t function,
 const char *pln_library_name(const struct pln_library *library);
 /* The same without versions and platforms. */
 const char *pln_library_text(const struct pln_library *library, char *buffer, size_t size);
+/* "malloc", "mmap", "objects", "pymem" by enum pln_block_kind; "unknown". */
+const char *pln_block_kind_name(unsigned kind);
 /* "CPU time" and so on. */
 const char *pln_view_text(enum pln_view view);
 
@@ -149,5 +170,15 @@ void pln_json_quality(struct pln_json *json, const struct pln_report *report);
 void pln_json_costs(struct pln_json *json, const struct pln_report *report);
 void pln_json_times(struct pln_json *json, const char *key, const struct pln_times *times);
 void pln_json_notes(struct pln_json *json, const struct pln_report *report);
+void pln_json_function(struct pln_json *json, const struct pln_profile *profile, uint32_t function);
+/* "function", "file" and "line" of a Python line, null for PLN_NONE. */
+void pln_json_python_line(struct pln_json *json, const struct pln_report *report, uint32_t line);
+
+/* Memory: heap_json.c. */
+void pln_json_heap(struct pln_json *json, const struct pln_report *report);
+void pln_json_heap_counts(struct pln_json *json, const struct pln_heap_counts *counts);
+void pln_json_heap_amount(struct pln_json *json, const char *prefix,
+			  const struct pln_amount *amount);
+void pln_json_leaks(struct pln_json *json, const struct pln_report *report);
 
 #endif

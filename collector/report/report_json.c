@@ -3,6 +3,8 @@
  * report_json.c - the report as JSON, schema "pillion-report" version 1.
  *
  * Everything that the text shows, unrounded; every key of a quantity ends in its unit.
+ * In views of memory, amounts are bytes: an estimate, with its variance and half of its 95 %
+ * confidence interval; blocks, also estimated; samples, of which more make it surer; and kinds.
  * Keys are only ever added within a schema version. Functions are referred to by their
  * place in "functions" nowhere: each row stands for itself.
  */
@@ -14,7 +16,8 @@
 
 #define SCHEMA_VERSION 1
 
-static void amount(struct pln_json *json, const char *prefix, const struct pln_amount *a)
+static void amount(struct pln_json *json, const struct pln_report *r, const char *prefix,
+		   const struct pln_amount *a)
 {
 	const struct {
 		const char *suffix;
@@ -27,19 +30,23 @@ static void amount(struct pln_json *json, const char *prefix, const struct pln_a
 	};
 	char key[64];
 
+	if (pln_view_is_heap(r->options.view)) {
+		pln_json_heap_amount(json, prefix, a);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
 		snprintf(key, sizeof(key), "%s%s%s", prefix, *prefix ? "_" : "", parts[i].suffix);
 		pln_json_number(json, key, parts[i].value);
 	}
 }
 
-static void cost(struct pln_json *json, const struct pln_cost *c)
+static void cost(struct pln_json *json, const struct pln_report *r, const struct pln_cost *c)
 {
-	amount(json, "self", &c->self);
-	amount(json, "total", &c->total);
+	amount(json, r, "self", &c->self);
+	amount(json, r, "total", &c->total);
 }
 
-static void function_identity(struct pln_json *json, const struct pln_profile *p, uint32_t id)
+void pln_json_function(struct pln_json *json, const struct pln_profile *p, uint32_t id)
 {
 	pln_json_text(json, "function", pln_function_name(p, id));
 	pln_json_text(json, "kind", pln_function_kind_name(p, id));
@@ -63,9 +70,9 @@ static void functions(struct pln_json *json, const struct pln_report *r)
 	pln_json_array(json, "functions");
 	for (size_t i = 0; i < shown; i++) {
 		pln_json_object(json, NULL);
-		function_identity(json, r->profile, order[i]);
-		cost(json, &r->totals.functions[order[i]]);
-		amount(json, "native", &r->totals.function_native[order[i]]);
+		pln_json_function(json, r->profile, order[i]);
+		cost(json, r, &r->totals.functions[order[i]]);
+		amount(json, r, "native", &r->totals.function_native[order[i]]);
 		pln_json_object_end(json);
 	}
 	pln_json_array_end(json);
@@ -84,14 +91,14 @@ static void libraries(struct pln_json *json, const struct pln_report *r)
 		pln_json_object(json, NULL);
 		pln_json_text(json, "library", pln_library_name(library));
 		pln_json_text(json, "library_path", library->path);
-		cost(json, &library->cost);
+		cost(json, r, &library->cost);
 		pln_json_object_end(json);
 	}
 	pln_json_array_end(json);
 	free(order);
 }
 
-static void python_line(struct pln_json *json, const struct pln_report *r, uint32_t line)
+void pln_json_python_line(struct pln_json *json, const struct pln_report *r, uint32_t line)
 {
 	const struct pln_line *at;
 
@@ -115,11 +122,11 @@ static void callers(struct pln_json *json, const struct pln_report *r, uint32_t 
 	for (size_t i = first; i < end; i++) {
 		const struct pln_caller *caller = &r->totals.callers[i];
 
-		if (!caller->amount.ns)
+		if (!caller->amount.weight)
 			continue;
 		pln_json_object(json, NULL);
-		python_line(json, r, caller->line);
-		amount(json, "", &caller->amount);
+		pln_json_python_line(json, r, caller->line);
+		amount(json, r, "", &caller->amount);
 		pln_json_object_end(json);
 	}
 	pln_json_array_end(json);
@@ -137,12 +144,12 @@ static void native_hotspots(struct pln_json *json, const struct pln_report *r)
 	for (size_t i = 0; i < count && (!r->options.limit || shown < r->options.limit); i++) {
 		uint32_t id = order[i];
 
-		if (id >= r->profile->function_count || !r->totals.functions[id].self.ns ||
+		if (id >= r->profile->function_count || !r->totals.functions[id].self.weight ||
 		    r->profile->functions[id].kind != PLN_FUNCTION_NATIVE)
 			continue;
 		pln_json_object(json, NULL);
-		function_identity(json, r->profile, id);
-		cost(json, &r->totals.functions[id]);
+		pln_json_function(json, r->profile, id);
+		cost(json, r, &r->totals.functions[id]);
 		callers(json, r, id);
 		pln_json_object_end(json);
 		shown++;
@@ -163,9 +170,9 @@ static void lines(struct pln_json *json, const struct pln_report *r)
 
 		pln_json_object(json, NULL);
 		pln_json_text(json, "kind", pln_function_kind_name(r->profile, line->function));
-		python_line(json, r, order[i]);
-		cost(json, &line->cost);
-		amount(json, "native", &line->native);
+		pln_json_python_line(json, r, order[i]);
+		cost(json, r, &line->cost);
+		amount(json, r, "native", &line->native);
 		pln_json_object_end(json);
 	}
 	pln_json_array_end(json);
@@ -192,7 +199,7 @@ static void waits(struct pln_json *json, const struct pln_report *r)
 			const struct pln_wait_line *line = &r->waits.lines[wait->first_line + l];
 
 			pln_json_object(json, NULL);
-			python_line(json, r, line->line);
+			pln_json_python_line(json, r, line->line);
 			pln_json_number(json, "offcpu_ns", line->ns);
 			pln_json_object_end(json);
 		}
@@ -219,9 +226,9 @@ static void tree(struct pln_json *json, const struct pln_report *r)
 		else
 			pln_json_number(json, "parent", c->parent);
 		pln_json_number(json, "depth", depth);
-		function_identity(json, r->profile, c->function);
-		amount(json, "self", &c->self);
-		amount(json, "total", &c->total);
+		pln_json_function(json, r->profile, c->function);
+		amount(json, r, "self", &c->self);
+		amount(json, r, "total", &c->total);
 		pln_json_object_end(json);
 		call = pln_calltree_next(&r->tree, call, &depth);
 	}
@@ -314,6 +321,7 @@ static void process(struct pln_json *json, const struct pln_report *r, uint32_t 
 	else
 		pln_json_signed(json, "exit_status", p->exit_status);
 	pln_json_times(json, "time", &r->summary.processes[id]);
+	pln_json_heap_counts(json, p->heap);
 	pln_json_object_end(json);
 }
 
@@ -336,7 +344,7 @@ static void entry(struct pln_json *json, const struct pln_report *r, uint32_t th
 		return;
 	}
 	pln_json_object(json, "entry");
-	function_identity(json, r->profile, r->thread_entries[thread]);
+	pln_json_function(json, r->profile, r->thread_entries[thread]);
 	pln_json_object_end(json);
 }
 
@@ -362,6 +370,7 @@ void pln_json_threads(struct pln_json *json, const struct pln_report *report)
 		pln_json_bool(json, "exited", thread->exited);
 		entry(json, report, order[i]);
 		pln_json_times(json, "time", &report->summary.threads[order[i]]);
+		pln_json_heap_counts(json, thread->heap);
 		pln_json_object_end(json);
 	}
 	pln_json_array_end(json);
@@ -450,16 +459,19 @@ void pln_report_print_json(const struct pln_report *report, FILE *out)
 	pln_json_text(&json, "schema", "pillion-report");
 	pln_json_number(&json, "schema_version", SCHEMA_VERSION);
 	pln_json_text(&json, "profile", report->path);
-	pln_json_text(&json, "view", pln_view_names[report->options.view]);
+	pln_json_text(&json, "view", pln_report_view_names[report->options.view]);
 	pln_json_text(&json, "sort", pln_sort_names[report->options.sort]);
 	filter(&json, &report->options.filter);
 	pln_json_recording(&json, report);
 	pln_json_times(&json, "time", &report->summary.all);
 	pln_json_object(&json, "view_total");
-	amount(&json, "", &report->totals.all);
+	amount(&json, report, "", &report->totals.all);
 	pln_json_object_end(&json);
 	pln_json_quality(&json, report);
 	pln_json_costs(&json, report);
+	pln_json_heap(&json, report);
+	if (report->options.view == PLN_VIEW_LEAKS)
+		pln_json_leaks(&json, report);
 	if (report->options.part == PLN_REPORT_TREE)
 		tree(&json, report);
 	if (report->options.part != PLN_REPORT_TREE)

@@ -21,6 +21,11 @@ const char *pln_view_text(enum pln_view view)
 		[PLN_VIEW_WALL] = "wall time",
 		[PLN_VIEW_OFFCPU] = "off-CPU time",
 		[PLN_VIEW_GIL] = "time holding the GIL or waiting for it",
+		[PLN_VIEW_ALLOCATED] = "allocated memory",
+		[PLN_VIEW_LIVE] = "memory live at the end",
+		[PLN_VIEW_PEAK] = "memory live at the peak",
+		[PLN_VIEW_TEMPORARY] = "memory freed within 1 ms",
+		[PLN_VIEW_LEAKS] = "memory live at the end",
 	};
 
 	return texts[view];
@@ -330,7 +335,7 @@ static void print_spent(const struct pln_report *r, const struct pln_screen *scr
 {
 	size_t count, shown;
 	uint32_t *order = pln_report_order_libraries(r, &count);
-	uint64_t rest = r->totals.all.ns;
+	uint64_t rest = r->totals.all.weight;
 	char share[PLN_QUANTITY_SIZE], name[128];
 	struct parts parts = { .size = 0 };
 
@@ -338,16 +343,18 @@ static void print_spent(const struct pln_report *r, const struct pln_screen *scr
 	for (size_t i = 0; i < shown; i++) {
 		const struct pln_library *library = &r->totals.libraries[order[i]];
 
-		if (!library->cost.self.ns)
+		if (!library->cost.self.weight)
 			break;
 		add_part(&parts, "%s %s %%", pln_library_text(library, name, sizeof(name)),
-			 pln_percent_text(share, library->cost.self.ns, r->totals.all.ns));
-		rest -= library->cost.self.ns;
+			 pln_percent_text(share, library->cost.self.weight, r->totals.all.weight));
+		rest -= library->cost.self.weight;
 	}
 	if (rest)
-		add_part(&parts, "others %s %%", pln_percent_text(share, rest, r->totals.all.ns));
+		add_part(&parts, "others %s %%",
+			 pln_percent_text(share, rest, r->totals.all.weight));
 	if (parts.size)
-		pln_text_field(screen, "spent in", PLN_STYLE_HEADING, "%s", parts.text);
+		pln_text_field(screen, pln_view_is_heap(r->options.view) ? "from" : "spent in",
+			       PLN_STYLE_HEADING, "%s", parts.text);
 	free(order);
 }
 
@@ -415,6 +422,7 @@ void pln_text_recording(const struct pln_report *report, const struct pln_screen
 	print_stopped(report, screen);
 	print_times(report, screen);
 	print_cost(report, screen);
+	pln_text_heap_counts(report, screen);
 }
 
 void pln_text_header(const struct pln_report *report, const struct pln_screen *screen)
@@ -426,4 +434,6 @@ void pln_text_header(const struct pln_report *report, const struct pln_screen *s
 	pln_text_notes(report, screen);
 	print_filter(report, screen);
 	print_spent(report, screen);
+	pln_text_heap_explained(report, screen);
+	pln_text_heap_next(report, screen);
 }

@@ -24,6 +24,17 @@ void pln_text_entry_cell(struct pln_table *table, enum pln_style style, const st
 			 uint32_t thread);
 void pln_text_percent_cell(struct pln_table *table, uint64_t part, uint64_t whole);
 void pln_text_duration_cell(struct pln_table *table, uint64_t ns);
+/* Four cells of an amount of memory: bytes, interval, blocks, kinds. */
+#define PLN_HEAP_CELLS 4
+void pln_text_heap_cells(struct pln_table *table, const struct pln_amount *amount);
+/*
+ * "0.4 MiB": half of the 95 % confidence interval of the bytes; "n=3": so few samples that it says
+ * nothing; "exact": no block was left out; "-" of nothing.
+ */
+const char *pln_interval_text(char buffer[PLN_QUANTITY_SIZE], const struct pln_amount *amount);
+/* A duration or bytes, as the view counts. */
+const char *pln_text_weight(const struct pln_report *r, char buffer[PLN_QUANTITY_SIZE],
+			    const struct pln_amount *amount);
 void pln_text_empty_cells(struct pln_table *table, unsigned count);
 
 /* "3 threads without a sample: 12.0 ms of CPU, 1.50 s of wall time"; nothing when none are. */

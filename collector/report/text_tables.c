@@ -43,7 +43,7 @@ static int by_total(const void *pa, const void *pb, void *totals)
 {
 	const struct pln_totals *t = totals;
 	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
-	uint64_t ta = t->functions[a].total.ns, tb = t->functions[b].total.ns;
+	uint64_t ta = t->functions[a].total.weight, tb = t->functions[b].total.weight;
 
 	return ta != tb ? (ta < tb ? 1 : -1) : a < b ? -1 : a > b;
 }
@@ -54,7 +54,7 @@ static int by_total(const void *pa, const void *pb, void *totals)
  */
 static size_t move_callers(const struct pln_report *r, uint32_t *order, size_t count, uint8_t kind)
 {
-	const uint64_t least_ns = r->totals.all.ns / LEAST_CALLER_SHARE;
+	const uint64_t least = r->totals.all.weight / LEAST_CALLER_SHARE;
 	size_t kept = 0;
 
 	if (r->options.sort != PLN_SORT_SELF)
@@ -63,7 +63,7 @@ static size_t move_callers(const struct pln_report *r, uint32_t *order, size_t c
 		const struct pln_function *f = &r->profile->functions[order[i]];
 
 		if (order[i] < r->profile->function_count && f->kind == kind &&
-		    r->totals.functions[order[i]].total.ns >= least_ns && !is_plumbing(f))
+		    r->totals.functions[order[i]].total.weight >= least && !is_plumbing(f))
 			order[kept++] = order[i];
 	}
 	qsort_r(order, kept, sizeof(*order), by_total, (void *)(uintptr_t)&r->totals);
@@ -92,6 +92,24 @@ static const struct pln_column gil_function_columns[] = {
 	{ "file:line, library", false, PLN_ELIDE_START, 1 },
 };
 
+/* Views of memory have four columns in the place of the time: see pln_text_heap_cells(). */
+static const struct pln_column heap_function_columns[] = {
+	{ "self %", true, PLN_RIGID, 0 },
+	{ "total %", true, PLN_RIGID, 0 },
+	{ "self", true, PLN_RIGID, 0 },
+	{ "+- 95 %", true, PLN_RIGID, 2 },
+	{ "blocks", true, PLN_RIGID, 5 },
+	{ "kinds", false, PLN_RIGID, 4 },
+	{ "", false, PLN_RIGID, 3 },
+	{ "function", false, PLN_ELIDE_NAME, 0 },
+	{ "file:line, library", false, PLN_ELIDE_START, 1 },
+};
+
+static bool is_heap(const struct pln_report *r)
+{
+	return pln_view_is_heap(r->options.view);
+}
+
 static void function_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
 {
 	const struct pln_cost *cost = &r->totals.functions[id];
@@ -99,13 +117,15 @@ static void function_row(const struct pln_report *r, struct pln_table *table, ui
 	enum pln_style style = *kind == 'p' ? PLN_STYLE_PYTHON : PLN_STYLE_NATIVE;
 	char name[PLACE_SIZE];
 
-	pln_text_percent_cell(table, cost->self.ns, r->totals.all.ns);
-	pln_text_percent_cell(table, cost->total.ns, r->totals.all.ns);
+	pln_text_percent_cell(table, cost->self.weight, r->totals.all.weight);
+	pln_text_percent_cell(table, cost->total.weight, r->totals.all.weight);
 	if (r->options.view == PLN_VIEW_GIL) {
 		pln_text_duration_cell(table, cost->self.hold_ns);
 		pln_text_duration_cell(table, cost->self.wait_ns);
+	} else if (is_heap(r)) {
+		pln_text_heap_cells(table, &cost->self);
 	} else {
-		pln_text_duration_cell(table, cost->self.ns);
+		pln_text_duration_cell(table, cost->self.weight);
 	}
 	pln_table_cell(table, style, "%s", kind);
 	pln_table_cell(table, style, "%s",
@@ -118,8 +138,9 @@ static void print_function_table(const struct pln_report *r, const struct pln_sc
 {
 	bool gil = r->options.view == PLN_VIEW_GIL;
 	struct pln_table *table =
-		gil ? pln_table_new(gil_function_columns, COUNT_OF(gil_function_columns))
-		    : pln_table_new(function_columns, COUNT_OF(function_columns));
+		is_heap(r) ? pln_table_new(heap_function_columns, COUNT_OF(heap_function_columns))
+		: gil	   ? pln_table_new(gil_function_columns, COUNT_OF(gil_function_columns))
+			   : pln_table_new(function_columns, COUNT_OF(function_columns));
 
 	for (size_t i = 0; i < count; i++)
 		function_row(r, table, order[i]);
@@ -128,21 +149,24 @@ static void print_function_table(const struct pln_report *r, const struct pln_sc
 
 static void print_functions(const struct pln_report *r, const struct pln_screen *screen)
 {
-	static const char *const sorted[] = { "self time", "total time", "name" };
+	static const char *const by_time[] = { "self time", "total time", "name" };
+	static const char *const by_bytes[] = { "self bytes", "total bytes", "name" };
+	const char *const *sorted = is_heap(r) ? by_bytes : by_time;
 	char all[PLN_QUANTITY_SIZE];
 	size_t count, shown, callers;
 	uint32_t *order = pln_report_order_functions(r, &count);
 
 	shown = pln_report_limited(r, count);
 	pln_text_heading(screen, "All functions", "by %s; 100 %% is %s of %s",
-			 sorted[r->options.sort], pln_duration_text(all, r->totals.all.ns),
+			 sorted[r->options.sort], pln_text_weight(r, all, &r->totals.all),
 			 pln_view_text(r->options.view));
 	print_function_table(r, screen, order, shown);
 	callers = shown < count ? move_callers(r, order + shown, count - shown, PLN_FUNCTION_NATIVE)
 				: 0;
 	if (callers) {
 		pln_text_heading(screen, "Native callers", "%s",
-				 "more functions of libraries, by total time");
+				 is_heap(r) ? "more functions of libraries, by total bytes"
+					    : "more functions of libraries, by total time");
 		print_function_table(r, screen, order + shown, callers);
 	}
 	pln_text_more(screen, count - shown - callers, "function", "functions");
@@ -157,13 +181,57 @@ static const struct pln_column python_columns[] = {
 	{ "file:line", false, PLN_ELIDE_START, 1 },
 };
 
-static void python_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
+/* Memory is nearly always asked for by native code, so that self and native go together. */
+static const struct pln_column heap_python_columns[] = {
+	{ "own %", true, PLN_RIGID, 0 },
+	{ "total %", true, PLN_RIGID, 0 },
+	{ "own", true, PLN_RIGID, 0 },
+	{ "+- 95 %", true, PLN_RIGID, 2 },
+	{ "blocks", true, PLN_RIGID, 4 },
+	{ "kinds", false, PLN_RIGID, 3 },
+	{ "function", false, PLN_ELIDE_NAME, 0 },
+	{ "file:line", false, PLN_ELIDE_START, 1 },
+};
+
+static const struct pln_column heap_caller_columns[] = {
+	{ "own %", true, PLN_RIGID, 0 },	  { "total %", true, PLN_RIGID, 0 },
+	{ "total", true, PLN_RIGID, 0 },	  { "+- 95 %", true, PLN_RIGID, 2 },
+	{ "blocks", true, PLN_RIGID, 4 },	  { "kinds", false, PLN_RIGID, 3 },
+	{ "function", false, PLN_ELIDE_NAME, 0 }, { "file:line", false, PLN_ELIDE_START, 1 },
+};
+
+static struct pln_amount own_amount(const struct pln_amount *self, const struct pln_amount *native)
+{
+	struct pln_amount own = *self;
+
+	pln_amount_add(&own, native);
+	return own;
+}
+
+static void heap_python_cells(const struct pln_report *r, struct pln_table *table, uint32_t id,
+			      bool is_caller)
+{
+	const struct pln_cost *cost = &r->totals.functions[id];
+	struct pln_amount own = own_amount(&cost->self, &r->totals.function_native[id]);
+
+	pln_text_percent_cell(table, own.weight, r->totals.all.weight);
+	pln_text_percent_cell(table, cost->total.weight, r->totals.all.weight);
+	pln_text_heap_cells(table, is_caller ? &cost->total : &own);
+}
+
+static void python_row(const struct pln_report *r, struct pln_table *table, uint32_t id,
+		       bool is_caller)
 {
 	const struct pln_cost *cost = &r->totals.functions[id];
 
-	pln_text_percent_cell(table, cost->self.ns, r->totals.all.ns);
-	pln_text_percent_cell(table, r->totals.function_native[id].ns, r->totals.all.ns);
-	pln_text_percent_cell(table, cost->total.ns, r->totals.all.ns);
+	if (is_heap(r)) {
+		heap_python_cells(r, table, id, is_caller);
+	} else {
+		pln_text_percent_cell(table, cost->self.weight, r->totals.all.weight);
+		pln_text_percent_cell(table, r->totals.function_native[id].weight,
+				      r->totals.all.weight);
+		pln_text_percent_cell(table, cost->total.weight, r->totals.all.weight);
+	}
 	pln_table_cell(table, PLN_STYLE_PYTHON, "%s", pln_function_name(r->profile, id));
 	pln_text_where_cell(table, r->profile, id);
 }
@@ -175,25 +243,31 @@ static void print_callers(const struct pln_report *r, const struct pln_screen *s
 
 	if (!count)
 		return;
-	table = pln_table_new(python_columns, COUNT_OF(python_columns));
-	pln_text_heading(screen, "Python callers", "%s",
-			 "more functions, by total time: what leads to the above");
+	table = is_heap(r) ? pln_table_new(heap_caller_columns, COUNT_OF(heap_caller_columns))
+			   : pln_table_new(python_columns, COUNT_OF(python_columns));
+	pln_text_heading(screen, "Python callers",
+			 "more functions, by total %s: what leads to the above",
+			 is_heap(r) ? "bytes" : "time");
 	for (size_t i = 0; i < count; i++)
-		python_row(r, table, order[i]);
+		python_row(r, table, order[i], true);
 	pln_table_print(table, screen);
 }
 
 static void print_python(const struct pln_report *r, const struct pln_screen *screen)
 {
-	struct pln_table *table = pln_table_new(python_columns, COUNT_OF(python_columns));
+	struct pln_table *table =
+		is_heap(r) ? pln_table_new(heap_python_columns, COUNT_OF(heap_python_columns))
+			   : pln_table_new(python_columns, COUNT_OF(python_columns));
 	size_t count, shown, callers;
 	uint32_t *order = pln_report_order_python(r, &count);
 
 	shown = pln_report_limited(r, count);
 	pln_text_heading(screen, "Python functions", "%s",
-			 "self: in Python code; native: in native code that it called");
+			 is_heap(r)
+				 ? "own: by it and by native code that it called"
+				 : "self: in Python code; native: in native code that it called");
 	for (size_t i = 0; i < shown; i++)
-		python_row(r, table, order[i]);
+		python_row(r, table, order[i], false);
 	pln_table_print(table, screen);
 	callers = shown < count ? move_callers(r, order + shown, count - shown, PLN_FUNCTION_PYTHON)
 				: 0;
@@ -211,19 +285,32 @@ static const struct pln_column native_columns[] = {
 	{ "file:line", false, PLN_ELIDE_START, 2 },
 };
 
+static const struct pln_column heap_native_columns[] = {
+	{ "self %", true, PLN_RIGID, 0 },
+	{ "total %", true, PLN_RIGID, 6 },
+	{ "self", true, PLN_RIGID, 0 },
+	{ "+- 95 %", true, PLN_RIGID, 2 },
+	{ "blocks", true, PLN_RIGID, 4 },
+	{ "kinds", false, PLN_RIGID, 3 },
+	{ "library > function < line", false, PLN_ELIDE_NAME, 0 },
+	{ "file:line", false, PLN_ELIDE_START, 1 },
+};
+
 static void caller_rows(const struct pln_report *r, struct pln_table *table, uint32_t function)
 {
-	uint64_t self = r->totals.functions[function].self.ns;
+	uint64_t self = r->totals.functions[function].self.weight;
 	char place[PLACE_SIZE];
 	size_t end, first = pln_totals_callers(&r->totals, function, &end);
 
 	for (size_t i = first; i < end && i - first < LINES_PER_FUNCTION; i++) {
 		const struct pln_caller *caller = &r->totals.callers[i];
 
-		if (!caller->amount.ns || caller->amount.ns < self / LEAST_LINE_SHARE)
+		if (!caller->amount.weight || caller->amount.weight < self / LEAST_LINE_SHARE)
 			break;
-		pln_text_percent_cell(table, caller->amount.ns, r->totals.all.ns);
+		pln_text_percent_cell(table, caller->amount.weight, r->totals.all.weight);
 		pln_text_empty_cells(table, 1);
+		if (is_heap(r))
+			pln_text_heap_cells(table, &caller->amount);
 		pln_table_cell(table, PLN_STYLE_PYTHON, "    < %s",
 			       pln_text_python_name(r, caller->line));
 		pln_table_cell(table, PLN_STYLE_DIM, "%s",
@@ -236,8 +323,10 @@ static void native_function_rows(const struct pln_report *r, struct pln_table *t
 	const struct pln_cost *cost = &r->totals.functions[id];
 	char place[PLACE_SIZE], name[PLACE_SIZE];
 
-	pln_text_percent_cell(table, cost->self.ns, r->totals.all.ns);
-	pln_text_percent_cell(table, cost->total.ns, r->totals.all.ns);
+	pln_text_percent_cell(table, cost->self.weight, r->totals.all.weight);
+	pln_text_percent_cell(table, cost->total.weight, r->totals.all.weight);
+	if (is_heap(r))
+		pln_text_heap_cells(table, &cost->self);
 	pln_table_cell(table, PLN_STYLE_NATIVE, "  %s",
 		       pln_short_function_name(r->profile, id, name, sizeof(name)));
 	pln_table_cell(table, PLN_STYLE_DIM, "%s",
@@ -249,8 +338,10 @@ static void native_function_rows(const struct pln_report *r, struct pln_table *t
 static void library_row(const struct pln_report *r, struct pln_table *table,
 			const struct pln_library *library)
 {
-	pln_text_percent_cell(table, library->cost.self.ns, r->totals.all.ns);
-	pln_text_percent_cell(table, library->cost.total.ns, r->totals.all.ns);
+	pln_text_percent_cell(table, library->cost.self.weight, r->totals.all.weight);
+	pln_text_percent_cell(table, library->cost.total.weight, r->totals.all.weight);
+	if (is_heap(r))
+		pln_text_heap_cells(table, &library->cost.self);
 	pln_table_cell(table, PLN_STYLE_HEADING, "%s", pln_library_name(library));
 	pln_table_cell(table, PLN_STYLE_DIM, "%s", "");
 }
@@ -263,7 +354,7 @@ static size_t keep_native(const struct pln_report *r, uint32_t *order, size_t co
 	for (size_t i = 0; i < count; i++) {
 		uint32_t id = order[i];
 
-		if (id < r->profile->function_count && r->totals.functions[id].self.ns &&
+		if (id < r->profile->function_count && r->totals.functions[id].self.weight &&
 		    r->profile->functions[id].kind == PLN_FUNCTION_NATIVE)
 			order[kept++] = id;
 	}
@@ -303,9 +394,12 @@ static void print_native(const struct pln_report *r, const struct pln_screen *sc
 	count = keep_native(r, order, count);
 	shown = pln_report_limited(r, count);
 	if (count) {
-		struct pln_table *table = pln_table_new(native_columns, COUNT_OF(native_columns));
+		struct pln_table *table =
+			is_heap(r)
+				? pln_table_new(heap_native_columns, COUNT_OF(heap_native_columns))
+				: pln_table_new(native_columns, COUNT_OF(native_columns));
 
-		pln_text_heading(screen, "Native hotspots", "%s",
+		pln_text_heading(screen, is_heap(r) ? "Native code" : "Native hotspots", "%s",
 				 "by library and function, with the Python lines that lead there");
 		native_rows(r, table, order, shown);
 		pln_table_print(table, screen);
@@ -334,6 +428,41 @@ static const struct pln_column native_line_columns[] = {
 	{ "function", false, PLN_ELIDE_NAME, 1 },
 };
 
+static const struct pln_column heap_line_columns[] = {
+	{ "own %", true, PLN_RIGID, 0 },
+	{ "total %", true, PLN_RIGID, 0 },
+	{ "own", true, PLN_RIGID, 0 },
+	{ "+- 95 %", true, PLN_RIGID, 2 },
+	{ "blocks", true, PLN_RIGID, 7 },
+	{ "kinds", false, PLN_RIGID, 6 },
+	{ "file:line", false, PLN_ELIDE_START, 0 },
+	{ "function", false, PLN_ELIDE_NAME, 4 },
+	{ "most %", true, PLN_RIGID, 5 },
+	{ "native, mostly", false, PLN_ELIDE_NAME, 1 },
+	{ "of library", false, PLN_ELIDE_MIDDLE, 3 },
+};
+
+static const struct pln_column heap_native_line_columns[] = {
+	{ "self %", true, PLN_RIGID, 0 },
+	{ "total %", true, PLN_RIGID, 0 },
+	{ "self", true, PLN_RIGID, 0 },
+	{ "+- 95 %", true, PLN_RIGID, 2 },
+	{ "blocks", true, PLN_RIGID, 4 },
+	{ "kinds", false, PLN_RIGID, 3 },
+	{ "file:line", false, PLN_ELIDE_START, 0 },
+	{ "function", false, PLN_ELIDE_NAME, 1 },
+};
+
+static struct pln_table *new_line_table(bool heap, bool python)
+{
+	if (heap)
+		return python ? pln_table_new(heap_line_columns, COUNT_OF(heap_line_columns))
+			      : pln_table_new(heap_native_line_columns,
+					      COUNT_OF(heap_native_line_columns));
+	return python ? pln_table_new(line_columns, COUNT_OF(line_columns))
+		      : pln_table_new(native_line_columns, COUNT_OF(native_line_columns));
+}
+
 /* By line: index of callers[] with the most native time below it, or PLN_NONE. */
 static uint32_t *find_most_native(const struct pln_totals *t)
 {
@@ -346,9 +475,9 @@ static uint32_t *find_most_native(const struct pln_totals *t)
 	for (uint32_t c = 0; c < t->caller_count; c++) {
 		uint32_t line = t->callers[c].line;
 
-		if (line != PLN_NONE && t->callers[c].amount.ns &&
+		if (line != PLN_NONE && t->callers[c].amount.weight &&
 		    (most[line] == PLN_NONE ||
-		     t->callers[c].amount.ns > t->callers[most[line]].amount.ns))
+		     t->callers[c].amount.weight > t->callers[most[line]].amount.weight))
 			most[line] = c;
 	}
 	return most;
@@ -368,7 +497,8 @@ static void most_native_cells(const struct pln_report *r, struct pln_table *tabl
 	}
 	caller = &r->totals.callers[most];
 	pln_table_cell(table, PLN_STYLE_DIM, "%s",
-		       pln_percent_text(share, caller->amount.ns, r->totals.lines[line].native.ns));
+		       pln_percent_text(share, caller->amount.weight,
+					r->totals.lines[line].native.weight));
 	pln_table_cell(table, PLN_STYLE_NATIVE, "%s",
 		       pln_short_function_name(p, caller->function, name, sizeof(name)));
 	pln_table_cell(
@@ -380,13 +510,16 @@ static void line_row(const struct pln_report *r, struct pln_table *table, uint32
 		     enum pln_style style)
 {
 	const struct pln_line *line = &r->totals.lines[id];
-	uint64_t all = r->totals.all.ns;
+	struct pln_amount own = own_amount(&line->cost.self, &line->native);
+	uint64_t all = r->totals.all.weight;
 	char place[PLACE_SIZE], name[PLACE_SIZE];
 
-	pln_text_percent_cell(table, line->cost.self.ns, all);
-	if (style == PLN_STYLE_PYTHON)
-		pln_text_percent_cell(table, line->native.ns, all);
-	pln_text_percent_cell(table, line->cost.total.ns, all);
+	pln_text_percent_cell(table, is_heap(r) ? own.weight : line->cost.self.weight, all);
+	if (style == PLN_STYLE_PYTHON && !is_heap(r))
+		pln_text_percent_cell(table, line->native.weight, all);
+	pln_text_percent_cell(table, line->cost.total.weight, all);
+	if (is_heap(r))
+		pln_text_heap_cells(table, &own);
 	pln_table_cell(
 		table, style, "%s",
 		pln_place_text(r->profile, line->function, line->line, place, sizeof(place)));
@@ -409,9 +542,7 @@ static size_t keep_lines(const struct pln_report *r, uint32_t *order, size_t cou
 static void print_lines(const struct pln_report *r, const struct pln_screen *screen, uint8_t kind)
 {
 	bool python = kind == PLN_FUNCTION_PYTHON;
-	struct pln_table *table =
-		python ? pln_table_new(line_columns, COUNT_OF(line_columns))
-		       : pln_table_new(native_line_columns, COUNT_OF(native_line_columns));
+	struct pln_table *table = new_line_table(is_heap(r), python);
 	size_t count, shown;
 	uint32_t *order = pln_report_order_lines(r, &count);
 	uint32_t *most = python ? find_most_native(&r->totals) : NULL;
@@ -420,7 +551,8 @@ static void print_lines(const struct pln_report *r, const struct pln_screen *scr
 	shown = pln_report_limited(r, count);
 	if (python)
 		pln_text_heading(screen, "Python lines", "%s",
-				 "native: in native code that the line called");
+				 is_heap(r) ? "own: by the line and by native code that it called"
+					    : "native: in native code that the line called");
 	else
 		pln_text_heading(screen, "Native lines", "%s", "where line tables were found");
 	for (size_t i = 0; i < shown; i++) {

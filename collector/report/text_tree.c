@@ -21,6 +21,8 @@
 enum {
 	MAX_BRANCHES = 256,
 	SHORTEST_FOLD = 5, /* a shorter chain is shown whole */
+	WIDE = 100, /* columns that have room for intervals */
+	LEAST_NAME = 16, /* columns */
 };
 
 /* What is printed before a call: one entry for each branch above it. */
@@ -32,19 +34,28 @@ struct branches {
 struct walk {
 	const struct pln_report *report;
 	const struct pln_screen *screen;
-	uint64_t least_ns; /* calls below are not shown */
+	uint64_t least; /* calls of less weight are not shown */
 	struct branches branches;
 };
 
 void pln_report_print_text(const struct pln_report *report, const struct pln_screen *screen)
 {
+	bool heap = pln_view_is_heap(report->options.view);
+
 	pln_text_header(report, screen);
-	if (!report->totals.all.ns)
+	if (!pln_report_has_any(report))
 		return;
+	if (report->options.view == PLN_VIEW_LEAKS) {
+		pln_text_leaks(report, screen);
+		return;
+	}
 	switch (report->options.part) {
 	case PLN_REPORT_ALL:
 		pln_text_tables(report, screen);
-		pln_text_threads(report, screen);
+		if (heap)
+			pln_text_heap_tables(report, screen);
+		else
+			pln_text_threads(report, screen);
 		break;
 	case PLN_REPORT_TREE:
 		pln_text_tree(report, screen);
@@ -114,24 +125,39 @@ static void print_call_name(const struct walk *w, uint32_t function, unsigned ro
 	free(where);
 }
 
+/* Bytes and, with room, how sure they are; returns the columns used, as in the heading. */
+static unsigned print_call_bytes(const struct walk *w, const struct pln_call *call)
+{
+	char bytes[PLN_QUANTITY_SIZE], interval[PLN_QUANTITY_SIZE];
+	int columns = fprintf(w->screen->out, "%9s  ", pln_bytes_text(bytes, call->total.bytes));
+
+	if (w->screen->width >= WIDE)
+		columns +=
+			fprintf(w->screen->out, "%9s  ", pln_interval_text(interval, &call->total));
+	return (unsigned)columns;
+}
+
 static void print_call(const struct walk *w, const struct pln_call *call, bool first_of_branch)
 {
-	uint64_t all = w->report->totals.all.ns;
-	enum pln_style style = pln_style_of_share((double)call->self.ns / (double)all);
+	uint64_t all = w->report->totals.all.weight;
+	enum pln_style style = pln_style_of_share((double)call->self.weight / (double)all);
 	char total[PLN_QUANTITY_SIZE], self[PLN_QUANTITY_SIZE];
 	unsigned columns = 18, width = w->screen->width;
 
-	fprintf(w->screen->out, "  %6s  %s%6s%s  ", pln_percent_text(total, call->total.ns, all),
-		pln_style_on(w->screen, style), pln_percent_text(self, call->self.ns, all),
-		pln_style_off(w->screen, style));
+	fprintf(w->screen->out, "  %6s  %s%6s%s  ",
+		pln_percent_text(total, call->total.weight, all), pln_style_on(w->screen, style),
+		pln_percent_text(self, call->self.weight, all), pln_style_off(w->screen, style));
+	if (pln_view_is_heap(w->report->options.view))
+		columns += print_call_bytes(w, call);
 	print_branches(w, first_of_branch, &columns);
-	print_call_name(w, call->function, width > columns + 20 ? width - columns : 20);
+	print_call_name(w, call->function,
+			width > columns + LEAST_NAME ? width - columns : LEAST_NAME);
 }
 
 /* Calls are in order of total time, so the ones to show come first. */
 static bool is_shown(const struct walk *w, uint32_t call)
 {
-	return call != PLN_NONE && w->report->tree.calls[call].total.ns >= w->least_ns;
+	return call != PLN_NONE && w->report->tree.calls[call].total.weight >= w->least;
 }
 
 static void print_siblings(struct walk *w, uint32_t first);
@@ -193,7 +219,8 @@ static void print_root(struct walk *w, uint32_t root)
 {
 	const struct pln_call *calls = w->report->tree.calls;
 	uint32_t python = root, count = 0;
-	uint64_t all = w->report->totals.all.ns;
+	bool heap;
+	uint64_t all = w->report->totals.all.weight;
 	char total[PLN_QUANTITY_SIZE];
 
 	if (w->report->options.limit)
@@ -203,11 +230,15 @@ static void print_root(struct walk *w, uint32_t root)
 		return;
 	}
 	print_call(w, &calls[root], false);
+	heap = pln_view_is_heap(w->report->options.view);
 	fprintf(w->screen->out,
-		"  %6s  %s        %u native calls, to start Python (--limit 0 shows all)%s\n",
-		pln_percent_text(total, calls[python].total.ns, all),
-		pln_style_on(w->screen, PLN_STYLE_DIM), count - 1,
-		pln_style_off(w->screen, PLN_STYLE_DIM));
+		"  %6s  %s%*s%u native calls, to start Python (--limit 0 shows all)%s\n",
+		pln_percent_text(total, calls[python].total.weight, all),
+		pln_style_on(w->screen, PLN_STYLE_DIM),
+		!heap			   ? 8
+		: w->screen->width >= WIDE ? 30
+					   : 19,
+		"", count - 1, pln_style_off(w->screen, PLN_STYLE_DIM));
 	print_chain(w, python, false);
 }
 
@@ -215,16 +246,19 @@ void pln_text_tree(const struct pln_report *report, const struct pln_screen *scr
 {
 	struct walk w = { .report = report,
 			  .screen = screen,
-			  .least_ns = report->totals.all.ns / 200 };
+			  .least = report->totals.all.weight / 200 };
+	bool heap = pln_view_is_heap(report->options.view);
 	char all[PLN_QUANTITY_SIZE];
 
 	pln_text_heading(screen, "Call tree", "100 %% is %s of %s; calls below 0.5 %% are left out",
-			 pln_duration_text(all, report->totals.all.ns),
+			 pln_text_weight(report, all, &report->totals.all),
 			 pln_view_text(report->options.view));
-	fprintf(screen->out, "  %s%6s  %6s  %s%s\n", pln_style_on(screen, PLN_STYLE_DIM), "total %",
-		"self %", "call", pln_style_off(screen, PLN_STYLE_DIM));
-	if (!w.least_ns)
-		w.least_ns = 1;
+	fprintf(screen->out, "  %s%6s  %6s  %s%s%s%s\n", pln_style_on(screen, PLN_STYLE_DIM),
+		"total %", "self %", heap ? "    total  " : "",
+		heap && screen->width >= WIDE ? "  +- 95 %  " : "", "call",
+		pln_style_off(screen, PLN_STYLE_DIM));
+	if (!w.least)
+		w.least = 1;
 	for (uint32_t c = report->tree.first_root; is_shown(&w, c);
 	     c = report->tree.calls[c].next_sibling)
 		print_root(&w, c);

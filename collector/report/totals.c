@@ -10,6 +10,7 @@
 #include "report/totals.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,10 +31,13 @@ struct work {
 
 void pln_amount_add(struct pln_amount *to, const struct pln_amount *what)
 {
-	to->ns += what->ns;
+	to->weight += what->weight;
 	to->hold_ns += what->hold_ns;
 	to->wait_ns += what->wait_ns;
 	to->samples += what->samples;
+	to->blocks += what->blocks;
+	to->variance += what->variance;
+	to->kinds |= what->kinds;
 }
 
 struct pln_amount pln_cell_amount(const struct pln_cell *cell, enum pln_view view)
@@ -44,6 +48,36 @@ struct pln_amount pln_cell_amount(const struct pln_cell *cell, enum pln_view vie
 				    .hold_ns = cell->gil == PILLION_GIL_HOLDS ? ns : 0,
 				    .wait_ns = cell->gil == PILLION_GIL_WAITS ? ns : 0,
 				    .samples = ns ? cell->samples : 0 };
+}
+
+/* Out of a damaged profile, an estimate may be of any size. */
+static uint64_t to_bytes(double estimate)
+{
+	return estimate < 0x1p62 ? (uint64_t)llround(estimate) : (uint64_t)1 << 62;
+}
+
+static struct pln_amount heap_amount(const struct pln_heap_cell *cell)
+{
+	return (struct pln_amount){ .bytes = to_bytes(cell->bytes),
+				    .samples = cell->samples,
+				    .blocks = cell->blocks,
+				    .variance = cell->variance,
+				    .kinds = 1u << cell->kind };
+}
+
+size_t pln_part_count(const struct pln_aggregate *aggregate, enum pln_view view)
+{
+	return pln_view_is_heap(view) ? aggregate->heap_cell_count : aggregate->cell_count;
+}
+
+struct pln_part pln_part_at(const struct pln_aggregate *aggregate, enum pln_view view, size_t index)
+{
+	const struct pln_cell *cell = &aggregate->cells[index];
+	const struct pln_heap_cell *heap = &aggregate->heap_cells[index];
+
+	if (pln_view_is_heap(view))
+		return (struct pln_part){ heap->stack, heap_amount(heap) };
+	return (struct pln_part){ cell->stack, pln_cell_amount(cell, view) };
 }
 
 /* ---------------------------------------------------------- libraries, lines */
@@ -319,15 +353,16 @@ static void add_without_stack(struct pln_totals *t, const struct pln_amount *amo
 
 static void place_cells(struct work *w, const struct pln_aggregate *a)
 {
-	for (size_t i = 0; i < a->cell_count; i++) {
-		const struct pln_cell *cell = &a->cells[i];
-		struct pln_amount amount = pln_cell_amount(cell, w->totals->view);
+	size_t count = pln_part_count(a, w->totals->view);
 
-		pln_amount_add(&w->totals->all, &amount);
-		if (cell->stack == PLN_NONE)
-			add_without_stack(w->totals, &amount);
+	for (size_t i = 0; i < count; i++) {
+		struct pln_part part = pln_part_at(a, w->totals->view, i);
+
+		pln_amount_add(&w->totals->all, &part.amount);
+		if (part.stack == PLN_NONE)
+			add_without_stack(w->totals, &part.amount);
 		else
-			pln_amount_add(&w->nodes[cell->stack], &amount);
+			pln_amount_add(&w->nodes[part.stack], &part.amount);
 	}
 }
 

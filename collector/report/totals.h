@@ -2,8 +2,8 @@
 /*
  * totals.h - what functions, lines and libraries cost in one view.
  *
- *   self   time with it innermost on the stack
- *   total  time with it anywhere on the stack, once per stack however deep it recurses
+ *   self   time or bytes with it innermost on the stack
+ *   total  the same with it anywhere on the stack, once per stack however deep it recurses
  *
  * Sums of self over all functions (and over all libraries) equal `all`.
  */
@@ -11,13 +11,6 @@
 #define PILLION_COLLECTOR_TOTALS_H
 
 #include "report/aggregate.h"
-
-struct pln_amount {
-	uint64_t ns;
-	uint64_t hold_ns; /* part of it while holding the GIL */
-	uint64_t wait_ns; /* part of it while waiting for the GIL */
-	uint64_t samples; /* with any weight in the view, other than by a wait for a CPU */
-};
 
 struct pln_cost {
 	struct pln_amount self;
@@ -68,8 +61,17 @@ int pln_totals_compute(struct pln_totals *totals, const struct pln_aggregate *ag
 void pln_totals_free(struct pln_totals *totals);
 
 void pln_amount_add(struct pln_amount *to, const struct pln_amount *what);
-/* What a cell amounts to in a view. */
+/* What a cell amounts to in a view of time. */
 struct pln_amount pln_cell_amount(const struct pln_cell *cell, enum pln_view view);
+
+/* The cells of any view, one after the other. */
+struct pln_part {
+	uint32_t stack; /* PLN_NONE: none */
+	struct pln_amount amount;
+};
+size_t pln_part_count(const struct pln_aggregate *aggregate, enum pln_view view);
+struct pln_part pln_part_at(const struct pln_aggregate *aggregate, enum pln_view view,
+			    size_t index);
 
 /* The callers of one function: callers[return value .. *end). */
 size_t pln_totals_callers(const struct pln_totals *totals, uint32_t function, size_t *end);

@@ -47,8 +47,7 @@ enum pln_memory_choice {
 	X(duration, "PILLION_DURATION", SECONDS, 0, 0, 31536000, "--duration", 'd', "SECONDS",     \
 	  "stop sampling after this long; the program runs on")                                    \
 	X(memory, "PILLION_MEMORY", CHOICE, PILLION_MEMORY_SAMPLE, 0, 2, "--memory", 0,            \
-	  "off|count|sample",                                                                      \
-	  "what is done with malloc and free; sample: counts, and stacks of some")                 \
+	  "off|count|sample", "malloc and free: counts, and stacks of some")                       \
 	X(objects, "PILLION_OBJECTS", FLAG, 0, 0, 1, "--objects", 0, "0|1",                        \
 	  "follow Python's own small objects, too")                                                \
 	X(alloc_interval, "PILLION_ALLOC_INTERVAL", NUMBER, 0, 0, 1099511627776,                   \

@@ -146,7 +146,8 @@ enum pln_heap_class {
 	PILLION_HEAP_MAPPING = 1, /* anonymous memory that can be used: mmap, mremap */
 	PILLION_HEAP_OBJECT =
 		2, /* CPython's object and memory domains; free_bytes is not known: 0 */
-	PILLION_HEAP_NESTED = 3, /* of the first two: what the third got its memory by */
+	PILLION_HEAP_NESTED = 3, /* of the first two: what the third got its memory by; not what
+				    it gave back: free_calls and free_bytes are 0 */
 	PILLION_HEAP_COUNT = 4,
 };
 

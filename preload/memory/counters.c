@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "memory/memory.h"
+#include "memory/objects.h"
 #include "sampling/threads.h"
 #include "segment.h"
 
@@ -83,9 +84,16 @@ void pln_memory_look_for_slot(struct pln_memory_thread *self)
 		*next += *next < LOOK_AT_LEAST ? *next : LOOK_AT_LEAST;
 }
 
+void pln_memory_stop(struct pln_memory_thread *self)
+{
+	pln_memory_mode = PLN_MEMORY_OFF;
+	look_away(self);
+	self->heap = self->own;
+}
+
 bool pln_memory_can_count(struct pln_memory_thread *self)
 {
-	if (self->heap)
+	if (self->heap || self->nested)
 		return true;
 	if (self->ended)
 		return false;
@@ -95,44 +103,74 @@ bool pln_memory_can_count(struct pln_memory_thread *self)
 	return true;
 }
 
-void *pln_memory_allocated_slowly(void *p)
+/* Returns by class, NULL: at its end, a thread has nothing of its own any more. */
+static struct pln_alloc_counters *find_counters(struct pln_memory_thread *self)
 {
-	struct pln_memory_thread *self = &pln_memory_self;
-	uint64_t size = pln_usable_size(p);
-	struct pln_alloc_counters *counters;
-
-	if (!pln_memory_can_count(self)) {
-		if (!pln_segment_is_ours_sigsafe())
-			return p;
-		counters = &pln_segment->heap_rest[PILLION_HEAP_MALLOC];
-		pln_add_relaxed(&counters->alloc_calls, 1);
-		pln_add_relaxed(&counters->alloc_bytes, size);
-		return p;
-	}
-	counters = &self->heap[PILLION_HEAP_MALLOC];
-	pln_count(&counters->alloc_calls, 1);
-	pln_count(&counters->alloc_bytes, size);
-	return pln_load_relaxed(&counters->alloc_bytes) < self->look_at[PILLION_HEAP_MALLOC]
-		       ? p
-		       : pln_memory_look(p, size, PILLION_BLOCK_MALLOC);
+	if (!pln_memory_can_count(self))
+		return NULL;
+	return self->heap ? self->heap : self->nested;
 }
 
-void pln_memory_freed(uint64_t size)
+void pln_memory_count_alloc(enum pln_heap_class heap, uint64_t size)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
-	struct pln_alloc_counters *counters;
+	struct pln_alloc_counters *counters = find_counters(self);
 
-	if (!pln_memory_can_count(self)) {
-		if (!pln_segment_is_ours_sigsafe())
-			return;
-		counters = &pln_segment->heap_rest[PILLION_HEAP_MALLOC];
-		pln_add_relaxed(&counters->free_calls, 1);
-		pln_add_relaxed(&counters->free_bytes, size);
-		return;
+	if (counters) {
+		pln_count(&counters[heap].alloc_calls, 1);
+		pln_count(&counters[heap].alloc_bytes, size);
+	} else if (pln_segment_is_ours_sigsafe()) {
+		pln_add_relaxed(&pln_segment->heap_rest[heap].alloc_calls, 1);
+		pln_add_relaxed(&pln_segment->heap_rest[heap].alloc_bytes, size);
 	}
-	counters = &self->heap[PILLION_HEAP_MALLOC];
-	pln_count(&counters->free_calls, 1);
-	pln_count(&counters->free_bytes, size);
+	if (counters && !self->heap && heap < PILLION_HEAP_OBJECT) {
+		pln_count(&counters[PILLION_HEAP_NESTED].alloc_calls, 1);
+		pln_count(&counters[PILLION_HEAP_NESTED].alloc_bytes, size);
+		/* Its bytes are on nobody's way to the next point. */
+		if (self->look_at[heap] <= UINT64_MAX - size)
+			self->look_at[heap] += size;
+	}
+}
+
+void pln_memory_count_free(enum pln_heap_class heap, uint64_t size)
+{
+	struct pln_memory_thread *self = &pln_memory_self;
+	struct pln_alloc_counters *counters = find_counters(self);
+
+	if (counters) {
+		pln_count(&counters[heap].free_calls, 1);
+		pln_count(&counters[heap].free_bytes, size);
+	} else if (pln_segment_is_ours_sigsafe()) {
+		pln_add_relaxed(&pln_segment->heap_rest[heap].free_calls, 1);
+		pln_add_relaxed(&pln_segment->heap_rest[heap].free_bytes, size);
+	}
+}
+
+void *pln_memory_count_block(void *p, uint64_t size, enum pln_block_kind kind)
+{
+	struct pln_memory_thread *self = &pln_memory_self;
+	enum pln_heap_class heap = pln_memory_class_of(kind);
+	struct pln_alloc_counters *counters = self->heap + heap;
+
+	/* What is served for Python is no sample, nor are a thread's last words. */
+	if (!self->heap && (self->nested || self->ended)) {
+		pln_memory_count_alloc(heap, size);
+		return p;
+	}
+	if (!self->heap) {
+		(void)pln_memory_can_count(self);
+		counters = self->heap + heap;
+	}
+	pln_count(&counters->alloc_calls, 1);
+	pln_count(&counters->alloc_bytes, size);
+	return pln_load_relaxed(&counters->alloc_bytes) < self->look_at[heap]
+		       ? p
+		       : pln_memory_look(p, size, kind);
+}
+
+void *pln_memory_allocated_slowly(void *p)
+{
+	return pln_memory_count_block(p, pln_usable_size(p), PILLION_BLOCK_MALLOC);
 }
 
 void pln_memory_free_slowly(void *p)
@@ -141,7 +179,7 @@ void pln_memory_free_slowly(void *p)
 
 	if (id)
 		pln_memory_tell_free(id);
-	pln_memory_freed(pln_usable_size(p));
+	pln_memory_count_free(PILLION_HEAP_MALLOC, pln_usable_size(p));
 	pln_real.free(p);
 }
 
@@ -221,6 +259,7 @@ void pln_memory_after_fork_in_child(bool followed)
 	self->look_at[PILLION_HEAP_MALLOC] = LOOK_FIRST;
 	self->random = 0;
 	pln_memory_forget_samples();
+	pln_objects_after_fork();
 }
 
 uint64_t pln_memory_inherited_bytes(void)

@@ -26,7 +26,8 @@
 
 /* Of the calling thread. Zero is where every thread begins. */
 struct pln_memory_thread {
-	struct pln_alloc_counters *heap; /* by class; NULL: not yet, or not any more */
+	struct pln_alloc_counters *heap; /* by class; NULL: not yet, not any more, or: */
+	struct pln_alloc_counters *nested; /* the same, while a request of Python's is served */
 	uint64_t look_at[PILLION_HEAP_COUNT]; /* alloc_bytes at which to look up from counting */
 	struct pln_alloc_counters own[PILLION_HEAP_COUNT]; /* without a slot */
 	uint64_t interval[PILLION_HEAP_COUNT]; /* that look_at was drawn with, 0: no samples */
@@ -80,11 +81,21 @@ uint64_t pln_memory_live_bytes(void);
 /* A sampled block is freed. */
 void pln_memory_tell_free(uint64_t id);
 
+/* For good, in this process: what the thread counts is nobody's from now on. */
+void pln_memory_stop(struct pln_memory_thread *self);
+
 /* In a forked child: its parent's samples are not its own. */
 void pln_memory_forget_samples(void);
 
-/* A block that was freed already. */
-void pln_memory_freed(uint64_t size);
+/*
+ * What is not fast, wherever the thread counts now: what is asked of malloc and mmap to serve a
+ * request of Python's is counted again as PILLION_HEAP_NESTED.
+ */
+void pln_memory_count_alloc(enum pln_heap_class heap, uint64_t size);
+void pln_memory_count_free(enum pln_heap_class heap, uint64_t size);
+
+/* Counts, and samples, a block that is there. Returns `p`. */
+void *pln_memory_count_block(void *p, uint64_t size, enum pln_block_kind kind);
 
 /* In fast mode. Returns `p`, which is not NULL. */
 static inline void *pln_memory_allocated(void *p)

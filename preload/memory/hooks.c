@@ -86,7 +86,7 @@ static void *resize(void *p, size_t size)
 	if (p && (moved || !size)) {
 		if (id)
 			pln_memory_tell_free(id);
-		pln_memory_freed(before);
+		pln_memory_count_free(PILLION_HEAP_MALLOC, before);
 	} else if (id) {
 		(void)pln_live_add_sigsafe((uintptr_t)p, id);
 	}

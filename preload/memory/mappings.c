@@ -23,7 +23,6 @@
 #include "export.h"
 #include "memory/counters.h"
 #include "memory/real.h"
-#include "segment.h"
 
 #define MAPPINGS 16384u
 #define CLAIMED 1u /* no mapping's address */
@@ -162,37 +161,20 @@ void pln_mappings_forget_samples(void)
 
 /* ---------------------------------------------------------------- counting */
 
-static struct pln_alloc_counters *counters(void)
-{
-	if (pln_memory_can_count(&pln_memory_self))
-		return &pln_memory_self.heap[PILLION_HEAP_MAPPING];
-	return pln_segment_is_ours_sigsafe() ? &pln_segment->heap_rest[PILLION_HEAP_MAPPING] : NULL;
-}
-
 static void count_free(const struct range *range)
 {
-	struct pln_alloc_counters *c = counters();
-
 	if (range->id)
 		pln_memory_tell_free(range->id);
-	if (!c || !range->bytes)
-		return;
-	pln_count(&c->free_calls, 1);
-	pln_count(&c->free_bytes, range->bytes);
+	if (range->bytes)
+		pln_memory_count_free(PILLION_HEAP_MAPPING, range->bytes);
 }
 
 static void count_mapping(uintptr_t lo, size_t size)
 {
-	struct pln_memory_thread *self = &pln_memory_self;
-	struct pln_alloc_counters *c = counters();
 	uint64_t bytes = (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 
-	if (!c || !add(lo, lo + bytes, 0))
-		return;
-	pln_count(&c->alloc_calls, 1);
-	pln_count(&c->alloc_bytes, bytes);
-	if (self->heap && pln_load_relaxed(&c->alloc_bytes) >= self->look_at[PILLION_HEAP_MAPPING])
-		(void)pln_memory_look((void *)lo, bytes, PILLION_BLOCK_MAPPING);
+	if (add(lo, lo + bytes, 0))
+		(void)pln_memory_count_block((void *)lo, bytes, PILLION_BLOCK_MAPPING);
 }
 
 static bool is_counted(void)

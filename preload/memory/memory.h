@@ -3,7 +3,8 @@
  * memory.h - malloc and free of this process: counted exactly, sampled by bytes.
  *
  * real.c is the allocator behind us, hooks.c the functions that the program calls, counters.c
- * where each thread counts, sampled.c what happens when it is an allocation's turn.
+ * where each thread counts, sampled.c what happens when it is an allocation's turn, mappings.c
+ * follows mmap, objects.c what CPython asks of itself.
  */
 #ifndef PILLION_PRELOAD_MEMORY_H
 #define PILLION_PRELOAD_MEMORY_H

@@ -139,7 +139,7 @@ static struct pln_thread *take_lane(const struct pln_memory_thread *self)
 	thread = pln_threads_own_sigsafe();
 	if (!thread || pln_load_relaxed(&thread->busy))
 		return NULL;
-	pln_store_relaxed(&thread->busy, 1);
+	pln_store_relaxed(&thread->busy, PLN_BUSY_MEMORY);
 	pln_signal_fence();
 	return thread;
 }
@@ -147,7 +147,7 @@ static struct pln_thread *take_lane(const struct pln_memory_thread *self)
 static void give_lane_back(struct pln_thread *thread)
 {
 	pln_signal_fence();
-	pln_store_relaxed(&thread->busy, 0);
+	pln_store_relaxed(&thread->busy, PLN_BUSY_NOT);
 	pln_signal_fence();
 	if (!thread->put_off)
 		return;
@@ -329,7 +329,7 @@ void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind)
 		return p;
 	}
 	if (!pln_segment_is_ours_sigsafe()) { /* a child that no fork handler ran in */
-		pln_memory_mode = PLN_MEMORY_OFF;
+		pln_memory_stop(self);
 		return p;
 	}
 	/* In this order, and one time for both: a block that makes a peak is live at it. */

@@ -6,8 +6,8 @@
  * runtime.c finds the interpreter and follows it from start to end, section.c finds it
  * without symbols, selfcheck.c lets CPython check what we read, layout_*.c hold structure
  * layouts as data, state.c finds the thread state of a thread, frames.c walks, code.c
- * describes code objects (keyset.c remembers which), gil.c reads the GIL. No function of
- * CPython is called on a sampled path.
+ * describes code objects (keyset.c remembers which), gil.c reads the GIL, pending.c has the
+ * interpreter call us. No function of CPython is called on a sampled path.
  */
 #ifndef PILLION_PRELOAD_PYTHON_H
 #define PILLION_PRELOAD_PYTHON_H
@@ -40,6 +40,9 @@ bool pln_python_find_too_old(void);
 /* Address of _PyRuntime, 0 when not found. */
 uintptr_t pln_python_runtime(void);
 
+/* Address of an exported object of the interpreter, NULL: not exported. Not in a handler. */
+void *pln_python_symbol(const char *name);
+
 /*
  * Context: sampling thread, every tick until it has settled, now and then from then on. Moves the
  * state machine: waits for the runtime to be initialized, picks the layout, asks the interpreter to
@@ -54,12 +57,31 @@ bool pln_python_poll(struct pln_wire_interpreter *info);
 /* Async-signal-safe. Python frames may be read now (initialized, not refused, not finalizing). */
 bool pln_python_ready_sigsafe(void);
 
+/* This interpreter cannot be read, and is left alone. */
+bool pln_python_is_refused(void);
+
 /* Async-signal-safe. The runtime is being finalized. */
 bool pln_python_finalizing_sigsafe(void);
 
+/* A call that the interpreter is to make, of static storage; all zero but for `make` at first. */
+struct pln_python_call {
+	void (*make)(void); /* on its main thread, between two instructions, holding the GIL */
+	enum {
+		PLN_CALL_NONE, /* set this to ask anew */
+		PLN_CALL_ASKED,
+		PLN_CALL_NUDGED,
+	} state;
+};
+
+/*
+ * Context: sampling thread, at each tick until the call was made, while the interpreter is ready.
+ * It is made when the main thread next runs Python. False: this interpreter cannot be asked.
+ */
+bool pln_python_ask(struct pln_python_call *call);
+
 /*
  * Context: handler, on the interpreter's main thread only. Makes CPython 3.9 to 3.12 look
- * for the pending call of the self-check, if it waits for one.
+ * for a call that it was asked for, if one waits.
  */
 void pln_python_nudge_sigsafe(void);
 

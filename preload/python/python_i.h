@@ -32,9 +32,6 @@ struct pln_python {
 
 extern struct pln_python pln_python;
 
-/* Address of an exported object of the interpreter, NULL: not exported. Not in a handler. */
-void *pln_python_symbol(const char *name);
-
 /* Address of section .PyRuntime of the module around `address`, 0: none. section.c */
 uintptr_t pln_python_runtime_section(uintptr_t address);
 
@@ -104,6 +101,11 @@ enum pln_selfcheck pln_python_selfcheck(const char **detail);
 
 /* In a forked child: what was asked for in the parent is asked for again. */
 void pln_python_selfcheck_after_fork(void);
+
+/* ---------------------------------------------------------- pending.c */
+
+/* In a forked child: nothing that was asked for in the parent is waited for. */
+void pln_python_pending_after_fork(void);
 
 /* ---------------------------------------------------------- frames.c */
 

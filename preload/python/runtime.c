@@ -188,6 +188,11 @@ PLN_HOT bool pln_python_ready_sigsafe(void)
 	       !is_finalizing_sigsafe(layout);
 }
 
+bool pln_python_is_refused(void)
+{
+	return pln_load_relaxed(&pln_python.refused);
+}
+
 bool pln_python_finalizing_sigsafe(void)
 {
 	const struct pln_layout *layout = pln_load_acquire(&pln_python.layout);
@@ -349,5 +354,6 @@ void pln_python_after_fork(void)
 	repeat = true;
 	pln_python_states_tick();
 	pln_far_frames_after_fork();
+	pln_python_pending_after_fork();
 	pln_python_selfcheck_after_fork();
 }

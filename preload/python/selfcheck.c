@@ -2,18 +2,13 @@
 /*
  * selfcheck.c - CPython's own word on what we read.
  *
- * The sampling thread leaves a pending call; the interpreter makes it on its main
+ * The sampling thread asks for a call (pending.c); the interpreter makes it on its main
  * thread, between two instructions, holding the GIL. There our walk of that very stack
  * is compared with the public API: every frame's code object, name, file and line. What
  * differs each time it is asked makes the layout a wrong one, and nothing of this
  * interpreter is read any more. Once may be of the moment: several interpreters take
  * turns on one thread, a debugger sets line numbers. And a walk that was cut, however
  * often, says nothing against what it did find: then it is asked again later.
- *
- * Before 3.13 a pending call that another thread leaves is not noticed by a main thread
- * that runs alone: CPython works out whether to look for the thread that leaves it. So the
- * handler, on the main thread, then does what CPython's own signal handler does there: it
- * says that a signal may have come. The interpreter looks, finds none, and makes the call.
  *
  * All functions are looked up by name: nothing of CPython is linked. The call changes
  * nothing that a program sees: no exception set or lost, no reference kept.
@@ -33,7 +28,6 @@
 struct object;
 
 static struct {
-	int (*add_pending_call)(int (*)(void *), void *);
 	struct object *(*get_frame)(void); /* borrowed */
 	int (*line_of_frame)(struct object *);
 	int (*line_of_code)(struct object *, int);
@@ -45,9 +39,6 @@ static struct {
 	/* 3.9+; before, the attributes f_code and f_back are asked for */
 	struct object *(*code_of_frame)(struct object *);
 	struct object *(*back_of_frame)(struct object *);
-	/* 3.9 to 3.12 */
-	void (*signal_received)(void *interpreter);
-	void *(*main_interpreter)(void);
 } api;
 
 static const struct {
@@ -55,7 +46,6 @@ static const struct {
 	size_t at;
 	bool needed;
 } symbols[] = {
-	{ "Py_AddPendingCall", offsetof(__typeof__(api), add_pending_call), true },
 	{ "PyEval_GetFrame", offsetof(__typeof__(api), get_frame), true },
 	{ "PyFrame_GetLineNumber", offsetof(__typeof__(api), line_of_frame), true },
 	{ "PyCode_Addr2Line", offsetof(__typeof__(api), line_of_code), true },
@@ -66,8 +56,6 @@ static const struct {
 	{ "PyErr_Restore", offsetof(__typeof__(api), restore_error), true },
 	{ "PyFrame_GetCode", offsetof(__typeof__(api), code_of_frame), false },
 	{ "PyFrame_GetBack", offsetof(__typeof__(api), back_of_frame), false },
-	{ "_PyEval_SignalReceived", offsetof(__typeof__(api), signal_received), false },
-	{ "PyInterpreterState_Main", offsetof(__typeof__(api), main_interpreter), false },
 };
 
 enum outcome {
@@ -81,11 +69,8 @@ enum outcome {
 static _Atomic int result; /* enum pln_selfcheck or ASK_AGAIN; release: `failure` before it */
 static const char *failure;
 static bool agreed; /* with `result`: this check did, and more are to follow */
-static bool asked;
-static bool nudged;
+static bool cannot_ask; /* without these symbols (a stripped static interpreter) */
 static unsigned ticks_to_wait, next_pause = 1; /* sampling thread */
-static _Atomic uint32_t nudge_wanted;
-static void *main_interpreter;
 
 /* Main thread, GIL held: only one check runs at a time. */
 static unsigned faults, doubts;
@@ -97,10 +82,8 @@ static bool resolve_symbols(void)
 	for (unsigned i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
 		void *symbol = pln_python_symbol(symbols[i].name);
 
-		if (!symbol && symbols[i].needed) {
-			api.add_pending_call = NULL;
+		if (!symbol && symbols[i].needed)
 			return false;
-		}
 		memcpy((char *)&api + symbols[i].at, &symbol, sizeof(symbol));
 	}
 	return true;
@@ -237,15 +220,13 @@ static enum outcome compare_stack(const char **difference)
 }
 
 /* Context: main thread of the interpreter, GIL held, between two instructions. */
-static int check(void *unused)
+static void check(void)
 {
 	struct object *type, *value, *traceback;
 	const char *difference = NULL;
 	enum outcome outcome;
 	int now = ASK_AGAIN;
 
-	(void)unused;
-	pln_store_relaxed(&nudge_wanted, 0);
 	api.fetch_error(&type, &value, &traceback);
 	outcome = compare_stack(&difference);
 	api.restore_error(type, value, traceback); /* and forgets what the comparison raised */
@@ -265,50 +246,20 @@ static int check(void *unused)
 	}
 	/* release: pairs with the load in pln_python_selfcheck() */
 	pln_store_release(&result, now);
-	return 0;
 }
 
-static void want_nudge(void)
-{
-	uint32_t minor = pln_python.version_hex >> 16;
-
-	if (minor < 0x0309 || minor > 0x030c || !api.signal_received || !api.main_interpreter)
-		return;
-	main_interpreter = api.main_interpreter();
-	/* release: pairs with the exchange in pln_python_nudge_sigsafe() */
-	pln_store_release(&nudge_wanted, 1);
-}
-
-/* Another may have come in its place (Py_Finalize(), Py_Initialize()). */
-static bool is_main_interpreter_sigsafe(void)
-{
-	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
-	const unsigned char *runtime = (const unsigned char *)pln_load_relaxed(&pln_python.runtime);
-
-	return main_interpreter &&
-	       pln_word_at(runtime, layout->runtime.interp_main) == (uintptr_t)main_interpreter;
-}
-
-void pln_python_nudge_sigsafe(void)
-{
-	if (pln_load_relaxed(&nudge_wanted) && pln_swap_acquire(&nudge_wanted, 0) &&
-	    is_main_interpreter_sigsafe())
-		api.signal_received(main_interpreter);
-}
+static struct pln_python_call call = { .make = check };
 
 static void ask(void)
 {
-	if (!api.add_pending_call && !resolve_symbols())
-		asked = nudged = true; /* stays unchecked: do not look again */
-	else
-		asked = api.add_pending_call(check, NULL) == 0;
+	cannot_ask = (!api.get_frame && !resolve_symbols()) || !pln_python_ask(&call);
 }
 
 /* Soon at first, seldom if it goes on like this. */
 static void ask_again_later(void)
 {
 	pln_store_relaxed(&result, PLN_SELFCHECK_WAITING);
-	asked = nudged = false;
+	call.state = PLN_CALL_NONE;
 	ticks_to_wait = agreed ? 1 : next_pause;
 	if (!agreed && next_pause < PAUSE_MAX)
 		next_pause *= 2;
@@ -325,22 +276,17 @@ enum pln_selfcheck pln_python_selfcheck(const char **detail)
 	}
 	if (now == PLN_SELFCHECK_FAILED)
 		*detail = failure;
-	/* Without these symbols (a stripped static interpreter) it stays at FOUND. */
 	if (now != PLN_SELFCHECK_WAITING)
 		return (enum pln_selfcheck)now;
-	if (ticks_to_wait) {
+	/* Without being asked, it stays at FOUND. */
+	if (ticks_to_wait)
 		ticks_to_wait--;
-	} else if (!asked) {
+	else if (!cannot_ask)
 		ask();
-	} else if (!nudged) {
-		nudged = true;
-		want_nudge();
-	}
 	return PLN_SELFCHECK_WAITING;
 }
 
 void pln_python_selfcheck_after_fork(void)
 {
-	asked = nudged = false;
-	pln_store_relaxed(&nudge_wanted, 0);
+	call.state = PLN_CALL_NONE;
 }

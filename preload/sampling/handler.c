@@ -186,7 +186,8 @@ static void handle(struct pln_thread *thread, const siginfo_t *info, const ucont
 	/* What is due stays due: the next signal, or the thread's end, takes it. */
 	if (pln_load_relaxed(&thread->busy)) {
 		thread->put_off = true;
-		pln_segment_drop_sigsafe(PILLION_DROP_RECURSION);
+		if (pln_load_relaxed(&thread->busy) == PLN_BUSY_HANDLER)
+			pln_segment_drop_sigsafe(PILLION_DROP_RECURSION);
 		return;
 	}
 	/* Not the first call of every thread: that one finds cold caches and fresh pages. */
@@ -200,7 +201,7 @@ static void handle(struct pln_thread *thread, const siginfo_t *info, const ucont
 		pln_segment_drop_sigsafe(PILLION_DROP_SMALL_STACK);
 		return;
 	}
-	pln_store_relaxed(&thread->busy, 1);
+	pln_store_relaxed(&thread->busy, PLN_BUSY_HANDLER);
 	pln_signal_fence();
 	take_sample(thread, info, uc, cpu_ns);
 	/* An interpreter that ends, or has ended, is not to be touched. */
@@ -211,7 +212,7 @@ static void handle(struct pln_thread *thread, const siginfo_t *info, const ucont
 				(pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID) - start) *
 					TIME_ONE_IN);
 	pln_signal_fence();
-	pln_store_relaxed(&thread->busy, 0);
+	pln_store_relaxed(&thread->busy, PLN_BUSY_NOT);
 }
 
 PLN_HOT void pln_handler_on_signal(int signo, siginfo_t *info, void *context)

@@ -312,7 +312,7 @@ static void thread_end(struct pln_thread *thread)
 
 	pln_timer_delete(thread);
 	/* A forced signal that is still on its way finds the lane taken. */
-	pln_store_relaxed(&thread->busy, 1);
+	pln_store_relaxed(&thread->busy, PLN_BUSY_HANDLER);
 	pln_signal_fence();
 	cpu_ns = pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID);
 	pln_threads_settle(thread, cpu_ns);

@@ -21,6 +21,13 @@
 #include "python/python.h"
 #include "sampling/stack_bounds.h"
 
+/* Who is writing to a thread's lane. */
+enum pln_busy {
+	PLN_BUSY_NOT = 0,
+	PLN_BUSY_HANDLER = 1,
+	PLN_BUSY_MEMORY = 2, /* malloc or free: it calls the handler again */
+};
+
 struct pln_thread {
 	/* Written by whoever claims the slot, before it is live. */
 	uint32_t index;
@@ -30,7 +37,7 @@ struct pln_thread {
 	uintptr_t stack_hi; /* end of the thread's own stack, 0: unknown */
 
 	/* The handler's, on the thread itself. */
-	_Atomic uint32_t busy; /* a sample is being taken */
+	_Atomic uint32_t busy; /* enum pln_busy */
 	_Atomic uint64_t forced_cpu_ns; /* CPU time to be charged by the next forced sample */
 	uint64_t last_hash; /* stack in the lane that SAME_STACK refers to */
 	bool put_off; /* a signal came while it was busy */

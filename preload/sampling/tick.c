@@ -23,6 +23,7 @@
 #include "clock.h"
 #include "log.h"
 #include "memory/memory.h"
+#include "memory/objects.h"
 #include "native/native.h"
 #include "options.h"
 #include "python/python.h"
@@ -390,6 +391,7 @@ static void sleep_on(uint64_t now)
 	pln_scan_threads(now);
 	pln_scan_each(pln_scan_skip);
 	poll_interpreter(true); /* so that it is known when sampling starts */
+	pln_objects_tick();
 	pln_add_relaxed(&pln_segment->dormant_ns, now - dormant_since_ns);
 	dormant_since_ns = now;
 }
@@ -422,6 +424,7 @@ void pln_tick(void)
 	if (pln_tick_is_dormant())
 		return;
 	poll_interpreter(seldom);
+	pln_objects_tick();
 	pln_python_tick();
 	pln_stack_bounds_refresh();
 	if (is_time(&modules_ns, MODULES_NS, now) || pln_native_refresh_is_due())

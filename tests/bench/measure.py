@@ -5,7 +5,9 @@ A program of the suite prints one line `BENCH {json}` with what it measured itse
 rest comes from wait4(2) and /proc. The child leads a process group of its own, so that
 whatever is left of it at a timeout can be ended.
 """
+import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import pathlib
@@ -90,9 +92,25 @@ def fresh_directory(path):
     return path
 
 
+@contextlib.contextmanager
+def turn():
+    """No other work on this machine meanwhile, if that takes the same lock: `flock FILE make`."""
+    path = os.environ.get("PLN_BENCH_LOCK")
+    if not path:
+        yield
+        return
+    with open(path, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def run(argv, directory, timeout=300):
     """Runs to the end. `argv` sets further variables by env(1), if it needs any."""
-    directory = pathlib.Path(directory)
+    with turn():
+        return run_now(argv, pathlib.Path(directory), timeout)
+
+
+def run_now(argv, directory, timeout):
     start = time.perf_counter()
     with open(directory / LOGS[0], "wb") as out, open(directory / LOGS[1], "wb") as err:
         process = subprocess.Popen([str(a) for a in argv], cwd=str(directory), env=environment(), stdout=out,

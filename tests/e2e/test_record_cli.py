@@ -459,6 +459,17 @@ def test_help_fits_a_screen(here, argv):
     assert "xamples" in result.stdout
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_the_help_leaves_out_is_named_and_shown_when_asked_for(here, verb):
+    short = here.run([here.pillion, verb, "--help"]).stdout
+    whole = here.run([here.pillion, verb, "--help=all"]).stdout
+    named = re.search(r"^  And +((?:--|PILLION_)[^(]*)\(--help=all\)$", short, re.M | re.S)
+    for name in named.group(1).split() if named else []:
+        assert re.search(r"^  .{4}?%s\b|^  %s=" % (name, name), whole, re.M), (name, whole)
+    assert "--help=all" not in whole and (named or whole == short)
+    assert max(map(len, whole.splitlines())) <= 80
+
+
 def test_help_is_the_same_by_every_road(here):
     expected = here.run([here.pillion, "record", "--help"]).stdout
     for argv in (["help", "record"], ["record", "-h"], ["rec", "-h"], ["help", "rec"]):
@@ -496,5 +507,5 @@ def test_the_man_page(here):
     assert "@" not in re.sub(r"@\w+ or|@abstract|@here|@name", "", text)
     for name, kind in variables_of_the_table():
         assert (name in text) == (kind != "SECRET"), name
-    for option in re.findall(r"--([a-z][a-z-]+)", here.run([here.pillion, "record", "--help"]).stdout):
+    for option in re.findall(r"--([a-z][a-z-]+)", here.run([here.pillion, "record", "--help=all"]).stdout):
         assert "Fl -" + option in text or option.startswith(("its", "help")), option

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Exports as the tools that they are made for read them.
 
-Each reader returns Times: nanoseconds by function name, self and total, and their sum.
+Each reader returns Times: nanoseconds by function name, self and total, and their sum; or
+bytes or blocks, of memory.
 """
 import collections
 import dataclasses

@@ -3,9 +3,11 @@
  * make_profile.c - writes a synthetic profile of a given size through writer.h.
  *
  *   pillion_make_profile [-n samples] [-m stacks] [-t threads] [-p processes]
- *                        [-s seed] [-a] [-u] FILE
+ *                        [-s seed] [-b blocks] [-a] [-u] FILE
  *
- * -a fills the allocation counters, -u leaves the symbols out. The same arguments give
+ * -b adds sampled allocations, with exact counters that agree with them: nine in ten freed
+ * soon, one stack that leaks. -a fills the allocation counters of samples, -u leaves the symbols
+ * out. The same arguments give
  * the same file. It is shaped like a real recording: mixed stacks of a Python program
  * on libpython and a numeric library; a third of the threads mostly wait; each thread
  * prefers few stacks; times carry the noise of a clock.
@@ -25,6 +27,7 @@
 #define NATIVE_FUNCTIONS 600u
 #define FUTEX_NR 202
 #define START_NS 1000000000000u
+#define BLOCK_INTERVAL 524288u
 
 struct options {
 	uint64_t samples;
@@ -32,6 +35,7 @@ struct options {
 	uint32_t threads;
 	uint32_t processes;
 	uint64_t seed;
+	uint64_t blocks;
 	bool allocations;
 	bool no_symbols;
 	const char *path;
@@ -46,6 +50,7 @@ struct maker {
 	uint32_t native_frame[NATIVE_FUNCTIONS];
 	uint32_t *stacks;
 	uint64_t *clock; /* by thread: CPU time so far */
+	struct pln_heap_counts *heap; /* by thread: malloc */
 	uint64_t now;
 	uint64_t last_flush;
 };
@@ -82,26 +87,31 @@ static uint64_t noisy(struct maker *m, uint64_t value, uint32_t noise)
 
 /* --------------------------------------------------------------- definitions */
 
+static struct pln_process process_of(uint32_t i)
+{
+	return (struct pln_process){
+		.pid = 4000 + i,
+		.inner_pid = 4000 + i,
+		.ppid = i ? 4000 : 1,
+		.reason = i ? PILLION_REASON_FORK : PILLION_REASON_START,
+		.executable = "/usr/bin/python3.11",
+		.command = "python3 app.py --workers 4",
+		.start_ns = START_NS,
+		.exit_status = -1,
+		.python_version = 0x030b02f0,
+		.interpreter_status = PILLION_INTERPRETER_CHECKED,
+		.layout = "3.11",
+		.engine = PILLION_ENGINE_CPU_TIMER | PILLION_ENGINE_BLOCKED | PILLION_ENGINE_NATIVE,
+		.period_ns = PERIOD_NS,
+		.tick_ns = PERIOD_NS,
+	};
+}
+
 static void add_processes(struct maker *m)
 {
 	for (uint32_t i = 0; i < m->opt.processes; i++) {
-		struct pln_process process = {
-			.pid = 4000 + i,
-			.inner_pid = 4000 + i,
-			.ppid = i ? 4000 : 1,
-			.reason = i ? PILLION_REASON_FORK : PILLION_REASON_START,
-			.executable = "/usr/bin/python3.11",
-			.command = "python3 app.py --workers 4",
-			.start_ns = START_NS,
-			.exit_status = -1,
-			.python_version = 0x030b02f0,
-			.interpreter_status = PILLION_INTERPRETER_CHECKED,
-			.layout = "3.11",
-			.engine = PILLION_ENGINE_CPU_TIMER | PILLION_ENGINE_BLOCKED |
-				  PILLION_ENGINE_NATIVE,
-			.period_ns = PERIOD_NS,
-			.tick_ns = PERIOD_NS,
-		};
+		struct pln_process process = process_of(i);
+
 		pln_writer_add_process(m->writer, &process);
 	}
 }
@@ -121,6 +131,7 @@ static struct pln_thread thread_of(const struct maker *m, uint32_t i)
 		.start_ns = START_NS,
 		.seen_ns = m->now,
 		.cpu_ns = m->clock[i],
+		.heap[PILLION_HEAP_MALLOC] = m->heap[i],
 	};
 }
 
@@ -321,6 +332,77 @@ static void add_samples(struct maker *m)
 	flush(m);
 }
 
+/* --------------------------------------------------------------------- memory */
+
+/* What a sampled block of this size stands for, rounded to whole blocks. */
+static uint64_t blocks_for(uint64_t size)
+{
+	return size < BLOCK_INTERVAL ? BLOCK_INTERVAL / size : 1;
+}
+
+static void count_block(struct pln_heap_counts *heap, uint64_t size, bool freed)
+{
+	uint64_t blocks = blocks_for(size);
+
+	heap->alloc_calls += blocks;
+	heap->alloc_bytes += blocks * size;
+	heap->free_calls += freed ? blocks : 0;
+	heap->free_bytes += freed ? blocks * size : 0;
+}
+
+/* Evenly over the time of the samples. One in ten is of stack 0, and stays. */
+static void add_block(struct maker *m, uint64_t i)
+{
+	uint32_t thread = below(m, m->opt.threads);
+	bool leaks = below(m, 10) == 0;
+	uint64_t past = (m->now - START_NS) * i / m->opt.blocks;
+	struct pln_block_row row = {
+		.time_ns = START_NS + past,
+		.size = (uint64_t)16 << below(m, 16),
+		.interval = BLOCK_INTERVAL,
+		.thread = thread,
+		.stack = m->stacks[leaks ? 0 : skewed_below(m, m->opt.stacks)],
+		.kind = PILLION_BLOCK_MALLOC,
+	};
+	uint32_t id = pln_writer_add_block(m->writer, &row);
+	uint64_t freed_ns = row.time_ns + below(m, 20000000);
+
+	if (!leaks && freed_ns < m->now)
+		pln_writer_add_free(m->writer, id, freed_ns);
+	count_block(&m->heap[thread], row.size, !leaks && freed_ns < m->now);
+}
+
+static void count_processes(struct maker *m)
+{
+	for (uint32_t i = 0; i < m->opt.processes; i++) {
+		struct pln_process process = process_of(i);
+		struct pln_heap_counts *sum = &process.heap[PILLION_HEAP_MALLOC];
+		struct pln_heap_point point = { .time_ns = m->now, .process = i };
+
+		for (uint32_t t = i; t < m->opt.threads; t += m->opt.processes) {
+			sum->alloc_calls += m->heap[t].alloc_calls;
+			sum->alloc_bytes += m->heap[t].alloc_bytes;
+			sum->free_calls += m->heap[t].free_calls;
+			sum->free_bytes += m->heap[t].free_bytes;
+		}
+		process.heap_peak_ns = m->now;
+		process.heap_peak_bytes = sum->alloc_bytes - sum->free_bytes;
+		memcpy(point.heap, process.heap, sizeof(point.heap));
+		pln_writer_add_heap_point(m->writer, &point);
+		pln_writer_update_process(m->writer, i, &process);
+	}
+}
+
+static void add_blocks(struct maker *m)
+{
+	for (uint64_t i = 0; i < m->opt.blocks; i++)
+		add_block(m, i);
+	if (m->opt.blocks) {
+		count_processes(m);
+		flush(m);
+	}
+}
+
 static int make(struct maker *m, int fd)
 {
 	struct pln_recording recording = { .command = "python3 app.py --workers 4",
@@ -347,6 +429,7 @@ static int make(struct maker *m, int fd)
 		return -1;
 	pln_writer_add_note(m->writer, &note);
 	add_samples(m);
+	add_blocks(m);
 	if (!m->opt.no_symbols)
 		add_symbols(m);
 	recording.end_ns = m->now;
@@ -357,7 +440,7 @@ static bool parse(struct options *opt, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "n:m:t:p:s:au")) != -1) {
+	while ((c = getopt(argc, argv, "n:m:t:p:s:b:au")) != -1) {
 		uint64_t value = optarg ? strtoull(optarg, NULL, 10) : 0;
 
 		switch (c) {
@@ -375,6 +458,9 @@ static bool parse(struct options *opt, int argc, char **argv)
 			break;
 		case 's':
 			opt->seed = value;
+			break;
+		case 'b':
+			opt->blocks = value;
 			break;
 		case 'a':
 			opt->allocations = true;
@@ -403,14 +489,15 @@ int main(int argc, char **argv)
 	if (!parse(&m.opt, argc, argv)) {
 		fprintf(stderr,
 			"usage: %s [-n samples] [-m stacks] [-t threads] [-p processes] "
-			"[-s seed] [-a] [-u] FILE\n",
+			"[-s seed] [-b blocks] [-a] [-u] FILE\n",
 			argv[0]);
 		return 2;
 	}
 	m.random = m.opt.seed;
 	m.clock = calloc(m.opt.threads, sizeof(*m.clock));
+	m.heap = calloc(m.opt.threads, sizeof(*m.heap));
 	fd = open(m.opt.path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	if (fd < 0 || !m.clock) {
+	if (fd < 0 || !m.clock || !m.heap) {
 		perror(m.opt.path);
 		return 1;
 	}
@@ -418,6 +505,7 @@ int main(int argc, char **argv)
 	if (err)
 		fprintf(stderr, "%s: %s\n", m.opt.path, strerror(-err));
 	free(m.clock);
+	free(m.heap);
 	free(m.stacks);
 	close(fd);
 	return err ? 1 : 0;

@@ -61,4 +61,4 @@ print(shared[0], all(' dd ' in part.split('VmFlags:')[1].splitlines()[0] + ' ' f
 """], work)
     shared_kib, not_dumped, mappings = out.split()
     assert int(shared_kib) <= 10 << 10
-    assert (not_dumped, mappings) == ("True", "2")
+    assert not_dumped == "True" and int(mappings) > 0

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap_summary.c - see heap_summary.h.
+ */
+#include "report/heap_summary.h"
+
+#include <math.h>
+#include <string.h>
+
+/* What the blocks of one kind add up to. */
+struct kind_sum {
+	double bytes;
+	double variance;
+	uint64_t samples;
+};
+
+uint64_t pln_heap_live_bytes(const struct pln_heap_counts *counts, uint64_t inherited)
+{
+	const struct pln_heap_counts *m = &counts[PILLION_HEAP_MALLOC];
+	const struct pln_heap_counts *p = &counts[PILLION_HEAP_MAPPING];
+	uint64_t in = m->alloc_bytes + p->alloc_bytes + inherited;
+	uint64_t out = m->free_bytes + p->free_bytes;
+
+	return in > out ? in - out : 0;
+}
+
+static void add_counts(struct pln_heap_counts *sum, const struct pln_heap_counts *what)
+{
+	for (unsigned c = 0; c < PILLION_HEAP_COUNT; c++) {
+		sum[c].alloc_calls += what[c].alloc_calls;
+		sum[c].alloc_bytes += what[c].alloc_bytes;
+		sum[c].free_calls += what[c].free_calls;
+		sum[c].free_bytes += what[c].free_bytes;
+	}
+}
+
+/* By the last point before the interpreter went down, which frees much; else by the last count. */
+static uint64_t live_at_end(const struct pln_profile *p, uint32_t id)
+{
+	const struct pln_process *process = &p->processes[id];
+	const struct pln_heap_counts *counts = process->heap;
+
+	for (size_t i = 0; process->finalizing_ns && i < p->heap_point_count; i++) {
+		const struct pln_heap_point *point = &p->heap_points[i];
+
+		if (point->process == id && point->time_ns <= process->finalizing_ns)
+			counts = point->heap;
+	}
+	return pln_heap_live_bytes(counts, process->heap_inherited_bytes);
+}
+
+static void add_process(struct pln_heap_summary *s, const struct pln_profile *p, uint32_t id)
+{
+	const struct pln_process *process = &p->processes[id];
+
+	if (!s->by_thread)
+		add_counts(s->counts, process->heap);
+	s->live_bytes += live_at_end(p, id);
+	s->brk_peak_bytes += process->brk_peak_bytes;
+	s->peaks_bytes += process->heap_peak_bytes;
+	if (process->heap_peak_bytes <= s->peak_bytes)
+		return;
+	s->peak_bytes = process->heap_peak_bytes;
+	s->peak_after_ns = process->heap_peak_ns > process->start_ns
+				   ? process->heap_peak_ns - process->start_ns
+				   : 0;
+}
+
+/* ------------------------------------------------------------------- checks */
+
+static void sum_blocks(struct pln_heap_summary *s, const struct pln_aggregate *a,
+		       struct kind_sum sums[PILLION_BLOCK_KINDS])
+{
+	const struct pln_profile *p = a->profile;
+
+	for (size_t i = 0; i < p->block_count; i++) {
+		const struct pln_block_row *block = &p->blocks[i];
+		struct pln_heap_weight weight;
+
+		if (block->kind >= PILLION_BLOCK_KINDS || !a->thread_kept[block->thread])
+			continue;
+		weight = pln_block_weight(block);
+		sums[block->kind].bytes += weight.bytes;
+		sums[block->kind].variance += weight.variance;
+		sums[block->kind].samples++;
+		s->samples++;
+		s->unfollowed += block->unfollowed;
+	}
+}
+
+static void add_check(struct pln_heap_summary *s, const char *name, uint64_t counted_bytes,
+		      const struct kind_sum *a, const struct kind_sum *b)
+{
+	const struct pln_heap_check check = { .name = name,
+					      .counted_bytes = counted_bytes,
+					      .sampled_bytes = a->bytes + b->bytes,
+					      .variance = a->variance + b->variance,
+					      .samples = a->samples + b->samples };
+
+	if (check.counted_bytes || check.samples)
+		s->checks[s->check_count++] = check;
+}
+
+/*
+ * Where Python's objects are followed, what they get their memory by is counted, but no sample:
+ * it is known for malloc and mappings together.
+ */
+static void check_classes(struct pln_heap_summary *s, const struct kind_sum *sums)
+{
+	static const struct kind_sum nothing;
+	const struct pln_heap_counts *c = s->counts;
+	uint64_t both = c[PILLION_HEAP_MALLOC].alloc_bytes + c[PILLION_HEAP_MAPPING].alloc_bytes;
+	uint64_t nested = c[PILLION_HEAP_NESTED].alloc_bytes;
+
+	if (c[PILLION_HEAP_OBJECT].alloc_bytes) {
+		add_check(s, "malloc and mmap", both > nested ? both - nested : 0,
+			  &sums[PILLION_BLOCK_MALLOC], &sums[PILLION_BLOCK_MAPPING]);
+		add_check(s, "Python objects", c[PILLION_HEAP_OBJECT].alloc_bytes,
+			  &sums[PILLION_BLOCK_OBJECT], &sums[PILLION_BLOCK_MEMORY]);
+	} else {
+		add_check(s, "malloc", c[PILLION_HEAP_MALLOC].alloc_bytes,
+			  &sums[PILLION_BLOCK_MALLOC], &nothing);
+		add_check(s, "mmap", c[PILLION_HEAP_MAPPING].alloc_bytes,
+			  &sums[PILLION_BLOCK_MAPPING], &nothing);
+	}
+}
+
+double pln_heap_check_share(const struct pln_heap_check *check)
+{
+	double counted = (double)check->counted_bytes;
+
+	return counted > 0 ? (check->sampled_bytes - counted) / counted : 0;
+}
+
+double pln_heap_check_sigma(const struct pln_heap_check *check)
+{
+	double error = sqrt(check->variance);
+
+	return error > 0 ? (check->sampled_bytes - (double)check->counted_bytes) / error : 0;
+}
+
+void pln_heap_summarize(struct pln_heap_summary *summary, const struct pln_aggregate *aggregate,
+			const struct pln_filter *filter)
+{
+	const struct pln_profile *p = aggregate->profile;
+	struct kind_sum sums[PILLION_BLOCK_KINDS] = { { 0 } };
+
+	memset(summary, 0, sizeof(*summary));
+	summary->by_thread = filter->threads;
+	summary->points = p->heap_point_count;
+	for (uint32_t id = 0; id < p->process_count; id++) {
+		if (pln_filter_keeps_process(filter, &p->processes[id]))
+			add_process(summary, p, id);
+	}
+	for (uint32_t t = 0; summary->by_thread && t < p->thread_count; t++) {
+		if (aggregate->thread_kept[t])
+			add_counts(summary->counts, p->threads[t].heap);
+	}
+	sum_blocks(summary, aggregate, sums);
+	if (summary->samples)
+		check_classes(summary, sums);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_heap_views.c - the views of memory of a profile whose blocks are known: which count,
+ * what they add up to over functions, lines, libraries and calls, how sure that is, and what the
+ * exact counts say of it.
+ */
+#include <math.h>
+
+#include "check.h"
+#include "tiny_profile.h"
+
+#include "report/calltree.h"
+#include "report/heap_summary.h"
+#include "report/totals.h"
+
+#define INTERVAL 65536u
+#define FIRST_NS 1000000000u
+#define PEAK_NS (FIRST_NS + 50 * TINY_MS)
+#define END_NS (FIRST_NS + 90 * TINY_MS)
+
+/* In ms after the first; freed 0: never. */
+struct known {
+	uint32_t born, freed;
+	uint32_t size;
+	uint8_t kind;
+	bool unfollowed;
+};
+
+static const struct known known[] = {
+	{ 0, 0, 1 << 20, PILLION_BLOCK_MALLOC, false }, /* live throughout */
+	{ 10, 60, 2 << 20, PILLION_BLOCK_MAPPING, false }, /* at the peak alone */
+	{ 20, 95, 4096, PILLION_BLOCK_MALLOC, false }, /* freed as the interpreter went down */
+	{ 30, 30, 100, PILLION_BLOCK_OBJECT, false }, /* at once */
+	{ 40, 0, 4 << 20, PILLION_BLOCK_MALLOC, true }, /* nobody knows */
+};
+#define KNOWN (sizeof(known) / sizeof(*known))
+
+static double bytes_of(const struct known *k)
+{
+	return k->size / -expm1(-(double)k->size / INTERVAL);
+}
+
+struct computed {
+	struct pln_profile *profile;
+	struct pln_block_row rows[KNOWN];
+	struct pln_block_row *own_blocks;
+	struct pln_heap_moments *moments;
+	struct pln_aggregate aggregate;
+	struct pln_totals totals;
+};
+
+static const struct pln_filter no_filter;
+
+/* The known blocks stand on as many different stacks of the tiny profile. */
+static void put_blocks(struct computed *c)
+{
+	struct pln_profile *p = c->profile;
+
+	for (size_t i = 0; i < KNOWN; i++)
+		c->rows[i] = (struct pln_block_row){
+			.time_ns = FIRST_NS + known[i].born * TINY_MS,
+			.freed_ns = known[i].freed ? FIRST_NS + known[i].freed * TINY_MS : 0,
+			.size = known[i].size,
+			.interval = INTERVAL,
+			.stack = i == 3 ? PLN_NONE : (uint32_t)(p->stack_count - 1 - i),
+			.kind = known[i].kind,
+			.unfollowed = known[i].unfollowed,
+		};
+	c->own_blocks = p->blocks;
+	p->blocks = c->rows;
+	p->block_count = KNOWN;
+	for (uint32_t i = 0; i < p->process_count; i++) {
+		p->processes[i].heap_peak_ns = PEAK_NS;
+		p->processes[i].finalizing_ns = END_NS;
+	}
+}
+
+static void compute(struct computed *c, enum pln_view view)
+{
+	c->profile = tiny_open(true);
+	if (!CHECK(c->profile != NULL))
+		exit(1);
+	put_blocks(c);
+	c->moments = pln_heap_find_moments(c->profile);
+	CHECK_EQ(pln_aggregate_samples(&c->aggregate, c->profile, &no_filter), 0);
+	CHECK_EQ(pln_aggregate_blocks(&c->aggregate, view, c->moments), 0);
+	CHECK_EQ(pln_totals_compute(&c->totals, &c->aggregate, view), 0);
+}
+
+static void done(struct computed *c)
+{
+	pln_totals_free(&c->totals);
+	pln_aggregate_free(&c->aggregate);
+	free(c->moments);
+	c->profile->blocks = c->own_blocks;
+	c->profile->block_count = 0;
+	pln_profile_close(c->profile);
+}
+
+/* Blocks of a view, as bits. */
+static void check_view(enum pln_view view, unsigned expected)
+{
+	struct computed c;
+	double bytes = 0, sampled = 0, functions = 0, libraries = 0;
+	uint32_t kinds = 0;
+
+	compute(&c, view);
+	for (size_t i = 0; i < KNOWN; i++) {
+		bytes += expected & 1u << i ? bytes_of(&known[i]) : 0;
+		sampled += expected >> i & 1;
+		kinds |= expected & 1u << i ? 1u << known[i].kind : 0;
+	}
+	for (size_t f = 0; f <= c.profile->function_count; f++)
+		functions += (double)c.totals.functions[f].self.bytes;
+	for (size_t l = 0; l < c.totals.library_count; l++)
+		libraries += (double)c.totals.libraries[l].cost.self.bytes;
+	/* Each cell is rounded. */
+	CHECK(fabs((double)c.totals.all.bytes - bytes) <= KNOWN);
+	CHECK(functions == (double)c.totals.all.bytes);
+	CHECK(libraries == functions);
+	CHECK_EQ(c.totals.all.samples, sampled);
+	CHECK_EQ(c.totals.all.kinds, kinds);
+	done(&c);
+}
+
+static void test_views(void)
+{
+	check_view(PLN_VIEW_ALLOCATED, 0x1f);
+	check_view(PLN_VIEW_LIVE, 1 << 0 | 1 << 2);
+	check_view(PLN_VIEW_LEAKS, 1 << 0 | 1 << 2);
+	check_view(PLN_VIEW_PEAK, 1 << 0 | 1 << 1 | 1 << 2);
+	check_view(PLN_VIEW_TEMPORARY, 1 << 3);
+}
+
+static void test_tree_holds_the_whole(void)
+{
+	struct computed c;
+	struct pln_calltree tree;
+	double self = 0, roots = 0;
+
+	compute(&c, PLN_VIEW_ALLOCATED);
+	CHECK_EQ(pln_calltree_build(&tree, &c.aggregate, PLN_VIEW_ALLOCATED, false), 0);
+	for (uint32_t call = 0; call < tree.count; call++) {
+		self += (double)tree.calls[call].self.bytes;
+		if (tree.calls[call].parent == PLN_NONE)
+			roots += (double)tree.calls[call].total.bytes;
+	}
+	CHECK(self == (double)c.totals.all.bytes);
+	CHECK(roots == self);
+	pln_calltree_free(&tree);
+	done(&c);
+}
+
+/* A block as large as many intervals is sure; a small one stands for others, and is not. */
+static void test_intervals(void)
+{
+	const struct pln_block_row large = { .size = 64 << 20, .interval = INTERVAL };
+	const struct pln_block_row small = { .size = 64, .interval = INTERVAL };
+	const struct pln_block_row each = { .size = 64, .interval = 1 };
+	struct pln_amount amount = { .bytes = 0 };
+
+	CHECK(pln_block_weight(&large).variance < 1);
+	CHECK(fabs(pln_block_weight(&large).bytes - (64 << 20)) < 1);
+	/* The interval is its mean and, nearly, its standard error. */
+	CHECK(fabs(pln_block_weight(&small).bytes / INTERVAL - 1) < 0.001);
+	CHECK(fabs(sqrt(pln_block_weight(&small).variance) / INTERVAL - 1) < 0.001);
+	CHECK(pln_block_weight(&each).variance == 0);
+	CHECK(pln_block_weight(&each).bytes == 64);
+	for (int i = 0; i < 100; i++)
+		amount.variance += pln_block_weight(&small).variance;
+	CHECK(fabs(pln_amount_interval(&amount) / (19.6 * INTERVAL) - 1) < 0.001);
+}
+
+/* Without objects class by class; with them, what they got their memory by is taken off. */
+static void test_checks(void)
+{
+	struct pln_heap_counts *counts;
+	struct pln_heap_summary s;
+	struct computed c;
+
+	compute(&c, PLN_VIEW_ALLOCATED);
+	counts = c.profile->processes[0].heap;
+	memset(counts, 0, sizeof(c.profile->processes[0].heap));
+	counts[PILLION_HEAP_MALLOC] = (struct pln_heap_counts){ 10, 6 << 20, 3, 1 << 20 };
+	counts[PILLION_HEAP_MAPPING] = (struct pln_heap_counts){ 2, 2 << 20, 1, 1 << 20 };
+	pln_heap_summarize(&s, &c.aggregate, &no_filter);
+	CHECK_EQ(s.check_count, 2);
+	CHECK_EQ(s.checks[0].counted_bytes, 6 << 20);
+	CHECK_EQ(s.checks[0].samples, 3);
+	CHECK_EQ(s.checks[1].counted_bytes, 2 << 20);
+	CHECK(fabs(pln_heap_check_share(&s.checks[1])) < 1e-6);
+	CHECK_EQ(s.live_bytes, 6 << 20);
+	CHECK_EQ(s.unfollowed, 1);
+	counts[PILLION_HEAP_OBJECT] = (struct pln_heap_counts){ 1000, 100000, 0, 0 };
+	counts[PILLION_HEAP_NESTED] = (struct pln_heap_counts){ 1, 1 << 20, 0, 0 };
+	pln_heap_summarize(&s, &c.aggregate, &no_filter);
+	CHECK_EQ(s.check_count, 2);
+	CHECK_EQ(s.checks[0].counted_bytes, 7 << 20);
+	CHECK_EQ(s.checks[0].samples, 4);
+	CHECK_EQ(s.checks[1].counted_bytes, 100000);
+	CHECK_EQ(s.checks[1].samples, 1);
+	CHECK(fabs(pln_heap_check_sigma(&s.checks[1])) < 1);
+	memset(counts, 0, sizeof(c.profile->processes[0].heap));
+	done(&c);
+}
+
+/* Where objects were followed, the peak is where samples say; each process has its own. */
+static void test_peak_by_samples(void)
+{
+	struct computed c;
+
+	compute(&c, PLN_VIEW_ALLOCATED);
+	CHECK_EQ(c.moments[0].peak_ns, PEAK_NS);
+	CHECK_EQ(c.moments[0].end_ns, END_NS);
+	free(c.moments);
+	c.profile->processes[0].heap[PILLION_HEAP_OBJECT].alloc_calls = 1;
+	c.moments = pln_heap_find_moments(c.profile);
+	/* The last known block that was born before the large one went. */
+	CHECK_EQ(c.moments[0].peak_ns, FIRST_NS + 30 * TINY_MS);
+	c.profile->processes[0].heap[PILLION_HEAP_OBJECT].alloc_calls = 0;
+	done(&c);
+}
+
+int main(void)
+{
+	test_views();
+	test_tree_holds_the_whole();
+	test_intervals();
+	test_checks();
+	test_peak_by_samples();
+	return check_result();
+}
