@@ -35,8 +35,10 @@
 #include "syscall.h"
 
 #define DEFAULT_INTERVAL (512u << 10)
-#define PRESSURE 8u /* samples in a tick on average from which the interval grows */
 #define PRESSURE_TICKS 16u
+#define PRESSURE_SAMPLES                                                                           \
+	64u /* in so many ticks: the interval is doubled, and again after as many */
+#define INTERVAL_MAX (1ull << 40)
 #define ORPHANS 1024u
 
 static _Atomic uint64_t interval_now; /* 0: no samples */
@@ -256,6 +258,17 @@ static __attribute__((noinline)) bool write_sample(struct pln_thread *thread,
 	return written;
 }
 
+/* A stack costs some 15 us, and lanes have an end: no more are taken than is worth it. */
+static void feel_pressure(void)
+{
+	uint32_t samples = pln_add_relaxed(&samples_lately, 1) + 1;
+	uint64_t interval = pln_load_relaxed(&interval_now);
+
+	if (!pln_options.alloc_interval && samples % PRESSURE_SAMPLES == 0 &&
+	    interval < INTERVAL_MAX)
+		(void)pln_cas_acquire(&interval_now, &interval, interval * 2);
+}
+
 static bool follow(struct pln_thread *thread, void *p, uint64_t id, enum pln_block_kind kind)
 {
 	uint64_t unseen;
@@ -292,7 +305,7 @@ static void sample(struct pln_thread *thread, void *p, uint64_t size, enum pln_b
 					      .interval = self->interval[pln_memory_class_of(kind)],
 					      .kind = kind } };
 
-	pln_add_relaxed(&samples_lately, 1);
+	feel_pressure();
 	if (!has_room()) {
 		pln_segment_drop_sigsafe(PILLION_DROP_SMALL_STACK);
 		return;
@@ -346,22 +359,18 @@ void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind)
 
 /* -------------------------------------------------------- sampling thread */
 
-/* A stack costs some 15 us: where more would be taken than is worth it, the interval grows. */
-static void adapt_interval(void)
+/* It grew by feel_pressure(), and goes back by itself. */
+static void relieve_pressure(void)
 {
 	static unsigned ticks;
 	uint64_t interval = pln_load_relaxed(&interval_now);
-	uint32_t samples;
 
 	if (!interval || pln_options.alloc_interval || ++ticks < PRESSURE_TICKS)
 		return;
 	ticks = 0;
-	samples = pln_swap_relaxed(&samples_lately, 0);
-	if (samples > PRESSURE * PRESSURE_TICKS)
-		interval *= 2;
-	else if (samples < PRESSURE * PRESSURE_TICKS / 4 && interval > DEFAULT_INTERVAL)
-		interval /= 2;
-	pln_store_relaxed(&interval_now, interval);
+	if (pln_swap_relaxed(&samples_lately, 0) < PRESSURE_SAMPLES / 4 &&
+	    interval > DEFAULT_INTERVAL)
+		(void)pln_cas_acquire(&interval_now, &interval, interval / 2);
 }
 
 /* What grows by the program break: sbrk(), which most allocators call from inside of libc. */
@@ -407,7 +416,7 @@ void pln_memory_tick(uint64_t now_ns)
 	follow_peak(live, pln_now_ns_sigsafe());
 	follow_break();
 	tell_orphans();
-	adapt_interval();
+	relieve_pressure();
 }
 
 void pln_memory_tick_last(void)

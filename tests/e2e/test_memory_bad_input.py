@@ -86,7 +86,8 @@ print("survived")
     plain = here.run([one_python.path, "-c", program], cwd=work)
     ours = recording.record(one_python, ["-c", program], work, options=["-q", *options])
     assert (ours.returncode, ours.stdout) == (plain.returncode, plain.stdout)
-    assert plain.stderr in ours.stderr
+    # free() or munmap_chunk(), by what the bytes in front of a foreign pointer happen to be.
+    assert plain.stderr.split(": ")[-1] in ours.stderr
     assert ours.returncode in (0, -signal.SIGABRT, -signal.SIGSEGV)
     assert ours.load().processes
 
