@@ -4,7 +4,9 @@
  */
 #include "report/heap_summary.h"
 
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What the blocks of one kind add up to. */
@@ -34,28 +36,31 @@ static void add_counts(struct pln_heap_counts *sum, const struct pln_heap_counts
 	}
 }
 
-/* By the last point before the interpreter went down, which frees much; else by the last count. */
-static uint64_t live_at_end(const struct pln_profile *p, uint32_t id)
+/*
+ * By process, its counts when the program was over: at the last point before the interpreter went
+ * down, which frees much; else at its end. To be freed; NULL: out of memory.
+ */
+static const struct pln_heap_counts **find_last_counts(const struct pln_profile *p)
 {
-	const struct pln_process *process = &p->processes[id];
-	const struct pln_heap_counts *counts = process->heap;
+	const struct pln_heap_counts **last = calloc(p->process_count + 1, sizeof(*last));
 
-	for (size_t i = 0; process->finalizing_ns && i < p->heap_point_count; i++) {
+	for (size_t i = 0; last && i < p->process_count; i++)
+		last[i] = p->processes[i].heap;
+	for (size_t i = 0; last && i < p->heap_point_count; i++) {
 		const struct pln_heap_point *point = &p->heap_points[i];
 
-		if (point->process == id && point->time_ns <= process->finalizing_ns)
-			counts = point->heap;
+		if (point->time_ns <= p->processes[point->process].finalizing_ns)
+			last[point->process] = point->heap;
 	}
-	return pln_heap_live_bytes(counts, process->heap_inherited_bytes);
+	return last;
 }
 
-static void add_process(struct pln_heap_summary *s, const struct pln_profile *p, uint32_t id)
+static void add_process(struct pln_heap_summary *s, const struct pln_process *process,
+			const struct pln_heap_counts *last)
 {
-	const struct pln_process *process = &p->processes[id];
-
 	if (!s->by_thread)
 		add_counts(s->counts, process->heap);
-	s->live_bytes += live_at_end(p, id);
+	s->live_bytes += pln_heap_live_bytes(last, process->heap_inherited_bytes);
 	s->brk_peak_bytes += process->brk_peak_bytes;
 	s->peaks_bytes += process->heap_peak_bytes;
 	if (process->heap_peak_bytes <= s->peak_bytes)
@@ -139,18 +144,21 @@ double pln_heap_check_sigma(const struct pln_heap_check *check)
 	return error > 0 ? (check->sampled_bytes - (double)check->counted_bytes) / error : 0;
 }
 
-void pln_heap_summarize(struct pln_heap_summary *summary, const struct pln_aggregate *aggregate,
-			const struct pln_filter *filter)
+int pln_heap_summarize(struct pln_heap_summary *summary, const struct pln_aggregate *aggregate,
+		       const struct pln_filter *filter)
 {
 	const struct pln_profile *p = aggregate->profile;
+	const struct pln_heap_counts **last = find_last_counts(p);
 	struct kind_sum sums[PILLION_BLOCK_KINDS] = { { 0 } };
 
 	memset(summary, 0, sizeof(*summary));
+	if (!last)
+		return -ENOMEM;
 	summary->by_thread = filter->threads;
 	summary->points = p->heap_point_count;
 	for (uint32_t id = 0; id < p->process_count; id++) {
 		if (pln_filter_keeps_process(filter, &p->processes[id]))
-			add_process(summary, p, id);
+			add_process(summary, &p->processes[id], last[id]);
 	}
 	for (uint32_t t = 0; summary->by_thread && t < p->thread_count; t++) {
 		if (aggregate->thread_kept[t])
@@ -159,4 +167,6 @@ void pln_heap_summarize(struct pln_heap_summary *summary, const struct pln_aggre
 	sum_blocks(summary, aggregate, sums);
 	if (summary->samples)
 		check_classes(summary, sums);
+	free(last);
+	return 0;
 }

@@ -38,8 +38,9 @@ struct pln_heap_summary {
 	uint64_t points; /* of the timeline */
 };
 
-void pln_heap_summarize(struct pln_heap_summary *summary, const struct pln_aggregate *aggregate,
-			const struct pln_filter *filter);
+/* Returns 0 or -errno. */
+int pln_heap_summarize(struct pln_heap_summary *summary, const struct pln_aggregate *aggregate,
+		       const struct pln_filter *filter);
 
 static inline bool pln_heap_is_counted(const struct pln_heap_summary *summary)
 {

@@ -53,7 +53,7 @@ int pln_report_build(struct pln_report *report, struct pln_profile *profile, con
 	if (!err && view == PLN_VIEW_LEAKS && report->moments)
 		err = pln_leaks_find(&report->leaks, a, &report->totals, report->moments);
 	if (!err)
-		pln_heap_summarize(&report->heap, a, &options->filter);
+		err = pln_heap_summarize(&report->heap, a, &options->filter);
 	return err;
 }
 

@@ -62,8 +62,9 @@ static void growth_cells(struct pln_table *table, const struct pln_leak *leak)
 	char text[PLN_QUANTITY_SIZE];
 
 	if (grows)
-		pln_table_cell(table, style, "%s/s",
-			       pln_bytes_text(text, (uint64_t)fmin(leak->bytes_per_s, 0x1p62)));
+		pln_table_cell(
+			table, style, "%s/s",
+			pln_bytes_text(text, (uint64_t)fmin(fmax(leak->bytes_per_s, 0), 0x1p62)));
 	else
 		pln_table_cell(table, style, "-");
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_bytes_text(text, leak->live.bytes));
@@ -115,8 +116,9 @@ static void print_method(const struct pln_report *r, const struct pln_screen *sc
 
 	if (r->leaks.tested)
 		snprintf(grows, sizeof(grows),
-			 "a place grows below %.1g: 0.05 by all %u that might, if it goes on",
-			 r->leaks.largest_chance, r->leaks.tested);
+			 "a place grows if that is below %.1g (0.05, shared by %u place%s) and it "
+			 "went on",
+			 r->leaks.largest_chance, r->leaks.tested, r->leaks.tested == 1 ? "" : "s");
 	pln_text_field(screen, "statistic", PLN_STYLE_DIM,
 		       "chance that by luck so many more sampled blocks came to stay than older "
 		       "ones went (sign test), from 30 %% to 90 %% of the time; %s. kept: of the "

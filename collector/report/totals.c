@@ -72,12 +72,13 @@ size_t pln_part_count(const struct pln_aggregate *aggregate, enum pln_view view)
 
 struct pln_part pln_part_at(const struct pln_aggregate *aggregate, enum pln_view view, size_t index)
 {
-	const struct pln_cell *cell = &aggregate->cells[index];
-	const struct pln_heap_cell *heap = &aggregate->heap_cells[index];
+	if (pln_view_is_heap(view)) {
+		const struct pln_heap_cell *cell = &aggregate->heap_cells[index];
 
-	if (pln_view_is_heap(view))
-		return (struct pln_part){ heap->stack, heap_amount(heap) };
-	return (struct pln_part){ cell->stack, pln_cell_amount(cell, view) };
+		return (struct pln_part){ cell->stack, heap_amount(cell) };
+	}
+	return (struct pln_part){ aggregate->cells[index].stack,
+				  pln_cell_amount(&aggregate->cells[index], view) };
 }
 
 /* ---------------------------------------------------------- libraries, lines */

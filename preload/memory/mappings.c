@@ -187,12 +187,14 @@ static bool is_counted(void)
 static inline void *map(void *hint, size_t size, int prot, int flags, int fd, off_t offset)
 {
 	struct range range = { 0 };
+	bool replaces;
 	void *p;
 
 	if (!is_counted())
 		return pln_real.mmap(hint, size, prot, flags, fd, offset);
 	/* What lies there goes. */
-	if (flags & MAP_FIXED && !(flags & MAP_FIXED_NOREPLACE))
+	replaces = flags & MAP_FIXED && !(flags & MAP_FIXED_NOREPLACE);
+	if (replaces)
 		range = take((uintptr_t)hint, size);
 	p = pln_real.mmap(hint, size, prot, flags, fd, offset);
 	if (p == MAP_FAILED) {
@@ -200,6 +202,9 @@ static inline void *map(void *hint, size_t size, int prot, int flags, int fd, of
 			(void)add(range.lo, range.hi, range.id);
 		return p;
 	}
+	/* Or it was unmapped where we cannot see, else its place would not be given again. */
+	if (!replaces)
+		range = take((uintptr_t)p, size);
 	count_free(&range);
 	if (flags & MAP_ANONYMOUS && prot != PROT_NONE)
 		count_mapping((uintptr_t)p, size);
@@ -264,6 +269,8 @@ PLN_EXPORT void *mremap(void *address, size_t old_size, size_t size, int flags, 
 			(void)add(replaced.lo, replaced.hi, replaced.id);
 		return p;
 	}
+	if (!to)
+		replaced = take((uintptr_t)p, size);
 	count_free(&replaced);
 	if (!range.bytes)
 		return p;

@@ -139,3 +139,26 @@ print(out_of_sight())
     assert recording.lost_blocks(profile) - profile.drops[0] == 0, profile.drops
     assert len(blocks) == 100
     assert sum(b.freed_ns == 0 for b in blocks) <= int(out)
+
+
+def test_mappings_that_are_unmapped_out_of_sight_are_not_counted_twice(one_python, work):
+    """Each had the place of the one before; the last one's end was that of all."""
+    source = work / "deep.c"
+    source.write_text("#include <sys/mman.h>\nint give_back(void *p, size_t n) { return munmap(p, n); }\n")
+    library = place.host_compile(source, work / "deep.so", "-shared", "-fPIC")
+    profile, out = recording.record_ok(one_python, ["-c", """
+import ctypes, os, sys
+libc, deep = ctypes.CDLL(None), ctypes.CDLL(sys.argv[1], mode=os.RTLD_DEEPBIND)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_size_t] * 6
+libc.munmap.argtypes = deep.give_back.argtypes = [ctypes.c_size_t] * 2
+places = []
+for i in range(50):
+    places.append(libc.mmap(0, 64 << 20, 3, 0x22, 2**64 - 1, 0))
+    (deep.give_back if i < 49 else libc.munmap)(places[-1], 64 << 20)
+print(len(set(places)))
+""", library], work)
+    calls, total, freed, freed_bytes = profile.processes[0]["heap"][recording.HEAP_MAPPING]
+    assert int(out) == 1 and total >= 50 * 64 << 20
+    assert 50 <= freed <= calls
+    assert total - (100 << 20) <= freed_bytes <= total

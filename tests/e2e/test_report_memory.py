@@ -68,7 +68,7 @@ def handle(i):
 
 for i in range(100000):
     handle(i)
-    if i % 100 == 0:
+    if i % 100 == 0 or i < 500 and i % 2:
         time.sleep(0.0005)
 """
 
@@ -154,7 +154,7 @@ def test_a_leak_is_named_first_and_a_cache_told_apart(here, one_python, work):
     assert first["python_line"]["function"] == "handle" and first["python_line"]["line"] == 13, leaks[:3]
     assert first["trend"] in ("grows", "may_grow"), first
     cached = [leak for leak in leaks if leak["python_line"]["function"] == "lookup"]
-    assert cached and cached[0]["trend"] == "flat" and cached[0]["flat_since_share"] < 0.3, cached
+    assert cached and cached[0]["trend"] == "flat" and cached[0]["flat_since_share"] < 0.4, cached
     shown = text(here, profile, "--view", "leaks")
     assert re.search(r"grew until \d+ %, flat since.*lookup", shown) and "sign test" in shown, shown
 

@@ -16,7 +16,7 @@
 #include "profile/chunk.h"
 #include "report/report.h"
 
-enum { HEADER = 3 };
+enum { HEADER = 3, VIEWS = PLN_VIEW_LEAKS + 1 };
 
 static bool write_chunks(int fd, const uint8_t *data, size_t size)
 {
@@ -96,13 +96,20 @@ static bool ids_are_right(struct pln_profile *p)
 	for (size_t i = 0; i < p->thread_count; i++)
 		if (p->threads[i].process >= p->process_count)
 			return false;
+	for (size_t i = 0; i < p->block_count; i++)
+		if (p->blocks[i].thread >= p->thread_count ||
+		    (p->blocks[i].stack != PLN_NONE && p->blocks[i].stack >= p->stack_count))
+			return false;
+	for (size_t i = 0; i < p->heap_point_count; i++)
+		if (p->heap_points[i].process >= p->process_count)
+			return false;
 	return !pln_profile_each_sample(p, check_row, &rows) && rows.ok &&
 	       rows.count == p->sample_count;
 }
 
 static bool show(struct pln_profile *profile, const struct pln_report_options *options, FILE *out)
 {
-	struct pln_screen screen = { .out = out, .width = 60 + (unsigned)options->view * 30 };
+	struct pln_screen screen = { .out = out, .width = 60 + (unsigned)options->view % 4 * 30 };
 	struct pln_report report;
 	bool ok = !pln_report_build(&report, profile, "fuzz", options);
 
@@ -117,8 +124,10 @@ static bool show(struct pln_profile *profile, const struct pln_report_options *o
 		pln_report_print_json(&report, out);
 		pln_info_print_text(&report, &screen);
 		pln_info_print_json(&report, out);
-		ok = !pln_export_folded(&export, out) && !pln_export_speedscope(&export, out) &&
-		     !pln_export_pprof(&export, out);
+		if (!pln_view_is_heap(options->view))
+			ok = !pln_export_folded(&export, out) &&
+			     !pln_export_speedscope(&export, out) &&
+			     !pln_export_pprof(&export, out);
 	}
 	pln_report_free(&report);
 	return ok;
@@ -135,9 +144,9 @@ bool fuzz_profile(const uint8_t *data, size_t size)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (ok && pln_profile_open(&profile, path, true) == PLN_OPEN_OK) {
-		options.view = size % 4;
-		options.part = size / 4 % 3;
-		options.sort = size / 12 % 3;
+		options.view = size % VIEWS;
+		options.part = size / VIEWS % 3;
+		options.sort = size / VIEWS / 3 % 3;
 		ok = ids_are_right(profile) && show(profile, &options, out);
 		pln_profile_close(profile);
 	}

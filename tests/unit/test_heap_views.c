@@ -183,7 +183,7 @@ static void test_checks(void)
 	memset(counts, 0, sizeof(c.profile->processes[0].heap));
 	counts[PILLION_HEAP_MALLOC] = (struct pln_heap_counts){ 10, 6 << 20, 3, 1 << 20 };
 	counts[PILLION_HEAP_MAPPING] = (struct pln_heap_counts){ 2, 2 << 20, 1, 1 << 20 };
-	pln_heap_summarize(&s, &c.aggregate, &no_filter);
+	CHECK_EQ(pln_heap_summarize(&s, &c.aggregate, &no_filter), 0);
 	CHECK_EQ(s.check_count, 2);
 	CHECK_EQ(s.checks[0].counted_bytes, 6 << 20);
 	CHECK_EQ(s.checks[0].samples, 3);
@@ -193,7 +193,7 @@ static void test_checks(void)
 	CHECK_EQ(s.unfollowed, 1);
 	counts[PILLION_HEAP_OBJECT] = (struct pln_heap_counts){ 1000, 100000, 0, 0 };
 	counts[PILLION_HEAP_NESTED] = (struct pln_heap_counts){ 1, 1 << 20, 0, 0 };
-	pln_heap_summarize(&s, &c.aggregate, &no_filter);
+	CHECK_EQ(pln_heap_summarize(&s, &c.aggregate, &no_filter), 0);
 	CHECK_EQ(s.check_count, 2);
 	CHECK_EQ(s.checks[0].counted_bytes, 7 << 20);
 	CHECK_EQ(s.checks[0].samples, 4);
