@@ -140,14 +140,18 @@ PLN_EXPORT void *pvalloc(size_t size)
 }
 
 /* C23's. What they are told of the size may only be checked by who allocated. */
-PLN_EXPORT void free_sized(void *p, size_t size);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wredundant-decls" /* newer glibc has them */
+void free_sized(void *p, size_t size);
+void free_aligned_sized(void *p, size_t alignment, size_t size);
+#pragma GCC diagnostic pop
+
 PLN_EXPORT void free_sized(void *p, size_t size)
 {
 	(void)size;
 	free(p);
 }
 
-PLN_EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size);
 PLN_EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size)
 {
 	(void)alignment;
