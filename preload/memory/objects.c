@@ -435,9 +435,7 @@ static void look_for_new_interpreter(void)
 static void ask(void)
 {
 	if (!resolve_symbols() || !pln_python_ask(&call))
-		give_up("Python's objects are not followed: the interpreter does not export what "
-			"it "
-			"takes");
+		give_up("Python's objects are not followed: the interpreter hides its allocators");
 	else if (++ticks == LATE_TICKS)
 		pln_announce_note(1, "Python's objects are followed only once the main thread runs "
 				     "Python code");
@@ -462,8 +460,7 @@ void pln_objects_tick(void)
 		if (pln_memory_mode == PLN_MEMORY_OFF)
 			give_up("Python's objects are not followed: memory is off");
 		else if (pln_python_is_refused())
-			give_up("Python's objects are not followed: the interpreter cannot be "
-				"read");
+			give_up("Python's objects are not followed: unknown interpreter");
 		else if (was_ready)
 			ask();
 		break;
