@@ -112,7 +112,8 @@ static void leak_row(const struct pln_report *r, const struct pln_screen *screen
 
 static void print_method(const struct pln_report *r, const struct pln_screen *screen)
 {
-	char grows[128] = "no place has samples enough to say that it grows (--alloc-interval)";
+	char grows[160] = "no place has samples enough to tell; record with a lower "
+			  "--alloc-interval for more";
 
 	if (r->leaks.tested)
 		snprintf(grows, sizeof(grows),
