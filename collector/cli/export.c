@@ -18,10 +18,12 @@
 
 static const char *const format_names[] = { "folded", "pprof", "speedscope", "timeline", NULL };
 
-/* First those of enum pln_view, then those of enum pln_heap_view. */
-static const char *const view_names[] = { "cpu",  "wall", "offcpu",    "gil", "allocated",
-					  "live", "peak", "temporary", NULL };
-enum { FIRST_HEAP_VIEW = PLN_VIEW_GIL + 1 };
+/* Those of the report, but for its leak suspects: a file has no room for their statistics. */
+static const char *const view_names[] = {
+	[PLN_VIEW_CPU] = "cpu",	  [PLN_VIEW_WALL] = "wall",	      [PLN_VIEW_OFFCPU] = "offcpu",
+	[PLN_VIEW_GIL] = "gil",	  [PLN_VIEW_ALLOCATED] = "allocated", [PLN_VIEW_LIVE] = "live",
+	[PLN_VIEW_PEAK] = "peak", [PLN_VIEW_TEMPORARY] = "temporary", NULL,
+};
 
 #define FORMAT_UNSET UINT_MAX
 
@@ -30,7 +32,7 @@ static struct {
 	const char *output;
 	const char *threads;
 	const char *processes;
-	unsigned view; /* index of view_names */
+	unsigned view; /* enum pln_view */
 	bool blocks;
 	bool lines;
 	bool annotate;
@@ -119,11 +121,6 @@ static const struct pln_verb verb = {
 	.examples = examples,
 };
 
-static bool is_of_memory(void)
-{
-	return args.view >= FIRST_HEAP_VIEW;
-}
-
 /*
  * app.pillion -> app.cpu-ns.folded, app.pb.gz, app.cpu.speedscope.json; app.live-bytes.folded,
  * app.live.pb.gz, app.live.speedscope.json; app.memory.csv. Returns 0 or -ENAMETOOLONG.
@@ -131,7 +128,8 @@ static bool is_of_memory(void)
 static int name_output(const char *profile, char *buffer, size_t size)
 {
 	const char *view = view_names[args.view];
-	const char *unit = !is_of_memory() ? "ns" : args.blocks ? "blocks" : "bytes";
+	bool of_memory = pln_view_is_heap(args.view);
+	const char *unit = !of_memory ? "ns" : args.blocks ? "blocks" : "bytes";
 	size_t stem = strlen(profile);
 	int used;
 
@@ -145,7 +143,7 @@ static int name_output(const char *profile, char *buffer, size_t size)
 		used = snprintf(buffer, size, "%.*s.memory.csv", (int)stem, profile);
 	else /* the one file has all views of time */
 		used = snprintf(buffer, size, "%.*s%s%s.pb.gz", (int)stem, profile,
-				is_of_memory() ? "." : "", is_of_memory() ? view : "");
+				of_memory ? "." : "", of_memory ? view : "");
 	return (size_t)used < size ? 0 : -ENAMETOOLONG;
 }
 
@@ -239,7 +237,7 @@ static int export_memory(struct pln_export *export, const char *path, const char
 	int status = PLN_EXIT_NO_SAMPLES;
 
 	if (!err)
-		err = pln_export_blocks_sum(&blocks, &kept, args.view - FIRST_HEAP_VIEW,
+		err = pln_export_blocks_sum(&blocks, &kept, args.view - PLN_VIEW_ALLOCATED,
 					    args.blocks);
 	if (err) {
 		status = cannot_read(path, err);
@@ -281,8 +279,8 @@ static int export_profile(struct pln_profile *profile, const char *path, const c
 
 	if (args.format == PLN_EXPORT_TIMELINE)
 		return export_timeline(&export, path, output);
-	return is_of_memory() ? export_memory(&export, path, output)
-			      : export_time(&export, path, output);
+	return pln_view_is_heap(args.view) ? export_memory(&export, path, output)
+					   : export_time(&export, path, output);
 }
 
 static int check_arguments(const struct pln_operands *operands, const char *output)

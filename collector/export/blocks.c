@@ -14,25 +14,6 @@
 /* No sum of what is real comes near; sizes in a damaged profile may. */
 #define ESTIMATE_MAX 0x1p62
 
-const char *const pln_export_heap_views[] = {
-	[PLN_HEAP_ALLOCATED] = "allocated",
-	[PLN_HEAP_LIVE] = "live",
-	[PLN_HEAP_PEAK] = "peak",
-	[PLN_HEAP_TEMPORARY] = "temporary",
-};
-
-const char *pln_export_allocator_name(uint32_t kind)
-{
-	static const char *const names[PILLION_BLOCK_KINDS] = {
-		[PILLION_BLOCK_MALLOC] = "malloc",
-		[PILLION_BLOCK_MAPPING] = "mmap",
-		[PILLION_BLOCK_OBJECT] = "objects",
-		[PILLION_BLOCK_MEMORY] = "pymem",
-	};
-
-	return kind < PILLION_BLOCK_KINDS ? names[kind] : "unknown";
-}
-
 /* What rounding has left over so far. */
 struct rest {
 	double blocks;

@@ -13,9 +13,6 @@
 #include "profile/heap.h"
 #include "report/aggregate.h"
 
-/* In the order of enum pln_heap_view. */
-extern const char *const pln_export_heap_views[];
-
 struct pln_block_sum {
 	uint64_t blocks;
 	uint64_t bytes;
@@ -53,8 +50,5 @@ struct pln_export_blocks {
 int pln_export_blocks_sum(struct pln_export_blocks *blocks, const struct pln_aggregate *kept,
 			  enum pln_heap_view view, bool count);
 void pln_export_blocks_free(struct pln_export_blocks *blocks);
-
-/* What it was asked of: "malloc", "mmap", "objects" or "pymem", as in the report. */
-const char *pln_export_allocator_name(uint32_t kind);
 
 #endif

@@ -19,7 +19,7 @@
 #include <stdio.h>
 
 #include "export/blocks.h"
-#include "report/aggregate.h"
+#include "report/report.h"
 
 enum pln_export_format {
 	PLN_EXPORT_FOLDED = 0,
@@ -38,6 +38,13 @@ struct pln_export {
 	bool annotate; /* folded: mark Python and native frames */
 	bool by_line; /* folded, speedscope: keep lines apart */
 };
+
+/* For titles. */
+static inline const char *pln_export_view_name(const struct pln_export *export)
+{
+	return pln_report_view_names[export->blocks ? PLN_VIEW_ALLOCATED + export->blocks->view
+						    : export->view];
+}
 
 /* Each returns 0 or -errno, write errors included. */
 int pln_export_folded(const struct pln_export *export, FILE *out);

@@ -239,7 +239,7 @@ static void memory_sample(struct writer *w, const struct pln_block_cell *cell)
 					      cell->in_use.blocks, cell->in_use.bytes };
 
 	sample(w, cell->stack, cell->thread, values);
-	text_label(w, "allocator", pln_export_allocator_name(cell->kind));
+	text_label(w, "allocator", pln_block_kind_name(cell->kind));
 	finish_part(w, PROFILE_SAMPLE);
 }
 
@@ -404,7 +404,7 @@ static void comment_on_estimate(struct writer *w, const struct pln_export_blocks
 
 	snprintf(text, sizeof(text),
 		 "%s: %" PRIu64 " sampled allocations stand for %.0f bytes, +- %.0f (95 %%)",
-		 pln_export_heap_views[blocks->view], blocks->samples, blocks->bytes,
+		 pln_export_view_name(w->export), blocks->samples, blocks->bytes,
 		 1.96 * sqrt(blocks->variance));
 	pln_message_uint(&w->top, PROFILE_COMMENT, string_id(w, text));
 }

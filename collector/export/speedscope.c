@@ -285,8 +285,7 @@ static int write_file(struct writer *w)
 	char title[512];
 	int err = 0;
 
-	snprintf(title, sizeof(title), "%s (%s)", e->name,
-		 e->blocks ? pln_export_heap_views[e->blocks->view] : pln_view_names[e->view]);
+	snprintf(title, sizeof(title), "%s (%s)", e->name, pln_export_view_name(e));
 	pln_json_object(&json, NULL);
 	pln_json_text(&json, "$schema", "https://www.speedscope.app/file-format-schema.json");
 	pln_json_text(&json, "name", title);
