@@ -63,6 +63,14 @@ def test_a_constructor_that_runs_before_ours_is_counted(one_python, work):
     truth.check(*truth.record(one_python, work, ENDS["ends"], behind=[ends])[:2])
 
 
+@pytest.mark.parametrize("allocator", ["pymalloc", "malloc"])
+def test_totals_are_exact_where_objects_are_followed_too(one_python, work, allocator):
+    profile, counts, _ = truth.record(one_python, work, ENDS["threads"], options=["--objects"],
+                                      env={"PYTHONMALLOC": allocator})
+    truth.check(profile, counts)
+    assert profile.processes[0]["heap"][recording.HEAP_OBJECT][0] > 0
+
+
 def test_every_thread_is_told_of(one_python, work):
     """Threads that begin and end between the last tick and the end of the process."""
     profile, out = recording.record_ok(one_python, ["-c", """
