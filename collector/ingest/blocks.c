@@ -15,6 +15,7 @@
 
 #define LIVE_MIN 256u
 /* Between two points of the heap's timeline, at least: one a drain, but when those are hurried. */
+#define RESTING_POINT_NS 1000000000ull
 #define POINT_NS 40000000ull
 #define MAX_BYTES (1ull << 56)
 
@@ -152,6 +153,14 @@ void pln_target_read_heap(struct pln_target *t, bool gone)
 	t->row.heap_peak_ns = pln_load_relaxed(&seg->peak_ns);
 }
 
+/* Of a process that rests, a point a second is enough. */
+static bool is_news(const struct pln_target *t, const struct pln_heap_point *point)
+{
+	return t->drain_ns - t->heap_point_ns >= RESTING_POINT_NS ||
+	       point->brk_bytes != t->heap_point.brk_bytes ||
+	       memcmp(point->heap, t->heap_point.heap, sizeof(point->heap)) != 0;
+}
+
 void pln_target_follow_heap(struct pln_target *t)
 {
 	struct pln_heap_point point = { .time_ns = t->drain_ns,
@@ -163,8 +172,9 @@ void pln_target_follow_heap(struct pln_target *t)
 		return;
 	pln_target_read_heap(t, false);
 	memcpy(point.heap, t->row.heap, sizeof(point.heap));
-	if (!point.heap[PILLION_HEAP_MALLOC].alloc_calls)
+	if (!point.heap[PILLION_HEAP_MALLOC].alloc_calls || !is_news(t, &point))
 		return;
+	t->heap_point = point;
 	t->heap_point_ns = t->drain_ns;
 	pln_writer_add_heap_point(t->writer, &point);
 }

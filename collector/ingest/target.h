@@ -94,6 +94,7 @@ struct pln_target {
 
 	struct pln_target_blocks blocks;
 	uint64_t heap_point_ns; /* of the newest point of the heap's timeline */
+	struct pln_heap_point heap_point; /* itself */
 
 	uint64_t eval_lo, eval_hi;
 	uint64_t drain_ns; /* when the drain that is going on began */

@@ -9,11 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define USUAL_INTERVAL 524288.
+
 /* What the blocks of one kind add up to. */
 struct kind_sum {
 	double bytes;
 	double variance;
 	uint64_t samples;
+	uint64_t interval;
 };
 
 uint64_t pln_heap_live_bytes(const struct pln_heap_counts *counts, uint64_t inherited)
@@ -88,6 +91,8 @@ static void sum_blocks(struct pln_heap_summary *s, const struct pln_aggregate *a
 		sums[block->kind].bytes += weight.bytes;
 		sums[block->kind].variance += weight.variance;
 		sums[block->kind].samples++;
+		if (sums[block->kind].interval < block->interval)
+			sums[block->kind].interval = block->interval;
 		s->samples++;
 		s->unfollowed += block->unfollowed;
 	}
@@ -100,6 +105,8 @@ static void add_check(struct pln_heap_summary *s, const char *name, uint64_t cou
 					      .counted_bytes = counted_bytes,
 					      .sampled_bytes = a->bytes + b->bytes,
 					      .variance = a->variance + b->variance,
+					      .interval = a->interval > b->interval ? a->interval
+										    : b->interval,
 					      .samples = a->samples + b->samples };
 
 	if (check.counted_bytes || check.samples)
@@ -137,9 +144,14 @@ double pln_heap_check_share(const struct pln_heap_check *check)
 	return counted > 0 ? (check->sampled_bytes - counted) / counted : 0;
 }
 
+/*
+ * The variance is estimated from the samples that there are: of blocks that none was taken of, one
+ * interval is what may well be missing.
+ */
 double pln_heap_check_sigma(const struct pln_heap_check *check)
 {
-	double error = sqrt(check->variance);
+	double interval = check->interval ? (double)check->interval : USUAL_INTERVAL;
+	double error = interval > 1 ? sqrt(check->variance + interval * interval) : 0;
 
 	return error > 0 ? (check->sampled_bytes - (double)check->counted_bytes) / error : 0;
 }

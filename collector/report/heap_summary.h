@@ -16,6 +16,7 @@ struct pln_heap_check {
 	uint64_t counted_bytes;
 	double sampled_bytes;
 	double variance;
+	uint64_t interval; /* largest that samples were chosen with */
 	uint64_t samples;
 };
 enum { PLN_HEAP_CHECKS = 2 };
