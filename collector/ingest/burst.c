@@ -203,17 +203,19 @@ static void note_rate(struct pln_target *t, const struct pln_burst *s)
 	uint64_t samples = pln_load_relaxed(&s->samples), torn = pln_load_relaxed(&s->torn);
 	uint64_t full = pln_load_relaxed(&s->full), covered = pln_load_relaxed(&s->covered_ns);
 	uint64_t looks = samples + full + pln_load_relaxed(&s->idle);
-	char text[320];
+	char text[400];
 
 	snprintf(text, sizeof(text),
 		 "burst: Python frames only, of the thread that holds the GIL; %" PRIu64
 		 " looks a second of %" PRIu64 " asked for, in %.3f s; %" PRIu64
 		 " samples, GIL held %.2f %% of the time; %" PRIu64
 		 " torn stacks (%.3f %%) thrown away, %" PRIu64
-		 " without room; %.2f %% of the time between looks far apart",
+		 " without room; %.2f %% of the time between looks far apart; %.2f %% in functions"
+		 " that were never seen whole",
 		 per_second(looks, covered), s->asked_hz, (double)covered / 1e9, samples,
 		 percent(pln_load_relaxed(&s->held_ns), covered), torn, percent(torn, looks + torn),
-		 full, percent(pln_load_relaxed(&s->far_ns), covered));
+		 full, percent(pln_load_relaxed(&s->far_ns), covered),
+		 percent(pln_load_relaxed(&s->owed_ns), covered));
 	note.text = text;
 	pln_writer_add_note(t->writer, &note);
 }
