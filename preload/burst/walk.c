@@ -15,8 +15,8 @@
  *
  * From 3.11 on, all calls of one depth lie in one place. Of ping and pong, which take turns
  * at our own pace, ping's callee may be read at every first step, and pong at every second.
- * Without rounds a hundredth of what such programs run was mixed up like that; with one, none
- * was in 10^7 looks, but the program may be in step with it. It is not with two.
+ * Without rounds a hundredth of what such programs run was mixed up like that; with one, or
+ * two, nothing was in 10^7 looks each. Two are to be sure: the program must be in step with all.
  *
  * Where bytes come from: see peek(). Which fields there are, the layout says.
  */
@@ -434,7 +434,8 @@ static bool is_steady(struct pln_burst_stack *stack, uintptr_t address, const st
 
 /*
  * What was just copied is gone from the program's cache. Where it needs that, it is slower for
- * a moment, and would be found too often.
+ * a moment, and would be found too often. (Generators that take turns in less than a microsecond
+ * still are: each look slows them again.)
  */
 static void let_recover(void)
 {
