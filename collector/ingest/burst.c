@@ -30,7 +30,8 @@ struct taken_cell {
 };
 
 struct pln_target_burst {
-	uint64_t began_ns, taken_ns;
+	uint64_t taken_ns;
+	uint64_t left_ns; /* of the time until then, what no row has */
 	uint32_t node_count, cell_count; /* as noted */
 	uint32_t *stacks; /* by node */
 	uint32_t resolved; /* nodes below have a stack */
@@ -43,8 +44,10 @@ static struct pln_target_burst *burst_of(struct pln_target *t)
 	if (!t->segment.burst.shared || t->burst)
 		return t->burst;
 	t->burst = calloc(1, sizeof(*t->burst));
-	if (t->burst)
-		t->burst->began_ns = t->burst->taken_ns = t->segment.start_mono_ns;
+	if (!t->burst)
+		return NULL;
+	t->burst->taken_ns = t->segment.start_mono_ns;
+	t->burst->left_ns = PLN_TARGET_AHEAD_NS;
 	return t->burst;
 }
 
@@ -140,10 +143,11 @@ static void add_row(struct pln_target *t, const struct pln_burst_cell *cell,
 	t->samples++;
 }
 
-/* `cell` is our copy. Takes from *left_ns, what the sampling thread can have covered at most. */
+/* `cell` is our copy. Takes from what the sampling thread can have covered at most. */
 static void take_cell(struct pln_target *t, const struct pln_burst_cell *cell,
-		      struct taken_cell *taken, uint64_t *left_ns)
+		      struct taken_cell *taken)
 {
+	uint64_t *left_ns = &t->burst->left_ns;
 	struct taken_cell fresh = { pln_load_relaxed(&cell->cpu_ns) - taken->cpu_ns,
 				    pln_load_relaxed(&cell->wait_ns) - taken->wait_ns };
 
@@ -163,16 +167,17 @@ static void take_cell(struct pln_target *t, const struct pln_burst_cell *cell,
 static void take_cells(struct pln_target *t)
 {
 	struct pln_target_burst *b = t->burst;
-	uint64_t left_ns = t->drain_ns + PLN_TARGET_AHEAD_NS - b->taken_ns;
 
 	if (!reserve((void **)&b->cells, &b->cell_capacity, b->cell_count, sizeof(*b->cells)))
 		return;
+	/* A stack may have time of looks long before, which none like it took until now. */
+	b->left_ns += t->drain_ns - b->taken_ns;
+	b->taken_ns = t->drain_ns;
 	for (uint32_t i = 0; i < b->cell_count; i++) {
 		struct pln_burst_cell cell = t->segment.burst.cells[i];
 
-		take_cell(t, &cell, &b->cells[i], &left_ns);
+		take_cell(t, &cell, &b->cells[i]);
 	}
-	b->taken_ns = t->drain_ns;
 }
 
 void pln_target_take_burst(struct pln_target *t, bool last)
@@ -203,17 +208,19 @@ static void note_rate(struct pln_target *t, const struct pln_burst *s)
 	uint64_t samples = pln_load_relaxed(&s->samples), torn = pln_load_relaxed(&s->torn);
 	uint64_t full = pln_load_relaxed(&s->full), covered = pln_load_relaxed(&s->covered_ns);
 	uint64_t looks = samples + full + pln_load_relaxed(&s->idle);
-	char text[320];
+	char text[400];
 
 	snprintf(text, sizeof(text),
 		 "burst: Python frames only, of the thread that holds the GIL; %" PRIu64
 		 " looks a second of %" PRIu64 " asked for, in %.3f s; %" PRIu64
 		 " samples, GIL held %.2f %% of the time; %" PRIu64
 		 " torn stacks (%.3f %%) thrown away, %" PRIu64
-		 " without room; %.2f %% of the time between looks far apart",
+		 " without room; %.2f %% of the time between looks far apart; %.2f %% in functions"
+		 " that were never seen whole",
 		 per_second(looks, covered), s->asked_hz, (double)covered / 1e9, samples,
 		 percent(pln_load_relaxed(&s->held_ns), covered), torn, percent(torn, looks + torn),
-		 full, percent(pln_load_relaxed(&s->far_ns), covered));
+		 full, percent(pln_load_relaxed(&s->far_ns), covered),
+		 percent(pln_load_relaxed(&s->owed_ns), covered));
 	note.text = text;
 	pln_writer_add_note(t->writer, &note);
 }

@@ -527,7 +527,7 @@ enum pln_command {
  *
  * Nodes and cells below the counts are whole and, but for the sums of a cell, never change.
  *
- *   covered_ns = held_ns + idle_ns + lost_ns,  held_ns = sum of cells + dropped_ns
+ *   covered_ns = held_ns + idle_ns + lost_ns,  held_ns = sum of cells + dropped_ns + owed_ns
  */
 struct pln_burst {
 	uint64_t asked_hz;
@@ -549,10 +549,12 @@ struct pln_burst {
 	_Atomic uint64_t far_ns; /* of covered_ns: between looks that were far apart */
 	_Atomic uint32_t node_count; /* release: nodes below are whole */
 	_Atomic uint32_t cell_count; /* release, and after the nodes that they name */
-	uint8_t reserved1[3944];
+	_Atomic uint64_t owed_ns; /* of looks whose like was not seen whole since */
+	uint8_t reserved1[3936];
 };
 static_assert(offsetof(struct pln_burst, samples) == 64, "wire layout");
 static_assert(offsetof(struct pln_burst, node_count) == 144, "wire layout");
+static_assert(offsetof(struct pln_burst, owed_ns) == 152, "wire layout");
 static_assert(sizeof(struct pln_burst) == 4096, "wire layout");
 
 struct pln_burst_node {

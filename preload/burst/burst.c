@@ -4,9 +4,9 @@
  *
  * Context: sampling thread, between two ticks. Looks come at random moments, uniform in
  * [0.5, 1.5) of the period after the one before, so as not to march in step with the program.
- * A sample has the time since the one before it, so that nothing depends on the rate that
- * is reached, and the sum is the time that passed. A torn stack is read again at once, and
- * the time goes to the next one that holds.
+ * A look has the time since the one before it, so that nothing depends on the rate that is
+ * reached, and the sum is the time that passed. Whether it holds or not, its time is owed to
+ * what it saw innermost (owed.c), so that nothing depends on what holds, either.
  */
 #include "burst.h"
 
@@ -36,13 +36,24 @@
  */
 #define FAR_NS 500000
 #define FAR_PERIODS 8
-#define TORN_AT_ONCE 4
+#define TORN_AT_ONCE 8
+#define TORN_OFTEN 64 /* one in so many looks */
+#define REST_NS 300
 
 static struct pln_burst *shared; /* NULL: no burst mode in this process */
 static uint64_t period_ns;
-static uint64_t last_ns; /* of the last look that held; 0: none */
+static uint64_t last_ns; /* of the last look whose time was placed; 0: none */
 static uint64_t due_ns; /* of the next look */
+static uint64_t ended_ns; /* of the last look */
 static struct pln_burst_stack stack;
+
+/* Of this slice; see set_pace(). */
+static struct {
+	uint64_t apart_ns; /* from look to look at least; 0: as it comes */
+	uint64_t took_ns; /* sum of all looks */
+	uint64_t looks;
+	uint64_t torn; /* before it */
+} pace;
 
 static uint32_t node_max(bool small)
 {
@@ -89,6 +100,7 @@ void pln_burst_after_fork(void)
 	pln_burst_mirror_reset();
 	pln_burst_codes_reset();
 	pln_burst_window_reset();
+	pln_burst_owed_reset();
 }
 
 void pln_burst_begin(void)
@@ -107,37 +119,84 @@ static void add(_Atomic uint64_t *sum, uint64_t value)
 	pln_store_relaxed(sum, pln_load_relaxed(sum) + value);
 }
 
-/* One look, which stands for `ns`. False: it did not hold. */
-static bool look_once(uint64_t now_ns, uint64_t ns)
+static void count_idle(uint64_t ns)
 {
-	enum pln_burst_counted counted = PLN_BURST_IMPLAUSIBLE;
-	uint32_t cell;
+	pln_burst_window_close();
+	add(&shared->idle, 1);
+	add(&shared->idle_ns, ns);
+}
 
-	switch (pln_burst_walk(&stack)) {
+static void count_full(uint64_t ns)
+{
+	add(&shared->full, 1);
+	add(&shared->held_ns, ns);
+	add(&shared->dropped_ns, ns);
+}
+
+/* What a look saw. */
+enum looked {
+	BLIND, /* not even what was innermost: its time is the next one's */
+	TORN,
+	DONE,
+};
+
+/* `seen`: the cell is known, if it was whole. */
+static enum looked count_held(struct pln_burst_seen *seen)
+{
+	bool whole = seen->cell != PLN_BURST_NO_CELL;
+
+	if (stack.thread && (whole || stack.innermost.code))
+		seen->debt = pln_burst_owed_find(stack.thread, &stack.innermost);
+	if (whole)
+		seen->taken = pln_burst_owed_find(stack.thread, &stack.running);
+	if (!seen->debt || (whole && !seen->taken)) {
+		add(&shared->torn, 1);
+		return BLIND;
+	}
+	seen->tid = stack.tid;
+	add(whole ? &shared->samples : &shared->torn, 1);
+	add(&shared->held_ns, seen->ns);
+	pln_burst_window_add(seen);
+	return whole ? DONE : TORN;
+}
+
+/* One look, which stands for `ns`. */
+static enum looked look_once(uint64_t now_ns, uint64_t ns)
+{
+	struct pln_burst_seen seen = { .ns = ns, .now_ns = now_ns, .cell = PLN_BURST_NO_CELL };
+	enum pln_burst_counted counted = PLN_BURST_IMPLAUSIBLE;
+
+	switch (pln_burst_walk(&stack, pace.apart_ns != 0)) {
 	case PLN_BURST_IDLE:
-		pln_burst_window_close();
-		add(&shared->idle, 1);
-		add(&shared->idle_ns, ns);
-		return true;
+		count_idle(ns);
+		return DONE;
 	case PLN_BURST_WHOLE:
-		counted = pln_burst_table_find(&stack, &cell);
+		counted = pln_burst_table_find(&stack, &seen.cell);
 		break;
 	case PLN_BURST_TORN:
 		break;
 	}
-	if (counted == PLN_BURST_IMPLAUSIBLE) {
-		add(&shared->torn, 1);
-		return false;
-	}
-	add(&shared->held_ns, ns);
 	if (counted == PLN_BURST_FULL) {
-		add(&shared->full, 1);
-		add(&shared->dropped_ns, ns);
-		return true;
+		count_full(ns);
+		return DONE;
 	}
-	add(&shared->samples, 1);
-	pln_burst_window_add(stack.tid, cell, ns, now_ns);
-	return true;
+	if (counted == PLN_BURST_IMPLAUSIBLE)
+		seen.cell = PLN_BURST_NO_CELL;
+	return count_held(&seen);
+}
+
+/* The first one has the time. Others follow where there is some until the next is due. */
+static bool look_until_done(uint64_t now_ns, uint64_t ns)
+{
+	unsigned tries = period_ns < SPIN_NS ? 1 : TORN_AT_ONCE;
+	enum looked looked = TORN;
+	bool placed = false;
+
+	for (unsigned i = 0; i < tries && looked != DONE; i++) {
+		looked = look_once(now_ns, placed ? 0 : ns);
+		placed |= looked != BLIND;
+	}
+	return placed;
 }
 
 static void look(uint64_t now_ns)
@@ -148,15 +207,12 @@ static void look(uint64_t now_ns)
 
 	if (lost)
 		pln_burst_window_close();
-	for (unsigned i = 0; i < TORN_AT_ONCE; i++) {
-		if (!look_once(now_ns, passed - lost))
-			continue;
-		add(&shared->lost_ns, lost);
-		add(&shared->far_ns, far ? passed : 0);
-		add(&shared->covered_ns, passed);
-		last_ns = now_ns;
+	if (!look_until_done(now_ns, passed - lost))
 		return;
-	}
+	add(&shared->lost_ns, lost);
+	add(&shared->far_ns, far ? passed : 0);
+	add(&shared->covered_ns, passed);
+	last_ns = now_ns;
 }
 
 /* ---------------------------------------------------------- pace */
@@ -184,21 +240,47 @@ static void sleep_on(_Atomic uint32_t *bell, uint32_t rung, uint64_t ns)
 /* When the one after the look at `now_ns` is due. */
 static void schedule(uint64_t now_ns)
 {
+	uint64_t apart_ns = pace.apart_ns;
+
 	if (due_ns + CATCH_UP_NS < now_ns)
 		due_ns = now_ns - CATCH_UP_NS;
 	due_ns += period_ns / 2 + random_below(period_ns);
+	if (apart_ns && due_ns < now_ns + apart_ns)
+		due_ns = now_ns + apart_ns + random_below(apart_ns / 2);
+	ended_ns = pln_now_ns_sigsafe();
+	pace.looks++;
+	pace.took_ns += ended_ns - now_ns;
+}
+
+/*
+ * For the next slice, as the last one was. A look that is torn is over early, just after what
+ * ran has changed. If the next one followed at once, moments after a change would have more
+ * looks than others. So when that is often, looks are apart by more than they take, and what
+ * they see does not decide when the next one comes. The rest is also for the program: what we
+ * read is gone from its CPU's cache, and its next change comes late.
+ */
+static void set_pace(void)
+{
+	uint64_t torn = pln_load_relaxed(&shared->torn);
+
+	pace.apart_ns = 0;
+	if (pace.looks && torn - pace.torn > pace.looks / TORN_OFTEN)
+		pace.apart_ns = pace.took_ns / pace.looks * 5 / 4 + REST_NS;
+	pace.torn = torn;
+	pace.looks = pace.took_ns = 0;
 }
 
 /* Until the next look is due, or it is `until_ns`, or the bell rings. Returns what time it is. */
 static uint64_t wait_for_next(uint64_t until_ns, _Atomic uint32_t *bell, uint32_t rung)
 {
-	uint64_t end_ns = due_ns < until_ns ? due_ns : until_ns, now_ns;
+	uint64_t end_ns = due_ns < until_ns ? due_ns : until_ns, now_ns = ended_ns;
 
-	while ((now_ns = pln_now_ns_sigsafe()) < end_ns && pln_load_relaxed(bell) == rung) {
+	while (now_ns < end_ns && pln_load_relaxed(bell) == rung) {
 		if (period_ns >= SPIN_NS)
 			sleep_on(bell, rung, end_ns - now_ns);
 		else
 			__builtin_ia32_pause();
+		now_ns = pln_now_ns_sigsafe();
 	}
 	return now_ns;
 }
@@ -212,6 +294,7 @@ bool pln_burst_until(uint64_t until_ns, _Atomic uint32_t *bell, uint32_t rung)
 		last_ns = 0; /* what passes now is not covered */
 		return false;
 	}
+	ended_ns = pln_now_ns_sigsafe();
 	for (;;) {
 		now_ns = wait_for_next(until_ns, bell, rung);
 		if (now_ns >= until_ns || pln_load_relaxed(bell) != rung ||
@@ -222,5 +305,8 @@ bool pln_burst_until(uint64_t until_ns, _Atomic uint32_t *bell, uint32_t rung)
 	}
 	pln_burst_window_flush();
 	pln_burst_table_end_slice();
+	pln_burst_owed_settle(now_ns);
+	pln_store_relaxed(&shared->owed_ns, pln_burst_owed_ns());
+	set_pace();
 	return true;
 }

@@ -10,14 +10,15 @@
  *   codes.c   from addresses to code objects
  *   window.c  what of a thread's time it ran
  *   table.c   where stacks are counted (layout: wire.h)
+ *   owed.c    the time of looks that did not hold
  *
  * A look takes a few hundred nanoseconds while the thread runs on. No read can fault:
  * memory is read in place only where it is known to stay (the interpreter's own data, the
  * main thread's stack, chunks of the data stack until their munmap() has passed through us),
  * all else is copied by the kernel. What was read is read again: a stack that has changed
- * meanwhile is torn, counted as that, and thrown away.
+ * meanwhile is torn, counted as that, and thrown away; its time is not.
  *
- * Only the holder of the GIL is looked at. The sample has the time since the one before.
+ * Only the holder of the GIL is looked at. A look has the time since the one before.
  */
 #ifndef PILLION_PRELOAD_BURST_H
 #define PILLION_PRELOAD_BURST_H

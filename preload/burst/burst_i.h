@@ -31,8 +31,10 @@ struct pln_burst_stack {
 	uintptr_t address[PLN_BURST_STEPS + 1]; /* of each, and of what comes behind the last */
 	unsigned count;
 	unsigned frames; /* of them, without shims */
+	struct pln_burst_step innermost; /* that is no shim, at first; no code: none was read */
+	struct pln_burst_step running; /* of a whole stack: the one that it shows */
 	bool truncated;
-	uint32_t thread; /* serial */
+	uint32_t thread; /* serial; 0: not known */
 	uint32_t tid;
 };
 
@@ -54,8 +56,8 @@ enum pln_burst_counted {
 /* Each tick, before the first look: what the walk stands on. False: cannot be read (yet). */
 bool pln_burst_walk_prepare(void);
 
-/* One look, into *stack. */
-enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack);
+/* One look, into *stack. `politely`: the program is let alone after pages were copied. */
+enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack, bool politely);
 
 /* -------------------------------------------------------------- chunks.c */
 
@@ -83,8 +85,8 @@ void pln_burst_chunk_learn(uintptr_t address);
 
 /* -------------------------------------------------------------- mirror.c */
 
-/* Reads all pages anew that were used lately. */
-void pln_burst_mirror_refresh(void);
+/* Reads all pages anew that were used lately. False: there are none. */
+bool pln_burst_mirror_refresh(void);
 
 /* A copy of `size` <= 512 bytes at `address`, valid until the next call; NULL: not readable. */
 const unsigned char *pln_burst_mirror_peek(uintptr_t address, size_t size);
@@ -148,10 +150,42 @@ void pln_burst_table_add(uint32_t cell, uint64_t cpu_ns, uint64_t wait_ns);
 /* Ends a slice: counts what was kept back in it, if its code objects are what they were. */
 void pln_burst_table_end_slice(void);
 
+/* ---------------------------------------------------------------- owed.c */
+
+/* What looks at this are owed. 0: no room. Valid until pln_burst_owed_settle(). */
+uint32_t pln_burst_owed_find(uint32_t thread, const struct pln_burst_step *innermost);
+
+void pln_burst_owed_add(uint32_t debt, uint64_t cpu_ns, uint64_t wait_ns);
+
+/* All of it, for a whole stack. */
+void pln_burst_owed_take(uint32_t debt, uint64_t *cpu_ns, uint64_t *wait_ns);
+
+/* The sum of what is not taken. */
+uint64_t pln_burst_owed_ns(void);
+
+/* Between two slices: what was not taken for long goes to the code object. */
+void pln_burst_owed_settle(uint64_t now_ns);
+
+void pln_burst_owed_reset(void);
+
 /* -------------------------------------------------------------- window.c */
 
-/* A sample of thread `tid`, taken at `now_ns`, which stands for the last `ns`. */
-void pln_burst_window_add(uint32_t tid, uint32_t cell, uint64_t ns, uint64_t now_ns);
+#define PLN_BURST_NO_CELL UINT32_MAX
+
+/*
+ * A look at thread `tid` at `now_ns`, which stands for the last `ns`: to whom they are owed,
+ * and the stack that was seen whole and takes what is owed to its own kind.
+ */
+struct pln_burst_seen {
+	uint32_t tid;
+	uint32_t debt;
+	uint32_t cell; /* or PLN_BURST_NO_CELL */
+	uint32_t taken; /* debt */
+	uint64_t ns;
+	uint64_t now_ns;
+};
+
+void pln_burst_window_add(const struct pln_burst_seen *seen);
 
 /* Counts what is kept back; the thread goes on. */
 void pln_burst_window_flush(void);

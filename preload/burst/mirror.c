@@ -46,13 +46,13 @@ static void forget_unused(void)
 	}
 }
 
-void pln_burst_mirror_refresh(void)
+bool pln_burst_mirror_refresh(void)
 {
 	struct pln_read_part parts[PAGES];
 	unsigned done = 0;
 
 	if (!count)
-		return;
+		return false;
 	round_now++;
 	forget_unused();
 	while (done < count) {
@@ -62,6 +62,7 @@ void pln_burst_mirror_refresh(void)
 		if (done < count) /* it stopped at a page that is gone */
 			forget(done);
 	}
+	return true;
 }
 
 /* The page's place, or PAGES. */

@@ -2,22 +2,30 @@
 /*
  * walk.c - one look at the thread that holds the GIL, while it runs.
  *
- * The chain of frames is collected, then every link of it is read again. A stack counts only
- * if the thread state, the innermost frame, every link, every code object and every waiting
- * instruction are as they were, if the chain ends where chains end, and if the thread still
- * holds the GIL. Anything else is torn.
+ *   chain    all links, innermost first: that one has the look's time (owed.c)
+ *   upper    the FAST innermost links anew, which take the place of those of the chain
+ *   rounds   upper, ROUNDS times: is it still as it was?
+ *   rest     all other links: are they as they were in the chain?
  *
- * Once more is not always enough from 3.11 on, where all calls of one depth lie in one place:
- * of ping and pong, which take turns at our own pace, ping's callee may be read at every first
- * step, and pong at every second. (It was, once in some 10^8 looks.) So the innermost links,
- * which alone change that fast, are read in ROUNDS rounds, which would all have to be in step.
+ * The rest was read before and after upper, so it was there meanwhile. Upper changes within
+ * tens of nanoseconds, so it is read in one go: it must last for that, not for all of the look.
+ * A stack counts only if thread state, frames, links, code objects and waiting instructions
+ * were the same each time, if the chain ends where chains end, and if the thread still holds
+ * the GIL. Anything else is torn.
+ *
+ * From 3.11 on, all calls of one depth lie in one place. Of ping and pong, which take turns
+ * at our own pace, ping's callee may be read at every first step, and pong at every second.
+ * Without rounds a hundredth of what such programs run was mixed up like that; with one, or
+ * two, nothing was in 10^7 looks each. Two are to be sure: the program must be in step with all.
  *
  * Where bytes come from: see peek(). Which fields there are, the layout says.
  */
 #include "burst_i.h"
 
 #include <link.h>
+#include <string.h>
 
+#include "clock.h"
 #include "options.h"
 #include "python/python_i.h"
 #include "sampling/announce.h"
@@ -31,7 +39,8 @@
 #define LEARN_AT_ONCE 8
 #define TAG_BITS 3 /* of references in frames, from 3.14 on */
 #define OWNERS 64 /* a power of two */
-#define ROUNDS 3
+#define ROUNDS 2
+#define RECOVERY_NS 3000
 #define FAST 8 /* links: to change the next one, as many calls must end */
 
 /* The thread state, as far as it says where the frames are. */
@@ -225,6 +234,12 @@ static const struct owner *owner_of(uintptr_t state, uint64_t thread_id)
 
 /* ---------------------------------------------------------- the chain */
 
+static void start_stack(struct pln_burst_stack *stack)
+{
+	stack->count = stack->frames = 0;
+	stack->innermost.code = 0;
+}
+
 /* Frames start in the newest chunk. False: it must be made known first. */
 static bool start_in_chunk(uintptr_t address)
 {
@@ -276,38 +291,48 @@ static bool is_suspending(const struct pln_burst_stack *stack, const struct stat
 	       stack->steps[stack->count - 1].code & PLN_BURST_GENERATOR && s->chunk_top > empty;
 }
 
-static bool collect(struct pln_burst_stack *stack, const struct state *s)
+static bool is_at_end(uintptr_t at, const struct state *s)
 {
-	bool ends = true, innermost = s->cframe != 0;
-	uintptr_t at = s->frame;
+	return !at || at == s->base;
+}
 
-	stack->count = stack->frames = 0;
-	stack->truncated = false;
+static void add_link(struct pln_burst_stack *stack, uintptr_t at, struct pln_burst_step step)
+{
+	stack->address[stack->count] = at;
+	stack->steps[stack->count++] = step;
+	if (step.code & PLN_BURST_SHIM)
+		return;
+	if (!stack->frames++)
+		stack->innermost = step;
+}
+
+/* At most `limit` links. False: they do not go together. */
+static bool collect(struct pln_burst_stack *stack, const struct state *s, unsigned limit)
+{
+	bool ends = true, first_call = s->cframe && !pln_has(layout->frame.instr_unit);
+	uintptr_t at = s->frame;
+	bool is_over;
+
 	if (!start_in_chunk(s->chunk))
 		return false;
-	if (lies_in(&chunk, at, 1) && at >= s->chunk_top)
-		return false; /* no longer a frame, or not yet */
-	for (; at && at != s->base; stack->count++) {
+	is_over = lies_in(&chunk, at, 1) && at >= s->chunk_top;
+	while (!is_at_end(at, s) && stack->count < limit) {
 		const unsigned char *bytes = peek(at, layout->frame.size);
 
 		if (!bytes)
 			return false;
-		if (stack->frames == (unsigned)pln_options.max_depth ||
-		    stack->count == PLN_BURST_STEPS) {
-			stack->truncated = true;
+		if (stack->frames == (unsigned)pln_options.max_depth)
 			break;
-		}
-		stack->address[stack->count] = at;
-		stack->steps[stack->count] = read_step(bytes, &ends);
+		add_link(stack, at, read_step(bytes, &ends));
+		if (is_over)
+			return false; /* no longer a frame, or not yet */
 		at = word(bytes, layout->frame.previous);
-		if (innermost && ends && !pln_has(layout->frame.instr_unit)) {
-			if (!is_in_step(s, at))
-				return false;
-			innermost = false;
-		}
-		stack->frames += !(stack->steps[stack->count].code & PLN_BURST_SHIM);
+		if (first_call && ends && !is_in_step(s, at))
+			return false;
+		first_call &= !ends;
 	}
 	stack->address[stack->count] = at;
+	stack->truncated = !is_at_end(at, s);
 	return stack->truncated || (ends && !is_suspending(stack, s));
 }
 
@@ -327,36 +352,100 @@ static bool is_same_step(const struct pln_burst_stack *stack, unsigned i)
 	       word(bytes, layout->frame.previous) == stack->address[i + 1];
 }
 
-/* The `count` innermost links. */
-static bool is_same(const struct pln_burst_stack *stack, unsigned count, uintptr_t address,
-		    const struct state *s)
+static bool are_same_steps(const struct pln_burst_stack *stack, unsigned from)
 {
-	struct state now;
-
-	pln_burst_mirror_refresh();
-	if (!read_state(address, &now) || now.frame != s->frame || now.cframe != s->cframe ||
-	    now.chunk != s->chunk || now.thread_id != s->thread_id || !start_in_chunk(s->chunk))
-		return false;
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = from; i < stack->count; i++)
 		if (!is_same_step(stack, i))
-			return false;
-	return holder_of_gil() == address;
-}
-
-static bool is_steady(const struct pln_burst_stack *stack, uintptr_t address, const struct state *s)
-{
-	unsigned fast = stack->count < FAST ? stack->count : FAST;
-	unsigned rounds = pln_has(layout->thread.chunk) ? ROUNDS : 1;
-
-	if (!is_same(stack, stack->count, address, s))
-		return false;
-	for (unsigned i = 1; i < rounds; i++)
-		if (!is_same(stack, fast, address, s))
 			return false;
 	return true;
 }
 
-static enum pln_burst_outcome look(struct pln_burst_stack *stack)
+static bool is_same(const struct pln_burst_stack *stack, uintptr_t address, const struct state *s)
+{
+	struct state now;
+
+	(void)pln_burst_mirror_refresh();
+	return read_state(address, &now) && now.frame == s->frame && now.cframe == s->cframe &&
+	       now.chunk == s->chunk && now.thread_id == s->thread_id && start_in_chunk(s->chunk) &&
+	       are_same_steps(stack, 0);
+}
+
+/* Where the chain of `stack` is that `upper` leads to; beyond its end: nowhere. */
+static unsigned find_joint(const struct pln_burst_stack *stack, const struct pln_burst_stack *upper)
+{
+	uintptr_t at = upper->address[upper->count];
+	unsigned i = upper->count;
+
+	if (i <= stack->count && stack->address[i] == at)
+		return i;
+	for (i = 0; i <= stack->count && i < 2 * FAST; i++)
+		if (stack->address[i] == at)
+			return i;
+	return PLN_BURST_STEPS + 1;
+}
+
+/* Puts `upper` in the place of all links before `joint`. */
+static void replace_upper(struct pln_burst_stack *stack, const struct pln_burst_stack *upper,
+			  unsigned joint)
+{
+	unsigned count = upper->count, rest = stack->count - joint;
+
+	if (count != joint) {
+		memmove(stack->steps + count, stack->steps + joint, rest * sizeof(*stack->steps));
+		memmove(stack->address + count, stack->address + joint,
+			(rest + 1) * sizeof(*stack->address));
+		stack->count = count + rest;
+	}
+	memcpy(stack->steps, upper->steps, count * sizeof(*stack->steps));
+	memcpy(stack->address, upper->address, count * sizeof(*stack->address));
+}
+
+/* Upper, rounds and rest, as told above. The chain is changed by it. */
+static bool hold_upper(struct pln_burst_stack *stack, uintptr_t address, uint64_t thread_id)
+{
+	static struct pln_burst_stack upper;
+	struct state s;
+	unsigned joint;
+
+	(void)pln_burst_mirror_refresh();
+	start_stack(&upper);
+	if (!read_state(address, &s) || s.thread_id != thread_id || !collect(&upper, &s, FAST))
+		return false;
+	for (unsigned i = 0; i < ROUNDS; i++)
+		if (!is_same(&upper, address, &s))
+			return false;
+	joint = find_joint(stack, &upper);
+	if (joint > stack->count || stack->count - joint + upper.count > PLN_BURST_STEPS ||
+	    (stack->truncated && joint != upper.count))
+		return false;
+	replace_upper(stack, &upper, joint);
+	stack->running = upper.innermost;
+	return are_same_steps(stack, upper.count);
+}
+
+/* Up to 3.10 all links are copies of one moment, or nearly: once more is enough. */
+static bool is_steady(struct pln_burst_stack *stack, uintptr_t address, const struct state *s)
+{
+	stack->running = stack->innermost;
+	if (!pln_has(layout->thread.chunk))
+		return is_same(stack, address, s) && holder_of_gil() == address;
+	return hold_upper(stack, address, s->thread_id) && holder_of_gil() == address;
+}
+
+/*
+ * What was just copied is gone from the program's cache. Where it needs that, it is slower for
+ * a moment, and would be found too often. (Generators that take turns in less than a microsecond
+ * still are: each look slows them again.)
+ */
+static void let_recover(void)
+{
+	uint64_t start_ns = pln_now_ns_sigsafe();
+
+	while (pln_now_ns_sigsafe() - start_ns < RECOVERY_NS)
+		__builtin_ia32_pause();
+}
+
+static enum pln_burst_outcome look(struct pln_burst_stack *stack, bool politely)
 {
 	uintptr_t address = holder_of_gil();
 	const struct owner *owner;
@@ -365,25 +454,29 @@ static enum pln_burst_outcome look(struct pln_burst_stack *stack)
 	if (!address)
 		return PLN_BURST_IDLE;
 	chunk = (struct pln_burst_window){ 0 };
-	pln_burst_mirror_refresh();
+	stack->thread = 0;
+	start_stack(stack);
+	if (pln_burst_mirror_refresh() && politely)
+		let_recover();
 	if (!read_state(address, &s))
 		return PLN_BURST_TORN;
 	owner = owner_of(address, s.thread_id);
 	stack->thread = owner->serial;
 	stack->tid = owner->tid;
-	if (!stack->thread || !collect(stack, &s) || !is_steady(stack, address, &s))
+	if (!stack->thread || !collect(stack, &s, PLN_BURST_STEPS) ||
+	    !is_steady(stack, address, &s))
 		return PLN_BURST_TORN;
 	return PLN_BURST_WHOLE;
 }
 
-enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack)
+enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack, bool politely)
 {
 	enum pln_burst_outcome outcome = PLN_BURST_TORN;
 
 	for (unsigned i = 0; i < LEARN_AT_ONCE; i++) {
 		to_learn = 0;
 		pln_burst_chunks_enter();
-		outcome = look(stack);
+		outcome = look(stack, politely);
 		pln_burst_chunks_leave();
 		if (!to_learn)
 			break;

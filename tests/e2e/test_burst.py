@@ -43,7 +43,8 @@ def told(profile, pid=None):
     """The line on what was asked for and what was reached, as numbers."""
     lines = [n for n in profile.notes if n.startswith("burst: Python frames only")]
     assert len(lines) == len(profile.processes), profile.notes
-    names = ("looks", "asked", "seconds", "samples", "held", "torn", "torn_percent", "full", "far")
+    names = ("looks", "asked", "seconds", "samples", "held", "torn", "torn_percent", "full", "far",
+             "unseen")
     return dict(zip(names, map(float, re.findall(r"\d+\.?\d*", lines[0]))))
 
 
@@ -89,11 +90,18 @@ both()
 """, work)
     paths = [("shared", "ping_inner", "ping"), ("shared", "pong_inner", "pong")]
     possible = {path[i:] for path in paths for i in range(4)}
-    for s in profile.calling("both"):
+    running = profile.calling("both")
+    for s in running:
         assert tuple(f.name for f in s.stack[:-2]) in possible, s.stack
-    ping, pong = (profile.total("cpu_ns", profile.calling(name)) for name in ("ping", "pong"))
     skip_if_crowded(profile)
+    ping, pong = (held_ns(profile.calling(name)) for name in ("ping", "pong"))
     assert 0.4 < ping / (ping + pong) < 0.6
+    # Most looks are torn here, and those that hold are mostly of the longest call.
+    parts = [held_ns(s for s in running if s.stack[0].name in names)
+             for names in (["both"], ["ping", "pong"], ["ping_inner", "pong_inner"])]
+    itself, outer, inner = (part / held_ns(running) for part in parts)
+    assert 0.3 < itself < 0.6 and 0.18 < outer < 0.4 and 0.13 < inner < 0.4, parts
+    assert told(profile)["unseen"] < 15
 
 
 def test_threads_are_told_apart_and_share_the_time(interpreter, work):

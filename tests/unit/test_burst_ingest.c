@@ -116,6 +116,22 @@ static void test_lies_become_no_rows(void)
 	pln_target_free(t);
 }
 
+static void test_time_of_earlier_looks_may_come_late_but_only_once(void)
+{
+	struct pln_target *t = new_target();
+
+	set_up();
+	take(t, 3 * SECOND_NS, false);
+	area.cells[0].cpu_ns += 5 * SECOND_NS / 2; /* 1 s has passed since, 3 s in all */
+	take(t, 4 * SECOND_NS, false);
+	CHECK_EQ(t->samples, 2);
+	CHECK_EQ(t->threads[0].sampled_cpu_ns, 100 + 5 * SECOND_NS / 2);
+	area.cells[0].cpu_ns += 5 * SECOND_NS / 2;
+	take(t, 5 * SECOND_NS, false);
+	CHECK_EQ(t->samples, 2);
+	pln_target_free(t);
+}
+
 static void test_the_end_says_what_was_reached(void)
 {
 	struct pln_target *t = new_target();
@@ -145,6 +161,7 @@ int main(void)
 	test_new_time_becomes_a_row_once();
 	test_what_is_counted_after_the_note_comes_next_time();
 	test_lies_become_no_rows();
+	test_time_of_earlier_looks_may_come_late_but_only_once();
 	test_the_end_says_what_was_reached();
 	pln_scratch_free(scratch);
 	pln_tables_close(&tables);
