@@ -102,11 +102,10 @@ static inline void *pln_memory_allocated(void *p)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
 	struct pln_alloc_counters *counters = self->heap;
-	uint64_t size;
+	uint64_t header = pln_chunk_header(p), size = pln_chunk_size(header);
 
-	if (__builtin_expect(!counters, 0))
+	if (__builtin_expect(!counters || pln_chunk_is_mapped(header), 0))
 		return pln_memory_allocated_slowly(p);
-	size = pln_chunk_size(p);
 	pln_count(&counters->alloc_calls, 1);
 	pln_count(&counters->alloc_bytes, size);
 	if (__builtin_expect(pln_load_relaxed(&counters->alloc_bytes) >= self->look_at[0], 0))
@@ -118,13 +117,14 @@ static inline void *pln_memory_allocated(void *p)
 static inline void pln_memory_free(void *p)
 {
 	struct pln_alloc_counters *counters = pln_memory_self.heap;
+	uint64_t header = pln_chunk_header(p);
 
-	if (__builtin_expect(!counters || pln_live_may_hold(p), 0)) {
+	if (__builtin_expect(!counters || pln_chunk_is_mapped(header) || pln_live_may_hold(p), 0)) {
 		pln_memory_free_slowly(p);
 		return;
 	}
 	pln_count(&counters->free_calls, 1);
-	pln_count(&counters->free_bytes, pln_chunk_size(p));
+	pln_count(&counters->free_bytes, pln_chunk_size(header));
 	pln_real.free(p);
 }
 

@@ -33,22 +33,35 @@ struct pln_real {
 extern struct pln_real pln_real;
 
 /*
- * Bytes that `p`, not NULL, has room for. glibc's malloc keeps the size of a chunk, with three
- * flags, in the word before it: free() is about to read it anyhow, and a call costs more than
- * all the rest of our counting. A chunk with a mapping of its own (2) has no use for the word
- * behind it.
+ * glibc's malloc keeps the size of a chunk, with three flags, in the word before it: free() is
+ * about to read it anyhow, and a call costs more than all the rest of our counting. What a chunk
+ * with a mapping of its own has room for depends on glibc's version: it is asked.
  */
-static inline size_t pln_chunk_size(const void *p)
+static inline size_t pln_chunk_header(const void *p)
 {
-	size_t header = ((const size_t *)p)[-1];
-
-	return (header & ~(size_t)7) - sizeof(size_t) - (header & 2) * (sizeof(size_t) / 2);
+	return ((const size_t *)p)[-1];
 }
 
-/* The same, of any allocator. */
+static inline bool pln_chunk_is_mapped(size_t header)
+{
+	return header & 2;
+}
+
+static inline size_t pln_chunk_size(size_t header)
+{
+	return (header & ~(size_t)7) - sizeof(size_t);
+}
+
+/* Bytes that `p`, not NULL, has room for; of any allocator. */
 static inline size_t pln_usable_size(void *p)
 {
-	return pln_real.has_headers ? pln_chunk_size(p) : pln_real.malloc_usable_size(p);
+	size_t header;
+
+	if (!pln_real.has_headers)
+		return pln_real.malloc_usable_size(p);
+	header = pln_chunk_header(p);
+	return pln_chunk_is_mapped(header) ? pln_real.malloc_usable_size(p)
+					   : pln_chunk_size(header);
 }
 
 #endif
