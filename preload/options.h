@@ -9,6 +9,8 @@
 
 #include <pillion/env.h>
 
+#include "export.h"
+
 #define PLN_OPTION_TEXT_MAX 1024
 
 /* One member per row of PILLION_ENV_TABLE; text is "" when unset. */
@@ -24,7 +26,7 @@ struct pln_options {
 #undef PLN_MEMBER
 };
 
-extern struct pln_options pln_options;
+extern PLN_OWN struct pln_options pln_options;
 
 /* Reads `envp`. A bad value leaves the default, and a complaint. */
 void pln_options_parse(char **envp);

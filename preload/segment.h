@@ -11,11 +11,13 @@
 #include <pillion/lane.h>
 #include <pillion/wire.h>
 
+#include "export.h"
+
 /*
  * NULL: this process is not being sampled. Set before any handler can run, never unmapped.
  * The program's own threads ask pln_segment_is_ours_sigsafe() before they touch it.
  */
-extern struct pln_segment *pln_segment;
+extern PLN_OWN struct pln_segment *pln_segment;
 
 /*
  * Where things are in the segment and how large, as this process has laid it out. The copy
@@ -38,7 +40,7 @@ struct pln_segment_own {
 	uint64_t tick_ns;
 	uint64_t clk_tck_ns; /* the kernel's own tick, 0: unknown */
 };
-extern struct pln_segment_own pln_segment_own;
+extern PLN_OWN struct pln_segment_own pln_segment_own;
 
 /*
  * Whether samples of this process go to the segment. Not so before it is published, nor in

@@ -23,6 +23,7 @@ static void chart_text(const struct pln_leak *leak, bool utf8, char *text, size_
 	static const char *const blocks[] = { " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
 	static const char *const plain[] = { " ", ".", ".", ":", "-", "=", "+", "*", "#" };
 	const char *const *marks = utf8 ? blocks : plain;
+	const size_t last = COUNT_OF(blocks) - 1;
 	double most = 0;
 	size_t used = 0;
 
@@ -31,7 +32,7 @@ static void chart_text(const struct pln_leak *leak, bool utf8, char *text, size_
 	*text = '\0';
 	for (size_t i = 0; i < PLN_LEAK_POINTS && used < size; i++) {
 		double share = most > 0 ? fmax(leak->live_at[i], 0) / most : 0;
-		size_t mark = (size_t)ceil(share * (COUNT_OF(blocks) - 1));
+		size_t mark = (size_t)ceil(share * (double)last);
 
 		used += (size_t)snprintf(text + used, size - used, "%s", marks[mark]);
 	}

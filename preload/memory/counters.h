@@ -20,6 +20,7 @@
 #include <pillion/wire.h>
 
 #include "clock.h"
+#include "export.h"
 #include "memory/live.h"
 #include "memory/memory.h"
 #include "memory/real.h"
@@ -35,7 +36,7 @@ struct pln_memory_thread {
 	bool ended;
 };
 
-extern __thread struct pln_memory_thread pln_memory_self;
+extern PLN_OWN __thread struct pln_memory_thread pln_memory_self;
 
 enum pln_memory_mode {
 	PLN_MEMORY_OFF, /* calls are passed through */
@@ -43,7 +44,7 @@ enum pln_memory_mode {
 	PLN_MEMORY_SLOW, /* sizes must be asked for; also before we know */
 };
 
-extern uint8_t pln_memory_mode;
+extern PLN_OWN uint8_t pln_memory_mode;
 
 static inline void pln_count(_Atomic uint64_t *counter, uint64_t value)
 {

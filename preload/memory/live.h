@@ -10,10 +10,12 @@
 
 #include <pillion/atomic.h>
 
+#include "export.h"
+
 #define PLN_LIVE_PAGES (1u << 16)
 
 /* Sampled live blocks by the low bits of their page's number: blocks that are near share a line. */
-extern _Atomic uint16_t pln_live_on_page[PLN_LIVE_PAGES];
+extern PLN_OWN _Atomic uint16_t pln_live_on_page[PLN_LIVE_PAGES];
 
 /* Once, before the first block. `interval`: mean bytes between samples. Returns 0 or -errno. */
 int pln_live_init(uint64_t interval);

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "export.h"
+
 /* One member per function that is passed on to. Usable at any time: each finds all at its first
  * call. */
 struct pln_real {
@@ -30,7 +32,7 @@ struct pln_real {
 	bool has_headers; /* glibc's own: a chunk's size is in the word before it */
 };
 
-extern struct pln_real pln_real;
+extern PLN_OWN struct pln_real pln_real;
 
 /*
  * glibc's malloc keeps the size of a chunk, with three flags, in the word before it: free() is

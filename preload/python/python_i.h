@@ -12,6 +12,7 @@
 
 #include <pillion/atomic.h>
 
+#include "export.h"
 #include "layout.h"
 #include "python.h"
 
@@ -30,7 +31,7 @@ struct pln_python {
 	_Atomic bool trusted;
 };
 
-extern struct pln_python pln_python;
+extern PLN_OWN struct pln_python pln_python;
 
 /* Address of section .PyRuntime of the module around `address`, 0: none. section.c */
 uintptr_t pln_python_runtime_section(uintptr_t address);

@@ -316,16 +316,17 @@ PLN_HOT bool pln_sample_repeat_sigsafe(const struct pln_outlet *outlet, struct p
 }
 
 /*
- * Copies of stacks fill half of a lane at most. Where samples come that fast, the frames that are
- * known are better than a few more stacks to the root and then nothing.
+ * Copies of stacks do not fill a lane. Where samples come that fast, the frames that are known
+ * are better than a few more stacks to the root and then nothing. Allocations come fastest when
+ * a program starts, before there are tables, and leave room for samples of time.
  */
-static bool has_room_for_snapshot(const struct pln_outlet *outlet)
+static bool has_room_for_snapshot(const struct pln_outlet *outlet, uint8_t cause)
 {
 	/* relaxed: a hint; the reservation looks again */
 	uint64_t used =
 		pln_load_relaxed(&outlet->lane->head) - pln_load_relaxed(&outlet->lane->tail);
 
-	return used <= outlet->data_size / 2;
+	return used <= outlet->data_size / 4 * (cause == PILLION_CAUSE_ALLOC ? 1 : 3);
 }
 
 PLN_HOT bool pln_sample_write_sigsafe(const struct pln_outlet *outlet, struct pln_sample *head,
@@ -338,7 +339,7 @@ PLN_HOT bool pln_sample_write_sigsafe(const struct pln_outlet *outlet, struct pl
 		hash = mix(hash, head->time_ns) | 1;
 	head->sp = capture->regs.sp;
 	head->flags |= walk_flags(capture);
-	if (head->flags & PILLION_SAMPLE_SNAPSHOT && !has_room_for_snapshot(outlet))
+	if (head->flags & PILLION_SAMPLE_SNAPSHOT && !has_room_for_snapshot(outlet, head->cause))
 		head->flags ^= PILLION_SAMPLE_SNAPSHOT | PILLION_SAMPLE_NATIVE_TRUNCATED;
 	if (!capture->native.count && !capture->python.count)
 		head->flags |= PILLION_SAMPLE_NO_STACK;
