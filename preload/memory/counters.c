@@ -10,11 +10,11 @@
 
 #include <pillion/atomic.h>
 
-#include "clock.h"
 #include "memory/memory.h"
 #include "memory/objects.h"
 #include "sampling/threads.h"
 #include "segment.h"
+#include "syscall.h"
 
 #define LOOK_FIRST 4096u /* bytes until a thread first tries to find its slot */
 #define LOOK_AT_LEAST (1u << 20) /* it tries after twice as many each time, up to this */

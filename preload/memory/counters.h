@@ -19,7 +19,6 @@
 #include <pillion/atomic.h>
 #include <pillion/wire.h>
 
-#include "clock.h"
 #include "export.h"
 #include "memory/live.h"
 #include "memory/memory.h"

@@ -36,8 +36,7 @@
 
 #define DEFAULT_INTERVAL (512u << 10)
 #define PRESSURE_TICKS 16u
-#define PRESSURE_SAMPLES                                                                           \
-	64u /* in so many ticks: the interval is doubled, and again after as many */
+#define PRESSURE_SAMPLES 64u /* within them: after each so many, the interval doubles */
 #define INTERVAL_MAX (1ull << 40)
 #define ORPHANS 1024u
 
@@ -47,6 +46,7 @@ static _Atomic uint32_t samples_lately;
 
 /* Frees whose thread has no lane, or a full one; the sampling thread tells of them. */
 static _Atomic uint64_t orphans[ORPHANS];
+static _Atomic uint32_t orphan_count;
 
 static uint64_t seed(const struct pln_memory_thread *self)
 {
@@ -111,6 +111,16 @@ uint64_t pln_memory_live_bytes(void)
 	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++)
 		live += live_in(pln_segment_slot_sigsafe(i)->heap);
 	/* Threads are looked at one after the other: one may free what another got since. */
+	return (int64_t)live < 0 ? 0 : live;
+}
+
+static uint64_t live_in_all(const struct sums *sums)
+{
+	const uint64_t *blocks = sums->of[PILLION_HEAP_MALLOC];
+	const uint64_t *mappings = sums->of[PILLION_HEAP_MAPPING];
+	uint64_t live =
+		pln_segment->inherited_bytes + blocks[1] - blocks[3] + mappings[1] - mappings[3];
+
 	return (int64_t)live < 0 ? 0 : live;
 }
 
@@ -179,8 +189,10 @@ static void leave_to_sampling_thread(uint64_t id)
 		_Atomic uint64_t *place = &orphans[(id + i) % ORPHANS];
 		uint64_t none = 0;
 
-		if (pln_cas_acquire(place, &none, id))
+		if (pln_cas_acquire(place, &none, id)) {
+			pln_add_relaxed(&orphan_count, 1);
 			return;
+		}
 	}
 	pln_segment_drop_sigsafe(PILLION_DROP_FREE_LOST);
 }
@@ -208,7 +220,7 @@ void pln_memory_tell_free(uint64_t id)
 
 static void tell_orphans(void)
 {
-	for (unsigned i = 0; i < ORPHANS; i++) {
+	for (unsigned i = 0; pln_load_relaxed(&orphan_count) && i < ORPHANS; i++) {
 		uint64_t id = pln_load_relaxed(&orphans[i]);
 
 		if (!id)
@@ -216,6 +228,7 @@ static void tell_orphans(void)
 		if (!write_free(pln_segment_sampler(), pln_segment_own.sampler_data_size, id))
 			return;
 		pln_store_relaxed(&orphans[i], 0);
+		pln_add_relaxed(&orphan_count, (uint32_t)-1);
 	}
 }
 
@@ -389,31 +402,29 @@ static void follow_break(void)
 }
 
 /* In one store each: the collector reads them at any time. */
-static void publish_sums(void)
+static void publish(const struct sums *sums)
 {
-	struct sums sums = sum_up();
-
 	for (unsigned i = 0; i < PILLION_HEAP_COUNT; i++) {
 		struct pln_alloc_counters *total = &pln_segment->heap_total[i];
 
-		pln_store_relaxed(&total->alloc_calls, sums.of[i][0]);
-		pln_store_relaxed(&total->alloc_bytes, sums.of[i][1]);
-		pln_store_relaxed(&total->free_calls, sums.of[i][2]);
-		pln_store_relaxed(&total->free_bytes, sums.of[i][3]);
+		pln_store_relaxed(&total->alloc_calls, sums->of[i][0]);
+		pln_store_relaxed(&total->alloc_bytes, sums->of[i][1]);
+		pln_store_relaxed(&total->free_calls, sums->of[i][2]);
+		pln_store_relaxed(&total->free_bytes, sums->of[i][3]);
 	}
 }
 
 void pln_memory_tick(uint64_t now_ns)
 {
-	uint64_t live;
+	struct sums sums;
 
 	if (pln_memory_mode == PLN_MEMORY_OFF)
 		return;
-	publish_sums();
+	sums = sum_up();
+	publish(&sums);
 	follow_finalization(now_ns);
 	/* The tick began long ago: what was allocated since then is live, too. */
-	live = pln_memory_live_bytes();
-	follow_peak(live, pln_now_ns_sigsafe());
+	follow_peak(live_in_all(&sums), pln_now_ns_sigsafe());
 	follow_break();
 	tell_orphans();
 	relieve_pressure();
@@ -421,9 +432,12 @@ void pln_memory_tick(uint64_t now_ns)
 
 void pln_memory_tick_last(void)
 {
+	struct sums sums;
+
 	if (pln_memory_mode == PLN_MEMORY_OFF)
 		return;
-	publish_sums();
+	sums = sum_up();
+	publish(&sums);
 	tell_orphans();
 }
 
@@ -444,4 +458,5 @@ void pln_memory_forget_samples(void)
 	pln_mappings_forget_samples();
 	for (unsigned i = 0; i < ORPHANS; i++)
 		pln_store_relaxed(&orphans[i], 0);
+	pln_store_relaxed(&orphan_count, 0);
 }
