@@ -62,7 +62,8 @@ WRONG = {
     "twice, a large one": "p = libc.malloc(3 << 20); libc.free(p); libc.free(p)",
     "twice, and sampled": "p = libc.malloc(5000); libc.free(p); q = libc.malloc(64); libc.free(p)",
     "in the middle": "p = libc.malloc(100); libc.free(p + 16)",
-    "not allocated": "b = ctypes.create_string_buffer(64); libc.free(ctypes.addressof(b) + 1)",
+    # Zeros in front of it: what libc does goes by the bits that it takes for the size.
+    "not allocated": "b = ctypes.create_string_buffer(64); libc.free(ctypes.addressof(b) + 33)",
     "resized after": "p = libc.malloc(100); libc.free(p); libc.realloc(p, 2000)",
     "nowhere": "libc.free(16)",
 }
@@ -86,7 +87,6 @@ print("survived")
     plain = here.run([one_python.path, "-c", program], cwd=work)
     ours = recording.record(one_python, ["-c", program], work, options=["-q", *options])
     assert (ours.returncode, ours.stdout) == (plain.returncode, plain.stdout)
-    # free() or munmap_chunk(), by what the bytes in front of a foreign pointer happen to be.
     assert plain.stderr.split(": ")[-1] in ours.stderr
     assert ours.returncode in (0, -signal.SIGABRT, -signal.SIGSEGV)
     assert ours.load().processes
