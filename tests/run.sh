@@ -8,6 +8,7 @@
 #   tests/run.sh --long          the full counts: a million calls, a thousand kills
 #   tests/run.sh -k EXPRESSION   only the Python tests that match (as pytest's -k)
 #   tests/run.sh --minor 3.12    only interpreters of this minor (may be repeated)
+#   tests/run.sh --free-threaded  also a CPython without the GIL, built first (ten minutes)
 #   tests/run.sh --no-install    trust that everything needed is there
 #
 # Needs Debian 12 or later. As root it can do everything; as another user, give it a
@@ -26,7 +27,7 @@ readonly packages=(
 )
 # Other allocators, as releases of Debian name them: one that is not there, its tests skip.
 readonly allocators=(libjemalloc2 libtcmalloc-minimal4 libtcmalloc-minimal4t64 libmimalloc2.0 libmimalloc3)
-quick='' long='' install=1 keyword='' minors=() failed=()
+quick='' long='' free_threaded='' install=1 keyword='' minors=() failed=()
 
 say() {
     printf '\n== %s (%d s)\n' "$*" "$SECONDS"
@@ -37,10 +38,11 @@ parse() {
         case $1 in
         --quick) quick=1 ;;
         --long) long=1 ;;
+        --free-threaded) free_threaded=1 ;;
         --no-install) install='' ;;
         -k) keyword=${2:?-k needs an expression} && shift ;;
         --minor) minors+=(--minor "${2:?--minor needs a version}") && shift ;;
-        -h | --help) sed -n '4,15s/^# \{0,1\}//p' "$0" && exit ;;
+        -h | --help) sed -n '4,16s/^# \{0,1\}//p' "$0" && exit ;;
         *) echo "run.sh: no such option: $1 (see --help)" >&2 && exit 2 ;;
         esac
         shift
@@ -181,6 +183,10 @@ main() {
     fi
     say "building"
     build_here
+    if [ -n "$free_threaded" ]; then
+        say "building a free-threaded CPython"
+        "$repo/tests/lib/free_threaded.sh" "$PLN_WORK/interpreters/free-threaded"
+    fi
     if [ -z "$quick" ]; then
         guard_tree
         say "building in Debian sid"

@@ -272,7 +272,8 @@ static void apply(struct pln_layout *layout, const union table *table, const str
 	}
 }
 
-/* The table has gil_runtime_state, _enabled, _locked, _holder: offsets within an interpreter. */
+/* The table has gil_runtime_state, _locked, _holder as offsets within an interpreter, but _enabled
+ * within the GIL. */
 static void fill_gil(struct pln_layout *layout, const union table *table, unsigned at)
 {
 	uint32_t gil = word_of(table, at);
@@ -282,7 +283,7 @@ static void fill_gil(struct pln_layout *layout, const union table *table, unsign
 	/* from last_holder on: locked, switch_number, two conditions, each with a mutex */
 	layout->gil.size = layout->gil.last_holder + 200;
 	if (layout->free_threaded)
-		layout->gil.enabled = word_of(table, at + 8) - gil;
+		layout->gil.enabled = word_of(table, at + 8);
 }
 
 static void fill(struct pln_layout *layout, const union table *table, const struct minor *minor)
@@ -351,10 +352,10 @@ static bool others_are_sane(const struct pln_layout *l)
 	       fits(l->runtime.interp_head, 8, far) && fits(l->interp.next, 8, far) &&
 	       fits(l->interp.threads, 8, far) && fits(l->interp.gil, 8, far) &&
 	       fits(l->gil.last_holder, 8, 64) && fits(l->gil.locked, 4, 64) &&
-	       fits(l->object.type, 8, 64) && fits(l->object.str_length, 8, 128) &&
-	       fits(l->object.str_state, 4, 128) && fits(l->object.str_ascii, 8, 128) &&
-	       fits(l->object.str_compact, 8, 128) && fits(l->object.bytes_size, 8, 128) &&
-	       fits(l->object.bytes_data, 1, 128);
+	       fits(l->gil.enabled, 4, 64) && fits(l->object.type, 8, 64) &&
+	       fits(l->object.str_length, 8, 128) && fits(l->object.str_state, 4, 128) &&
+	       fits(l->object.str_ascii, 8, 128) && fits(l->object.str_compact, 8, 128) &&
+	       fits(l->object.bytes_size, 8, 128) && fits(l->object.bytes_data, 1, 128);
 }
 
 const char *pln_layout_from_debug_offsets(uintptr_t runtime, struct pln_layout *layout)

@@ -149,7 +149,9 @@ def test_the_rate_is_kept_and_the_time_adds_up(one_python, work):
     profile, _ = burst(one_python, PROGRAM + "both(2)\n", work, rate="=1000")
     line = told(profile)
     assert line["asked"] == 1000 and 600 < line["looks"] <= 1100
-    assert abs(held_ns(profile.samples) - line["seconds"] * 1e9 * line["held"] / 100) < 0.02e9
+    # The end comes in the middle of a slice, whose looks may be owed yet: 15 ms at most.
+    kept = line["seconds"] * 1e9 * (line["held"] - line["unseen"]) / 100
+    assert abs(held_ns(profile.samples) - kept) < 0.016e9, line
     assert line["seconds"] > 1.9 and line["full"] == 0
     profile, _ = burst(one_python, PROGRAM + "both(0.2)\n", work, rate="", name="alone.pillion")
     assert told(profile)["asked"] == 1000000

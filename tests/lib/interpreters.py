@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Every CPython that this machine offers to the tests, found in one place.
 
-Three origins: pyenv's versions folder, Debian's own /usr/bin/python3, and the
-Debian sid tree that sid.sh makes (its interpreters run through chroot). Run this
-file to see the list.
+Four origins: pyenv's versions folder, Debian's own /usr/bin/python3, the Debian sid
+tree that sid.sh makes (its interpreters run through chroot), and what free_threaded.sh
+built. Run this file to see the list.
 """
 import dataclasses
 import functools
@@ -14,6 +14,7 @@ import pathlib
 import subprocess
 
 SID_TREE = pathlib.Path(os.environ.get("PLN_SID_TREE", "/var/tmp/pillion-sid"))
+BUILT = pathlib.Path(os.environ.get("PLN_WORK", "/var/tmp/pillion-tests")) / "interpreters"
 OLDEST, NEWEST = (3, 8), (3, 15)
 # Without these, a green run proves too little.
 REQUIRED = [(3, 9), (3, 11), (3, 13), (3, 14), (3, 15)]
@@ -52,7 +53,7 @@ print(json.dumps({"version": sys.version_info[:3], "tags": tags, "code": code,
 class Interpreter:
     path: str  # as seen from inside `root`
     root: str  # "" for this system, else the tree to chroot into
-    origin: str  # "pyenv", "debian", "sid"
+    origin: str  # "pyenv", "debian", "sid", "built"
     version: tuple
     tags: frozenset
     code: str  # the file that holds the interpreter's machine code
@@ -93,6 +94,8 @@ def _candidates():
         yield path, "", "pyenv"
     for path in ("/usr/bin/python3", "/usr/bin/python3-dbg"):
         yield path, "", "debian"
+    for path in glob.glob(str(BUILT / "*/bin/python3.*t")):
+        yield path, "", "built"
     for path in glob.glob(str(SID_TREE / "usr/bin/python3.*[0-9]")):
         yield path[len(str(SID_TREE)):], str(SID_TREE), "sid"
 

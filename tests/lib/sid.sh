@@ -11,6 +11,8 @@
 # Idempotent, and fast when there is nothing to do. The mirror is the one that this
 # machine's own apt uses. Needs root.
 set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/mirror.sh"
 
 readonly packages=(
     gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev
@@ -19,18 +21,6 @@ readonly packages=(
 )
 # One of sid's minors may be gone by the day of reading: whatever is there is taken.
 readonly pythons='^python3\.1[3-9](-dev)?$'
-
-mirror() {
-    local list
-    # shellcheck disable=SC2016 # apt's own variables
-    list=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Created-By: Packages' |
-        awk '$2 == "Debian" { print $1 }')
-    if [ -z "$list" ]; then
-        echo "sid.sh: this machine's apt knows no Debian mirror; add one and run apt-get update" >&2
-        return 1
-    fi
-    head -n 1 <<<"$list"
-}
 
 mount_kernel() {
     local tree=$1
