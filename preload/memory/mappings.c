@@ -8,9 +8,10 @@
  * The kernel unmaps by ranges: a part of a mapping, or several at once. So each one is known
  * by its ends, in a table without locks: an entry is claimed by its low end, and nobody
  * else sees it until it is put back. Ranges leave the table before they leave the process, as
- * their place may be somebody else's at once. Reserved address space (PROT_NONE) is no memory yet,
- * and is not counted; nor are files, stacks and libraries, which libc maps by itself. Past MAPPINGS
- * that live at one time, more are passed through uncounted.
+ * their place may be somebody else's at once. Reserved address space (PROT_NONE, or
+ * MAP_NORESERVE: the 1 GiB that a free-threaded CPython begins with) is no memory yet, and is not
+ * counted; nor are files, stacks and libraries, which libc maps by itself. Past MAPPINGS that live
+ * at one time, more are passed through uncounted.
  */
 #include "mappings.h"
 
@@ -206,7 +207,7 @@ static inline void *map(void *hint, size_t size, int prot, int flags, int fd, of
 	if (!replaces)
 		range = take((uintptr_t)p, size);
 	count_free(&range);
-	if (flags & MAP_ANONYMOUS && prot != PROT_NONE)
+	if (flags & MAP_ANONYMOUS && !(flags & MAP_NORESERVE) && prot != PROT_NONE)
 		count_mapping((uintptr_t)p, size);
 	return p;
 }

@@ -36,6 +36,8 @@ CALLS = {
 
 
 def burst(interpreter, program, work, rate="=10000000", **options):
+    if "free-threaded" in interpreter.tags:
+        pytest.skip("bursts follow who holds the GIL: here nobody does")
     return recording.record_ok(interpreter, ["-c", program], work, options=["--burst" + rate], **options)
 
 

@@ -119,7 +119,8 @@ def test_samples_add_up_to_the_counts(interpreter, work, allocator):
     assert_near([b for b in profile.blocks if is_of_python(b)], total[recording.HEAP_OBJECT].alloc_bytes, lost)
     below = [b for b in profile.blocks if not is_of_python(b)]
     nested = total[recording.HEAP_NESTED]
-    assert nested.alloc_bytes >= total[recording.HEAP_OBJECT].alloc_bytes * 0.3
+    if "free-threaded" not in interpreter.tags:  # those serve them from one large mapping of before
+        assert nested.alloc_bytes >= total[recording.HEAP_OBJECT].alloc_bytes * 0.3
     assert_near(below, total[recording.HEAP_MALLOC].alloc_bytes + total[recording.HEAP_MAPPING].alloc_bytes
                 - nested.alloc_bytes, lost)
 

@@ -186,7 +186,7 @@ static char *mapped(struct counts *c, void *at, size_t pages, int prot, int flag
 
 	if (p == MAP_FAILED)
 		abort();
-	if (prot != PROT_NONE) {
+	if (prot != PROT_NONE && !(flags & MAP_NORESERVE)) {
 		c->alloc_calls++;
 		c->alloc_bytes += pages * PAGE;
 	}
@@ -237,7 +237,10 @@ static void map_over(struct counts *c)
 	c->free_calls++;
 	c->free_bytes += PAGE;
 	mapped(c, p + 4 * PAGE, 1, PROT_NONE, MAP_FIXED);
-	unmapped(c, p, 16, 3);
+	c->free_calls++;
+	c->free_bytes += PAGE;
+	mapped(c, p + 5 * PAGE, 1, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_NORESERVE);
+	unmapped(c, p, 16, 2);
 }
 
 static void map_again(struct counts *c)
