@@ -210,17 +210,18 @@ static void note_rate(struct pln_target *t, const struct pln_burst *s)
 	uint64_t looks = samples + full + pln_load_relaxed(&s->idle);
 	char text[400];
 
-	snprintf(text, sizeof(text),
-		 "burst: Python frames only, of the thread that holds the GIL; %" PRIu64
-		 " looks a second of %" PRIu64 " asked for, in %.3f s; %" PRIu64
-		 " samples, GIL held %.2f %% of the time; %" PRIu64
-		 " torn stacks (%.3f %%) thrown away, %" PRIu64
-		 " without room; %.2f %% of the time between looks far apart; %.2f %% in functions"
-		 " that were never seen whole",
-		 per_second(looks, covered), s->asked_hz, (double)covered / 1e9, samples,
-		 percent(pln_load_relaxed(&s->held_ns), covered), torn, percent(torn, looks + torn),
-		 full, percent(pln_load_relaxed(&s->far_ns), covered),
-		 percent(pln_load_relaxed(&s->owed_ns), covered));
+	snprintf(
+		text, sizeof(text),
+		"burst: Python frames only, of the thread that holds the GIL; %" PRIu64
+		" looks a second of %" PRIu64 " asked for, in %.3f s; %" PRIu64
+		" samples, GIL held %.2f %% of the time; %" PRIu64
+		" torn stacks (%.3f %%) thrown away, %" PRIu64
+		" without room; %.2f %% of the time between looks far apart; %.2f %% in no stack:"
+		" never seen whole, gone since, or without room",
+		per_second(looks, covered), s->asked_hz, (double)covered / 1e9, samples,
+		percent(pln_load_relaxed(&s->held_ns), covered), torn, percent(torn, looks + torn),
+		full, percent(pln_load_relaxed(&s->far_ns), covered),
+		percent(pln_load_relaxed(&s->owed_ns) + pln_load_relaxed(&s->dropped_ns), covered));
 	note.text = text;
 	pln_writer_add_note(t->writer, &note);
 }

@@ -528,6 +528,8 @@ enum pln_command {
  * Nodes and cells below the counts are whole and, but for the sums of a cell, never change.
  *
  *   covered_ns = held_ns + idle_ns + lost_ns,  held_ns = sum of cells + dropped_ns + owed_ns
+ *
+ * held_ns is behind by what was held since the last slice ended, some 10 ms.
  */
 struct pln_burst {
 	uint64_t asked_hz;

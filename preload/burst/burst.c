@@ -155,7 +155,6 @@ static enum looked count_held(struct pln_burst_seen *seen)
 	}
 	seen->tid = stack.tid;
 	add(whole ? &shared->samples : &shared->torn, 1);
-	add(&shared->held_ns, seen->ns);
 	pln_burst_window_add(seen);
 	return whole ? DONE : TORN;
 }
@@ -306,7 +305,6 @@ bool pln_burst_until(uint64_t until_ns, _Atomic uint32_t *bell, uint32_t rung)
 	pln_burst_window_flush();
 	pln_burst_table_end_slice();
 	pln_burst_owed_settle(now_ns);
-	pln_store_relaxed(&shared->owed_ns, pln_burst_owed_ns());
 	set_pace();
 	return true;
 }

@@ -284,6 +284,7 @@ static bool has_stale_code(uint32_t cell)
 
 static void count(uint32_t cell, const struct pending *pending, bool stale)
 {
+	add(&table.shared->held_ns, pending->cpu_ns + pending->wait_ns);
 	if (stale) {
 		add(&table.shared->samples, 0 - pending->count);
 		add(&table.shared->torn, pending->count);
@@ -295,6 +296,15 @@ static void count(uint32_t cell, const struct pending *pending, bool stale)
 	add(&table.cells[cell].wait_ns, pending->wait_ns);
 }
 
+static void count_owed(void)
+{
+	uint64_t owed_ns = pln_burst_owed_ns();
+
+	add(&table.shared->held_ns, owed_ns - pln_load_relaxed(&table.shared->owed_ns));
+	pln_store_relaxed(&table.shared->owed_ns, owed_ns);
+}
+
+/* What was held until now is in a cell, dropped or owed: it adds up whenever we are killed. */
 void pln_burst_table_end_slice(void)
 {
 	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
@@ -307,5 +317,6 @@ void pln_burst_table_end_slice(void)
 		table.pending[cell] = (struct pending){ 0 };
 	}
 	table.touched_count = 0;
+	count_owed();
 	pln_burst_codes_forget_stale();
 }

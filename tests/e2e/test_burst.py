@@ -147,13 +147,21 @@ consume()
     assert 0.5 < busy / held_ns(profile.calling("consume"))
 
 
+def check_that_nothing_counted_is_lost(profile):
+    """Whatever the end was: what stacks have, and what is said to be in none, is all."""
+    line = told(profile)
+    kept = line["seconds"] * 1e9 * (line["held"] - line["unseen"]) / 100
+    assert kept > 0
+    assert abs(held_ns(profile.samples) - kept) < 0.002e9, line
+
+
 def test_the_rate_is_kept_and_the_time_adds_up(one_python, work):
     profile, _ = burst(one_python, PROGRAM + "both(2)\n", work, rate="=1000")
     line = told(profile)
-    assert line["asked"] == 1000 and 600 < line["looks"] <= 1100
-    # The end comes in the middle of a slice, whose looks may be owed yet: 15 ms at most.
-    kept = line["seconds"] * 1e9 * (line["held"] - line["unseen"]) / 100
-    assert abs(held_ns(profile.samples) - kept) < 0.016e9, line
+    assert line["asked"] == 1000 and line["looks"] <= 1100
+    # How many come in time is also the machine's doing.
+    assert line["looks"] > 600 or line["far"] > 5, line
+    check_that_nothing_counted_is_lost(profile)
     assert line["seconds"] > 1.9 and line["full"] == 0
     profile, _ = burst(one_python, PROGRAM + "both(0.2)\n", work, rate="", name="alone.pillion")
     assert told(profile)["asked"] == 1000000
@@ -197,7 +205,7 @@ def test_the_end_is_the_programs_own_and_nothing_counted_is_lost(one_python, wor
     program = "import os, signal, sys\n" + PROGRAM + "both(1)\nsys.stdout.flush()\n" + end
     r = recording.record(one_python, ["-c", program], work, options=["--burst"])
     assert r.returncode in ([7] if expected else [-signal.SIGKILL, 128 + signal.SIGKILL]), r.stderr
-    assert held_ns(r.load().calling("both")) > 0.8e9
+    check_that_nothing_counted_is_lost(r.load())
 
 
 def test_readers_say_that_there_are_only_python_frames(one_python, work, here):
