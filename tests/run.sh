@@ -23,6 +23,7 @@ readonly packages=(
     gcc g++ clang clang-format clang-tidy shellcheck cmake ninja-build pkg-config git
     libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev zlib1g-dev
     libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
+    gdb strace valgrind libpython3-testsuite
 )
 # Other allocators, as releases of Debian name them: one that is not there, its tests skip.
 readonly allocators=(libjemalloc2 libtcmalloc-minimal4 libtcmalloc-minimal4t64 libmimalloc2.0 libmimalloc3)
@@ -167,7 +168,7 @@ python_tests() {
     [ -n "$quick" ] && options+=(-m "not full")
     [ -n "$keyword" ] && options+=(-k "$keyword")
     PYTHONDONTWRITEBYTECODE=1 "$PLN_WORK/venv/bin/pytest" "${options[@]}" "${minors[@]}" \
-        "$repo/tests/contract" "$repo/tests/stress" "$repo/tests/e2e"
+        "$repo/tests/contract" "$repo/tests/stress" "$repo/tests/e2e" "$repo/tests/transparency"
 }
 
 main() {
