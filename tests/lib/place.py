@@ -102,7 +102,7 @@ def host_compile(source, target, *flags):
 def packages(interpreter, *names):
     """A directory to put on PYTHONPATH with packages from the index, installed once; or None."""
     directory = WORK / "packages" / interpreter.id
-    if interpreter.root or all((directory / name).exists() for name in names):
+    if interpreter.root or all(any(directory.glob(name + "*")) for name in names):
         return str(directory)
     result = subprocess.run([interpreter.path, "-m", "pip", "install", "-q", "--only-binary=:all:",
                              "--target", str(directory), *names], stdin=subprocess.DEVNULL,

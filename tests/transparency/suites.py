@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The test suites that are run, in parts that are a command each.
 
-CPython's own comes with the interpreter (Debian: libpython3-testsuite). The others have native code, and bring
+CPython's own comes with the interpreter (Debian: libpython3.11-testsuite and the like). The others have native code, and bring
 their tests along in their wheels; they are installed from the index, for each interpreter once.
 """
 import pathlib
