@@ -33,6 +33,7 @@ SECTIONS = {
     "e2e/test_containers*.py": "Containers",
     "transparency/test_*.py": "Suites",
 }
+FIGURES = 8  # of one row
 ORDER = ["failed", "not run", "skipped", "passed", "why not"]
 
 
@@ -70,7 +71,7 @@ class Row:
             return self.why_not
         cases = "%d of %d" % (self.outcomes["passed"], sum(self.outcomes.values()))
         said = self.reasons if self.verdict in ("failed", "skipped") else self.figures
-        return "; ".join([cases, *dict.fromkeys(said[:3])])
+        return "; ".join([cases, *dict.fromkeys(said[:FIGURES])])
 
 
 def function_of(nodeid):

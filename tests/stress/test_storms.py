@@ -37,7 +37,7 @@ def run(python, work, kinds, seconds, interval=65536):
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_stands_still(python, work, times, kind, record_property):
     rounds = run(python, work, [kind], 0.4 * times)
-    record_property("figure", "%d rounds" % rounds)
+    record_property("figure", "%s: %d" % (kind, rounds))
     assert rounds >= 10
 
 

@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import typing
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
@@ -50,6 +51,7 @@ class Result(typing.NamedTuple):
     differences: list
     samples: int
     processes: int
+    seconds: tuple  # of the first runs, plain and loaded
 
 
 class Runner:
@@ -109,8 +111,11 @@ class Runner:
         return contents.get("samples", 0), contents.get("processes", 0)
 
     def compare(self, part):
+        begin = time.monotonic()
         plain_runs = [self.plain(part)]
+        middle = time.monotonic()
         loaded, samples, processes = self.loaded(part)
+        seconds = (middle - begin, time.monotonic() - middle)
         loaded_runs = [loaded]
         if outcomes.differing(plain_runs[0], loaded):
             for _ in range(self.again):
@@ -118,7 +123,8 @@ class Runner:
                 loaded_runs.append(self.loaded(part)[0])
         tests = [test for test in plain_runs[0] if test != outcomes.END]
         counts = collections.Counter(plain_runs[0][test] for test in tests)
-        return Result(part, len(tests), counts, outcomes.compare(plain_runs, loaded_runs), samples, processes)
+        return Result(part, len(tests), counts, outcomes.compare(plain_runs, loaded_runs), samples,
+                      processes, seconds)
 
 
 def parts_of(suite, python, names=(), sensitive=False, quick=False):
@@ -138,8 +144,8 @@ def parts_of(suite, python, names=(), sensitive=False, quick=False):
 
 def one_line(result):
     counts = ", ".join("%d %s" % (n, outcome) for outcome, n in sorted(result.outcomes.items())) or "no tests"
-    return "%s %s: %s; %d samples of %d processes" % (result.part.suite.name, result.part.name, counts,
-                                                     result.samples, result.processes)
+    return "%s %s: %s; %d samples of %d processes; %.1f and %.1f s" % (
+        result.part.suite.name, result.part.name, counts, result.samples, result.processes, *result.seconds)
 
 
 def tell(result, file):

@@ -23,7 +23,7 @@ SENSITIVE = """
     test_threading_local test_threadsignals test_time test_timeout test_tracemalloc test_traceback test_wait3 test_wait4
     test_weakref""".split()
 # Of those, what has hardly a second of work and sees the most.
-QUICK = "test_fork1 test_threadsignals test_poll test_select test_epoll test_wait3 test_threading_local test_gc test_atexit".split()
+QUICK = "test_atexit test_epoll test_fork1 test_select test_threading_local test_threadsignals".split()
 
 
 class Suite(typing.NamedTuple):
