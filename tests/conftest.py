@@ -24,6 +24,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: only with --long")
+    config.addinivalue_line("markers", "row(section, what): a row of its own in stress/table.py")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -24,9 +24,13 @@ readonly packages=(
     gcc g++ clang clang-format clang-tidy shellcheck cmake ninja-build pkg-config git
     libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev zlib1g-dev
     libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
+    gdb strace valgrind
 )
-# Other allocators, as releases of Debian name them: one that is not there, its tests skip.
-readonly allocators=(libjemalloc2 libtcmalloc-minimal4 libtcmalloc-minimal4t64 libmimalloc2.0 libmimalloc3)
+# Other allocators, and CPython's own tests, as releases of Debian name them: one that is not there, its tests skip.
+readonly optional=(
+    libjemalloc2 libtcmalloc-minimal4 libtcmalloc-minimal4t64 libmimalloc2.0 libmimalloc3
+    libpython3.11-testsuite libpython3.13-testsuite
+)
 quick='' long='' free_threaded='' install=1 keyword='' minors=() failed=()
 
 say() {
@@ -62,7 +66,7 @@ install_packages() {
     for name in "${packages[@]}"; do
         is_installed "$name" || missing+=("$name")
     done
-    for name in "${allocators[@]}"; do
+    for name in "${optional[@]}"; do
         is_installed "$name" || ! is_available "$name" || missing+=("$name")
     done
     # These may have come from elsewhere: what counts is the command.
@@ -169,7 +173,7 @@ python_tests() {
     [ -n "$quick" ] && options+=(-m "not full")
     [ -n "$keyword" ] && options+=(-k "$keyword")
     PYTHONDONTWRITEBYTECODE=1 "$PLN_WORK/venv/bin/pytest" "${options[@]}" "${minors[@]}" \
-        "$repo/tests/contract" "$repo/tests/stress" "$repo/tests/e2e"
+        "$repo/tests/contract" "$repo/tests/stress" "$repo/tests/e2e" "$repo/tests/transparency"
 }
 
 main() {

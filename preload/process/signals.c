@@ -13,7 +13,10 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <ucontext.h>
@@ -43,6 +46,9 @@ static struct {
 	_Atomic int flags;
 	_Atomic uint64_t mask;
 } program;
+
+/* Signals for whose handlers our signal is masked unasked, so that the program does not see it. */
+static _Atomic bool masked[_NSIG];
 
 static bool is_hidden(int signo)
 {
@@ -104,11 +110,48 @@ bool pln_signals_forward_sigsafe(int signo, siginfo_t *info, void *context)
 
 /* ------------------------------------------------------------ dispositions */
 
+/*
+ * Who jumps out of a handler with SA_NODEFER need not restore the mask: our signal would stay
+ * blocked.
+ */
+static bool needs_its_stack(const struct sigaction *action)
+{
+	return action && (action->sa_flags & SA_ONSTACK) && !(action->sa_flags & SA_NODEFER) &&
+	       has_handler((uintptr_t)action->sa_handler) && pln_segment_is_ours_sigsafe() &&
+	       sigismember(&action->sa_mask, pln_timer_signal()) == 0;
+}
+
+/*
+ * An alternate stack may be hardly larger than the kernel's frame of one signal. A sample in
+ * the handler that runs there takes a second one, and the kernel ends the program where it
+ * does not fit. So our signal waits until such a handler returns.
+ */
+static int set_action(int signo, const struct sigaction *action, struct sigaction *old)
+{
+	struct sigaction copy;
+	bool mask = needs_its_stack(action);
+	int result;
+
+	if (mask) {
+		copy = *action;
+		sigaddset(&copy.sa_mask, pln_timer_signal());
+	}
+	result = pln_signals_real_action(signo, mask ? &copy : action, old);
+	/* Else the number is in range. */
+	if (result)
+		return result;
+	if (old && pln_load_relaxed(&masked[signo]))
+		sigdelset(&old->sa_mask, pln_timer_signal());
+	if (action)
+		pln_store_relaxed(&masked[signo], mask);
+	return 0;
+}
+
 PLN_EXPORT int sigaction(int signo, const struct sigaction *action, struct sigaction *old)
 {
 	if (is_hidden(signo))
 		return note_action(action, old);
-	return pln_signals_real_action(signo, action, old);
+	return set_action(signo, action, old);
 }
 
 PLN_EXPORT handler_fn signal(int signo, handler_fn handler)
@@ -162,4 +205,60 @@ PLN_EXPORT int signalfd(int fd, const sigset_t *set, int flags)
 	sigset_t copy;
 
 	return REAL(signalfd)(fd, others(set, &copy), flags);
+}
+
+/*
+ * `mask` with our signal: one that a thread had blocked would come as the wait begins, and end it.
+ * Left alone where the program has a handler for what others send.
+ */
+static const sigset_t *without_ours(const sigset_t *mask, sigset_t *copy)
+{
+	if (!mask || !pln_timer_signal() || !pln_segment_is_ours_sigsafe() ||
+	    has_handler(pln_load_relaxed(&program.handler)))
+		return mask;
+	*copy = *mask;
+	sigaddset(copy, pln_timer_signal());
+	return copy;
+}
+
+PLN_EXPORT int sigsuspend(const sigset_t *mask)
+{
+	sigset_t copy;
+
+	return REAL(sigsuspend)(without_ours(mask, &copy));
+}
+
+PLN_EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+		     const sigset_t *mask)
+{
+	sigset_t copy;
+
+	return REAL(ppoll)(fds, count, timeout, without_ours(mask, &copy));
+}
+
+PLN_EXPORT int pselect(int count, fd_set *in, fd_set *out, fd_set *other,
+		       const struct timespec *timeout, const sigset_t *mask)
+{
+	sigset_t copy;
+
+	return REAL(pselect)(count, in, out, other, timeout, without_ours(mask, &copy));
+}
+
+PLN_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int count, int timeout,
+			   const sigset_t *mask)
+{
+	sigset_t copy;
+
+	return REAL(epoll_pwait)(fd, events, count, timeout, without_ours(mask, &copy));
+}
+
+/* What waits for a thread that blocks it is ours, all but for certain. */
+PLN_EXPORT int sigpending(sigset_t *set)
+{
+	int result = REAL(sigpending)(set);
+
+	if (!result && pln_timer_signal() && pln_segment_is_ours_sigsafe() &&
+	    !has_handler(pln_load_relaxed(&program.handler)))
+		sigdelset(set, pln_timer_signal());
+	return result;
 }

@@ -72,15 +72,16 @@ def of(interpreter):
 
 
 def build_extension(interpreter, name):
-    """Compiles workloads/<name>.c against an interpreter; returns the directory to import from."""
-    source = WORKLOADS / (name + ".c")
+    """Compiles workloads/<name>.c or .cpp against an interpreter; returns the directory to import from."""
+    source = next(WORKLOADS.glob(name + ".c*"))
     directory = WORK / "extensions" / interpreter.id
     target = directory / (name + ".so")
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
         directory.mkdir(parents=True, exist_ok=True)
         # Frames of the extension are counted one by one: none may be merged or skipped.
         flags = ["-O2", "-g", "-fno-optimize-sibling-calls", "-fno-inline", "-Wall", "-Werror"]
-        result = of(interpreter).run(["gcc", "-shared", "-fPIC", "-pthread", *flags,
+        compiler = "gcc" if source.suffix == ".c" else "g++"
+        result = of(interpreter).run([compiler, "-shared", "-fPIC", "-pthread", *flags,
                                       "-I", interpreter.include, source, "-o", target])
         assert result.returncode == 0, result.stderr
     return str(directory)
@@ -101,7 +102,7 @@ def host_compile(source, target, *flags):
 def packages(interpreter, *names):
     """A directory to put on PYTHONPATH with packages from the index, installed once; or None."""
     directory = WORK / "packages" / interpreter.id
-    if interpreter.root or all((directory / name).exists() for name in names):
+    if interpreter.root or all(any(directory.glob(name + "*")) for name in names):
         return str(directory)
     result = subprocess.run([interpreter.path, "-m", "pip", "install", "-q", "--only-binary=:all:",
                              "--target", str(directory), *names], stdin=subprocess.DEVNULL,

@@ -128,3 +128,16 @@ def test_an_extension_built_with_address_sanitizer(python, work):
         recorded = [where.pillion, "record", "-q", "-F", "250", "-o", work / ("%d.pillion" % i), "--", "env", *settings]
         result = where.run([*recorded, *argv])
         assert (result.returncode, result.stdout, result.stderr) == (0, plain.stdout, plain.stderr)
+
+
+def test_the_allocators_own_profiler_runs_beside_ours(python, work):
+    """It walks its callers' stacks under its own locks, which a walk of ours for the same call must not need."""
+    found = sorted(glob.glob("/usr/lib/x86_64-linux-gnu/" + LIBRARIES["jemalloc"]))
+    if python.root or not found:
+        pytest.skip("no jemalloc on this system: its package is not installed")
+    env = {"LD_PRELOAD": found[0], "MALLOC_CONF": "prof:true,prof_active:true,lg_prof_sample:10,prof_prefix:%s/heap" % work}
+    arguments = ["-c", "import ctypes, os, sys\nends = ctypes.CDLL(sys.argv[1])\n" + THREADS, truth.library(python, "alloc_ends")]
+    plain = place.of(python).run([python.path, *arguments], cwd=work, env=env)
+    profile, out = recording.record_ok(python, arguments, work, options=["-F", "1000", "--alloc-interval", "1024"], env=env)
+    assert (plain.returncode, plain.stdout) == (0, out)
+    assert sum(bool(b.stack) for b in profile.blocks) >= 100

@@ -51,3 +51,14 @@ def test_what_it_writes_over_our_words_changes_nothing(python, work, scribble):
             time.sleep(0.001)
         assert process.returncode is not None, "it hangs"
         assert (process.returncode, process.stdout.read()) == (0, "done\n"), process.stderr.read()
+
+
+def test_it_cannot_cut_the_segment_short(python, work):
+    """Who read behind its end would be ended (SIGBUS): the size is sealed."""
+    with segment.of(python, PROGRAM, work) as (process, memory):
+        size = len(memory)
+        for change in (0, size // 2, 2 * size):
+            with pytest.raises(PermissionError):
+                memory.resize(change)
+        segment.stay_alive(memory)
+        assert process.communicate(timeout=60)[0] == "done\n"

@@ -38,6 +38,31 @@ finally:
     assert float(out) < 8
 
 
+LARGE = PRELUDE + """
+memory = bytearray(os.urandom(4096) * 65536)  # 256 MiB, of which a fork copies the page tables
+times = []
+def forks():
+    for i in range(12):
+        begin = time.monotonic()
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        times.append(time.monotonic() - begin)
+        os.waitpid(pid, 0)
+forks()
+print(sorted(times)[6])
+"""
+
+
+def test_a_fork_of_a_large_program_takes_as_long_as_without_us(python, work, record_property):
+    """Half of them each: a fork that a signal interrupts begins anew, and may never end."""
+    plain = place.of(python).run([python.path, "-c", LARGE])
+    _, out = recording.record_ok(python, ["-c", LARGE], work, options=["-F", "1000"], timeout=60)
+    record_property("figure", "%.1f ms, without us %.1f ms" % (float(out) * 1e3, float(plain.stdout) * 1e3))
+    # The child's first word to the collector is its own affair; the parent waits for a tick to end.
+    assert float(out) <= 2 * float(plain.stdout) + 0.02
+
+
 def test_a_loader_that_stays_locked_does_not_hold_forks_up(python, work):
     """The sampling thread then hangs in its tick; it was 200 ms for each fork."""
     _, out = recording.record_ok(python, ["-c", PRELUDE + """

@@ -84,3 +84,28 @@ first = signal.sigwait(signal.valid_signals())
 burn(0.1)
 print(int(first), signal.sigtimedwait(signal.valid_signals(), 0.1))
 """, work) == "15 None"
+
+
+@pytest.mark.parametrize("wait", [
+    "sigsuspend(none)", "ppoll(None, 0, limit, none)", "pselect(0, None, None, None, limit, none)",
+    "epoll_pwait(poller.fileno(), events, 1, 150, none)"])
+def test_a_wait_that_unblocks_signals_is_not_ended_by_ours(python, work, wait):
+    """Event loops block signals, and let them in while they wait; ours is waiting by then."""
+    assert run(python, """
+import select, struct
+none, limit = ctypes.create_string_buffer(128), ctypes.create_string_buffer(struct.pack('qq', 0, 150000000))
+poller, events = select.epoll(), ctypes.create_string_buffer(12)
+wait_until(is_sampling)
+signal.signal(signal.SIGALRM, lambda *_: None)
+waits = []
+for i in range(2):
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    burn(0.05)
+    pending = signal.sigpending()
+    signal.setitimer(signal.ITIMER_REAL, 0.15 if 'suspend' in %r else 0)
+    begin = time.monotonic()
+    libc.%s
+    waits.append(time.monotonic() - begin)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+print(pending, min(waits) >= 0.14)
+""" % (wait, wait), work) == "set() True"

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""Servers that fork their workers, from the index: all requests are answered, all workers are sampled."""
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import place
+import pytest
+import recording
+
+APPLICATION = """
+import hashlib, os
+def works(text):
+    for i in range(2000):
+        text = hashlib.sha256(text).digest()
+    return text
+def application(environ, respond):
+    respond('200 OK', [('X-Pid', str(os.getpid()))])
+    return [works(environ['PATH_INFO'].encode()).hex().encode()]
+"""
+SERVERS = {
+    "gunicorn": ["-m", "gunicorn", "-w", "2", "--log-level", "error", "-b", "127.0.0.1:PORT", "app"],
+    "uwsgi": ["-c", "import pyuwsgi; pyuwsgi.run()", "--http-socket", "127.0.0.1:PORT", "--master", "--processes", "2",
+              "--die-on-term", "--disable-logging", "--module", "app"],
+}
+PACKAGES = {"gunicorn": ["gunicorn", "packaging"], "uwsgi": ["pyuwsgi"]}
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def ask(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read(), int(answer.headers["X-Pid"])
+    finally:
+        connection.close()
+
+
+def wait_until_it_listens(port, process):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            return ask(port, "/")
+        except OSError:
+            time.sleep(0.02)
+    process.kill()
+    raise AssertionError("the server does not answer: " + process.communicate()[1])
+
+
+def children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        return list(map(int, f.read().split()))
+
+
+def serve(python, work, name, prefix, count, reload):
+    """Starts it, asks, has it start new workers in between, ends it; returns status, answers and pids of workers."""
+    port, where = free_port(), place.of(python)
+    directory = place.packages(python, *PACKAGES[name])
+    if python.root or not directory:
+        pytest.skip("%s cannot be installed for %s" % (name, python))
+    (work / "app.py").write_text(APPLICATION)
+    argv = [part.replace("PORT", str(port)) for part in SERVERS[name]]
+    with where.popen([*prefix, python.path, *argv], cwd=work, env={"PYTHONPATH": "%s:%s" % (directory, work)},
+                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        wait_until_it_listens(port, process)
+        master = children(process.pid)[0] if prefix else process.pid
+        answers, pids = [], set()
+        for i in range(count):
+            if reload and i == count // 2:
+                reload_workers(master)
+            status, body, pid = ask(port, "/%d" % i)
+            answers.append((status, body))
+            pids.add(pid)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    return process.returncode, answers, pids, err
+
+
+def reload_workers(master):
+    """By SIGHUP; until none of the old ones is left."""
+    old = set(children(master))
+    os.kill(master, signal.SIGHUP)
+    deadline = time.monotonic() + 30
+    while old & set(children(master)) or not children(master):
+        assert time.monotonic() < deadline, "no new workers"
+        time.sleep(0.02)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_server_answers_reloads_and_ends_as_without_us(python, work, name, record_property):
+    where, path = place.of(python), work / "out.pillion"
+    reload = name == "gunicorn"  # uWSGI becomes another program for it, and its first one's profile ends
+    plain = serve(python, work, name, [], 60, reload)
+    recorded = serve(python, work, name, [where.pillion, "record", "-q", "-F", "1000", "-o", path, "--"], 60, reload)
+    told = [line for line in recorded[3].splitlines() if re.search("error|exception|traceback|segfault", line, re.I)]
+    assert recorded[0] == plain[0] and recorded[1] == plain[1] and not told, (recorded[0], plain[0], recorded[3])
+    profile = recording.load(path)
+    seen = {profile.process_of(s)["pid"] for s in profile.calling("works")}
+    record_property("figure", "60 answers by %d workers, %d of them sampled" % (len(recorded[2]), len(seen & recorded[2])))
+    assert len(profile.processes) >= (5 if reload else 3)
+    assert seen and seen <= recorded[2]
+    assert profile.total("cpu_ns", profile.calling("works")) >= 0.03e9

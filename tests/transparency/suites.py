@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""The test suites that are run, in parts that are a command each.
+
+CPython's own comes with the interpreter (Debian: libpython3.11-testsuite and the like). The others have native code, and bring
+their tests along in their wheels; they are installed from the index, for each interpreter once.
+"""
+import pathlib
+import subprocess
+import typing
+
+import place
+
+# What of CPython's suite meets signals, threads, processes, memory, files and time: where a profiler could show.
+SENSITIVE = """
+    test_asyncio.test_base_events test_asyncio.test_events test_asyncio.test_subprocess test_asyncio.test_unix_events
+    test_atexit test_builtin test_cmd_line test_concurrent_futures.test_shutdown test_concurrent_futures.test_thread_pool
+    test_coroutines test_ctypes test_descr test_dis test_embed test_epoll test_eintr test_exceptions test_faulthandler
+    test_fcntl test_fork1 test_frame test_gc test_generators test_greenlet test_inspect test_interpreters test_io
+    test_kqueue test_mmap test_multiprocessing_fork test_multiprocessing_main_handling test_multiprocessing_spawn.test_misc
+    test_os test_poll test_popen test_posix test_pty test_queue test_resource test_sched test_select test_selectors
+    test_signal test_socket test_socketserver test_ssl test_subprocess test_support test_sys test_sys_setprofile
+    test_sys_settrace test_syslog test_thread test_thread_local_bytecode test_threadedtempfile test_threading
+    test_threading_local test_threadsignals test_time test_timeout test_tracemalloc test_traceback test_wait3 test_wait4
+    test_weakref""".split()
+# Of those, what has hardly a second of work and sees the most.
+QUICK = "test_atexit test_epoll test_fork1 test_select test_threading_local test_threadsignals".split()
+
+
+class Suite(typing.NamedTuple):
+    name: str
+    packages: tuple  # to install, with pytest; none: the interpreter's own suite
+    parts: typing.Callable  # (python, directory of the packages) -> names of the parts
+    quick: tuple  # parts for every change
+
+    def command(self, python, part, junit, warnings):
+        """What runs a part and writes its results; the same with Pillion and without."""
+        strict = ["-W", "error"] if warnings == "error" else []
+        if not self.packages:
+            return [python.path, *strict, "-m", "test", "--junit-xml", junit, part]
+        return [python.path, *strict, "-m", "pytest", "-q", "-p", "no:cacheprovider", *strict,
+                "--junit-xml", junit, "--pyargs", part]
+
+
+def _cpython_parts(python, _):
+    listed = place.of(python).run([python.path, "-m", "test", "--list-tests"])
+    if listed.returncode:
+        return []
+    return [name for name in listed.stdout.split() if name.startswith("test")]
+
+
+def _package(*names):
+    """Test modules of packages, each a part of its own."""
+    def parts(python, directory):
+        found = []
+        for name in names:
+            top = pathlib.Path(directory, *name.split("."))
+            modules = sorted(top.rglob("test_*.py")) if top.is_dir() else [top.with_suffix(".py")]
+            found += [".".join(m.relative_to(directory).with_suffix("").parts) for m in modules if m.exists()]
+        return found
+    return parts
+
+
+SUITES = [
+    Suite("cpython", (), _cpython_parts, tuple(QUICK)),
+    Suite("numpy", ("numpy", "hypothesis"), _package("numpy"), ("numpy.linalg.tests.test_linalg",)),
+    Suite("greenlet", ("greenlet", "objgraph", "psutil"), _package("greenlet.tests"),
+          ("greenlet.tests.test_greenlet", "greenlet.tests.test_cpp")),
+    Suite("simplejson", ("simplejson",), _package("simplejson.tests"), ("simplejson.tests.test_decode",)),
+    Suite("bitarray", ("bitarray",), _package("bitarray"), ()),
+    Suite("regex", ("regex",), _package("regex.tests", "regex.test_regex"), ()),
+    Suite("psutil", ("psutil",), _package("psutil.tests"), ()),
+    Suite("persistent", ("persistent",), _package("persistent.tests"), ()),
+]
+
+
+def find(names=()):
+    known = {suite.name: suite for suite in SUITES}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise LookupError("no suite is called %s; there are %s" % (unknown[0], ", ".join(known)))
+    return [known[name] for name in names] if names else SUITES
+
+
+def install(suite, python):
+    """The directory of a suite's packages, "" if it needs none; None: they cannot be had."""
+    return place.packages(python, "pytest", *suite.packages) if suite.packages else ""
+
+
+def has_tests(python):
+    """Debian installs the interpreter's own suite apart."""
+    return not subprocess.run([python.path, "-c", "import test.test_os"], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL).returncode

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""Parts of other people's test suites pass as without Pillion; run.py runs the whole of them."""
+import collections
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import outcomes  # noqa: E402
+import run  # noqa: E402
+import suites  # noqa: E402
+
+
+
+@pytest.mark.parametrize("name", [pytest.param(s.name, marks=() if s.quick else pytest.mark.long) for s in suites.SUITES])
+def test_a_suite_has_the_same_passes_and_failures_with_us(one_python, long, name, record_property, capsys):
+    suite, = suites.find([name])
+    parts = run.parts_of(suite, one_python, quick=not long, sensitive=True)
+    if not parts:
+        pytest.skip("the suite of %s is not to be had for %s" % (name, one_python))
+    runner = run.Runner(one_python, warnings="default" if long else "error")
+    results = run.run(runner, parts, jobs=2)
+    record_property("figure", run.summary(name, results))
+    assert sum(r.outcomes["passed"] for r in results) > 5, capsys.readouterr().out
+    assert sum(r.samples for r in results) > 10, "it was not sampled"
+    assert not [d for r in results for d in r.differences if not d.is_flaky], capsys.readouterr().out
+
+
+def counts(**outcomes_):
+    return collections.Counter(outcomes_)
+
+
+@pytest.mark.parametrize("plain, loaded, flaky", [
+    (counts(passed=4), counts(failed=4), False),
+    (counts(passed=4), counts(failed=2, passed=2), False),
+    (counts(passed=4), counts(failed=1, passed=3), True),
+    (counts(passed=1), counts(failed=1), False),
+    (counts(passed=3, failed=1), counts(failed=4), True),
+    (counts(failed=4), counts(passed=4), False)])
+def test_what_is_flaky_and_what_is_our_doing(plain, loaded, flaky):
+    assert outcomes.Difference("test", plain, loaded).is_flaky == flaky
+
+
+def test_results_are_read_as_unittest_and_pytest_write_them(tmp_path):
+    path = tmp_path / "junit.xml"
+    path.write_text("""<testsuites><testsuite>
+        <testcase name="test.test_os.A.test_x" status="run" result="completed"/>
+        <testcase name="test.test_os.A.test_x" status="run"><failure/></testcase>
+        <testcase name="test.test_os.A.test_y" status="run" result="completed"><skipped>why</skipped></testcase>
+        <testcase classname="numpy.tests.test_a.B" name="test_z[1]"/>
+        <testcase classname="numpy.tests.test_a" name="test_e"><error/></testcase>
+        </testsuite></testsuites>""")
+    assert outcomes.read_junit(path, 2) == {
+        outcomes.END: "2", "test.test_os.A.test_x": "failed", "test.test_os.A.test_y": "skipped",
+        "numpy.tests.test_a.B.test_z[1]": "passed", "numpy.tests.test_a.test_e": "failed"}
+
+
+def test_a_run_that_ends_before_it_tells_anything_differs(tmp_path):
+    died = outcomes.read_junit(tmp_path / "none.xml", -11)
+    whole = {outcomes.END: "0", "a": "passed"}
+    assert outcomes.differing(whole, died) == [outcomes.END, "a"]
+    assert {d.test: d.is_flaky for d in outcomes.compare([whole], [died])} == {outcomes.END: False, "a": False}
