@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -335,6 +334,7 @@ static int run(struct collector *c)
 {
 	int error = pln_loop_open(&c->loop);
 
+	pln_socket_raise_fd_limit();
 	c->start_ns = now_ns(CLOCK_MONOTONIC);
 	if (!error)
 		error = watch_signals(c);

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -391,16 +390,6 @@ static void on_progress(size_t done, size_t total, void *arg)
 		pln_outcome_progress(done, total);
 }
 
-static void raise_fd_limit(void)
-{
-	struct rlimit limit;
-
-	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 static int open_session(struct recorder *r)
 {
 	size_t count = 0;
@@ -500,7 +489,7 @@ static int begin(struct recorder *r)
 	int error = pln_loop_open(&r->loop);
 
 	start_bystander(r);
-	raise_fd_limit();
+	pln_socket_raise_fd_limit();
 	r->start_ns = now_ns(CLOCK_MONOTONIC);
 	if (!error)
 		error = watch_signals(r);

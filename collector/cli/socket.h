@@ -22,6 +22,9 @@ int pln_socket_random_address(char address[PLN_ADDRESS_SIZE]);
 /* Takes the file of a "/path" away. */
 void pln_socket_remove(const char *address);
 
+/* Each process of a recording takes a descriptor or two: as many as may be had. */
+void pln_socket_raise_fd_limit(void);
+
 int pln_token_random(uint8_t token[PILLION_TOKEN_SIZE]);
 void pln_token_format(const uint8_t token[PILLION_TOKEN_SIZE],
 		      char text[2 * PILLION_TOKEN_SIZE + 1]);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 
 #define MAX_NUMBER 100000u
 #define HOW "-o or PILLION_OUTPUT"
+#define OWNER_ONLY 0600 /* it tells command lines and paths */
 
 struct text {
 	char *at;
@@ -41,12 +43,30 @@ static const char *base_name(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+/*
+ * Others say what they are called, and a name is no place: it has no slash in it, and does not
+ * begin with a dot.
+ */
+static void append_name(struct text *t, const char *said)
+{
+	char name[NAME_MAX + 1];
+	size_t n = 0;
+
+	for (; said[n] && n < sizeof(name) - 1; n++) {
+		unsigned char c = (unsigned char)said[n];
+
+		name[n] = c == '/' || c < ' ' || c == 0x7f || (c == '.' && !n) ? '_' : said[n];
+	}
+	name[n] = '\0';
+	append(t, name);
+}
+
 static void append_host(struct text *t)
 {
 	char host[256] = "";
 
 	(void)gethostname(host, sizeof(host) - 1);
-	append(t, host);
+	append_name(t, host);
 }
 
 static void append_time(struct text *t)
@@ -80,7 +100,7 @@ static bool append_value(struct text *t, char letter, const struct pln_template_
 		append_time(t);
 		return true;
 	case 'e':
-		append(t, base_name(values->program));
+		append_name(t, base_name(values->program));
 		return true;
 	case '%':
 		append(t, "%");
@@ -152,6 +172,8 @@ static const char *advice(int error, const char *path)
 	case ENOSPC:
 	case EDQUOT:
 		return "free some space, or choose another place with " HOW;
+	case ELOOP:
+		return "it is a symbolic link: name the file itself, or another one, with " HOW;
 	default:
 		return "choose another name with " HOW;
 	}
@@ -182,15 +204,33 @@ static int open_new(struct pln_output *o)
 {
 	int flags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOCTTY;
 
-	o->fd = open(o->path, flags, 0666);
+	o->fd = open(o->path, flags, OWNER_ONLY);
 	o->created = o->fd >= 0;
 	return o->fd < 0 ? -errno : 0;
 }
 
+/* Whoever may make a link where we write must not choose what we overwrite by it. */
+static int open_linked(const char *path, int flags)
+{
+	int fd = open(path, flags);
+	struct stat st;
+
+	if (fd < 0 || (!fstat(fd, &st) && S_ISCHR(st.st_mode)))
+		return fd;
+	close(fd);
+	errno = ELOOP;
+	return -1;
+}
+
 static int open_old(struct pln_output *o)
 {
+	int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+
 	o->created = false;
-	o->fd = open(o->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	o->fd = open(o->path, flags | O_NOFOLLOW);
+	/* /dev/stdout and its like lead to devices. */
+	if (o->fd < 0 && errno == ELOOP)
+		o->fd = open_linked(o->path, flags);
 	return o->fd < 0 ? -errno : 0;
 }
 

@@ -3,6 +3,9 @@
  * template.h - the name of a profile, and the file of that name.
  *
  *   %p pid   %h host   %t local time   %e program   %n first free number   %% percent
+ *
+ * What a target says of itself names the file and never the directory. A new file is its
+ * owner's alone (0600).
  */
 #ifndef PILLION_COLLECTOR_TEMPLATE_H
 #define PILLION_COLLECTOR_TEMPLATE_H

@@ -31,8 +31,10 @@ static int status_of_child(int pidfd)
 	siginfo_t si;
 
 	memset(&si, 0, sizeof(si));
-	if (waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WEXITED | WNOHANG | WNOWAIT) || !si.si_pid)
-		return -1;
+	if (waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WEXITED | WNOHANG | WNOWAIT))
+		return PLN_EXIT_NEVER_TOLD;
+	if (!si.si_pid)
+		return PLN_EXIT_NOT_YET;
 	if (si.si_code == CLD_EXITED)
 		return W_EXITCODE(si.si_status, 0);
 	return W_EXITCODE(0, si.si_status) | (si.si_code == CLD_DUMPED ? WCOREFLAG : 0);
@@ -43,9 +45,10 @@ int pln_exit_status(int pidfd)
 	struct pidfd_info_v0 info = { .mask = INFO_EXIT };
 	int status = status_of_child(pidfd);
 
-	if (status != -1)
+	if (status != PLN_EXIT_NEVER_TOLD)
 		return status;
-	if (ioctl(pidfd, GET_INFO, &info) || !(info.mask & INFO_EXIT))
-		return -1;
-	return info.exit_code;
+	/* ENOTTY: before 6.13. ESRCH, of who was reaped: before 6.15. */
+	if (ioctl(pidfd, GET_INFO, &info))
+		return PLN_EXIT_NEVER_TOLD;
+	return info.mask & INFO_EXIT ? info.exit_code : PLN_EXIT_NOT_YET;
 }

@@ -73,11 +73,10 @@ static int receive(int conn, struct message *m)
 	n = recvmsg(conn, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return -errno;
-	if (n == 0)
-		return -ECONNRESET;
-	m->size = (size_t)n;
+	/* Also of a message of no bytes, which the end of the connection cannot be told from. */
 	take_fds(&msg, m);
-	return 0;
+	m->size = (size_t)n;
+	return n ? 0 : -ECONNRESET;
 }
 
 /* Takes the same time wherever the difference is. */
@@ -159,8 +158,9 @@ int pln_hello_take(int conn, const struct pln_hello_rules *rules, struct pln_tar
 		return refuse(why, why_size, -errno, "the process cannot be identified");
 	error = receive(conn, &m);
 	if (error)
-		return refuse(why, why_size, error, "the hello could not be read");
-	error = check(&m, rules, &peer, why, why_size);
+		refuse(why, why_size, error, "the hello could not be read");
+	else
+		error = check(&m, rules, &peer, why, why_size);
 	if (!error)
 		error = pln_segment_map(&hello->segment, m.memfd, why, why_size);
 	/* The mapping stays without it. */

@@ -301,11 +301,17 @@ static void note_undescribed(struct pln_target *t)
 
 void pln_target_collect_status(struct pln_target *t)
 {
-	int status = t->pidfd.fd >= 0 ? pln_exit_status(t->pidfd.fd) : -1;
+	int status = t->pidfd.fd >= 0 ? pln_exit_status(t->pidfd.fd) : PLN_EXIT_NEVER_TOLD;
 
-	if (status == -1)
+	if (status == PLN_EXIT_NOT_YET)
 		return;
 	t->wants_exit_status = false;
+	/* A service that forks for years would use up the descriptors. */
+	if (t->pidfd.fd >= 0)
+		close(t->pidfd.fd);
+	t->pidfd.fd = -1;
+	if (status == PLN_EXIT_NEVER_TOLD)
+		return;
 	t->row.exit_status = status;
 	pln_writer_update_process(t->writer, t->id, &t->row);
 }

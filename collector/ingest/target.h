@@ -127,7 +127,7 @@ bool pln_target_is_gone(const struct pln_target *t, uint64_t now_ns);
  */
 void pln_target_end(struct pln_target *t, uint64_t now_ns, bool gone);
 
-/* Asks again for the exit status of an ended process. */
+/* Asks again for the exit status of an ended process; its pidfd is held for no longer than that. */
 void pln_target_collect_status(struct pln_target *t);
 
 void pln_target_free(struct pln_target *t);
@@ -189,7 +189,10 @@ void pln_target_forget_resolved(struct pln_target *t);
 
 /* ---------------------------------------------------------- exitstatus.c */
 
-/* wait(2) form, -1 when it cannot be known (yet). */
+#define PLN_EXIT_NOT_YET (-1)
+#define PLN_EXIT_NEVER_TOLD (-2) /* it was somebody else's child, and the kernel is too old */
+
+/* How the process of `pidfd` ended: wait(2) form, or one of PLN_EXIT_*. */
 int pln_exit_status(int pidfd);
 
 #endif

@@ -168,6 +168,7 @@ static void print_process(const struct pln_report *r, const struct pln_screen *s
 	if (r->profile->process_count > 1)
 		print_accounting(r, screen, id);
 	pln_text_heap_process(p, screen);
+	pln_text_killed_stack(r, screen, id);
 }
 
 static const struct pln_column thread_columns[] = {

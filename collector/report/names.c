@@ -282,7 +282,7 @@ const char *pln_short_command(const char *command, size_t same, char *buffer, si
 	for (; *rest && used + 1 < size; rest++) {
 		bool blank = strchr(" \t\n", *rest) != NULL;
 
-		if (!blank || buffer[used - 1] != ' ')
+		if (!blank || !used || buffer[used - 1] != ' ')
 			buffer[used++] = blank ? ' ' : *rest;
 	}
 	buffer[used < size ? used : size - 1] = '\0';

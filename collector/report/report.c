@@ -48,6 +48,8 @@ int pln_report_build(struct pln_report *report, struct pln_profile *profile, con
 		report->thread_entries = pln_thread_entries(a);
 		err = report->thread_entries ? 0 : -ENOMEM;
 	}
+	if (!err)
+		err = pln_killed_find(&report->last_runs, profile);
 	if (!err && options->part == PLN_REPORT_TREE)
 		err = pln_calltree_build(&report->tree, a, view, false);
 	if (!err && view == PLN_VIEW_LEAKS && report->moments)
@@ -60,6 +62,7 @@ int pln_report_build(struct pln_report *report, struct pln_profile *profile, con
 void pln_report_free(struct pln_report *report)
 {
 	free(report->thread_entries);
+	free(report->last_runs);
 	pln_leaks_free(&report->leaks);
 	free(report->moments);
 	pln_calltree_free(&report->tree);

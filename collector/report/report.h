@@ -14,6 +14,7 @@
 #include "report/heap_leaks.h"
 #include "report/heap_summary.h"
 #include "report/json.h"
+#include "report/killed.h"
 #include "report/summary.h"
 #include "report/table.h"
 #include "report/totals.h"
@@ -53,6 +54,7 @@ struct pln_report {
 	struct pln_heap_summary heap;
 	struct pln_heap_moments *moments; /* by process; NULL in views of time */
 	uint32_t *thread_entries; /* by thread id: function id, or PLN_NONE */
+	struct pln_last_run *last_runs; /* by process id; NULL: a signal ended none */
 	struct pln_calltree tree; /* empty unless it is asked for */
 	struct pln_leaks leaks; /* the same */
 };

@@ -320,6 +320,7 @@ static void process(struct pln_json *json, const struct pln_report *r, uint32_t 
 		pln_json_null(json, "exit_status");
 	else
 		pln_json_signed(json, "exit_status", p->exit_status);
+	pln_json_killed(json, r, id);
 	pln_json_times(json, "time", &r->summary.processes[id]);
 	pln_json_heap_counts(json, p->heap);
 	pln_json_object_end(json);

@@ -431,6 +431,7 @@ void pln_text_header(const struct pln_report *report, const struct pln_screen *s
 	print_interpreter(report, screen);
 	pln_text_recording(report, screen);
 	print_state(report, screen);
+	pln_text_killed(report, screen);
 	pln_text_notes(report, screen);
 	print_filter(report, screen);
 	print_spent(report, screen);

@@ -171,7 +171,7 @@ static bool is_sub_from_rsp_sigsafe(const struct insn *insn, int32_t *size)
 	else
 		memcpy(size, op + 2, sizeof(*size));
 	if (op[1] == 0xc4) /* add -n */
-		*size = -*size;
+		*size = (int32_t)(0u - (uint32_t)*size);
 	return (op[1] == 0xec || op[1] == 0xc4) && *size > 0;
 }
 

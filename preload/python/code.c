@@ -19,9 +19,6 @@
 #define LINETABLE_MAX_BYTES (32u << 10)
 #define CHUNK_UNITS 64 /* characters converted at a time */
 
-/* Head of a str or bytes object: all that layout->object speaks of lies within. */
-#define OBJECT_BYTES 64
-
 /* Addresses that were seen to be code objects, and keys that the collector knows. */
 static struct pln_keyset seen, described;
 
@@ -129,7 +126,7 @@ struct record {
 
 static bool find_text_sigsafe(const struct pln_layout *layout, uintptr_t object, struct text *text)
 {
-	unsigned char head[OBJECT_BYTES];
+	unsigned char head[PLN_OBJECT_BYTES];
 	uint32_t state;
 
 	if (!pln_checked_read_sigsafe(object, head, layout->object.str_ascii))
@@ -259,7 +256,7 @@ static bool append_name_sigsafe(const struct pln_layout *layout, struct record *
 static bool append_linetable_sigsafe(const struct pln_layout *layout, struct record *record,
 				     uintptr_t object, uint32_t *size)
 {
-	unsigned char head[OBJECT_BYTES];
+	unsigned char head[PLN_OBJECT_BYTES];
 	uint64_t length;
 
 	if (!pln_checked_read_sigsafe(object, head, layout->object.bytes_data))

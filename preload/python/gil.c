@@ -36,7 +36,7 @@ static uintptr_t gil_of_thread_sigsafe(const struct pln_layout *layout, const un
 PLN_HOT uint8_t pln_python_gil_of_sigsafe(const struct pln_layout *layout, uintptr_t address,
 					  const unsigned char *thread, bool direct)
 {
-	unsigned char copy[64];
+	unsigned char copy[PLN_GIL_BYTES];
 	const unsigned char *gil;
 	bool enabled, holds;
 

@@ -23,6 +23,8 @@
 #define PLN_THREAD_BYTES 512
 #define PLN_FRAME_BYTES 128
 #define PLN_CODE_BYTES 256
+#define PLN_GIL_BYTES 64 /* from the start of the structure to what is read of it */
+#define PLN_OBJECT_BYTES 64 /* of a str or bytes object, up to its characters */
 
 /* Values of frame.owner. From PLN_OWNER_SHIM on a frame runs no Python code. */
 #define PLN_OWNER_GENERATOR 1

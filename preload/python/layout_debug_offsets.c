@@ -307,23 +307,30 @@ static void fill(struct pln_layout *layout, const union table *table, const stru
 		layout->object.str_kind_shift = 8;
 }
 
+/* A field that is read without asking whether it is there lies within `limit` bytes. */
 static bool fits(uint32_t offset, uint32_t width, uint32_t limit)
 {
-	return !pln_has(offset) || (offset % width == 0 && offset <= limit - width);
+	return offset % width == 0 && limit >= width && offset <= limit - width;
+}
+
+static bool absent_or_fits(uint32_t offset, uint32_t width, uint32_t limit)
+{
+	return !pln_has(offset) || fits(offset, width, limit);
 }
 
 static bool thread_is_sane(const struct pln_layout *l)
 {
 	const uint32_t words[] = { l->thread.next,	l->thread.interp,    l->thread.frame,
 				   l->thread.thread_id, l->thread.native_id, l->thread.chunk,
-				   l->thread.chunk_top, l->thread.base_frame };
+				   l->thread.chunk_top };
 
 	for (unsigned i = 0; i < COUNT(words); i++) {
 		if (!fits(words[i], 8, l->thread.size))
 			return false;
 	}
 	return l->thread.size <= PLN_THREAD_BYTES && fits(l->thread.status, 4, l->thread.size) &&
-	       fits(l->thread.holds_gil, 4, l->thread.size);
+	       absent_or_fits(l->thread.base_frame, 8, l->thread.size) &&
+	       absent_or_fits(l->thread.holds_gil, 4, l->thread.size);
 }
 
 static bool frame_is_sane(const struct pln_layout *l)
@@ -331,7 +338,7 @@ static bool frame_is_sane(const struct pln_layout *l)
 	return l->frame.size >= 64 && l->frame.size <= PLN_FRAME_BYTES &&
 	       fits(l->frame.previous, 8, l->frame.size) && fits(l->frame.code, 8, l->frame.size) &&
 	       fits(l->frame.instr, 8, l->frame.size) && fits(l->frame.owner, 1, l->frame.size) &&
-	       fits(l->frame.tlbc_index, 4, l->frame.size);
+	       absent_or_fits(l->frame.tlbc_index, 4, l->frame.size);
 }
 
 static bool code_is_sane(const struct pln_layout *l)
@@ -341,7 +348,18 @@ static bool code_is_sane(const struct pln_layout *l)
 	       fits(l->code.linetable, 8, l->code.size) && fits(l->code.body, 8, l->code.size) &&
 	       fits(l->code.first_line, 4, l->code.size) &&
 	       fits(l->code.first_traceable, 4, l->code.size) &&
-	       fits(l->code.tlbc, 8, l->code.size);
+	       absent_or_fits(l->code.tlbc, 8, l->code.size);
+}
+
+/* Heads are copied up to where the characters begin. */
+static bool object_heads_are_sane(const struct pln_layout *l)
+{
+	return l->object.str_ascii <= PLN_OBJECT_BYTES &&
+	       l->object.bytes_data <= PLN_OBJECT_BYTES &&
+	       fits(l->object.str_length, 8, l->object.str_ascii) &&
+	       fits(l->object.str_state, 4, l->object.str_ascii) &&
+	       fits(l->object.bytes_size, 8, l->object.bytes_data) &&
+	       fits(l->object.str_compact, 8, 2 * PLN_OBJECT_BYTES);
 }
 
 static bool others_are_sane(const struct pln_layout *l)
@@ -351,11 +369,10 @@ static bool others_are_sane(const struct pln_layout *l)
 	return fits(l->runtime.initialized, 4, far) && fits(l->runtime.finalizing, 8, far) &&
 	       fits(l->runtime.interp_head, 8, far) && fits(l->interp.next, 8, far) &&
 	       fits(l->interp.threads, 8, far) && fits(l->interp.gil, 8, far) &&
-	       fits(l->gil.last_holder, 8, 64) && fits(l->gil.locked, 4, 64) &&
-	       fits(l->gil.enabled, 4, 64) && fits(l->object.type, 8, 64) &&
-	       fits(l->object.str_length, 8, 128) && fits(l->object.str_state, 4, 128) &&
-	       fits(l->object.str_ascii, 8, 128) && fits(l->object.str_compact, 8, 128) &&
-	       fits(l->object.bytes_size, 8, 128) && fits(l->object.bytes_data, 1, 128);
+	       fits(l->gil.last_holder, 8, PLN_GIL_BYTES) &&
+	       fits(l->gil.locked, 4, PLN_GIL_BYTES) &&
+	       absent_or_fits(l->gil.enabled, 4, PLN_GIL_BYTES) &&
+	       fits(l->object.type, 8, PLN_OBJECT_BYTES) && object_heads_are_sane(l);
 }
 
 const char *pln_layout_from_debug_offsets(uintptr_t runtime, struct pln_layout *layout)

@@ -42,6 +42,39 @@ static void test_expand(void)
 	CHECK_EQ(pln_template_expand(out, 5, "1234", &values, &numbered, &bad), 0);
 }
 
+/* A target says what its program is called; it may say anything. */
+static void test_programs_are_names_and_no_places(void)
+{
+	static const struct {
+		const char *program, *expected;
+	} cases[] = {
+		{ "/opt/bin/python3", "python3" },
+		{ "../../evil/", "_._.._evil_" },
+		{ "..", "_." },
+		{ "/", "_" },
+		{ "/x/.hidden", "_hidden" },
+		{ "/x/two\nlines\033[1m", "two_lines_[1m" },
+		{ "", "" },
+		{ "/usr/bin/", "_usr_bin_" },
+	};
+	char out[512], longest[400], bad;
+	bool numbered;
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct pln_template_values v = { 7, cases[i].program, 1 };
+
+		CHECK_EQ(pln_template_expand(out, sizeof(out), "%e", &v, &numbered, &bad), 0);
+		CHECK_STR(out, cases[i].expected);
+	}
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	CHECK_EQ(pln_template_expand(out, sizeof(out), "%e",
+				     &(struct pln_template_values){ 7, longest, 1 }, &numbered,
+				     &bad),
+		 0);
+	CHECK_EQ(strlen(out), 255);
+}
+
 static void put_file(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "w");
@@ -87,6 +120,31 @@ static void test_existing_files_are_kept(void)
 	CHECK_EQ(pln_output_commit(&o), 0);
 	pln_output_close(&o, false);
 	check_content("there.pillion", "");
+}
+
+static void test_links_are_not_followed(void)
+{
+	struct pln_output o;
+	struct stat st;
+	char why[1024];
+
+	put_file("elsewhere", "precious");
+	CHECK_EQ(symlink("elsewhere", "link.pillion"), 0);
+	CHECK_EQ(open_as(&o, "link.pillion", PLN_OVERWRITE_NO, why), -EEXIST);
+	CHECK_EQ(open_as(&o, "link.pillion", PLN_OVERWRITE_YES, why), -ELOOP);
+	CHECK(strstr(why, "symbolic link"));
+	CHECK_EQ(open_as(&o, "link.pillion", PLN_OVERWRITE_AVOID, why), 0);
+	CHECK_STR(o.path, "link.2.pillion");
+	CHECK(!fstat(o.fd, &st) && (st.st_mode & 07777) == 0600);
+	pln_output_close(&o, false);
+	check_content("elsewhere", "precious");
+
+	CHECK_EQ(symlink("nowhere", "dangling.pillion"), 0);
+	CHECK_EQ(open_as(&o, "dangling.pillion", PLN_OVERWRITE_YES, why), -ENOENT);
+	CHECK(access("nowhere", F_OK));
+	CHECK_EQ(symlink("/dev/null", "null.pillion"), 0);
+	CHECK_EQ(open_as(&o, "null.pillion", PLN_OVERWRITE_NO, why), 0);
+	pln_output_close(&o, true);
 }
 
 static void test_free_names_are_found(void)
@@ -135,7 +193,9 @@ int main(void)
 	if (!mkdtemp(dir) || chdir(dir))
 		return check_skip("no temporary directory");
 	test_expand();
+	test_programs_are_names_and_no_places();
 	test_existing_files_are_kept();
+	test_links_are_not_followed();
 	test_free_names_are_found();
 	test_places();
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
