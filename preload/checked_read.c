@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * checked_read.c - process_vm_readv on ourselves, or /proc/self/mem, as raw system calls.
+ * checked_read.c - process_vm_readv on ourselves, or /proc/thread-self/mem, as raw system calls.
  *
  * Context: any, async-signal-safe. errno is preserved because the libc wrapper is
  * not used.
+ *
+ * We name ourselves by the calling thread, never by the process: that is its first thread,
+ * which has no memory any more when it has ended before the others.
  */
 #include "checked_read.h"
 
@@ -27,8 +30,8 @@ static long memory_pid;
 
 static int open_own_memory(void)
 {
-	long fd =
-		pln_syscall4(SYS_openat, AT_FDCWD, (long)"/proc/self/mem", O_RDONLY | O_CLOEXEC, 0);
+	long fd = pln_syscall4(SYS_openat, AT_FDCWD, (long)"/proc/thread-self/mem",
+			       O_RDONLY | O_CLOEXEC, 0);
 	long high;
 
 	if (fd < 0)
@@ -102,7 +105,7 @@ size_t pln_checked_read_some_sigsafe(uintptr_t addr, void *dst, size_t size)
 
 	if (memory_fd >= 0)
 		return read_memory_sigsafe(addr, dst, size);
-	n = pln_syscall6(SYS_process_vm_readv, pln_getpid_sigsafe(), (long)&local, 1, (long)&remote,
+	n = pln_syscall6(SYS_process_vm_readv, pln_gettid_sigsafe(), (long)&local, 1, (long)&remote,
 			 1, 0);
 	return n < 0 ? 0 : (size_t)n;
 }
@@ -136,7 +139,7 @@ unsigned pln_checked_read_parts_sigsafe(const struct pln_read_part *parts, unsig
 		local[i] = (struct iovec){ parts[i].dst, parts[i].size };
 		remote[i] = (struct iovec){ (void *)parts[i].addr, parts[i].size };
 	}
-	n = pln_syscall6(SYS_process_vm_readv, pln_getpid_sigsafe(), (long)local, (long)count,
+	n = pln_syscall6(SYS_process_vm_readv, pln_gettid_sigsafe(), (long)local, (long)count,
 			 (long)remote, (long)count, 0);
 	/* The kernel stops at the first part that it cannot read; parts are never split within. */
 	while (whole < count && n >= (long)parts[whole].size)

@@ -44,13 +44,13 @@ static struct ranges tables[2];
 static _Atomic(struct ranges *) published;
 static _Atomic uint32_t wanted;
 
-/* Calls fn for each line of /proc/self/maps, without stdio. */
+/* Calls fn for each line of /proc/thread-self/maps, without stdio. */
 static void each_mapping(void (*fn)(const char *line, void *arg), void *arg)
 {
 	char buffer[8192];
 	size_t kept = 0;
-	long fd = pln_syscall4(SYS_openat, AT_FDCWD, (long)"/proc/self/maps", O_RDONLY | O_CLOEXEC,
-			       0);
+	long fd = pln_syscall4(SYS_openat, AT_FDCWD, (long)"/proc/thread-self/maps",
+			       O_RDONLY | O_CLOEXEC, 0);
 	long n;
 
 	if (fd < 0)

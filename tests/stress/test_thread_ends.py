@@ -37,6 +37,24 @@ libc.pthread_exit(None)
 
 
 @pytest.mark.full
+def test_a_process_without_its_first_thread_is_read_like_any_other(interpreter, work):
+    """The kernel says that its memory is gone, to who asks by the number of the process."""
+    profile, _ = run(interpreter, """
+def last():
+    wait_until(lambda: ') Z ' in task(os.getpid(), 'stat'))
+    start(waits)
+    burn()
+def waits():
+    time.sleep(0.2)
+start(last)
+libc.pthread_exit(None)
+""", work)
+    assert profile.total("offcpu_ns", profile.calling("waits")) >= 0.15e9
+    assert abs(profile.total("cpu_ns", profile.calling("burn")) - 0.3e9) <= 0.04e9
+    assert not [s for s in profile.samples if s.flags & recording.FLAG_PYTHON_FAILED]
+
+
+@pytest.mark.full
 def test_a_child_ends_with_the_thread_that_forked_it(interpreter, work):
     """The thread's function returns in the child; another one of the child goes on."""
     profile, out = run(interpreter, """
