@@ -22,7 +22,7 @@ readonly repo jobs=${PLN_JOBS:-2}
 readonly packages=(
     gcc g++ clang clang-format clang-tidy shellcheck cmake ninja-build pkg-config git
     libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev zlib1g-dev
-    libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
+    libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc strace
 )
 # Other allocators, as releases of Debian name them: one that is not there, its tests skip.
 readonly allocators=(libjemalloc2 libtcmalloc-minimal4 libtcmalloc-minimal4t64 libmimalloc2.0 libmimalloc3)
@@ -187,6 +187,7 @@ main() {
         build_sid
         step "building with clang" build all "$PLN_WORK/build-clang" -DCMAKE_C_COMPILER=clang
         step "unit tests under sanitizers" sanitizers
+        step "fuzzers" "$repo/tests/fuzz/run.sh"
         step "static analysis" analysis
     else
         export PLN_SID_TREE=/nonexistent
