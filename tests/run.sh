@@ -197,6 +197,7 @@ main() {
         build_sid
         step "building with clang" build all "$PLN_WORK/build-clang" -DCMAKE_C_COMPILER=clang
         step "unit tests under sanitizers" sanitizers
+        step "fuzzers" "$repo/tests/fuzz/run.sh"
         step "static analysis" analysis
     else
         export PLN_SID_TREE=/nonexistent

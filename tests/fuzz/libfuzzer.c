@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libfuzzer.c - what clang's fuzzer calls; FUZZ_TARGET is fuzz_profile or fuzz_records.
- *
- *   CC=clang cmake -S . -B build -G Ninja -DPILLION_FUZZ=ON && ninja -C build fuzz_profile
- *   build/tests/unit/test_fuzz_profile --seeds seeds && build/tests/fuzz/fuzz_profile seeds
+ * libfuzzer.c - what clang's fuzzer calls; FUZZ_TARGET is the function of one target. See run.sh.
  */
 #include <stdlib.h>
 
