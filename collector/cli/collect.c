@@ -61,7 +61,7 @@ struct collector {
 
 static const char *const examples[] = {
 	"pillion collect --listen @here -o %e.%p.pillion",
-	"pillion collect --listen /run/pillion/sock --allow all -o /profiles/%e.%p.pillion",
+	"pillion collect --listen /run/pillion/sock --allow all --rotate 5min",
 	"LD_PRELOAD=/path/libpillion.so PILLION_SOCKET=@here python app.py",
 	NULL,
 };
@@ -282,10 +282,9 @@ static int next_output(char *why, size_t size, void *arg)
 
 static void output_ended(int fd, void *arg)
 {
-	const struct collector *c = arg;
+	struct collector *c = arg;
 
-	close(fd);
-	pln_rotation_make_room(&c->rotation);
+	pln_rotation_ended(&c->rotation, fd);
 }
 
 static void on_event(struct pln_session *session, enum pln_session_event event, void *arg)

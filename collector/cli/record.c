@@ -334,10 +334,9 @@ static int next_output(char *why, size_t size, void *arg)
 
 static void output_ended(int fd, void *arg)
 {
-	const struct recorder *r = arg;
+	struct recorder *r = arg;
 
-	close(fd);
-	pln_rotation_make_room(&r->rotation);
+	pln_rotation_ended(&r->rotation, fd);
 }
 
 static uint64_t duration_ns(const struct recorder *r)

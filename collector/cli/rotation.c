@@ -136,8 +136,20 @@ int pln_rotation_next(struct pln_rotation *r, char *why, size_t size)
 	if (error)
 		return error;
 	r->number = number;
+	r->before = r->output;
 	r->output = next;
 	return next.fd;
+}
+
+void pln_rotation_ended(struct pln_rotation *r, int fd)
+{
+	if (fd == r->output.fd) {
+		pln_output_close(&r->output, true);
+		r->output = r->before;
+	} else {
+		close(fd);
+	}
+	pln_rotation_make_room(r);
 }
 
 /* --------------------------------------------------------------------- room */

@@ -21,6 +21,7 @@ struct pln_rotation {
 	char program[4096];
 	unsigned number; /* of the newest file */
 	struct pln_output output; /* the newest file */
+	struct pln_output before; /* the one before it; valid until that has ended */
 };
 
 /*
@@ -41,6 +42,12 @@ int pln_rotation_open(struct pln_rotation *r, const char *text, pid_t pid, const
 /* The next file. The one before stays open, its descriptor is the caller's. Returns an fd or
  * -errno. */
 int pln_rotation_next(struct pln_rotation *r, char *why, size_t size);
+
+/*
+ * One of the two has ended: closes it and makes room. When it is the newest one, that could
+ * not be used: it is removed, and the one before it is the newest again.
+ */
+void pln_rotation_ended(struct pln_rotation *r, int fd);
 
 /* Removes the oldest files, but none that is being written, until what is kept is within bounds. */
 void pln_rotation_make_room(const struct pln_rotation *r);

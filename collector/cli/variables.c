@@ -23,9 +23,11 @@ const struct pln_variable pln_variables[PLN_VARIABLE_COUNT] = {
 bool pln_variable_is_rare(enum pln_variable_id id)
 {
 	switch (id) {
+	case PLN_VARIABLE_subprocesses:
 	case PLN_VARIABLE_include:
 	case PLN_VARIABLE_exclude:
 	case PLN_VARIABLE_labels:
+	case PLN_VARIABLE_rotate:
 	case PLN_VARIABLE_keep:
 	case PLN_VARIABLE_alloc_interval:
 	case PLN_VARIABLE_max_depth:

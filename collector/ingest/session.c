@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@
 #define MAX_GUESTS 64
 #define QUIET_AFTER (200 * MS) /* a target goes quiet within a few ticks */
 #define IDLE_AFTER (500 * MS)
+#define PID_FS 0x50494446 /* PID_FS_MAGIC in the kernel's magic.h */
 #define FIRST_HELLO_PATIENCE (10 * SECOND)
 #define LAST_WORDS (200 * MS) /* for processes that end with the command */
 
@@ -107,12 +109,27 @@ static void on_death(struct pln_watch *watch)
 	end_target(pln_watch_owner(watch, struct pln_session_target, watch), true);
 }
 
-/* The same process with a new segment is a new program: the old one ended with exec. */
-static void end_same_pid(struct pln_session *s, pid_t pid)
+/* Since Linux 6.9 each process has an inode of its own there; before, all have one. */
+static bool is_same_pidfd(int a, int b)
 {
-	for (size_t i = 0; i < s->target_count; i++)
-		if (pid > 0 && s->targets[i]->target->pid == pid)
+	struct statfs fs;
+	struct stat x, y;
+
+	return a >= 0 && b >= 0 && !fstatfs(a, &fs) && fs.f_type == PID_FS && !fstat(a, &x) &&
+	       !fstat(b, &y) && x.st_ino == y.st_ino;
+}
+
+/* The same process with a new segment is a new program: the old one ended with exec. */
+static void end_same_process(struct pln_session *s, const struct pln_target_hello *hello)
+{
+	for (size_t i = 0; i < s->target_count; i++) {
+		const struct pln_target *t = s->targets[i]->target;
+
+		/* Without a pid it is in another namespace. */
+		if (hello->pid > 0 ? t->pid == hello->pid
+				   : is_same_pidfd(t->pidfd.fd, hello->pidfd))
 			end_target(s->targets[i], true);
+	}
 }
 
 static int add_target(struct pln_session *s, struct pln_target_hello *hello)
@@ -122,7 +139,7 @@ static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 	if (pln_tables_grow((void **)&s->targets, &s->target_capacity, s->target_count,
 			    sizeof(*s->targets)))
 		st = calloc(1, sizeof(*st));
-	end_same_pid(s, hello->pid);
+	end_same_process(s, hello);
 	/* relaxed: a clock value */
 	pln_store_relaxed(&hello->segment.shared->collector_ns, pln_session_now_ns());
 	if (st)

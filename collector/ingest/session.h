@@ -60,7 +60,8 @@ struct pln_session_options {
 	int (*open_output)(pid_t pid, const char *executable, char *why, size_t size, void *arg);
 	/*
 	 * Opens the next one, as open_output(), while the one before is still written to; that
-	 * is the caller's to close after output_ended(). Both NULL: there is one file only.
+	 * is the caller's to close in output_ended(); so is a new one that could not be used. Both
+	 * NULL: there is one file only.
 	 */
 	int (*next_output)(char *why, size_t size, void *arg);
 	void (*output_ended)(int fd, void *arg);

@@ -44,7 +44,7 @@ enum pln_memory_choice {
 	  "record native frames")                                                                  \
 	X(subprocesses, "PILLION_SUBPROCESSES", FLAG, 1, 0, 1, "--no-subprocesses", 0, "0|1",      \
 	  "follow fork and exec into Python children")                                             \
-	X(duration, "PILLION_DURATION", SECONDS, 0, 0, 31536000, "--duration", 'd', "SECONDS",     \
+	X(duration, "PILLION_DURATION", SECONDS, 0, 0, 31536000, "--duration", 'd', "SECS",        \
 	  "stop sampling after this long; the program runs on")                                    \
 	X(include, "PILLION_INCLUDE", LIST, 0, 0, 0, "--include", 0, "GLOB,...",                   \
 	  "record only processes whose program or arguments match")                                \
@@ -55,7 +55,7 @@ enum pln_memory_choice {
 	X(rotate, "PILLION_ROTATE", TEXT, 0, 0, 0, "--rotate", 0, "60s|10M",                       \
 	  "go on in a new profile after so long, or at this size")                                 \
 	X(keep, "PILLION_KEEP", TEXT, 0, 0, 0, "--keep", 0, "SIZE",                                \
-	  "remove the oldest profiles of this name beyond 500M, 2G, ...")                          \
+	  "remove the oldest profiles of this name beyond that")                                   \
 	X(memory, "PILLION_MEMORY", CHOICE, PILLION_MEMORY_SAMPLE, 0, 2, "--memory", 0,            \
 	  "off|count|sample", "malloc and free: counts, and stacks of some")                       \
 	X(objects, "PILLION_OBJECTS", FLAG, 0, 0, 1, "--objects", 0, "0|1",                        \

@@ -57,9 +57,9 @@ def inside(profile, name):
     return profile.total("cpu_ns", profile.calling(name)) / 1e9
 
 
-def test_switched_on_and_off_and_into_a_new_file(interpreter, work):
-    env = dict(place.of(interpreter).preload(work / "out.pillion"), PILLION_START="off")
-    program = Program(interpreter, work, env)
+def test_switched_on_and_off_and_into_a_new_file(one_python, work):
+    env = dict(place.of(one_python).preload(work / "out.pillion"), PILLION_START="off")
+    program = Program(one_python, work, env)
     program.phase("dormant")
     assert program.ctl("start") == ""
     program.phase("wanted")

@@ -2,6 +2,8 @@
 """What the environment says of a process: whether it is recorded, and what it is called."""
 import gzip
 import json
+import re
+import time
 
 import place
 import pytest
@@ -66,3 +68,58 @@ def test_one_that_is_left_out_has_no_part_of_ours(here, one_python, work):
     loaded = here.run([one_python.path, "-c", program], env=env)
     assert (loaded.stdout, loaded.stderr) == (plain.stdout, plain.stderr)
     assert not list(work.iterdir())
+
+
+# ------------------------------------------------------------------ snippets
+
+AWKWARD = {"PILLION_OUTPUT": "", "PILLION_LABELS": "team=a b,quote=\"'\\$x%n"}
+
+
+def snippet(here, shell, env=()):
+    result = here.run([here.pillion, "env", "--shell", shell], env=dict(env))
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def test_the_shell_takes_its_snippet(here, one_python, work):
+    env = {"PILLION_LABELS": AWKWARD["PILLION_LABELS"], "PILLION_OUTPUT": str(work / "a b.%n.pillion")}
+    (work / "snippet").write_text(snippet(here, "sh", env))
+    result = here.run(["sh", "-c", ". ./snippet; exec %s -c pass" % one_python.path], cwd=work)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "LD_PRELOAD=" + here.library in (work / "snippet").read_text()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if (work / "a b.1.pillion").exists() and recording.load(work / "a b.1.pillion").data["complete"]:
+            break
+        time.sleep(0.05)
+    told = json.loads(here.run([here.pillion, "info", "--json", work / "a b.1.pillion"]).stdout)
+    assert told["processes"][0]["labels"] == {"team": "a b", "quote": "\"'\\$x%n"}
+
+
+def test_docker_gets_words(here, work):
+    """What the shell makes of it, printed one word a line."""
+    text = snippet(here, "docker", AWKWARD).replace("docker run", "printf '%s\\n'", 1)
+    words = here.run(["sh", "-c", text], cwd=work).stdout.splitlines()
+    assert words[1] == here.library.rsplit("/", 1)[0] + ":/pillion:ro"
+    assert "LD_PRELOAD=/pillion/libpillion.so" in words and "PILLION_OUTPUT=/profiles/%h.%p.pillion" in words
+    assert "PILLION_LABELS=" + AWKWARD["PILLION_LABELS"] in words and words[-1] == "IMAGE"
+
+
+def test_systemd_gets_its_percent_signs_doubled(here):
+    lines = snippet(here, "systemd", AWKWARD).splitlines()
+    assert lines[0] == "[Service]" and 'Environment="LD_PRELOAD=%s"' % here.library in lines
+    assert 'Environment="PILLION_OUTPUT=/var/lib/pillion/%%e.%%p.pillion"' in lines
+    assert 'Environment="PILLION_LABELS=team=a b,quote=\\"\'\\\\$x%%n"' in lines
+
+
+def test_kubernetes_gets_strings(here):
+    text = snippet(here, "k8s", AWKWARD)
+    values = dict(re.findall(r'\{ name: (\w+), value: ("(?:[^"\\]|\\.)*") \}', text))
+    assert {k: json.loads(v) for k, v in values.items()} == {
+        "LD_PRELOAD": "/pillion/libpillion.so", "PILLION_OUTPUT": "/profiles/%h.%p.pillion",
+        "PILLION_LABELS": AWKWARD["PILLION_LABELS"]}
+
+
+def test_a_snippet_keeps_no_secret(here):
+    assert "TOKEN" not in "".join(snippet(here, shell, {"PILLION_TOKEN": "0" * 32})
+                                  for shell in ("sh", "docker", "k8s", "systemd"))

@@ -46,8 +46,8 @@ def record_rotating(python, work, *options, program=TWO_THREADS, seconds="3.5"):
     return [recording.load(path) for path in files_of(work)], result
 
 
-def test_each_file_is_whole_by_itself(interpreter, work):
-    profiles, result = record_rotating(interpreter, work, "--rotate", "1s", "--label", "env=test")
+def test_each_file_is_whole_by_itself(one_python, work):
+    profiles, result = record_rotating(one_python, work, "--rotate", "1s", "--label", "env=test")
     assert len(profiles) in (3, 4), result.stderr
     for profile in profiles[:3]:
         assert profile.data["complete"] and profile.data["symbolized"]
@@ -166,3 +166,20 @@ def test_what_makes_no_sense_is_said(here, work, options, word):
 def test_in_the_environment_it_is_noted(one_python, work):
     profile, _ = recording.record_ok(one_python, ["-c", "pass"], work, env={"PILLION_ROTATE": "soon"})
     assert any("PILLION_ROTATE" in note and "soon" in note for note in profile.notes)
+
+
+def test_where_no_new_file_can_be_had_the_old_one_goes_on(one_python, work):
+    """A file system with room for one file more than its root directory."""
+    if os.geteuid():
+        pytest.skip("needs root to mount")
+    here = place.of(one_python)
+    (work / "small").mkdir()
+    script = ("mount -t tmpfs -o nr_inodes=2 small small && cd small && \"$@\"; status=$?; "
+              "ls | wc -l; cp out.pillion ..; exit $status")
+    result = here.run(["unshare", "--mount", "sh", "-c", script, "sh", here.pillion, "record", "-q", "--rotate", "1s",
+                       "-o", "out.pillion", "--", one_python.path, "-c", TWO_THREADS, "2.5"], cwd=work)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == "1"
+    profile = recording.load(work / "out.pillion")
+    assert profile.data["complete"] and profile.total("cpu_ns", profile.calling("burns")) > 1.5e9
+    assert any("no new profile could be begun" in note for note in profile.notes)
