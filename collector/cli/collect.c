@@ -107,19 +107,15 @@ static int check(struct collector *c, const struct pln_verb *verb,
 	return -1;
 }
 
-static int parse(struct collector *c, int argc, char **argv)
+#define OPTIONS_MAX 12u
+
+/* Each puts its options into `rows` and returns how many. */
+static size_t put_profile_options(struct pln_option *rows, struct collector *c)
 {
 	const struct pln_variable *out = &pln_variables[PLN_VARIABLE_output];
-	const struct pln_variable *end = &pln_variables[PLN_VARIABLE_duration];
 	const struct pln_variable *rotate = &pln_variables[PLN_VARIABLE_rotate];
 	const struct pln_variable *keep = &pln_variables[PLN_VARIABLE_keep];
 	const struct pln_option options[] = {
-		{ .type = PLN_OPTION_TEXT,
-		  .name = "listen",
-		  .letter = 'l',
-		  .metavar = "ADDRESS",
-		  .help = "where to listen: @abstract-name or /path",
-		  .to = &c->listen },
 		{ .type = PLN_OPTION_TEXT,
 		  .name = "output",
 		  .letter = 'o',
@@ -131,13 +127,6 @@ static int parse(struct collector *c, int argc, char **argv)
 		  .letter = 'f',
 		  .help = "overwrite a profile that exists",
 		  .to = &c->force },
-		{ .type = PLN_OPTION_SECONDS,
-		  .name = "duration",
-		  .letter = 'd',
-		  .metavar = end->metavar,
-		  .help = end->help,
-		  .max = end->max,
-		  .to = &c->duration },
 		{ .type = PLN_OPTION_TEXT,
 		  .name = "rotate",
 		  .metavar = rotate->metavar,
@@ -148,11 +137,28 @@ static int parse(struct collector *c, int argc, char **argv)
 		  .metavar = keep->metavar,
 		  .help = keep->help,
 		  .to = &c->keep_text },
+	};
+
+	memcpy(rows, options, sizeof(options));
+	return sizeof(options) / sizeof(*options);
+}
+
+static size_t put_other_options(struct pln_option *rows, struct collector *c)
+{
+	const struct pln_variable *end = &pln_variables[PLN_VARIABLE_duration];
+	const struct pln_option options[] = {
 		{ .type = PLN_OPTION_TEXT,
 		  .name = "allow",
 		  .metavar = "UID,...|all",
 		  .help = "users whose processes may join, beside our own and root",
 		  .to = &c->allow_text },
+		{ .type = PLN_OPTION_SECONDS,
+		  .name = "duration",
+		  .letter = 'd',
+		  .metavar = end->metavar,
+		  .help = end->help,
+		  .max = end->max,
+		  .to = &c->duration },
 		{ .type = PLN_OPTION_FLAG,
 		  .name = "quiet",
 		  .letter = 'q',
@@ -166,17 +172,33 @@ static int parse(struct collector *c, int argc, char **argv)
 		  .hidden = true,
 		  .to = &c->inherit },
 	};
-	const struct pln_verb verb = {
+
+	memcpy(rows, options, sizeof(options));
+	return sizeof(options) / sizeof(*options);
+}
+
+static int parse(struct collector *c, int argc, char **argv)
+{
+	struct pln_option options[OPTIONS_MAX] = {
+		{ .type = PLN_OPTION_TEXT,
+		  .name = "listen",
+		  .letter = 'l',
+		  .metavar = "ADDRESS",
+		  .help = "where to listen: @abstract-name or /path",
+		  .to = &c->listen },
+	};
+	size_t count = 1 + put_profile_options(options + 1, c);
+	struct pln_verb verb = {
 		.name = "collect",
 		.usage = "--listen ADDRESS [options]",
 		.summary = "Record processes that are started elsewhere, until SIGTERM or SIGINT.",
 		.options = options,
-		.option_count = sizeof(options) / sizeof(options[0]),
 		.examples = examples,
 	};
 	struct pln_operands operands;
 	int result;
 
+	verb.option_count = count + put_other_options(options + count, c);
 	c->inherit = c->duration = NOT_GIVEN;
 	result = pln_cli_parse(&verb, argc, argv, &operands);
 	return result >= 0 ? result : check(c, &verb, &operands);

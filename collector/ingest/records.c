@@ -69,6 +69,18 @@ struct pln_target_thread *pln_target_thread(struct pln_target *t, uint32_t seria
 	return thread;
 }
 
+/* What the target has of the thread's end is about all of its life. */
+static void take_off_before(struct pln_target_thread *thread)
+{
+	struct pln_thread *row = &thread->row;
+	uint64_t prepaid_ns = thread->prepaid_offcpu_ns + thread->prepaid_runnable_ns;
+
+	row->unsampled_cpu_ns =
+		row->cpu_ns > thread->sampled_cpu_ns ? row->cpu_ns - thread->sampled_cpu_ns : 0;
+	row->unsampled_wall_ns -=
+		row->unsampled_wall_ns < prepaid_ns ? row->unsampled_wall_ns : prepaid_ns;
+}
+
 static void take_thread(struct pln_target *t, const struct pln_wire_thread *rec)
 {
 	struct pln_target_thread *thread = pln_target_thread(t, rec->thread);
@@ -99,6 +111,8 @@ static void take_thread(struct pln_target *t, const struct pln_wire_thread *rec)
 		pln_target_subtract_heap(row->heap, thread->before.heap);
 		row->unsampled_cpu_ns = rec->unsampled_cpu_ns;
 		row->unsampled_wall_ns = rec->unsampled_wall_ns;
+		if (thread->before.until_ns)
+			take_off_before(thread);
 	}
 	thread->dirty = true;
 }

@@ -69,8 +69,7 @@ static bool is_our_root(int root_fd, pid_t pid)
 	return pid > 0 && same_mounts(pid);
 }
 
-/* `given`: by the target. Where it is in another PID namespace, or another user's, nothing else is.
- */
+/* `given`: by the target. In another PID namespace, or of another user, it has no other for us. */
 static void find_root(struct pln_target *t, int given)
 {
 	int fd = given >= 0 ? given : open_root(t->pid);

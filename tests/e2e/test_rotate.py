@@ -26,10 +26,9 @@ print(time.process_time())
 """
 
 ALLOCATES = """
-import sys, time
-until = time.monotonic() + float(sys.argv[1])
-while time.monotonic() < until:
-    [bytes(700 + i) for i in range(100)]
+import os, sys
+while not os.path.exists(sys.argv[1]):
+    [bytes(700 + i % 100) for i in range(1000)]
 """
 
 
@@ -84,15 +83,19 @@ def test_by_size_and_no_more_than_is_to_be_kept(one_python, work):
     most = 0
     here = place.of(one_python)
     argv = [here.pillion, "record", "-q", "--rotate", "100K", "--keep", "1M", "--alloc-interval", "1",
-            "-o", work / "out.pillion", "--", one_python.path, "-c", ALLOCATES, "6"]
+            "-o", work / "out.pillion", "--", one_python.path, "-c", ALLOCATES, work / "enough"]
+    deadline = time.monotonic() + 60
     with here.popen(argv, cwd=work) as process:
         while process.poll() is None:
             most = max(most, sum(size_of(p) for p in work.glob("out*.pillion")))
+            if (work / "out.2.pillion").exists() and not (work / "out.pillion").exists():
+                (work / "enough").touch()
+            if time.monotonic() > deadline:
+                process.terminate()
             time.sleep(0.02)
-        assert process.returncode == 0
+        assert process.returncode == 0, "the oldest is still there"
     kept = [p for p in files_of(work) if p not in strangers]
     assert all(path.read_text() == "not a profile" for path in strangers)
-    assert not (work / "out.pillion").exists(), "the oldest is still there"
     assert 3 <= len(kept) and sum(map(size_of, kept)) <= 1 << 20
     # The newest grows for up to a second before it is looked at.
     assert most < 3 << 20, most
@@ -141,14 +144,15 @@ for i in range(3):
 def test_with_the_environment_alone(one_python, work):
     here = place.of(one_python)
     env = dict(here.preload(work / "%e.%n.pillion"), PILLION_ROTATE="1s")
-    result = here.run([one_python.path, "-c", TWO_THREADS, "2.5"], cwd=work, env=env)
+    result = here.run([one_python.path, "-c", TWO_THREADS, "3"], cwd=work, env=env)
     assert (result.returncode, result.stderr) == (0, "")
     name = os.path.basename(os.path.realpath(one_python.path))
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        paths = [work / ("%s.%d.pillion" % (name, n)) for n in (1, 2, 3)]
-        if all(p.exists() and p.stat().st_size for p in paths) and all(
+        paths = sorted(work.iterdir())
+        if len(paths) >= 2 and all(p.stat().st_size for p in paths) and all(
                 recording.load(p).data["complete"] for p in paths):
+            assert [p.name for p in paths] == ["%s.%d.pillion" % (name, n + 1) for n in range(len(paths))]
             return
         time.sleep(0.05)
     raise AssertionError(os.listdir(str(work)))
@@ -181,5 +185,5 @@ def test_where_no_new_file_can_be_had_the_old_one_goes_on(one_python, work):
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines()[-1] == "1"
     profile = recording.load(work / "out.pillion")
-    assert profile.data["complete"] and profile.total("cpu_ns", profile.calling("burns")) > 1.5e9
+    assert profile.data["complete"] and profile.total("cpu_ns", profile.calling("burns")) > 0.2e9
     assert any("no new profile could be begun" in note for note in profile.notes)
