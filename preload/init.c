@@ -57,14 +57,15 @@ PLN_EXPORT int pillion_stop(void)
 	return pln_segment_is_ours_sigsafe() ? pln_sampler_switch(false) : -ENOENT;
 }
 
-static bool this_process_is_asked_for(void)
+static bool this_process_is_asked_for(char **argv)
 {
 	const char *only = pln_options.only_pid;
 	char digits[24];
 	long pid = pln_getpid_sigsafe();
 	unsigned at = sizeof(digits) - 1;
 
-	if (pln_options.disable || (!pln_options.output[0] && !pln_options.socket[0]))
+	if (pln_options.disable || (!pln_options.output[0] && !pln_options.socket[0]) ||
+	    !pln_process_is_chosen(argv))
 		return false;
 	if (!*only || pln_options.subprocesses)
 		return true;
@@ -238,10 +239,9 @@ PLN_EXPORT int pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clo
 __attribute__((constructor)) static void init(int argc, char **argv, char **envp)
 {
 	(void)argc;
-	(void)argv;
 	pln_options_parse(envp ? envp : environ);
 	pln_tick_allow(pln_options.start);
-	asked_for = this_process_is_asked_for();
+	asked_for = this_process_is_asked_for(argv);
 	pln_memory_init(asked_for && pln_options.memory != PILLION_MEMORY_OFF);
 	/* Those never make the call that the others start with. */
 	if (asked_for && pln_python_find_too_old())

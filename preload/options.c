@@ -19,6 +19,7 @@ struct pln_options pln_options = {
 #define PLN_DEFAULT_SECONDS(id, value)
 #define PLN_DEFAULT_CHOICE(id, value) .id = value,
 #define PLN_DEFAULT_TEXT(id, value)
+#define PLN_DEFAULT_LIST(id, value)
 #define PLN_DEFAULT_SECRET(id, value)
 #define PLN_DEFAULT(id, name, type, value, ...) PLN_DEFAULT_##type(id, value)
 	PILLION_ENV_TABLE(PLN_DEFAULT)
@@ -133,6 +134,7 @@ static void set_one(const char *entry)
 #define PLN_SET_SECONDS(id, name, min, max, words) set_seconds(name, value, max, &pln_options.id)
 #define PLN_SET_CHOICE(id, name, min, max, words) set_choice(name, value, words, &pln_options.id)
 #define PLN_SET_TEXT(id, name, min, max, words) set_text(name, value, pln_options.id)
+#define PLN_SET_LIST(id, name, min, max, words) set_text(name, value, pln_options.id)
 #define PLN_SET_SECRET(id, name, min, max, words) set_text(name, value, pln_options.id)
 #define PLN_SET(id, name, type, value_, min, max, option, letter, metavar, help)                   \
 	if (!strncmp(entry, name "=", sizeof(name))) {                                             \
@@ -142,6 +144,46 @@ static void set_one(const char *entry)
 	}
 	PILLION_ENV_TABLE(PLN_SET)
 #undef PLN_SET
+}
+
+/* What others call the service, in the order of preference; NULL: nothing. */
+static const char *find_service(char **envp)
+{
+	static const char *const names[] = { "OTEL_SERVICE_NAME=", "DD_SERVICE=" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		for (char **entry = envp; entry && *entry; entry++)
+			if (!strncmp(*entry, names[i], strlen(names[i])) &&
+			    (*entry)[strlen(names[i])])
+				return *entry + strlen(names[i]);
+	return NULL;
+}
+
+static bool names_service(const char *labels)
+{
+	static const char key[] = "service=";
+
+	for (; labels; labels = strchr(labels, ',')) {
+		labels += *labels == ',';
+		if (!strncmp(labels, key, sizeof(key) - 1))
+			return true;
+	}
+	return false;
+}
+
+/* A comma would be the end of the label. */
+static void add_service(char **envp)
+{
+	char *labels = pln_options.labels;
+	const char *service = names_service(labels) ? NULL : find_service(envp);
+	size_t size = service ? strcspn(service, ",") : 0;
+
+	if (!size || strlen(labels) + sizeof(",service=") + size > sizeof(pln_options.labels))
+		return;
+	if (*labels)
+		strcat(labels, ",");
+	strcat(labels, "service=");
+	strncat(labels, service, size);
 }
 
 void pln_options_parse(char **envp)
@@ -155,4 +197,5 @@ void pln_options_parse(char **envp)
 	for (entry = envp; entry && *entry; entry++)
 		if (!strncmp(*entry, "PILLION_", 8))
 			set_one(*entry);
+	add_service(envp);
 }

@@ -20,6 +20,7 @@ struct pln_options {
 #define PLN_MEMBER_SECONDS(id) bool id; /* the collector's business; true: it is set */
 #define PLN_MEMBER_CHOICE(id) unsigned id;
 #define PLN_MEMBER_TEXT(id) char id[PLN_OPTION_TEXT_MAX];
+#define PLN_MEMBER_LIST(id) char id[PLN_OPTION_TEXT_MAX];
 #define PLN_MEMBER_SECRET(id) char id[PLN_OPTION_TEXT_MAX];
 #define PLN_MEMBER(id, name, type, ...) PLN_MEMBER_##type(id)
 	PILLION_ENV_TABLE(PLN_MEMBER)
@@ -28,7 +29,10 @@ struct pln_options {
 
 extern PLN_OWN struct pln_options pln_options;
 
-/* Reads `envp`. A bad value leaves the default, and a complaint. */
+/*
+ * Reads `envp`. A bad value leaves the default, and a complaint. Labels that name no service
+ * get one from OTEL_SERVICE_NAME or DD_SERVICE.
+ */
 void pln_options_parse(char **envp);
 
 /* One line about bad values, "" when there are none. */

@@ -38,6 +38,7 @@
 #endif
 #define FCNTL_ADD_SEALS 1033
 #define SEAL_SHRINK_GROW_SEAL (0x1 | 0x2 | 0x4)
+static_assert(PLN_OPTION_TEXT_MAX <= PILLION_LABELS_SIZE, "labels fit");
 
 struct pln_segment *pln_segment;
 struct pln_segment_own pln_segment_own;
@@ -136,6 +137,7 @@ static void fill_header(struct pln_segment *seg, enum pln_hello_reason reason)
 	(void)pln_syscall3(SYS_readlink, (long)"/proc/self/exe", (long)seg->executable,
 			   sizeof(seg->executable) - 1);
 	read_proc("/proc/self/cmdline", seg->arguments, sizeof(seg->arguments) - 1);
+	strcpy(seg->labels, pln_options.labels);
 }
 
 /* Beyond RLIMIT_FSIZE not just an error: SIGXFSZ would end the program. */

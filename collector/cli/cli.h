@@ -28,6 +28,7 @@ enum pln_exit {
 int pln_cmd_record(int argc, char **argv);
 int pln_cmd_collect(int argc, char **argv);
 int pln_cmd_env(int argc, char **argv);
+int pln_cmd_ctl(int argc, char **argv);
 int pln_cmd_report(int argc, char **argv);
 int pln_cmd_info(int argc, char **argv);
 int pln_cmd_export(int argc, char **argv);
@@ -39,6 +40,7 @@ enum pln_option_type {
 	PLN_OPTION_FLAG, /* to: bool *, set to true */
 	PLN_OPTION_NO, /* to: bool *, set to false ("--no-x") */
 	PLN_OPTION_TEXT, /* to: const char ** */
+	PLN_OPTION_LIST, /* to: char **, what was given, with commas between; freed by the caller */
 	PLN_OPTION_NUMBER, /* to: uint64_t *, decimal, min..max */
 	PLN_OPTION_SECONDS, /* to: uint64_t *, in nanoseconds; "90", "0.5"; min..max are seconds */
 	PLN_OPTION_CHOICE, /* to: unsigned *, the index in choices[] */

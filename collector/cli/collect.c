@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,24 +24,30 @@
 
 #include "cli/cli.h"
 #include "cli/outcome.h"
+#include "cli/rotation.h"
 #include "cli/socket.h"
 #include "cli/template.h"
 #include "cli/variables.h"
 #include "ingest/session.h"
 
 #define NOT_GIVEN UINT64_MAX
+#define USERS_MAX 64u
 
 struct collector {
 	const char *listen;
 	uint64_t inherit;
-	const char *output_text;
+	const char *output_text, *rotate_text, *keep_text, *allow_text;
 	uint64_t duration; /* nanoseconds */
 	bool force, quiet;
 
 	int listen_fd;
 	uint8_t token[PILLION_TOKEN_SIZE];
 	bool need_token;
-	struct pln_output output;
+	struct pln_rotation rotation;
+	char notice[256];
+	uid_t users[USERS_MAX];
+	size_t user_count;
+	bool any_user;
 	struct pln_loop loop;
 	struct pln_watch signals;
 	struct pln_session *session;
@@ -53,32 +60,61 @@ struct collector {
 
 static const char *const examples[] = {
 	"pillion collect --listen @here -o %e.%p.pillion",
+	"pillion collect --listen /run/pillion/sock --allow all --rotate 5min",
 	"LD_PRELOAD=/path/libpillion.so PILLION_SOCKET=@here python app.py",
 	NULL,
 };
 
+static bool parse_users(struct collector *c)
+{
+	const char *text = c->allow_text;
+	char *end;
+
+	c->any_user = !strcmp(text, "all");
+	while (!c->any_user) {
+		unsigned long user;
+
+		errno = 0;
+		user = strtoul(text, &end, 10);
+		if (*text < '0' || *text > '9' || errno || user >= UINT32_MAX ||
+		    (*end && *end != ',') || c->user_count >= USERS_MAX)
+			return false;
+		c->users[c->user_count++] = (uid_t)user;
+		if (!*end)
+			break;
+		text = end + 1;
+	}
+	return true;
+}
+
 /* -1, or the exit code after a complaint. */
-static int check(const struct collector *c, const struct pln_verb *verb,
+static int check(struct collector *c, const struct pln_verb *verb,
 		 const struct pln_operands *operands)
 {
 	if (operands->count)
 		return pln_cli_usage_error(verb, "'%s' is not an option", operands->value[0]);
 	if (!c->listen == (c->inherit == NOT_GIVEN))
 		return pln_cli_usage_error(verb, "--listen ADDRESS is missing");
+	if (c->allow_text && !parse_users(c))
+		return pln_cli_usage_error(verb, "--allow wants numbers of users, or all; not '%s'",
+					   c->allow_text);
+	/* A mistake in the environment is for the profile to tell. */
+	if (pln_rotation_choose(&c->rotation, c->rotate_text, c->keep_text, c->notice,
+				sizeof(c->notice)) &&
+	    (c->rotate_text || c->keep_text))
+		return pln_cli_usage_error(verb, "%s", c->notice);
 	return -1;
 }
 
-static int parse(struct collector *c, int argc, char **argv)
+#define OPTIONS_MAX 12u
+
+/* Each puts its options into `rows` and returns how many. */
+static size_t put_profile_options(struct pln_option *rows, struct collector *c)
 {
 	const struct pln_variable *out = &pln_variables[PLN_VARIABLE_output];
-	const struct pln_variable *end = &pln_variables[PLN_VARIABLE_duration];
+	const struct pln_variable *rotate = &pln_variables[PLN_VARIABLE_rotate];
+	const struct pln_variable *keep = &pln_variables[PLN_VARIABLE_keep];
 	const struct pln_option options[] = {
-		{ .type = PLN_OPTION_TEXT,
-		  .name = "listen",
-		  .letter = 'l',
-		  .metavar = "ADDRESS",
-		  .help = "where to listen: @abstract-name or /path",
-		  .to = &c->listen },
 		{ .type = PLN_OPTION_TEXT,
 		  .name = "output",
 		  .letter = 'o',
@@ -90,6 +126,31 @@ static int parse(struct collector *c, int argc, char **argv)
 		  .letter = 'f',
 		  .help = "overwrite a profile that exists",
 		  .to = &c->force },
+		{ .type = PLN_OPTION_TEXT,
+		  .name = "rotate",
+		  .metavar = rotate->metavar,
+		  .help = rotate->help,
+		  .to = &c->rotate_text },
+		{ .type = PLN_OPTION_TEXT,
+		  .name = "keep",
+		  .metavar = keep->metavar,
+		  .help = keep->help,
+		  .to = &c->keep_text },
+	};
+
+	memcpy(rows, options, sizeof(options));
+	return sizeof(options) / sizeof(*options);
+}
+
+static size_t put_other_options(struct pln_option *rows, struct collector *c)
+{
+	const struct pln_variable *end = &pln_variables[PLN_VARIABLE_duration];
+	const struct pln_option options[] = {
+		{ .type = PLN_OPTION_TEXT,
+		  .name = "allow",
+		  .metavar = "UID,...|all",
+		  .help = "users whose processes may join, beside our own and root",
+		  .to = &c->allow_text },
 		{ .type = PLN_OPTION_SECONDS,
 		  .name = "duration",
 		  .letter = 'd',
@@ -110,17 +171,33 @@ static int parse(struct collector *c, int argc, char **argv)
 		  .hidden = true,
 		  .to = &c->inherit },
 	};
-	const struct pln_verb verb = {
+
+	memcpy(rows, options, sizeof(options));
+	return sizeof(options) / sizeof(*options);
+}
+
+static int parse(struct collector *c, int argc, char **argv)
+{
+	struct pln_option options[OPTIONS_MAX] = {
+		{ .type = PLN_OPTION_TEXT,
+		  .name = "listen",
+		  .letter = 'l',
+		  .metavar = "ADDRESS",
+		  .help = "where to listen: @abstract-name or /path",
+		  .to = &c->listen },
+	};
+	size_t count = 1 + put_profile_options(options + 1, c);
+	struct pln_verb verb = {
 		.name = "collect",
 		.usage = "--listen ADDRESS [options]",
 		.summary = "Record processes that are started elsewhere, until SIGTERM or SIGINT.",
 		.options = options,
-		.option_count = sizeof(options) / sizeof(options[0]),
 		.examples = examples,
 	};
 	struct pln_operands operands;
 	int result;
 
+	verb.option_count = count + put_other_options(options + count, c);
 	c->inherit = c->duration = NOT_GIVEN;
 	result = pln_cli_parse(&verb, argc, argv, &operands);
 	return result >= 0 ? result : check(c, &verb, &operands);
@@ -173,6 +250,9 @@ static int open_socket(struct collector *c)
 {
 	if (!is_inherited(c)) {
 		c->listen_fd = pln_socket_listen(c->listen);
+		/* Others could not reach it: who is who, the kernel says. */
+		if (c->listen_fd >= 0 && c->allow_text && c->listen[0] == '/')
+			(void)chmod(c->listen, 0666);
 		if (c->listen_fd >= 0)
 			return 0;
 		pln_cli_message("cannot listen at '%s': %s; give @name or /path that is free",
@@ -198,14 +278,34 @@ static int open_output(pid_t pid, const char *executable, char *why, size_t size
 	/* Nobody is there to choose another name. */
 	if (is_inherited(c))
 		overwrite = PLN_OVERWRITE_AVOID;
-	error = pln_output_open(&c->output, c->output_text, pid, executable, overwrite, why, size);
+	error = pln_rotation_open(&c->rotation, c->output_text, pid, executable, overwrite, why,
+				  size);
 	if (!error)
-		error = pln_output_commit(&c->output);
+		error = pln_output_commit(&c->rotation.output);
 	if (error)
 		pln_cli_message("%s", why);
 	else if (!c->quiet)
-		pln_cli_message("recording into %s", c->output.path);
-	return error ? error : c->output.fd;
+		pln_cli_message("recording into %s", c->rotation.output.path);
+	return error ? error : c->rotation.output.fd;
+}
+
+static int next_output(char *why, size_t size, void *arg)
+{
+	struct collector *c = arg;
+	int fd = pln_rotation_next(&c->rotation, why, size);
+
+	if (fd < 0)
+		pln_cli_message("%s", why);
+	else if (!c->quiet)
+		pln_cli_message("recording into %s", c->rotation.output.path);
+	return fd;
+}
+
+static void output_ended(int fd, void *arg)
+{
+	struct collector *c = arg;
+
+	pln_rotation_ended(&c->rotation, fd);
 }
 
 static void on_event(struct pln_session *session, enum pln_session_event event, void *arg)
@@ -213,7 +313,9 @@ static void on_event(struct pln_session *session, enum pln_session_event event, 
 	struct collector *c = arg;
 
 	(void)session;
-	if (event == PLN_SESSION_TIME_OVER || is_inherited(c))
+	if (event == PLN_SESSION_WRITTEN)
+		pln_rotation_make_room(&c->rotation);
+	else if (event == PLN_SESSION_TIME_OVER || is_inherited(c))
 		pln_loop_stop(&c->loop);
 }
 
@@ -279,10 +381,18 @@ static int open_session(struct collector *c)
 		.loop = &c->loop,
 		.listen_fd = c->listen_fd,
 		.need_token = c->need_token,
+		.any_user = c->any_user,
+		.users = c->users,
+		.user_count = c->user_count,
+		.rotate_ns = c->rotation.every_ns,
+		.rotate_bytes = c->rotation.size_bytes,
 		.open_output = open_output,
+		.next_output = next_output,
+		.output_ended = output_ended,
 		.event = on_event,
 		.progress = on_progress,
 		.arg = c,
+		.notice = *c->notice ? c->notice : NULL,
 	};
 
 	(void)gethostname(c->host, sizeof(c->host) - 1);
@@ -321,12 +431,13 @@ static int conclude(struct collector *c)
 	pln_session_finish(c->session, -1);
 	pln_session_summarize(c->session, &sum);
 	if (sum.processes)
-		pln_outcome_print(&sum, c->output.path, now_ns(CLOCK_MONOTONIC) - c->start_ns,
-				  c->quiet);
+		pln_outcome_print(&sum, c->rotation.output.path,
+				  now_ns(CLOCK_MONOTONIC) - c->start_ns, c->quiet);
 	else
 		pln_cli_message("nothing was recorded: %s",
 				sum.refused_count ? sum.refused : "no process said hello");
-	pln_output_close(&c->output, !sum.processes);
+	pln_output_close(&c->rotation.output, !sum.processes);
+	pln_rotation_make_room(&c->rotation);
 	return sum.write_error || !sum.processes ? PLN_EXIT_FAILURE : PLN_EXIT_OK;
 }
 
@@ -355,7 +466,7 @@ int pln_cmd_collect(int argc, char **argv)
 {
 	static struct collector c = {
 		.listen_fd = -1,
-		.output = { .fd = -1 },
+		.rotation = { .output = { .fd = -1 } },
 		.loop = { .epoll_fd = -1 },
 	};
 	int result = parse(&c, argc, argv);

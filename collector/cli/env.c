@@ -6,6 +6,8 @@
 
 #include "cli/cli.h"
 #include "cli/help.h"
+#include "cli/library.h"
+#include "cli/snippets.h"
 #include "cli/variables.h"
 
 static const char *const examples[] = {
@@ -30,7 +32,7 @@ static void print_variable(enum pln_variable_id id)
 /* `short_form`: of those that are seldom needed, the names. */
 static void print_variables(bool short_form)
 {
-	char others[256] = "";
+	char others[512] = "";
 	size_t size = 0;
 
 	for (unsigned id = 0; id < PLN_VARIABLE_COUNT; id++) {
@@ -62,12 +64,38 @@ static void print_set_variables(void)
 	}
 }
 
+/* Returns an exit code. */
+static int print_snippet(enum pln_snippet snippet)
+{
+	struct pln_library library;
+	char why[5000];
+
+	if (pln_library_open(&library, why, sizeof(why))) {
+		pln_cli_message("%s", why);
+		return PLN_EXIT_FAILURE;
+	}
+	pln_snippet_print(stdout, snippet, library.path);
+	pln_library_close(&library);
+	return fflush(stdout) ? PLN_EXIT_FAILURE : PLN_EXIT_OK;
+}
+
 int pln_cmd_env(int argc, char **argv)
 {
+	unsigned shell = PLN_SNIPPET_COUNT;
+	const struct pln_option options[] = {
+		{ .type = PLN_OPTION_CHOICE,
+		  .name = "shell",
+		  .metavar = "KIND",
+		  .help = "how to set them: sh, docker, k8s or systemd",
+		  .choices = pln_snippet_names,
+		  .to = &shell },
+	};
 	const struct pln_verb verb = {
 		.name = "env",
-		.usage = "[--help]",
+		.usage = "[--shell KIND]",
 		.summary = "List the variables that the library obeys, with their (defaults).",
+		.options = options,
+		.option_count = sizeof(options) / sizeof(options[0]),
 		.examples = examples,
 	};
 	struct pln_operands operands;
@@ -76,7 +104,9 @@ int pln_cmd_env(int argc, char **argv)
 	if (result > 0)
 		return result;
 	if (result < 0 && operands.count)
-		return pln_cli_usage_error(&verb, "it takes nothing but --help");
+		return pln_cli_usage_error(&verb, "it takes no '%s'", operands.value[0]);
+	if (result < 0 && shell != PLN_SNIPPET_COUNT)
+		return print_snippet((enum pln_snippet)shell);
 	/* The help of this verb is the list itself. */
 	printf("Variables:\n");
 	print_variables(result == PLN_EXIT_OK && pln_help_is_short());

@@ -5,6 +5,7 @@
  * Always relative to the executable, so that an installed tree can be moved:
  *   <prefix>/bin/pillion  and  <prefix>/<libdir>/pillion/libpillion.so
  *   <build>/bin/pillion   and  <build>/preload/libpillion.so
+ *   side by side, as in a container's volume
  */
 #include "cli/library.h"
 
@@ -26,6 +27,7 @@ static const char *const places[] = {
 	"../" PILLION_LIBDIR "/pillion/" NAME,
 	"../lib/pillion/" NAME,
 	"../preload/" NAME,
+	NAME,
 };
 
 static int own_directory(char *dir, size_t size)

@@ -30,6 +30,7 @@ const struct pln_verb_entry pln_verbs[] = {
 	{ "export", "write a profile for other tools", pln_cmd_export },
 	{ "info", "what a profile holds, and what it cost", pln_cmd_info },
 	{ "collect", "record processes that are started elsewhere", pln_cmd_collect },
+	{ "ctl", "switch a recording that runs: start, stop, rotate", pln_cmd_ctl },
 	{ "env", "list the variables that the library obeys", pln_cmd_env },
 	{ NULL, NULL, NULL },
 };

@@ -44,8 +44,9 @@ static int show_help(const struct pln_verb *verb)
 
 static bool takes_value(const struct pln_option *o)
 {
-	return o->type == PLN_OPTION_TEXT || o->type == PLN_OPTION_NUMBER ||
-	       o->type == PLN_OPTION_SECONDS || o->type == PLN_OPTION_CHOICE;
+	return o->type == PLN_OPTION_TEXT || o->type == PLN_OPTION_LIST ||
+	       o->type == PLN_OPTION_NUMBER || o->type == PLN_OPTION_SECONDS ||
+	       o->type == PLN_OPTION_CHOICE;
 }
 
 static int bad_number(const struct parser *p, const struct pln_option *o, const char *value)
@@ -116,6 +117,16 @@ static bool parse_choice(const char *text, const char *const *choices, unsigned 
 	return matches == 1;
 }
 
+/* Without memory, what was given before it is lost: there is nothing better to do. */
+static void append(char **list, const char *value)
+{
+	char *before = *list;
+
+	if (asprintf(list, "%s%s%s", before ? before : "", before ? "," : "", value) < 0)
+		*list = NULL;
+	free(before);
+}
+
 static int set(const struct parser *p, const struct pln_option *o, const char *value)
 {
 	uint64_t number;
@@ -130,6 +141,9 @@ static int set(const struct parser *p, const struct pln_option *o, const char *v
 		break;
 	case PLN_OPTION_TEXT:
 		*(const char **)o->to = value;
+		break;
+	case PLN_OPTION_LIST:
+		append(o->to, value);
 		break;
 	case PLN_OPTION_NUMBER:
 		if (!parse_number(value, o->min, o->max, &number))

@@ -26,6 +26,7 @@
 #include "cli/launch.h"
 #include "cli/library.h"
 #include "cli/outcome.h"
+#include "cli/rotation.h"
 #include "cli/socket.h"
 #include "cli/template.h"
 #include "cli/variables.h"
@@ -46,7 +47,8 @@ struct recorder {
 	int listen_fd;
 	struct pln_launch launch;
 	struct pln_bystander bystander;
-	struct pln_output output;
+	struct pln_rotation rotation;
+	char notice[256];
 	struct pln_loop loop;
 	struct pln_watch signals; /* a signalfd */
 	sigset_t old_mask;
@@ -114,6 +116,18 @@ static void build_options(struct option_rows *o, struct recorder *r)
 	o->rows[o->count - 1].rare = true;
 }
 
+/* Returns -1, or the exit code. A mistake in the environment is for the profile to tell. */
+static int choose_rotation(struct recorder *r, const struct pln_verb *verb)
+{
+	const char *rotate = r->values[PLN_VARIABLE_rotate].text;
+	const char *keep = r->values[PLN_VARIABLE_keep].text;
+
+	if (pln_rotation_choose(&r->rotation, rotate, keep, r->notice, sizeof(r->notice)) &&
+	    (rotate || keep))
+		return pln_cli_usage_error(verb, "%s", r->notice);
+	return -1;
+}
+
 static int parse(struct recorder *r, int argc, char **argv)
 {
 	struct option_rows options;
@@ -139,7 +153,7 @@ static int parse(struct recorder *r, int argc, char **argv)
 	/* Operands were moved within argv; what is behind them is left over. */
 	operands.value[operands.count] = NULL;
 	r->command = operands.value;
-	return -1;
+	return choose_rotation(r, &verb);
 }
 
 /* ----------------------------------------------------------- before it runs */
@@ -210,8 +224,9 @@ static int prepare(struct recorder *r)
 	if (error)
 		return wrapper_error("cannot start a process", error,
 				     "raise the limit of processes (ulimit -u)");
-	error = pln_output_open(&r->output, output_text(r), r->launch.pid, r->command[0],
-				r->force ? PLN_OVERWRITE_YES : PLN_OVERWRITE_NO, why, sizeof(why));
+	error = pln_rotation_open(&r->rotation, output_text(r), r->launch.pid, r->command[0],
+				  r->force ? PLN_OVERWRITE_YES : PLN_OVERWRITE_NO, why,
+				  sizeof(why));
 	if (error) {
 		pln_launch_cancel(&r->launch);
 		pln_cli_message("%s", why);
@@ -297,13 +312,30 @@ static void unwatch_signals(struct recorder *r)
 static int give_output(pid_t pid, const char *executable, char *why, size_t size, void *arg)
 {
 	struct recorder *r = arg;
-	int error = pln_output_commit(&r->output);
+	int error = pln_output_commit(&r->rotation.output);
 
 	if (r->verbose)
 		pln_cli_message("process %ld says hello: %s", (long)pid, executable);
 	if (error)
-		snprintf(why, size, "%s: %s", r->output.path, strerror(-error));
-	return error ? error : r->output.fd;
+		snprintf(why, size, "%s: %s", r->rotation.output.path, strerror(-error));
+	return error ? error : r->rotation.output.fd;
+}
+
+static int next_output(char *why, size_t size, void *arg)
+{
+	struct recorder *r = arg;
+	int fd = pln_rotation_next(&r->rotation, why, size);
+
+	if (r->verbose)
+		pln_cli_message("%s", fd < 0 ? why : r->rotation.output.path);
+	return fd;
+}
+
+static void output_ended(int fd, void *arg)
+{
+	struct recorder *r = arg;
+
+	pln_rotation_ended(&r->rotation, fd);
 }
 
 static uint64_t duration_ns(const struct recorder *r)
@@ -346,16 +378,17 @@ static void conclude(struct recorder *r, int exit_status)
 	pln_session_summarize(r->session, &sum);
 	if (sum.processes) {
 		r->failed = sum.write_error != 0;
-		pln_outcome_print(&sum, r->output.path, now_ns(CLOCK_MONOTONIC) - r->start_ns,
-				  r->quiet);
+		pln_outcome_print(&sum, r->rotation.output.path,
+				  now_ns(CLOCK_MONOTONIC) - r->start_ns, r->quiet);
 		if (exit_status != -1 && !r->wait)
 			tell_left_behind(r, &sum);
 	} else {
 		explain_nothing(r, &sum);
 	}
+	pln_rotation_make_room(&r->rotation);
 	/* A profile stays open: how the command ended may come later. */
 	if (!sum.processes)
-		pln_output_close(&r->output, true);
+		pln_output_close(&r->rotation.output, true);
 	/* Who says hello from now on is told so at once by the kernel. */
 	close(r->listen_fd);
 	r->listen_fd = -1;
@@ -373,6 +406,10 @@ static void on_event(struct pln_session *session, enum pln_session_event event, 
 	struct recorder *r = arg;
 
 	(void)session;
+	if (event == PLN_SESSION_WRITTEN) {
+		pln_rotation_make_room(&r->rotation);
+		return;
+	}
 	/* The command may run for days; its profile is ready now. */
 	if (event == PLN_SESSION_TIME_OVER) {
 		conclude(r, -1);
@@ -397,10 +434,15 @@ static int open_session(struct recorder *r)
 		.loop = &r->loop,
 		.listen_fd = r->listen_fd,
 		.need_token = true,
+		.rotate_ns = r->rotation.every_ns,
+		.rotate_bytes = r->rotation.size_bytes,
 		.open_output = give_output,
+		.next_output = next_output,
+		.output_ended = output_ended,
 		.event = on_event,
 		.progress = on_progress,
 		.arg = r,
+		.notice = *r->notice ? r->notice : NULL,
 	};
 
 	while (r->command[count])
@@ -466,7 +508,7 @@ static void release(struct recorder *r, bool nothing_written)
 	pln_bystander_stop(&r->bystander);
 	pln_session_free(r->session);
 	pln_loop_close(&r->loop);
-	pln_output_close(&r->output, nothing_written);
+	pln_output_close(&r->rotation.output, nothing_written);
 	if (r->listen_fd >= 0)
 		close(r->listen_fd);
 	pln_library_close(&r->library);
@@ -501,7 +543,8 @@ static int begin(struct recorder *r)
 				     "raise the limits of files and memory (ulimit -n, -v)");
 	}
 	if (r->verbose)
-		pln_cli_message("recording with %s into %s", r->library.path, r->output.path);
+		pln_cli_message("recording with %s into %s", r->library.path,
+				r->rotation.output.path);
 	error = pln_launch_go(&r->launch);
 	return error ? exec_error(r, error) : -1;
 }
@@ -537,7 +580,7 @@ int pln_cmd_record(int argc, char **argv)
 	static struct recorder r = {
 		.listen_fd = -1,
 		.bystander = { .fd = -1 },
-		.output = { .fd = -1 },
+		.rotation = { .output = { .fd = -1 } },
 		.loop = { .epoll_fd = -1 },
 		.signals = { .fd = -1 },
 	};

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -68,6 +69,39 @@ int pln_socket_listen(const char *address)
 		return error;
 	}
 	return fd;
+}
+
+static bool is_trusted(int fd)
+{
+	struct ucred peer = { .uid = (uid_t)-1 };
+	socklen_t size = sizeof(peer);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) &&
+	       (peer.uid == geteuid() || !peer.uid || !geteuid());
+}
+
+int pln_socket_connect(const char *address)
+{
+	const struct timeval limit = { .tv_sec = 1 };
+	struct sockaddr_un un;
+	int length = parse_address(address, &un);
+	int fd, error = 0;
+
+	if (length < 0)
+		return length;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (connect(fd, (const struct sockaddr *)&un, (socklen_t)length))
+		error = -errno;
+	else if (!is_trusted(fd))
+		error = -EACCES;
+	if (!error)
+		return fd;
+	close(fd);
+	return error;
 }
 
 void pln_socket_remove(const char *address)

@@ -19,6 +19,12 @@ int pln_socket_listen(const char *address);
 /* "@pillion-<random>". Returns 0 or -errno. */
 int pln_socket_random_address(char address[PLN_ADDRESS_SIZE]);
 
+/*
+ * Connects, and checks that who listens there is our user or root (root trusts anybody); waits
+ * a second at most for what is sent and received. Returns its fd or -errno.
+ */
+int pln_socket_connect(const char *address);
+
 /* Takes the file of a "/path" away. */
 void pln_socket_remove(const char *address);
 

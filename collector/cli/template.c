@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -206,7 +207,11 @@ static int open_new(struct pln_output *o)
 
 	o->fd = open(o->path, flags, OWNER_ONLY);
 	o->created = o->fd >= 0;
-	return o->fd < 0 ? -errno : 0;
+	if (o->fd < 0)
+		return -errno;
+	/* As long as it is written to: who makes room does not take it. */
+	(void)flock(o->fd, LOCK_SH | LOCK_NB);
+	return 0;
 }
 
 /* Whoever may make a link where we write must not choose what we overwrite by it. */
@@ -311,6 +316,106 @@ int pln_output_open(struct pln_output *o, const char *text, pid_t pid, const cha
 	else if (error)
 		fail(-error, *o->path ? o->path : text, why, why_size);
 	return error;
+}
+
+static int open_with_number(struct pln_output *o, const char *chosen, pid_t pid,
+			    const char *program, unsigned number, char *bad)
+{
+	struct pln_template_values values = { pid, program, number };
+	char path[sizeof(o->path)];
+	bool numbered;
+	int error = pln_template_expand(path, sizeof(path), chosen, &values, &numbered, bad);
+
+	if (error)
+		return error;
+	if (!numbered)
+		error = number_path(o, path, number);
+	else
+		strcpy(o->path, path);
+	return error ? error : open_new(o);
+}
+
+int pln_output_open_numbered(struct pln_output *o, const char *text, pid_t pid, const char *program,
+			     unsigned *number, char *why, size_t why_size)
+{
+	char chosen[sizeof(o->path)], bad = 0;
+	int error;
+
+	*o = (struct pln_output){ .fd = -1 };
+	error = choose_text(chosen, sizeof(chosen), text);
+	while (!error) {
+		error = open_with_number(o, chosen, pid, program, *number, &bad);
+		if (error != -EEXIST || *number >= MAX_NUMBER)
+			break;
+		error = 0;
+		++*number;
+	}
+	if (error)
+		fail(-error, *o->path ? o->path : text, why, why_size);
+	return error;
+}
+
+/* ------------------------------------------------------------------ pattern */
+
+static void append_literally(struct text *t, const char *part)
+{
+	char one[3] = "\\";
+
+	for (; *part; part++) {
+		one[1] = *part;
+		append(t, strchr(".[\\()*+?{|^$", *part) ? one : one + 1);
+	}
+}
+
+static void append_pattern(struct text *t, char letter, const char *program)
+{
+	char host[256] = "";
+
+	switch (letter) {
+	case 'p':
+	case 'n':
+		append(t, "[0-9]+");
+		break;
+	case 't':
+		append(t, "[0-9]{8}T[0-9]{6}");
+		break;
+	case 'h':
+		(void)gethostname(host, sizeof(host) - 1);
+		append_literally(t, host);
+		break;
+	case 'e':
+		append_literally(t, base_name(program));
+		break;
+	default:
+		append_literally(t, "%");
+		break;
+	}
+}
+
+int pln_output_pattern(char *pattern, size_t size, const char *text, const char *program)
+{
+	char chosen[sizeof(((struct pln_output *)0)->path)], one[2] = "";
+	struct text t = { pattern, size, false };
+	const char *base, *dot;
+	int error = choose_text(chosen, sizeof(chosen), text);
+
+	if (error)
+		return error;
+	base = base_name(chosen);
+	dot = strrchr(base, '.');
+	append(&t, "^");
+	for (; *base; base++) {
+		if (base == dot)
+			append(&t, "(\\.[0-9]+)?"); /* number_path() */
+		if (*base == '%' && base[1]) {
+			append_pattern(&t, *++base, program);
+			continue;
+		}
+		one[0] = *base;
+		append_literally(&t, one);
+	}
+	append(&t, dot ? "$" : "(\\.[0-9]+)?$");
+	return t.cut ? -ENAMETOOLONG : 0;
 }
 
 int pln_output_commit(struct pln_output *o)

@@ -48,6 +48,20 @@ struct pln_output {
 int pln_output_open(struct pln_output *output, const char *text, pid_t pid, const char *program,
 		    enum pln_overwrite overwrite, char *why, size_t why_size);
 
+/*
+ * Opens a later file of the same name: "a.pillion" is followed by "a.2.pillion" and so on; in a
+ * template with %n it is the number. The first from *number on that is free, which *number is
+ * set to. Returns as pln_output_open().
+ */
+int pln_output_open_numbered(struct pln_output *output, const char *text, pid_t pid,
+			     const char *program, unsigned *number, char *why, size_t why_size);
+
+/*
+ * The names, without directory, that a template can make for `program` on this host with any
+ * pid, time and number, as a POSIX extended regular expression. Returns 0 or -errno.
+ */
+int pln_output_pattern(char *pattern, size_t size, const char *text, const char *program);
+
 /* The recording begins: what an overwritten file held goes. Returns 0 or -errno. */
 int pln_output_commit(struct pln_output *output);
 

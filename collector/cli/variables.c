@@ -23,6 +23,12 @@ const struct pln_variable pln_variables[PLN_VARIABLE_COUNT] = {
 bool pln_variable_is_rare(enum pln_variable_id id)
 {
 	switch (id) {
+	case PLN_VARIABLE_subprocesses:
+	case PLN_VARIABLE_include:
+	case PLN_VARIABLE_exclude:
+	case PLN_VARIABLE_labels:
+	case PLN_VARIABLE_rotate:
+	case PLN_VARIABLE_keep:
 	case PLN_VARIABLE_alloc_interval:
 	case PLN_VARIABLE_max_depth:
 	case PLN_VARIABLE_max_threads:
@@ -51,7 +57,8 @@ static const char *const *choices_of(enum pln_variable_id id)
 void pln_variable_values_init(struct pln_variable_value *values)
 {
 	for (unsigned i = 0; i < PLN_VARIABLE_COUNT; i++)
-		values[i] = (struct pln_variable_value){ NULL, UINT64_MAX, UINT_MAX, true, false };
+		values[i] = (struct pln_variable_value){ NULL,	   NULL, UINT64_MAX,
+							 UINT_MAX, true, false };
 }
 
 bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *value, char *help,
@@ -102,6 +109,10 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 		option->type = PLN_OPTION_TEXT;
 		option->to = &value->text;
 		return true;
+	case PLN_VARIABLE_LIST:
+		option->type = PLN_OPTION_LIST;
+		option->to = &value->list;
+		return true;
 	case PLN_VARIABLE_SECRET:
 		break;
 	}
@@ -111,7 +122,7 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 int pln_variable_export(enum pln_variable_id id, const struct pln_variable_value *value)
 {
 	char number[48];
-	const char *text = value->text;
+	const char *text = value->list ? value->list : value->text;
 
 	if (value->number != UINT64_MAX && pln_variables[id].type == PLN_VARIABLE_SECONDS) {
 		snprintf(number, sizeof(number), "%" PRIu64 ".%09" PRIu64,
@@ -136,7 +147,8 @@ const char *pln_variable_default(enum pln_variable_id id, char *buffer, size_t s
 {
 	const struct pln_variable *v = &pln_variables[id];
 
-	if (v->type == PLN_VARIABLE_TEXT || v->type == PLN_VARIABLE_SECRET)
+	if (v->type == PLN_VARIABLE_TEXT || v->type == PLN_VARIABLE_LIST ||
+	    v->type == PLN_VARIABLE_SECRET)
 		return "";
 	if (v->type == PLN_VARIABLE_CHOICE)
 		return choices_of(id)[v->otherwise];

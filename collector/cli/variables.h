@@ -20,6 +20,7 @@ enum pln_variable_type {
 	PLN_VARIABLE_SECONDS,
 	PLN_VARIABLE_CHOICE,
 	PLN_VARIABLE_TEXT,
+	PLN_VARIABLE_LIST,
 	PLN_VARIABLE_SECRET,
 };
 
@@ -47,6 +48,7 @@ extern const struct pln_variable pln_variables[PLN_VARIABLE_COUNT];
 /* What an option of `record` made of a variable; unset until the option is met. */
 struct pln_variable_value {
 	const char *text; /* TEXT; NULL: unset */
+	char *list; /* LIST; NULL: unset */
 	uint64_t number; /* NUMBER; SECONDS, in nanoseconds; UINT64_MAX: unset */
 	unsigned choice; /* CHOICE; UINT_MAX: unset */
 	bool flag; /* FLAG that is on by default; true: unset */

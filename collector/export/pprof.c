@@ -24,6 +24,7 @@
 
 #include "export/gzip.h"
 #include "export/protobuf.h"
+#include "report/labels.h"
 #include "report/names.h"
 #include "stacks/intern.h"
 
@@ -206,6 +207,7 @@ static void sample(struct writer *w, uint32_t stack, uint32_t thread_id,
 	const struct pln_profile *p = w->profile;
 	const struct pln_thread *thread = &p->threads[thread_id];
 	size_t count = find_path(w, stack);
+	struct pln_label_range labels = pln_labels_of(p, thread->process);
 	char name[32];
 
 	pln_message_packed(&w->part, SAMPLE_LOCATION, w->path, count);
@@ -214,6 +216,8 @@ static void sample(struct writer *w, uint32_t stack, uint32_t thread_id,
 	text_label(w, "thread_name", pln_thread_name(thread, name, sizeof(name)));
 	if (thread->process < p->process_count)
 		number_label(w, "pid", p->processes[thread->process].pid);
+	for (const struct pln_label *l = labels.from; l < labels.to; l++)
+		text_label(w, l->key, l->value);
 }
 
 static void time_sample(struct writer *w, const struct pln_cell *cell)

@@ -23,7 +23,7 @@
 struct pln_target_block {
 	uint64_t id; /* 0: empty */
 	uint64_t freed_ns;
-	uint32_t block;
+	uint32_t block; /* PLN_NONE: an earlier file has it */
 };
 
 static size_t place(const struct pln_target_blocks *b, uint64_t id)
@@ -100,9 +100,16 @@ void pln_target_take_free(struct pln_target *t, const struct pln_wire_free *rec)
 		b->rows[at] = (struct pln_target_block){ .id = rec->id, .freed_ns = rec->time_ns };
 		b->count++;
 	} else if (!b->rows[at].freed_ns) {
-		pln_writer_add_free(t->writer, b->rows[at].block, rec->time_ns);
+		if (b->rows[at].block != PLN_NONE)
+			pln_writer_add_free(t->writer, b->rows[at].block, rec->time_ns);
 		take_out(b, at);
 	}
+}
+
+void pln_target_disown_blocks(struct pln_target *t)
+{
+	for (size_t i = 0; i < t->blocks.capacity; i++)
+		t->blocks.rows[i].block = PLN_NONE;
 }
 
 void pln_target_free_blocks(struct pln_target *t)
@@ -130,6 +137,55 @@ void pln_target_copy_heap(struct pln_heap_counts *heap, const struct pln_alloc_c
 	add(heap, counters);
 }
 
+static uint64_t since(uint64_t value, uint64_t before)
+{
+	return value > before ? value - before : 0;
+}
+
+void pln_target_subtract_heap(struct pln_heap_counts *heap, const struct pln_heap_counts *before)
+{
+	for (unsigned i = 0; i < PILLION_HEAP_COUNT; i++) {
+		heap[i].alloc_calls = since(heap[i].alloc_calls, before[i].alloc_calls);
+		heap[i].alloc_bytes = since(heap[i].alloc_bytes, before[i].alloc_bytes);
+		heap[i].free_calls = since(heap[i].free_calls, before[i].free_calls);
+		heap[i].free_bytes = since(heap[i].free_bytes, before[i].free_bytes);
+	}
+}
+
+void pln_target_add_heap(struct pln_heap_counts *before, const struct pln_heap_counts *heap)
+{
+	for (unsigned i = 0; i < PILLION_HEAP_COUNT; i++) {
+		before[i].alloc_calls += heap[i].alloc_calls;
+		before[i].alloc_bytes += heap[i].alloc_bytes;
+		before[i].free_calls += heap[i].free_calls;
+		before[i].free_bytes += heap[i].free_bytes;
+	}
+}
+
+uint64_t pln_target_live_bytes(const struct pln_target *t)
+{
+	const struct pln_heap_counts *m = &t->row.heap[PILLION_HEAP_MALLOC];
+	const struct pln_heap_counts *p = &t->row.heap[PILLION_HEAP_MAPPING];
+
+	return since(m->alloc_bytes + p->alloc_bytes + t->row.heap_inherited_bytes,
+		     m->free_bytes + p->free_bytes);
+}
+
+/* The target knows the peak of its life; where that is an earlier file's, what we have seen is
+ * ours. */
+static void read_peak(struct pln_target *t, const struct pln_segment *seg)
+{
+	uint64_t at_ns = pln_load_relaxed(&seg->peak_ns), live = pln_target_live_bytes(t);
+
+	if (!t->has_moved || at_ns >= t->row.start_ns) {
+		t->row.heap_peak_bytes = pln_load_relaxed(&seg->peak_bytes);
+		t->row.heap_peak_ns = at_ns;
+	} else if (live > t->row.heap_peak_bytes) {
+		t->row.heap_peak_bytes = live;
+		t->row.heap_peak_ns = t->drain_ns;
+	}
+}
+
 /* While it lives, the target's own sum: slots are emptied, and change hands, as we look. */
 void pln_target_read_heap(struct pln_target *t, bool gone)
 {
@@ -144,13 +200,15 @@ void pln_target_read_heap(struct pln_target *t, bool gone)
 	} else {
 		add(heap, seg->heap_total);
 	}
+	pln_target_subtract_heap(heap, t->before.heap);
 	if (heap[PILLION_HEAP_MALLOC].alloc_calls < t->row.heap[PILLION_HEAP_MALLOC].alloc_calls)
 		return;
 	memcpy(t->row.heap, heap, sizeof(t->row.heap));
 	t->row.brk_peak_bytes = pln_load_relaxed(&seg->brk_peak_bytes);
-	t->row.heap_inherited_bytes = seg->inherited_bytes < MAX_BYTES ? seg->inherited_bytes : 0;
-	t->row.heap_peak_bytes = pln_load_relaxed(&seg->peak_bytes);
-	t->row.heap_peak_ns = pln_load_relaxed(&seg->peak_ns);
+	if (!t->has_moved)
+		t->row.heap_inherited_bytes =
+			seg->inherited_bytes < MAX_BYTES ? seg->inherited_bytes : 0;
+	read_peak(t, seg);
 }
 
 /* Of a process that rests, a point a second is enough. */

@@ -241,6 +241,12 @@ void pln_target_conclude_burst(struct pln_target *t)
 	}
 }
 
+void pln_target_forget_burst_stacks(struct pln_target *t)
+{
+	if (t->burst)
+		t->burst->resolved = 0;
+}
+
 void pln_target_free_burst(struct pln_target *t)
 {
 	if (!t->burst)

@@ -20,4 +20,7 @@ void pln_target_conclude_burst(struct pln_target *t);
 
 void pln_target_free_burst(struct pln_target *t);
 
+/* Stacks have other ids from now on. */
+void pln_target_forget_burst_stacks(struct pln_target *t);
+
 #endif

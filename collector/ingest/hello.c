@@ -28,6 +28,7 @@ struct message {
 	struct pln_hello hello;
 	size_t size;
 	int memfd; /* -1: none came */
+	int root_fd; /* -1: none came */
 };
 
 static int refuse(char *why, size_t size, int error, const char *reason)
@@ -36,7 +37,7 @@ static int refuse(char *why, size_t size, int error, const char *reason)
 	return error;
 }
 
-/* Keeps the first descriptor that came, closes all others. */
+/* Keeps the first two descriptors that came, closes all others. */
 static void take_fds(struct msghdr *msg, struct message *m)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
@@ -50,6 +51,8 @@ static void take_fds(struct msghdr *msg, struct message *m)
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
 			if (m->memfd < 0)
 				m->memfd = fd;
+			else if (m->root_fd < 0)
+				m->root_fd = fd;
 			else
 				close(fd);
 		}
@@ -69,7 +72,7 @@ static int receive(int conn, struct message *m)
 	ssize_t n;
 
 	memset(m, 0, sizeof(*m));
-	m->memfd = -1;
+	m->memfd = m->root_fd = -1;
 	n = recvmsg(conn, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return -errno;
@@ -89,9 +92,14 @@ static bool same_token(const uint8_t *a, const uint8_t *b)
 	return difference == 0;
 }
 
-static bool is_same_user(const struct ucred *peer)
+static bool is_allowed(const struct pln_hello_rules *rules, const struct ucred *peer)
 {
-	return peer->uid == geteuid() || peer->uid == 0;
+	if (rules->any_user || peer->uid == geteuid() || peer->uid == 0)
+		return true;
+	for (size_t i = 0; i < rules->user_count; i++)
+		if (rules->users[i] == peer->uid)
+			return true;
+	return false;
 }
 
 static int refuse_without_memory(char *why, size_t size, const struct pln_hello *h)
@@ -126,7 +134,7 @@ static int check(const struct message *m, const struct pln_hello_rules *rules,
 	}
 	if (m->size < sizeof(*h) || h->size < sizeof(*h))
 		return refuse(why, size, -EPROTO, "the hello was cut short");
-	if (rules->need_token ? !same_token(h->token, rules->token) : !is_same_user(peer))
+	if (rules->need_token ? !same_token(h->token, rules->token) : !is_allowed(rules, peer))
 		return refuse(why, size, -EACCES, "the process was not invited to this recording");
 	if (m->memfd < 0 && h->error)
 		return refuse_without_memory(why, size, h);
@@ -166,8 +174,12 @@ int pln_hello_take(int conn, const struct pln_hello_rules *rules, struct pln_tar
 	/* The mapping stays without it. */
 	if (m.memfd >= 0)
 		close(m.memfd);
-	if (error)
+	if (error) {
+		if (m.root_fd >= 0)
+			close(m.root_fd);
 		return error;
+	}
+	hello->root_fd = m.root_fd;
 	hello->pid = peer.pid;
 	hello->pidfd = open_pidfd(conn, peer.pid);
 	return 0;

@@ -14,7 +14,10 @@
 #include "ingest/target.h"
 
 struct pln_hello_rules {
-	bool need_token; /* else: the same user, or root */
+	bool need_token; /* else: the same user, root, or those below */
+	bool any_user;
+	const uid_t *users;
+	size_t user_count;
 	uint8_t token[PILLION_TOKEN_SIZE];
 };
 

@@ -69,6 +69,18 @@ struct pln_target_thread *pln_target_thread(struct pln_target *t, uint32_t seria
 	return thread;
 }
 
+/* What the target has of the thread's end is about all of its life. */
+static void take_off_before(struct pln_target_thread *thread)
+{
+	struct pln_thread *row = &thread->row;
+	uint64_t prepaid_ns = thread->prepaid_offcpu_ns + thread->prepaid_runnable_ns;
+
+	row->unsampled_cpu_ns =
+		row->cpu_ns > thread->sampled_cpu_ns ? row->cpu_ns - thread->sampled_cpu_ns : 0;
+	row->unsampled_wall_ns -=
+		row->unsampled_wall_ns < prepaid_ns ? row->unsampled_wall_ns : prepaid_ns;
+}
+
 static void take_thread(struct pln_target *t, const struct pln_wire_thread *rec)
 {
 	struct pln_target_thread *thread = pln_target_thread(t, rec->thread);
@@ -78,7 +90,9 @@ static void take_thread(struct pln_target *t, const struct pln_wire_thread *rec)
 		return;
 	row = &thread->row;
 	row->tid = rec->tid;
-	row->start_ns = rec->start_ns;
+	/* Of a thread that was there before this file, the time from then on. */
+	row->start_ns =
+		rec->start_ns > thread->before.until_ns ? rec->start_ns : thread->before.until_ns;
 	row->is_main = rec->is_main != 0;
 	row->has_python |= rec->has_python != 0;
 	memcpy(thread->name, rec->name, sizeof(rec->name));
@@ -89,12 +103,16 @@ static void take_thread(struct pln_target *t, const struct pln_wire_thread *rec)
 		row->cpu_ns = rec->cpu_ns - rec->cpu_base_ns - rec->dormant_cpu_ns;
 		row->dormant_cpu_ns = rec->dormant_cpu_ns;
 		row->dormant_wall_ns = rec->dormant_wall_ns;
+		pln_target_thread_since(thread);
 	}
 	if (rec->rec.type == PILLION_RECORD_THREAD_EXIT) {
 		row->exited = true;
 		pln_target_copy_heap(row->heap, rec->heap);
+		pln_target_subtract_heap(row->heap, thread->before.heap);
 		row->unsampled_cpu_ns = rec->unsampled_cpu_ns;
 		row->unsampled_wall_ns = rec->unsampled_wall_ns;
+		if (thread->before.until_ns)
+			take_off_before(thread);
 	}
 	thread->dirty = true;
 }
@@ -199,26 +217,46 @@ struct pln_target_code *pln_target_code(struct pln_target *t, uint64_t key)
 	return &t->codes[index];
 }
 
-static uint32_t add_function(struct pln_target *t, const struct pln_wire_code *rec)
+uint32_t pln_target_function(struct pln_target *t, struct pln_target_code *code)
 {
-	const char *text = (const char *)(rec + 1);
-	char *name = strndup(text, rec->qualname_size);
-	char *file = strndup(text + rec->qualname_size, rec->filename_size);
 	struct pln_function function = {
-		.name = name,
-		.file = file,
+		.name = code->name,
+		.file = code->file,
 		.module = "",
 		.module_path = "",
-		.first_line = rec->first_line,
+		.first_line = code->first_line,
 		.kind = PLN_FUNCTION_PYTHON,
 	};
-	uint32_t id = PLN_NONE;
 
-	if (name && file)
-		id = pln_tables_function(t->tables, &function);
-	free(name);
-	free(file);
-	return id;
+	if (code->function == PLN_NONE)
+		code->function = pln_tables_function(t->tables, &function);
+	return code->function;
+}
+
+/* Names and line table. Returns false when memory ran out: it is then as if not described. */
+static bool describe(struct pln_target_code *code, const struct pln_wire_code *rec)
+{
+	const char *text = (const char *)(rec + 1);
+	const char *table = text + rec->qualname_size + rec->filename_size;
+
+	code->name = strndup(text, rec->qualname_size);
+	code->file = strndup(text + rec->qualname_size, rec->filename_size);
+	if (!code->name || !code->file) {
+		free(code->name);
+		free(code->file);
+		code->name = code->file = NULL;
+		return false;
+	}
+	code->linetable = malloc(rec->linetable_size ? rec->linetable_size : 1);
+	if (code->linetable) {
+		memcpy(code->linetable, table, rec->linetable_size);
+		code->linetable_size = rec->linetable_size;
+	}
+	code->function = PLN_NONE;
+	code->first_line = rec->first_line;
+	code->linetable_kind = rec->linetable_kind;
+	code->described = true;
+	return true;
 }
 
 static bool code_is_whole(const struct pln_wire_code *rec)
@@ -232,29 +270,15 @@ static void take_code(struct pln_target *t, const struct pln_wire_code *rec)
 {
 	size_t known = t->code_count;
 	struct pln_target_code *code;
-	const uint8_t *table;
-	uint32_t function;
 
 	if (!code_is_whole(rec)) {
 		t->row.lost_records++;
 		return;
 	}
 	code = pln_target_code(t, rec->key);
-	if (!code || code->described)
+	if (!code || code->described || !describe(code, rec))
 		return;
-	function = add_function(t, rec);
-	if (function == PLN_NONE)
-		return;
-	table = (const uint8_t *)(rec + 1) + rec->qualname_size + rec->filename_size;
-	code->linetable = malloc(rec->linetable_size ? rec->linetable_size : 1);
-	if (code->linetable) {
-		memcpy(code->linetable, table, rec->linetable_size);
-		code->linetable_size = rec->linetable_size;
-	}
-	code->function = function;
-	code->first_line = rec->first_line;
-	code->linetable_kind = rec->linetable_kind;
-	code->described = true;
+	(void)pln_target_function(t, code);
 	/* Frames of it may have been resolved while it was unknown. */
 	if (known == t->code_count)
 		pln_target_forget_resolved(t);

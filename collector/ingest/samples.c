@@ -235,9 +235,9 @@ uint32_t pln_target_python_frame(struct pln_target *t, uint64_t key, uint32_t in
 
 	if (!code)
 		return PLN_NONE;
-	frame.function = code->function;
+	frame.function = pln_target_function(t, code);
 	frame.line = line_of(code, instr);
-	return pln_tables_frame(t->tables, &frame);
+	return frame.function == PLN_NONE ? PLN_NONE : pln_tables_frame(t->tables, &frame);
 }
 
 static uint32_t native_frame(struct pln_target *t, const struct pln_joined_frame *joined,
@@ -342,6 +342,15 @@ static bool find_stack(struct pln_target *t, const struct pln_sample *rec, const
 	return true;
 }
 
+/* What an earlier file was charged with already. */
+static void take_off(uint64_t *ns, uint64_t *prepaid_ns)
+{
+	uint64_t paid = *ns < *prepaid_ns ? *ns : *prepaid_ns;
+
+	*ns -= paid;
+	*prepaid_ns -= paid;
+}
+
 static void write_row(struct pln_target *t, struct pln_target_thread *thread,
 		      const struct pln_sample *rec, const struct pln_last_stack *last)
 {
@@ -362,6 +371,8 @@ static void write_row(struct pln_target *t, struct pln_target_thread *thread,
 		.free_bytes = rec->deltas.free_bytes,
 	};
 
+	take_off(&row.offcpu_ns, &thread->prepaid_offcpu_ns);
+	take_off(&row.runnable_ns, &thread->prepaid_runnable_ns);
 	pln_writer_add_sample(t->writer, &row);
 	thread->sampled_cpu_ns += rec->cpu_ns;
 	t->samples++;
@@ -446,6 +457,8 @@ static void charge(struct pln_target *t, struct pln_target_thread *thread,
 	};
 
 	pln_writer_add_sample(t->writer, &row);
+	thread->prepaid_offcpu_ns += offcpu_ns;
+	thread->prepaid_runnable_ns += runnable_ns;
 	t->samples++;
 }
 

@@ -123,6 +123,7 @@ static void copy_identity(struct pln_segment_view *view, const struct pln_segmen
 	view->tick_ns = h->tick_ns;
 	memcpy(view->executable, h->executable, sizeof(h->executable));
 	memcpy(view->arguments, h->arguments, sizeof(h->arguments));
+	memcpy(view->labels, h->labels, sizeof(h->labels));
 	view->arguments_size = sizeof(h->arguments);
 	while (view->arguments_size && !view->arguments[view->arguments_size - 1])
 		view->arguments_size--;

@@ -52,6 +52,7 @@ struct pln_segment_view {
 	char executable[257];
 	char arguments[1025]; /* zero-separated */
 	size_t arguments_size;
+	char labels[PILLION_LABELS_SIZE + 1];
 };
 
 /*

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@
 #define MAX_GUESTS 64
 #define QUIET_AFTER (200 * MS) /* a target goes quiet within a few ticks */
 #define IDLE_AFTER (500 * MS)
+#define PID_FS 0x50494446 /* PID_FS_MAGIC in the kernel's magic.h */
 #define FIRST_HELLO_PATIENCE (10 * SECOND)
 #define LAST_WORDS (200 * MS) /* for processes that end with the command */
 
@@ -60,7 +62,7 @@ static void arm_timer(struct pln_session *s, uint64_t interval_ns)
 	(void)timerfd_settime(s->timer.fd, 0, &spec, NULL);
 }
 
-static void add_note(struct pln_session *s, uint32_t level, const char *text)
+void pln_session_note(struct pln_session *s, uint32_t level, const char *text)
 {
 	struct pln_note_row note = { pln_session_now_ns(), PLN_NONE, level, text };
 
@@ -68,7 +70,7 @@ static void add_note(struct pln_session *s, uint32_t level, const char *text)
 		pln_writer_add_note(s->writer, &note);
 }
 
-static void keep_error(struct pln_session *s, int error)
+void pln_session_keep_error(struct pln_session *s, int error)
 {
 	if (error && !s->summary.write_error)
 		s->summary.write_error = error;
@@ -107,12 +109,27 @@ static void on_death(struct pln_watch *watch)
 	end_target(pln_watch_owner(watch, struct pln_session_target, watch), true);
 }
 
-/* The same process with a new segment is a new program: the old one ended with exec. */
-static void end_same_pid(struct pln_session *s, pid_t pid)
+/* Since Linux 6.9 each process has an inode of its own there; before, all have one. */
+static bool is_same_pidfd(int a, int b)
 {
-	for (size_t i = 0; i < s->target_count; i++)
-		if (pid > 0 && s->targets[i]->target->pid == pid)
+	struct statfs fs;
+	struct stat x, y;
+
+	return a >= 0 && b >= 0 && !fstatfs(a, &fs) && fs.f_type == PID_FS && !fstat(a, &x) &&
+	       !fstat(b, &y) && x.st_ino == y.st_ino;
+}
+
+/* The same process with a new segment is a new program: the old one ended with exec. */
+static void end_same_process(struct pln_session *s, const struct pln_target_hello *hello)
+{
+	for (size_t i = 0; i < s->target_count; i++) {
+		const struct pln_target *t = s->targets[i]->target;
+
+		/* Without a pid it is in another namespace. */
+		if (hello->pid > 0 ? t->pid == hello->pid
+				   : is_same_pidfd(t->pidfd.fd, hello->pidfd))
 			end_target(s->targets[i], true);
+	}
 }
 
 static int add_target(struct pln_session *s, struct pln_target_hello *hello)
@@ -122,11 +139,11 @@ static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 	if (pln_tables_grow((void **)&s->targets, &s->target_capacity, s->target_count,
 			    sizeof(*s->targets)))
 		st = calloc(1, sizeof(*st));
-	end_same_pid(s, hello->pid);
+	end_same_process(s, hello);
 	/* relaxed: a clock value */
 	pln_store_relaxed(&hello->segment.shared->collector_ns, pln_session_now_ns());
 	if (st)
-		st->target = pln_target_new(&s->tables, s->scratch, hello);
+		st->target = pln_target_new(s->tables, s->scratch, hello);
 	if (!st || !st->target) {
 		free(st);
 		return -ENOMEM;
@@ -141,6 +158,34 @@ static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 }
 
 /* -------------------------------------------------------------------- guests */
+
+int pln_session_open_file(int fd, const struct pln_recording *recording, struct pln_writer **writer,
+			  struct pln_tables **tables)
+{
+	int error = pln_writer_open(writer, fd, recording);
+
+	if (error) {
+		*writer = NULL;
+		return error;
+	}
+	*tables = malloc(sizeof(**tables));
+	error = *tables ? pln_tables_open(*tables, *writer) : -ENOMEM;
+	if (!error)
+		return 0;
+	free(*tables);
+	pln_writer_free(*writer);
+	*tables = NULL;
+	*writer = NULL;
+	return error;
+}
+
+void pln_session_close_file(struct pln_writer *writer, struct pln_tables *tables)
+{
+	if (tables)
+		pln_tables_close(tables);
+	free(tables);
+	pln_writer_free(writer);
+}
 
 static int open_profile(struct pln_session *s, const struct pln_target_hello *hello, char *why,
 			size_t size)
@@ -161,17 +206,18 @@ static int open_profile(struct pln_session *s, const struct pln_target_hello *he
 		s->command = pln_segment_command(&hello->segment);
 		recording->command = s->command ? s->command : "";
 	}
-	error = pln_writer_open(&s->writer, fd, recording);
-	if (!error)
-		error = pln_tables_open(&s->tables, s->writer);
+	s->first_pid = hello->segment.pid;
+	error = pln_session_open_file(fd, recording, &s->writer, &s->tables);
 	if (error)
 		snprintf(why, size,
 			 "the profile cannot be written: %s; choose another place with -o or "
 			 "PILLION_OUTPUT",
 			 strerror(-error));
 	else
-		s->first_hello_ns = s->flushed_ns = pln_session_now_ns();
-	keep_error(s, error);
+		s->first_hello_ns = s->flushed_ns = s->part_ns = pln_session_now_ns();
+	if (!error && s->options.notice)
+		pln_session_note(s, 1, s->options.notice);
+	pln_session_keep_error(s, error);
 	return error;
 }
 
@@ -182,7 +228,7 @@ static void note_refused(struct pln_session *s, const char *why)
 	s->summary.refused_count++;
 	snprintf(s->summary.refused, sizeof(s->summary.refused), "%s", why);
 	snprintf(text, sizeof(text), "a process was refused: %s", why);
-	add_note(s, 1, text);
+	pln_session_note(s, 1, text);
 }
 
 static int admit(struct pln_session *s, int conn, char *why, size_t size)
@@ -203,6 +249,8 @@ static int admit(struct pln_session *s, int conn, char *why, size_t size)
 	pln_segment_unmap(&hello.segment);
 	if (hello.pidfd >= 0)
 		close(hello.pidfd);
+	if (hello.root_fd >= 0)
+		close(hello.root_fd);
 	return error;
 }
 
@@ -225,8 +273,14 @@ static void on_hello(struct pln_watch *watch)
 	struct pln_guest *guest = pln_watch_owner(watch, struct pln_guest, watch);
 	struct pln_session *s = guest->session;
 	char why[PLN_WHY_SIZE] = "";
-	int error = admit(s, watch->fd, why, sizeof(why));
+	int error;
 
+	if (pln_control_is_next(watch->fd)) {
+		pln_control_serve(s, watch->fd);
+		drop_guest(guest);
+		return;
+	}
+	error = admit(s, watch->fd, why, sizeof(why));
 	pln_hello_answer(watch->fd, error, why);
 	/* To come too late, or to die on the way, is no one's mistake. */
 	if (error && error != -ECANCELED && error != -ECONNRESET)
@@ -330,6 +384,11 @@ static unsigned drain_all(struct pln_session *s, uint64_t now_ns)
 	return fullest;
 }
 
+void pln_session_drain(struct pln_session *s, uint64_t now_ns)
+{
+	(void)drain_all(s, now_ns);
+}
+
 static void publish_all(struct pln_session *s)
 {
 	for (size_t i = 0; i < s->target_count; i++) {
@@ -342,6 +401,12 @@ static void publish_all(struct pln_session *s)
 	}
 }
 
+static void tell(struct pln_session *s, enum pln_session_event event)
+{
+	if (s->options.event)
+		s->options.event(s, event, s->options.arg);
+}
+
 static void flush(struct pln_session *s, uint64_t now_ns)
 {
 	bool is_young = now_ns - s->first_hello_ns < SECOND;
@@ -350,13 +415,8 @@ static void flush(struct pln_session *s, uint64_t now_ns)
 		return;
 	s->flushed_ns = now_ns;
 	publish_all(s);
-	keep_error(s, pln_writer_flush(s->writer));
-}
-
-static void tell(struct pln_session *s, enum pln_session_event event)
-{
-	if (s->options.event)
-		s->options.event(s, event, s->options.arg);
+	pln_session_keep_error(s, pln_writer_flush(s->writer));
+	tell(s, PLN_SESSION_WRITTEN);
 }
 
 /* May finish the session: nothing of it is touched afterwards. */
@@ -365,6 +425,9 @@ static void watch_clock(struct pln_session *s, uint64_t now_ns)
 	uint64_t patience = s->first_hello_ns ? IDLE_AFTER : FIRST_HELLO_PATIENCE;
 	uint64_t duration = s->options.duration_ns;
 
+	/* It comes back when that file has ended. */
+	if (s->rotating)
+		return;
 	if (duration && s->first_hello_ns && !s->stopped_ns &&
 	    now_ns - s->first_hello_ns >= duration) {
 		tell_targets_to_stop(s);
@@ -385,6 +448,7 @@ static void on_tick(struct pln_watch *watch)
 	(void)!read(watch->fd, &expired, sizeof(expired));
 	fullest = drain_all(s, now_ns);
 	flush(s, now_ns);
+	pln_session_rotate_when_due(s, now_ns);
 	drop_silent_guests(s, now_ns);
 	listen_again(s);
 	if (!pln_session_live(s))
@@ -426,6 +490,9 @@ int pln_session_open(struct pln_session **session, const struct pln_session_opti
 		return -ENOMEM;
 	s->options = *options;
 	s->rules.need_token = options->need_token;
+	s->rules.any_user = options->any_user;
+	s->rules.users = options->users;
+	s->rules.user_count = options->user_count;
 	memcpy(s->rules.token, options->token, sizeof(s->rules.token));
 	s->listener = (struct pln_watch){ options->listen_fd, on_connect };
 	s->timer = (struct pln_watch){ -1, on_tick };
@@ -512,28 +579,56 @@ static int status_of_first(const struct pln_session *s)
 	int status = -1;
 
 	for (size_t i = 0; s->command && i < s->target_count; i++)
-		if (s->targets[i]->target->row.pid == s->targets[0]->target->row.pid)
+		if (s->targets[i]->target->row.inner_pid == s->first_pid)
 			status = s->targets[i]->target->row.exit_status;
 	return status;
 }
 
-static void close_profile(struct pln_session *s, int exit_status)
+struct pln_part pln_session_part(struct pln_session *s)
 {
-	struct pln_recording *recording = &s->options.recording;
+	return (struct pln_part){
+		.session = s,
+		.writer = s->writer,
+		.tables = s->tables,
+		.targets = s->targets,
+		.target_count = s->target_count,
+		.recording = s->options.recording,
+		.output_fd = s->output_fd,
+	};
+}
+
+void pln_session_end_part(struct pln_part *part, uint64_t end_ns, int exit_status)
+{
+	struct pln_session *s = part->session;
+	struct pln_recording *recording = &part->recording;
 	struct rusage usage;
 	struct stat st;
 
-	recording->end_ns = end_of_recording(s);
-	keep_error(s, pln_writer_flush(s->writer));
-	pln_session_symbolize(s);
-	recording->exit_status = exit_status != -1 ? exit_status : status_of_first(s);
-	recording->collector_cpu_ns = own_cpu_ns();
+	recording->end_ns = end_ns;
+	pln_session_keep_error(s, pln_writer_flush(part->writer));
+	pln_session_symbolize(part);
+	recording->exit_status = exit_status;
+	recording->collector_cpu_ns = own_cpu_ns() - s->rotated_cpu_ns;
+	s->rotated_cpu_ns += recording->collector_cpu_ns;
 	getrusage(RUSAGE_SELF, &usage);
 	recording->collector_peak_rss = (uint64_t)usage.ru_maxrss * 1024;
-	keep_error(s, pln_writer_end(s->writer, recording));
-	s->summary.lost_samples = pln_writer_lost_samples(s->writer);
-	if (!fstat(s->output_fd, &st))
-		s->summary.bytes = (uint64_t)st.st_size;
+	pln_session_keep_error(s, pln_writer_end(part->writer, recording));
+	s->summary.lost_samples += pln_writer_lost_samples(part->writer);
+	s->summary.collector_cpu_ns = own_cpu_ns();
+	if (fstat(part->output_fd, &st))
+		return;
+	s->part_bytes = (uint64_t)st.st_size;
+	s->summary.bytes += s->part_bytes;
+}
+
+static void close_profile(struct pln_session *s, int exit_status)
+{
+	struct pln_part part = pln_session_part(s);
+
+	if (exit_status == -1)
+		exit_status = status_of_first(s);
+	pln_session_end_part(&part, end_of_recording(s), exit_status);
+	s->options.recording = part.recording;
 }
 
 void pln_session_finish(struct pln_session *s, int exit_status)
@@ -554,7 +649,7 @@ static bool is_file_as_left(const struct pln_session *s)
 {
 	struct stat st;
 
-	return !fstat(s->output_fd, &st) && st.st_nlink && (uint64_t)st.st_size == s->summary.bytes;
+	return !fstat(s->output_fd, &st) && st.st_nlink && (uint64_t)st.st_size == s->part_bytes;
 }
 
 void pln_session_amend(struct pln_session *s, int exit_status)
@@ -567,15 +662,20 @@ void pln_session_amend(struct pln_session *s, int exit_status)
 	(void)pln_writer_end(s->writer, &s->options.recording);
 }
 
-static void add_to_summary(struct pln_session_summary *sum, const struct pln_target *t)
+void pln_session_add_sums(struct pln_session_summary *sum, const struct pln_target *t)
 {
 	sum->samples += t->samples;
-	sum->running += t->row.end_ns == 0;
 	for (unsigned i = 0; i < PILLION_DROP_COUNT; i++)
 		sum->drops += t->row.drops[i];
 	sum->lost_records += t->row.lost_records;
 	sum->target_cpu_ns += t->row.process_cpu_ns;
 	sum->overhead_ns += t->row.handler_ns + t->row.sampler_cpu_ns;
+}
+
+void pln_session_add_presence(struct pln_session_summary *sum, const struct pln_target *t)
+{
+	sum->processes++;
+	sum->running += t->row.end_ns == 0;
 	sum->threads += (uint32_t)t->thread_count;
 	if (t->row.interpreter_status == PILLION_INTERPRETER_REFUSED) {
 		sum->native_only++;
@@ -587,10 +687,10 @@ static void add_to_summary(struct pln_session_summary *sum, const struct pln_tar
 void pln_session_summarize(const struct pln_session *s, struct pln_session_summary *summary)
 {
 	*summary = s->summary;
-	summary->processes = (uint32_t)s->target_count;
-	summary->collector_cpu_ns = s->options.recording.collector_cpu_ns;
-	for (size_t i = 0; i < s->target_count; i++)
-		add_to_summary(summary, s->targets[i]->target);
+	for (size_t i = 0; i < s->target_count; i++) {
+		pln_session_add_sums(summary, s->targets[i]->target);
+		pln_session_add_presence(summary, s->targets[i]->target);
+	}
 	summary->samples -= summary->lost_samples;
 }
 
@@ -605,8 +705,7 @@ void pln_session_free(struct pln_session *s)
 		free(s->targets[i]);
 	}
 	free(s->targets);
-	pln_tables_close(&s->tables);
-	pln_writer_free(s->writer);
+	pln_session_close_file(s->writer, s->tables);
 	pln_scratch_free(s->scratch);
 	free(s->command);
 	free(s);

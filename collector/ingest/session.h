@@ -13,6 +13,9 @@
  *   modules.c    which file was mapped at an address at a time
  *   tables.c     equal functions, frames and stacks get one id
  *   symbols.c    the names of native frames, at the end
+ *   rotate.c     the recording goes on in a new file
+ *   carry.c      and a process with it
+ *   control.c    what `pillion ctl` asks for
  *
  * Everything that a target wrote is untrusted: it is copied once, then checked.
  */
@@ -35,14 +38,19 @@ struct pln_session;
 enum pln_session_event {
 	PLN_SESSION_IDLE, /* every process ended and none came for a while */
 	PLN_SESSION_TIME_OVER, /* the duration is over and the targets went quiet */
+	PLN_SESSION_WRITTEN, /* some of the profile went to the file: once a second, about */
 };
 
 struct pln_session_options {
 	struct pln_loop *loop;
 	int listen_fd; /* SOCK_SEQPACKET, listening; stays the caller's */
-	bool need_token; /* else: any process of the same user may join */
+	bool need_token; /* else: any process of the same user may join, and of these: */
+	bool any_user;
+	const uid_t *users; /* outlive the session */
+	size_t user_count;
 	uint8_t token[PILLION_TOKEN_SIZE];
 	uint64_t duration_ns; /* 0: no end; counts from the first hello */
+	uint64_t rotate_ns, rotate_bytes; /* go on in a new file after so long, so much; 0: never */
 	/* Command ("": that of the first process), host, directory; strings outlive the session. */
 	struct pln_recording recording;
 	/*
@@ -50,9 +58,17 @@ struct pln_session_options {
 	 * the caller's) or -errno, with the reason in `why`.
 	 */
 	int (*open_output)(pid_t pid, const char *executable, char *why, size_t size, void *arg);
+	/*
+	 * Opens the next one, as open_output(), while the one before is still written to; that
+	 * is the caller's to close in output_ended(); so is a new one that could not be used. Both
+	 * NULL: there is one file only.
+	 */
+	int (*next_output)(char *why, size_t size, void *arg);
+	void (*output_ended)(int fd, void *arg);
 	void (*event)(struct pln_session *session, enum pln_session_event event, void *arg);
 	void (*progress)(size_t done, size_t total, void *arg); /* of symbols; may be NULL */
 	void *arg;
+	const char *notice; /* one line for the first profile's notes; NULL: none */
 };
 
 /* What the result line is made of. */
@@ -61,7 +77,7 @@ struct pln_session_summary {
 	uint64_t drops;
 	uint64_t lost_records; /* lane data that made no sense */
 	uint64_t lost_samples; /* not in it: the disk was full */
-	uint64_t bytes; /* of the whole profile */
+	uint64_t bytes; /* of all files */
 	uint64_t target_cpu_ns;
 	uint64_t overhead_ns; /* handlers and sampling threads */
 	uint64_t collector_cpu_ns;

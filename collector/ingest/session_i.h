@@ -27,6 +27,17 @@ struct pln_session_target {
 	bool watched;
 };
 
+/* One file of the recording, and what is needed to end it. */
+struct pln_part {
+	struct pln_session *session;
+	struct pln_writer *writer;
+	struct pln_tables *tables;
+	struct pln_session_target **targets; /* by process id */
+	size_t target_count;
+	struct pln_recording recording;
+	int output_fd;
+};
+
 struct pln_session {
 	struct pln_session_options options;
 	struct pln_hello_rules rules;
@@ -40,8 +51,16 @@ struct pln_session {
 	size_t target_count, target_capacity;
 	struct pln_writer *writer; /* NULL before the first hello and after the end */
 	int output_fd; /* the caller's; valid while there is a writer */
+	uint64_t part_bytes; /* of the last file, when it had ended */
+	uint64_t part_ns; /* when this file began */
+	uint64_t rotate_again_ns; /* after a failure, not before */
+	uint64_t rotated_cpu_ns; /* of our own: what files before have */
+	uint32_t rotations; /* files that have ended before this one */
+	bool rotate_wanted;
+	bool rotating; /* a file is being ended: nothing else may end */
 	char *command; /* of the first process; NULL: the options have one */
-	struct pln_tables tables;
+	uint32_t first_pid;
+	struct pln_tables *tables; /* NULL: as writer */
 	struct pln_scratch *scratch;
 	uint64_t open_ns;
 	uint64_t first_hello_ns;
@@ -53,8 +72,29 @@ struct pln_session {
 };
 
 /* symbols.c: names of all native frames, into the writer. */
-void pln_session_symbolize(struct pln_session *s);
+void pln_session_symbolize(const struct pln_part *part);
 
+/* session.c */
 uint64_t pln_session_now_ns(void);
+void pln_session_drain(struct pln_session *s, uint64_t now_ns);
+void pln_session_note(struct pln_session *s, uint32_t level, const char *text);
+void pln_session_keep_error(struct pln_session *s, int error);
+struct pln_part pln_session_part(struct pln_session *s);
+/* A new file on `fd`. Returns 0 or -errno, and both are NULL. */
+int pln_session_open_file(int fd, const struct pln_recording *recording, struct pln_writer **writer,
+			  struct pln_tables **tables);
+void pln_session_close_file(struct pln_writer *writer, struct pln_tables *tables);
+/* Symbols and the end. The writer stays, for pln_session_amend(). */
+void pln_session_end_part(struct pln_part *part, uint64_t end_ns, int exit_status);
+/* What the result line has of a target: sums, and that it was there. */
+void pln_session_add_sums(struct pln_session_summary *sum, const struct pln_target *t);
+void pln_session_add_presence(struct pln_session_summary *sum, const struct pln_target *t);
+
+/* rotate.c: begins a new file and ends the old one, when it is time to. */
+void pln_session_rotate_when_due(struct pln_session *s, uint64_t now_ns);
+
+/* control.c: whether what waits on `conn` is a wish of `pillion ctl`; answers it. */
+bool pln_control_is_next(int conn);
+void pln_control_serve(struct pln_session *s, int conn);
 
 #endif

@@ -42,24 +42,45 @@ static bool same_mounts(pid_t pid)
  * A target in a container or a chroot sees other files under the same names. An open
  * root directory keeps them within reach when the process is gone.
  */
-static void find_root(struct pln_target *t)
+static int open_root(pid_t pid)
 {
-	struct stat theirs, ours;
 	char path[64];
 
-	if (t->pid <= 0)
+	if (pid <= 0)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* One mount is seen at one place only: with its number the whole tree is the same. */
+static bool is_our_root(int root_fd, pid_t pid)
+{
+	const unsigned wanted = STATX_TYPE | STATX_INO | STATX_MNT_ID;
+	struct statx theirs, ours;
+
+	if (statx(root_fd, "", AT_EMPTY_PATH, wanted, &theirs) ||
+	    statx(AT_FDCWD, "/", 0, wanted, &ours) || !S_ISDIR(theirs.stx_mode))
+		return true;
+	if (theirs.stx_ino != ours.stx_ino || theirs.stx_dev_major != ours.stx_dev_major ||
+	    theirs.stx_dev_minor != ours.stx_dev_minor)
+		return false;
+	if (theirs.stx_mask & STATX_MNT_ID) /* Linux 5.8 */
+		return theirs.stx_mnt_id == ours.stx_mnt_id;
+	return pid > 0 && same_mounts(pid);
+}
+
+/* `given`: by the target. In another PID namespace, or of another user, it has no other for us. */
+static void find_root(struct pln_target *t, int given)
+{
+	int fd = given >= 0 ? given : open_root(t->pid);
+
+	if (fd < 0)
 		return;
-	snprintf(path, sizeof(path), "/proc/%d/root", (int)t->pid);
-	t->root_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (t->root_fd < 0)
-		return;
-	if (!fstat(t->root_fd, &theirs) && !stat("/", &ours) &&
-	    (theirs.st_dev != ours.st_dev || theirs.st_ino != ours.st_ino ||
-	     !same_mounts(t->pid)) &&
-	    asprintf(&t->root, "/proc/self/fd/%d", t->root_fd) >= 0)
+	t->root_fd = fd;
+	if (!is_our_root(fd, t->pid) && asprintf(&t->root, "/proc/self/fd/%d", fd) >= 0)
 		return;
 	t->root = NULL;
-	close(t->root_fd);
+	close(fd);
 	t->root_fd = -1;
 }
 
@@ -96,6 +117,8 @@ struct pln_target *pln_target_new(struct pln_tables *tables, struct pln_scratch 
 		pln_segment_unmap(&hello->segment);
 		if (hello->pidfd >= 0)
 			close(hello->pidfd);
+		if (hello->root_fd >= 0)
+			close(hello->root_fd);
 		if (t)
 			pln_intern_free(t->serials);
 		free(t);
@@ -109,31 +132,58 @@ struct pln_target *pln_target_new(struct pln_tables *tables, struct pln_scratch 
 	t->pidfd.fd = hello->pidfd;
 	t->root_fd = -1;
 	t->command = pln_segment_command(&t->segment);
-	find_root(t);
+	find_root(t, hello->root_fd);
 	fill_row(t);
 	t->id = pln_writer_add_process(t->writer, &t->row);
+	pln_target_add_labels(t);
 	return t;
+}
+
+/* "key=value,key=value"; what is not of that form is left out. */
+void pln_target_add_labels(struct pln_target *t)
+{
+	char text[sizeof(t->segment.labels)], *rest = text;
+	struct pln_label label = { .process = t->id };
+	char *one, *equals;
+
+	strcpy(text, t->segment.labels);
+	while ((one = strsep(&rest, ","))) {
+		equals = strchr(one, '=');
+		if (!equals || equals == one)
+			continue;
+		*equals = '\0';
+		label.key = one;
+		label.value = equals + 1;
+		pln_writer_add_label(t->writer, &label);
+	}
 }
 
 /* ------------------------------------------------------------------ publish */
 
+/* What earlier files have is more than there is only when the target makes it so. */
+static uint64_t since(uint64_t value, uint64_t before)
+{
+	return value > before ? value - before : 0;
+}
+
 static void read_totals(struct pln_target *t)
 {
 	struct pln_segment *seg = t->segment.shared;
+	const struct pln_process *before = &t->before;
 	struct pln_process *row = &t->row;
 
 	/* relaxed: statistics, each for itself */
 	for (unsigned i = 0; i < PILLION_DROP_COUNT; i++)
-		row->drops[i] = pln_load_relaxed(&seg->drops[i]);
+		row->drops[i] = since(pln_load_relaxed(&seg->drops[i]), before->drops[i]);
 	row->engine = pln_load_relaxed(&seg->engine);
-	row->ticks = pln_load_relaxed(&seg->ticks);
-	row->handler_calls = pln_load_relaxed(&seg->handler_calls);
-	row->handler_ns = pln_load_relaxed(&seg->handler_ns);
-	row->sampler_cpu_ns = pln_load_relaxed(&seg->sampler_cpu_ns);
-	row->process_cpu_ns = pln_load_relaxed(&seg->process_cpu_ns);
+	row->ticks = since(pln_load_relaxed(&seg->ticks), before->ticks);
+	row->handler_calls = since(pln_load_relaxed(&seg->handler_calls), before->handler_calls);
+	row->handler_ns = since(pln_load_relaxed(&seg->handler_ns), before->handler_ns);
+	row->sampler_cpu_ns = since(pln_load_relaxed(&seg->sampler_cpu_ns), before->sampler_cpu_ns);
+	row->process_cpu_ns = since(pln_load_relaxed(&seg->process_cpu_ns), before->process_cpu_ns);
 	row->table_bytes = pln_load_relaxed(&seg->table_bytes);
 	row->private_bytes = pln_load_relaxed(&seg->private_bytes);
-	row->dormant_ns = pln_load_relaxed(&seg->dormant_ns);
+	row->dormant_ns = since(pln_load_relaxed(&seg->dormant_ns), before->dormant_ns);
 }
 
 struct clocks {
@@ -173,31 +223,51 @@ static uint64_t plausible_wait(uint64_t ns)
 	return ns < MAX_WAIT_NS ? ns : 0;
 }
 
+void pln_target_thread_since(struct pln_target_thread *thread)
+{
+	struct pln_thread *row = &thread->row;
+
+	row->cpu_ns = since(row->cpu_ns, thread->before.cpu_ns);
+	row->dormant_cpu_ns = since(row->dormant_cpu_ns, thread->before.dormant_cpu_ns);
+	row->dormant_wall_ns = since(row->dormant_wall_ns, thread->before.dormant_wall_ns);
+}
+
+/* A slot whose thread has ended is emptied: its counts are told as it ends. */
+static void update_heap(struct pln_target_thread *thread, const struct clocks *clocks)
+{
+	struct pln_thread *row = &thread->row;
+	struct pln_heap_counts heap[PILLION_HEAP_COUNT];
+
+	memcpy(heap, clocks->heap, sizeof(heap));
+	pln_target_subtract_heap(heap, thread->before.heap);
+	if (heap[0].alloc_calls >= row->heap[0].alloc_calls)
+		memcpy(row->heap, heap, sizeof(heap));
+}
+
 static void update_thread(struct pln_target *t, struct pln_target_thread *thread,
 			  const struct clocks *clocks)
 {
 	struct pln_thread *row = &thread->row;
-	uint64_t cpu_ns;
+	uint64_t cpu_ns = row->cpu_ns;
 
 	if (row->exited || clocks->seen_ns < row->seen_ns ||
 	    clocks->seen_ns > t->drain_ns + PLN_TARGET_AHEAD_NS ||
 	    clocks->cpu_ns < thread->clock_base_ns ||
 	    clocks->dormant_cpu_ns > clocks->cpu_ns - thread->clock_base_ns)
 		return;
-	cpu_ns = clocks->cpu_ns - thread->clock_base_ns - clocks->dormant_cpu_ns;
+	row->cpu_ns = clocks->cpu_ns - thread->clock_base_ns - clocks->dormant_cpu_ns;
+	row->dormant_cpu_ns = clocks->dormant_cpu_ns;
+	row->dormant_wall_ns = plausible_wait(clocks->dormant_wall_ns);
+	pln_target_thread_since(thread);
+	update_heap(thread, clocks);
 	if (cpu_ns != row->cpu_ns)
 		thread->dirty = true;
 	row->seen_ns = clocks->seen_ns;
-	/* A slot whose thread has ended is emptied: its counts are told as it ends. */
-	if (clocks->heap[0].alloc_calls >= row->heap[0].alloc_calls)
-		memcpy(row->heap, clocks->heap, sizeof(row->heap));
-	row->dormant_cpu_ns = clocks->dormant_cpu_ns;
-	row->dormant_wall_ns = plausible_wait(clocks->dormant_wall_ns);
-	row->cpu_ns = cpu_ns;
-	row->unsampled_cpu_ns =
-		cpu_ns > thread->sampled_cpu_ns ? cpu_ns - thread->sampled_cpu_ns : 0;
-	row->unsampled_wall_ns = plausible_wait(clocks->pending_offcpu_ns);
-	thread->pending_runnable_ns = plausible_wait(clocks->pending_runnable_ns);
+	row->unsampled_cpu_ns = since(row->cpu_ns, thread->sampled_cpu_ns);
+	row->unsampled_wall_ns =
+		since(plausible_wait(clocks->pending_offcpu_ns), thread->prepaid_offcpu_ns);
+	thread->pending_runnable_ns =
+		since(plausible_wait(clocks->pending_runnable_ns), thread->prepaid_runnable_ns);
 }
 
 static void update_known_thread(struct pln_target *t, uint32_t serial, const struct clocks *clocks)
@@ -267,6 +337,19 @@ void pln_target_publish(struct pln_target *t)
 	pln_writer_update_process(t->writer, t->id, &t->row);
 }
 
+void pln_target_publish_all(struct pln_target *t)
+{
+	if (t->ended)
+		return;
+	pln_target_take_burst(t, true);
+	read_totals(t);
+	pln_target_read_heap(t, false);
+	read_slots(t, update_known_thread);
+	pln_target_charge_pending(t);
+	publish_threads(t, true);
+	pln_writer_update_process(t->writer, t->id, &t->row);
+}
+
 /* ---------------------------------------------------------------------- end */
 
 bool pln_target_is_gone(const struct pln_target *t, uint64_t now_ns)
@@ -319,8 +402,11 @@ void pln_target_collect_status(struct pln_target *t)
 /* What only draining needs; rows and names stay. */
 static void release_memory(struct pln_target *t)
 {
-	for (size_t i = 0; i < t->code_count; i++)
+	for (size_t i = 0; i < t->code_count; i++) {
 		free(t->codes[i].linetable);
+		free(t->codes[i].name);
+		free(t->codes[i].file);
+	}
 	free(t->codes);
 	t->codes = NULL;
 	t->code_count = t->code_capacity = 0;

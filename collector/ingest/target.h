@@ -32,6 +32,15 @@ struct pln_last_stack {
 	bool valid;
 };
 
+/* What earlier files have of a thread: the profile may go on in a new one. */
+struct pln_thread_before {
+	uint64_t until_ns; /* 0: it is in this file only */
+	uint64_t cpu_ns;
+	uint64_t dormant_cpu_ns;
+	uint64_t dormant_wall_ns;
+	struct pln_heap_counts heap[PILLION_HEAP_COUNT];
+};
+
 struct pln_target_thread {
 	uint32_t id;
 	bool dirty; /* the writer does not know the row's newest values */
@@ -40,11 +49,15 @@ struct pln_target_thread {
 	uint64_t sampled_cpu_ns; /* what rows stand for so far */
 	uint64_t clock_base_ns; /* its CPU clock before it was ours */
 	uint64_t pending_runnable_ns; /* measured, not yet in a row */
+	struct pln_thread_before before;
+	uint64_t prepaid_offcpu_ns; /* in rows, though the target has yet to tell of it */
+	uint64_t prepaid_runnable_ns;
 	struct pln_last_stack last[2]; /* in its own lane, in the sampling thread's */
 };
 
 struct pln_target_code {
-	uint32_t function; /* id */
+	uint32_t function; /* id; PLN_NONE: not in this file yet */
+	char *name, *file; /* NULL: not described */
 	uint32_t first_line;
 	uint32_t linetable_size;
 	uint8_t linetable_kind;
@@ -70,6 +83,8 @@ struct pln_target {
 	struct pln_watch pidfd; /* fd -1: none */
 	struct pln_segment_view segment;
 	struct pln_process row;
+	bool has_moved; /* it is not in its first file any more */
+	struct pln_process before; /* of sums: what earlier files have */
 	char *command;
 	char layout[33];
 	char layout_detail[65];
@@ -109,6 +124,7 @@ struct pln_target_hello {
 	struct pln_segment_view segment; /* taken over */
 	pid_t pid;
 	int pidfd; /* taken over; -1: none */
+	int root_fd; /* its root directory, as it gave it to us; taken over; -1: none */
 };
 
 /* Adds the process to the profile. NULL: no memory (the hello is released all the same). */
@@ -117,6 +133,9 @@ struct pln_target *pln_target_new(struct pln_tables *tables, struct pln_scratch 
 
 /* The rows of process and threads, with the newest totals, to the writer. */
 void pln_target_publish(struct pln_target *t);
+
+/* The same, of all threads and to the last: its file ends here, and not the process. */
+void pln_target_publish_all(struct pln_target *t);
 
 /* Whether the process is gone; asks the kernel when there is no pidfd to tell. */
 bool pln_target_is_gone(const struct pln_target *t, uint64_t now_ns);
@@ -127,19 +146,38 @@ bool pln_target_is_gone(const struct pln_target *t, uint64_t now_ns);
  */
 void pln_target_end(struct pln_target *t, uint64_t now_ns, bool gone);
 
+/* What it is called, to the writer; once for each file. */
+void pln_target_add_labels(struct pln_target *t);
+
 /* Asks again for the exit status of an ended process; its pidfd is held for no longer than that. */
 void pln_target_collect_status(struct pln_target *t);
 
 void pln_target_free(struct pln_target *t);
+
+/* -------------------------------------------------------------- carry.c */
+
+/*
+ * Its file was full or old: from now on it is in that of `to`, with sums that start at 0; a
+ * process that was forked here would look the same. What was drained is in the old file. Returns
+ * false when memory ran out, before anything was done.
+ */
+bool pln_target_carry(struct pln_target *t, struct pln_tables *to, uint64_t now_ns);
 
 /* ------------------------------------------------------------- blocks.c */
 
 void pln_target_add_block(struct pln_target *t, uint64_t id, const struct pln_block_row *row);
 void pln_target_take_free(struct pln_target *t, const struct pln_wire_free *rec);
 void pln_target_free_blocks(struct pln_target *t);
+/* Blocks that are live belong to the file that they are in: frees of them are not told to a new
+ * one. */
+void pln_target_disown_blocks(struct pln_target *t);
 
 /* Exact counts: of one thread; of the process, into its row; a point of them in time. */
 void pln_target_copy_heap(struct pln_heap_counts *heap, const struct pln_alloc_counters *counters);
+/* Of malloc and mappings, by the counts in the row. */
+uint64_t pln_target_live_bytes(const struct pln_target *t);
+void pln_target_subtract_heap(struct pln_heap_counts *heap, const struct pln_heap_counts *before);
+void pln_target_add_heap(struct pln_heap_counts *before, const struct pln_heap_counts *heap);
 void pln_target_read_heap(struct pln_target *t, bool gone);
 /* Adds a point to the timeline, as of the last drain; to be called at each. */
 void pln_target_follow_heap(struct pln_target *t);
@@ -151,6 +189,9 @@ void pln_target_follow_heap(struct pln_target *t);
  * lane was, in percent.
  */
 unsigned pln_target_drain(struct pln_target *t, uint64_t now_ns);
+
+/* The row's clocks count from the thread's start: takes off them what earlier files have. */
+void pln_target_thread_since(struct pln_target_thread *thread);
 
 /* ------------------------------------------------------------ records.c */
 
@@ -166,6 +207,9 @@ struct pln_target_thread *pln_target_thread(struct pln_target *t, uint32_t seria
 /* The code object of a key, added as unknown when it was not described. NULL: no memory. */
 struct pln_target_code *pln_target_code(struct pln_target *t, uint64_t key);
 
+/* The id of its function in this file. PLN_NONE: no memory. */
+uint32_t pln_target_function(struct pln_target *t, struct pln_target_code *code);
+
 /* ------------------------------------------------------------ samples.c */
 
 struct pln_scratch *pln_scratch_new(void);
@@ -175,9 +219,9 @@ void pln_scratch_free(struct pln_scratch *s);
 void pln_target_take_sample(struct pln_target *t, const struct pln_record *rec, bool from_sampler);
 
 /*
- * The process ended: time that a thread was measured to wait, but that no sample stands for
- * yet, goes to the stack on which it was last seen waiting (for a CPU: running). Clocks have
- * been read before.
+ * The process ended, or the file: time that a thread was measured to wait, but that no sample
+ * stands for yet, goes to the stack on which it was last seen waiting (for a CPU: running). Clocks
+ * have been read before.
  */
 void pln_target_charge_pending(struct pln_target *t);
 

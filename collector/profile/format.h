@@ -51,6 +51,7 @@ enum pln_chunk_type {
 	PILLION_CHUNK_BLOCKS = 14, /* sampled allocations */
 	PILLION_CHUNK_FREES = 15, /* and what became of them */
 	PILLION_CHUNK_HEAP = 16, /* exact counts of malloc and free, over time */
+	PILLION_CHUNK_LABELS = 20, /* of processes */
 };
 
 /* Bits of entries. */

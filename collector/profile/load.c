@@ -423,6 +423,19 @@ static enum pln_load_result load_note(struct pln_reader *r, struct pln_decoder *
 	return PLN_LOAD_OK;
 }
 
+static enum pln_load_result load_label(struct pln_reader *r, struct pln_decoder *d)
+{
+	struct pln_profile *p = &r->profile;
+	struct pln_label *label = APPEND(p->labels, p->label_count);
+
+	if (!label)
+		return PLN_LOAD_MEMORY;
+	label->process = get_below(d, p->process_count);
+	label->key = get_text(r, d);
+	label->value = get_text(r, d);
+	return PLN_LOAD_OK;
+}
+
 /* -------------------------------------------------------------------- memory */
 
 static uint64_t get_time(struct pln_reader *r, struct pln_decoder *d)
@@ -507,6 +520,7 @@ static const struct {
 	[PILLION_CHUNK_FREES] = { load_free, offsetof(struct pln_reader, free_count) },
 	[PILLION_CHUNK_HEAP] = { load_heap_point,
 				 offsetof(struct pln_reader, profile.heap_point_count) },
+	[PILLION_CHUNK_LABELS] = { load_label, offsetof(struct pln_reader, profile.label_count) },
 };
 
 /* An entry that turns out wrong was appended already: `count` is set back over it. */

@@ -185,6 +185,13 @@ struct pln_heap_point {
 	uint64_t brk_bytes;
 };
 
+/* What somebody calls a process: service=api, env=prod. */
+struct pln_label {
+	uint32_t process;
+	const char *key;
+	const char *value;
+};
+
 /* Set by the collector, above the wire's flags. */
 #define PLN_ROW_JOIN_MISMATCH (1u << 24) /* native and Python stacks did not agree */
 #define PLN_ROW_FINISHED (1u << 25) /* native walk finished by libunwind */

@@ -241,6 +241,7 @@ void pln_profile_close(struct pln_profile *profile)
 	free(profile->frames);
 	free(profile->stacks);
 	free(profile->notes);
+	free(profile->labels);
 	free(profile->blocks);
 	free(profile->heap_points);
 	free(profile->frame_first_location);

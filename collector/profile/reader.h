@@ -26,6 +26,8 @@ struct pln_profile {
 	size_t stack_count;
 	struct pln_note_row *notes;
 	size_t note_count;
+	struct pln_label *labels; /* those of a process stand together */
+	size_t label_count;
 	struct pln_block_row *blocks;
 	size_t block_count;
 	struct pln_heap_point *heap_points;

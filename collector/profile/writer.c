@@ -45,6 +45,7 @@ enum section_id {
 	SECTION_BLOCKS,
 	SECTION_FREES,
 	SECTION_HEAP,
+	SECTION_LABELS,
 	SECTION_COUNT,
 };
 
@@ -54,6 +55,7 @@ static const enum pln_chunk_type section_type[SECTION_COUNT] = {
 	[SECTION_STACKS] = PILLION_CHUNK_STACKS,       [SECTION_SYMBOLS] = PILLION_CHUNK_SYMBOLS,
 	[SECTION_NOTES] = PILLION_CHUNK_NOTES,	       [SECTION_BLOCKS] = PILLION_CHUNK_BLOCKS,
 	[SECTION_FREES] = PILLION_CHUNK_FREES,	       [SECTION_HEAP] = PILLION_CHUNK_HEAP,
+	[SECTION_LABELS] = PILLION_CHUNK_LABELS,
 };
 
 /*
@@ -488,6 +490,17 @@ void pln_writer_add_locations(struct pln_writer *w, uint32_t frame,
 		pln_put_varint(b, locations[i].line);
 	}
 	definition_end(w, SECTION_SYMBOLS);
+}
+
+/* LABELS entry = process key:text value:text */
+void pln_writer_add_label(struct pln_writer *w, const struct pln_label *label)
+{
+	struct pln_buffer *b = entry_begin(w, SECTION_LABELS);
+
+	pln_put_varint(b, label->process);
+	put_text(w, b, label->key);
+	put_text(w, b, label->value);
+	definition_end(w, SECTION_LABELS);
 }
 
 /* NOTES entry = time_ns process+1 level text:string */

@@ -37,6 +37,7 @@ void pln_writer_add_sample(struct pln_writer *w, const struct pln_sample_row *sa
 uint32_t pln_writer_add_block(struct pln_writer *w, const struct pln_block_row *block);
 void pln_writer_add_free(struct pln_writer *w, uint32_t block, uint64_t time_ns);
 void pln_writer_add_heap_point(struct pln_writer *w, const struct pln_heap_point *point);
+void pln_writer_add_label(struct pln_writer *w, const struct pln_label *label);
 void pln_writer_add_note(struct pln_writer *w, const struct pln_note_row *note);
 /* Symbols of native frame `frame`: innermost (most inlined) location first. */
 void pln_writer_add_locations(struct pln_writer *w, uint32_t frame,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/labels.h"
 #include "report/names.h"
 #include "report/report.h"
 #include "report/text_i.h"
@@ -151,12 +152,14 @@ static void print_interpreter(const struct pln_screen *screen, const struct pln_
 static void print_process(const struct pln_report *r, const struct pln_screen *screen, uint32_t id)
 {
 	const struct pln_process *p = &r->profile->processes[id];
-	char ended[48], lasted[PLN_QUANTITY_SIZE];
+	char ended[48], lasted[PLN_QUANTITY_SIZE], labels[512];
 	uint64_t end_ns = p->end_ns ? p->end_ns : r->profile->recording.end_ns;
 
 	pln_text_heading(screen, "Process", "%u", p->pid);
 	pln_text_field(screen, "command", PLN_STYLE_PLAIN, "%s",
 		       *p->command ? p->command : p->executable);
+	if (*pln_labels_text(r->profile, id, labels, sizeof(labels)))
+		pln_text_field(screen, "labels", PLN_STYLE_PLAIN, "%s", labels);
 	/* Forks are like their parents, and a program's processes mostly like each other. */
 	if (!id || !same_interpreter(p, p - 1))
 		print_interpreter(screen, p);

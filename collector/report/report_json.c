@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "report/names.h"
+#include "report/labels.h"
 #include "report/report.h"
 
 #define SCHEMA_VERSION 1
@@ -294,6 +295,16 @@ static const char *interpreter_status(uint8_t status)
 	return status < sizeof(names) / sizeof(*names) ? names[status] : "unknown";
 }
 
+static void labels(struct pln_json *json, const struct pln_report *r, uint32_t process)
+{
+	struct pln_label_range range = pln_labels_of(r->profile, process);
+
+	pln_json_object(json, "labels");
+	for (const struct pln_label *l = range.from; l < range.to; l++)
+		pln_json_text(json, l->key, l->value);
+	pln_json_object_end(json);
+}
+
 static void process(struct pln_json *json, const struct pln_report *r, uint32_t id)
 {
 	const struct pln_process *p = &r->profile->processes[id];
@@ -306,6 +317,7 @@ static void process(struct pln_json *json, const struct pln_report *r, uint32_t 
 	pln_json_text(json, "started_by", p->reason == PILLION_REASON_FORK ? "fork" : "start");
 	pln_json_text(json, "executable", p->executable);
 	pln_json_text(json, "command", p->command);
+	labels(json, r, id);
 	pln_json_text(json, "python_version",
 		      p->python_version
 			      ? pln_python_version(p->python_version, version, sizeof(version))

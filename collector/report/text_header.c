@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "report/labels.h"
 #include "report/names.h"
 #include "report/report.h"
 
@@ -404,13 +405,15 @@ static void print_filter(const struct pln_report *r, const struct pln_screen *sc
 
 void pln_text_title(const struct pln_report *report, const struct pln_screen *screen)
 {
-	char *path = pln_printable(report->path);
+	char *path = pln_printable(report->path), labels[512];
 
 	fprintf(screen->out, "%s%s%s\n", pln_style_on(screen, PLN_STYLE_HEADING), path ? path : "",
 		pln_style_off(screen, PLN_STYLE_HEADING));
 	free(path);
 	pln_text_field(screen, "command", PLN_STYLE_PLAIN, "%s",
 		       report->profile->recording.command);
+	if (*pln_labels_text(report->profile, PLN_NONE, labels, sizeof(labels)))
+		pln_text_field(screen, "labels", PLN_STYLE_PLAIN, "%s", labels);
 }
 
 void pln_text_recording(const struct pln_report *report, const struct pln_screen *screen)

@@ -9,10 +9,10 @@
  *
  * type: FLAG (on/off, 1/0, yes/no, true/false), NUMBER (decimal, min..max), SECONDS (decimal,
  * with a fraction or without, min..max), CHOICE (a word of METAVAR; the value is its number), TEXT
- * (up to 1023 bytes), SECRET (set by pillion itself, shown in no help). '--long' is the option of
- * `record` that sets it ("" when there is none;
- * FLAG options have no value: "--no-x" sets 0, any other sets 1), 's' its short form or 0. An
- * unknown or malformed value means the default, and a note in the profile.
+ * (up to 1023 bytes), LIST (a TEXT with commas in it; its option may be given several times),
+ * SECRET (set by pillion itself, shown in no help). '--long' is the option of `record` that sets
+ * it ("" when there is none; FLAG options have no value: "--no-x" sets 0, any other sets 1), 's'
+ * its short form or 0. An unknown or malformed value means the default, and a note in the profile.
  *
  * The library does something only when PILLION_OUTPUT or PILLION_SOCKET is set
  * and PILLION_DISABLE is not.
@@ -44,8 +44,18 @@ enum pln_memory_choice {
 	  "record native frames")                                                                  \
 	X(subprocesses, "PILLION_SUBPROCESSES", FLAG, 1, 0, 1, "--no-subprocesses", 0, "0|1",      \
 	  "follow fork and exec into Python children")                                             \
-	X(duration, "PILLION_DURATION", SECONDS, 0, 0, 31536000, "--duration", 'd', "SECONDS",     \
+	X(duration, "PILLION_DURATION", SECONDS, 0, 0, 31536000, "--duration", 'd', "SECS",        \
 	  "stop sampling after this long; the program runs on")                                    \
+	X(include, "PILLION_INCLUDE", LIST, 0, 0, 0, "--include", 0, "GLOB,...",                   \
+	  "record only processes whose program or arguments match")                                \
+	X(exclude, "PILLION_EXCLUDE", LIST, 0, 0, 0, "--exclude", 0, "GLOB,...",                   \
+	  "do not record processes whose program or arguments match")                              \
+	X(labels, "PILLION_LABELS", LIST, 0, 0, 0, "--label", 0, "KEY=VALUE,...",                  \
+	  "what to call the process in reports, as service=api,env=prod")                          \
+	X(rotate, "PILLION_ROTATE", TEXT, 0, 0, 0, "--rotate", 0, "60s|10M",                       \
+	  "go on in a new profile after so long, or at this size")                                 \
+	X(keep, "PILLION_KEEP", TEXT, 0, 0, 0, "--keep", 0, "SIZE",                                \
+	  "remove the oldest profiles of this name beyond that")                                   \
 	X(memory, "PILLION_MEMORY", CHOICE, PILLION_MEMORY_SAMPLE, 0, 2, "--memory", 0,            \
 	  "off|count|sample", "malloc and free: counts, and stacks of some")                       \
 	X(objects, "PILLION_OBJECTS", FLAG, 0, 0, 1, "--objects", 0, "0|1",                        \

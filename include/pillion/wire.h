@@ -38,11 +38,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PILLION_WIRE_VERSION 1
+#define PILLION_WIRE_VERSION 2
 #define PILLION_SEGMENT_MAGIC 0x4c4c4950u /* "PILL" */
 #define PILLION_LANE_MAGIC 0x4e414c50u /* "PLAN" */
 #define PILLION_HELLO_MAGIC 0x4c454850u /* "PHEL" */
 #define PILLION_TOKEN_SIZE 16
+#define PILLION_LABELS_SIZE 1280
 
 /* Why a sample, or a part of one, was not recorded. Counted in the segment. */
 enum pln_drop {
@@ -480,7 +481,12 @@ struct pln_segment {
 	/* Written by the collector. */
 	_Alignas(64) _Atomic uint64_t collector_ns; /* heartbeat, CLOCK_MONOTONIC */
 	_Atomic uint32_t command; /* enum pln_command */
-	uint8_t reserved3[52];
+	/*
+	 * A wish from outside, that the target obeys once, as it would pillion_start() or
+	 * pillion_stop(): 2 * n + 1 to start, 2 * n to stop, n the number of the wish; 0: none yet.
+	 */
+	_Atomic uint32_t wish;
+	uint8_t reserved3[48];
 
 	char executable[256]; /* /proc/self/exe, zero-padded */
 	char arguments[1024]; /* /proc/self/cmdline, zero-separated, cut */
@@ -494,7 +500,8 @@ struct pln_segment {
 	_Atomic uint64_t finalizing_ns; /* when the interpreter began to go down, 0: not yet */
 	_Atomic uint64_t brk_bytes; /* size of the area that the program break ends */
 	_Atomic uint64_t brk_peak_bytes;
-	uint8_t reserved4[1744];
+	char labels[PILLION_LABELS_SIZE]; /* "key=value,key=value", terminated */
+	uint8_t reserved4[464];
 };
 static_assert(offsetof(struct pln_segment, size) == 16, "wire layout");
 static_assert(offsetof(struct pln_segment, lane_count) == 48, "wire layout");
@@ -506,6 +513,7 @@ static_assert(offsetof(struct pln_segment, heartbeat_ns) == 192, "wire layout");
 static_assert(offsetof(struct pln_segment, handler_calls) == 256, "wire layout");
 static_assert(offsetof(struct pln_segment, drops) == 320, "wire layout");
 static_assert(offsetof(struct pln_segment, collector_ns) == 448, "wire layout");
+static_assert(offsetof(struct pln_segment, wish) == 460, "wire layout");
 static_assert(offsetof(struct pln_segment, executable) == 512, "wire layout");
 static_assert(sizeof(struct pln_segment) <= 4096, "header fits a page");
 
@@ -585,9 +593,10 @@ enum pln_hello_reason {
 };
 
 /*
- * One SOCK_SEQPACKET message with the memfd as SCM_RIGHTS. Identity comes from
- * SO_PEERCRED; the pid here is only a label. A process that could not make a segment
- * says so: an error, and no memfd.
+ * One SOCK_SEQPACKET message with the memfd as SCM_RIGHTS, and behind it, where it could be
+ * opened, the process's root directory (O_PATH): a collector in another container finds the
+ * process's files by it. Identity comes from SO_PEERCRED; the pid here is only a label. A process
+ * that could not make a segment says so: an error, and no memfd.
  */
 struct pln_hello {
 	uint32_t magic; /* PILLION_HELLO_MAGIC */

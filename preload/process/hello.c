@@ -8,6 +8,7 @@
  * library goes dormant. Why it refused a process is waited for only where PILLION_LOG asks.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -67,25 +68,40 @@ static int send_alone(int sock, const struct pln_hello *hello)
 	return send(sock, hello, sizeof(*hello), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static int send_with_fd(int sock, const struct pln_hello *hello, int fd)
+static int send_with_fds(int sock, const struct pln_hello *hello, const int *fds, size_t count)
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
 	} control;
 	struct iovec part = { (void *)hello, sizeof(*hello) };
 	struct msghdr message = { .msg_iov = &part,
 				  .msg_iovlen = 1,
 				  .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
+				  .msg_controllen = CMSG_SPACE(count * sizeof(int)) };
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
 	memset(&control, 0, sizeof(control));
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &fd, sizeof(int));
+	header->cmsg_len = CMSG_LEN(count * sizeof(int));
+	memcpy(CMSG_DATA(header), fds, count * sizeof(int));
 	return sendmsg(sock, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* The collector may be in another container, where our paths lead to other files. */
+static int send_with_segment(int sock, const struct pln_hello *hello, int segment_fd)
+{
+	static const char root[] = "/";
+	int fds[2] = { segment_fd, -1 };
+	int error;
+
+	fds[1] = (int)pln_syscall4(SYS_openat, AT_FDCWD, (long)root,
+				   O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	error = send_with_fds(sock, hello, fds, fds[1] < 0 ? 1 : 2);
+	if (fds[1] >= 0)
+		close(fds[1]);
+	return error;
 }
 
 static int connect_to(const char *where, long limit_us)
@@ -140,7 +156,8 @@ int pln_hello_send(int segment_fd, enum pln_hello_reason reason)
 			  reason == PILLION_REASON_FORK ? CONNECT_LIMIT_FORK_US : CONNECT_LIMIT_US);
 	if (sock < 0)
 		return sock;
-	error = segment_fd < 0 ? send_alone(sock, &hello) : send_with_fd(sock, &hello, segment_fd);
+	error = segment_fd < 0 ? send_alone(sock, &hello)
+			       : send_with_segment(sock, &hello, segment_fd);
 	if (!error && segment_fd >= 0 && reason == PILLION_REASON_START &&
 	    pln_log_is_on(PLN_LOG_ERROR))
 		error = hear_answer(sock);

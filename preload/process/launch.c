@@ -22,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -107,7 +106,7 @@ static int listen_anew(void)
 	size_t length;
 	int sock;
 
-	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+	if (pln_syscall3(SYS_getrandom, (long)random, sizeof(random), 0) != sizeof(random))
 		return -EIO;
 	to_hex(random, PILLION_TOKEN_SIZE, pln_options.token);
 	to_hex(random + PILLION_TOKEN_SIZE, 8, name);

@@ -16,6 +16,10 @@
  */
 int pln_process_start(enum pln_hello_reason reason);
 
+/* Whether PILLION_INCLUDE and PILLION_EXCLUDE let this process be recorded. Context: constructor.
+ */
+bool pln_process_is_chosen(char **argv);
+
 /* Registers the fork handlers; once per process image. */
 void pln_fork_init(void);
 

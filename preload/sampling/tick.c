@@ -54,6 +54,7 @@ static uint32_t first_thread; /* where the next round starts, for fairness */
 static uint64_t began_ns;
 static uint64_t began_segment_ns; /* and the start of the segment that it is about */
 static uint64_t dormant_since_ns;
+static uint32_t wish_obeyed; /* the last one in this segment */
 static uint64_t seldom_ns; /* when it is time again to look at what changes slowly */
 static uint64_t modules_ns; /* and at the loader's list */
 static bool interpreter_settled;
@@ -288,6 +289,18 @@ static bool should_be_dormant(uint64_t now)
 	return now > heard && now - heard > COLLECTOR_SILENT_NS;
 }
 
+/* From outside; it holds until the next one, or until the program says otherwise. */
+static void obey_wish(void)
+{
+	/* relaxed: a word on its own */
+	uint32_t wish = pln_load_relaxed(&pln_segment->wish);
+
+	if (wish == wish_obeyed)
+		return;
+	wish_obeyed = wish;
+	pln_tick_allow(wish & 1);
+}
+
 void pln_tick_without_thread(void)
 {
 	/* First: threads that start from now on arm no timer. */
@@ -417,6 +430,7 @@ void pln_tick(void)
 	pln_add_relaxed(&pln_segment->ticks, 1);
 	/* relaxed: the collector only looks at its age */
 	pln_store_relaxed(&pln_segment->heartbeat_ns, now);
+	obey_wish();
 	if (pln_tick_is_dormant())
 		sleep_on(now);
 	if (should_be_dormant(now) != pln_tick_is_dormant())
@@ -473,6 +487,7 @@ void pln_tick_begin(void)
 	if (began_segment_ns == pln_segment->start_mono_ns)
 		return;
 	began_segment_ns = pln_segment->start_mono_ns;
+	wish_obeyed = 0;
 	began_ns = dormant_since_ns = pln_now_ns_sigsafe();
 	if (*pln_options_complaint())
 		pln_announce_note(1, pln_options_complaint());

@@ -39,7 +39,7 @@ static bool set_up(struct bench *b, int fd)
 							.pillion_version = "",
 							.working_directory = "/",
 							.exit_status = -1 };
-	struct pln_target_hello hello = { .pidfd = -1 };
+	struct pln_target_hello hello = { .pidfd = -1, .root_fd = -1 };
 	char why[128];
 
 	if (fake_create(&b->fake, LANES, LANE_DATA, true) ||

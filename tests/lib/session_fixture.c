@@ -31,7 +31,7 @@ static void on_event(struct pln_session *session, enum pln_session_event event, 
 	(void)session;
 	if (event == PLN_SESSION_IDLE)
 		fx->idle_events++;
-	else
+	else if (event == PLN_SESSION_TIME_OVER)
 		fx->over_events++;
 }
 

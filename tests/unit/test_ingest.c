@@ -353,7 +353,8 @@ static void test_refusals(void)
 	CHECK(fake_create(&sealed, 1, LANE_DATA, true) == 0);
 	CHECK(fake_create(&loose, 1, LANE_DATA, false) == 0);
 	check_refused(&sealed, wrong, PILLION_WIRE_VERSION, -EACCES, "not invited");
-	check_refused(&sealed, wrong, PILLION_WIRE_VERSION + 1, -EPROTONOSUPPORT, "protocol 2");
+	check_refused(&sealed, wrong, PILLION_WIRE_VERSION + 1, -EPROTONOSUPPORT,
+		      "speaks protocol");
 	fake_destroy(&sealed);
 	fake_destroy(&loose);
 }

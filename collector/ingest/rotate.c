@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rotate.c - a recording that never ends, in files that do.
+ *
+ * Between two drains everything changes over: what was drained is in the old file, what
+ * comes is for the new one. The old one then gets its symbols and its end; that may take a
+ * second, in which lanes are drained as ever. Where no new file can be had, the old one
+ * goes on.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "ingest/session_i.h"
+
+#define PATIENCE_NS 10000000000ull /* after a failure */
+
+static bool is_due(const struct pln_session *s, uint64_t now_ns)
+{
+	const struct pln_session_options *o = &s->options;
+
+	if (!s->writer || s->rotating || s->stopped_ns || !o->next_output ||
+	    now_ns < s->rotate_again_ns || !pln_session_live(s))
+		return false;
+	return s->rotate_wanted || (o->rotate_ns && now_ns - s->part_ns >= o->rotate_ns) ||
+	       (o->rotate_bytes && pln_writer_bytes(s->writer) >= o->rotate_bytes);
+}
+
+static uint64_t real_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int open_next(struct pln_session *s, struct pln_part *next, uint64_t now_ns)
+{
+	char why[PLN_WHY_SIZE] = "", text[PLN_WHY_SIZE + 64];
+	int error;
+
+	next->session = s;
+	next->recording = s->options.recording;
+	next->recording.start_ns = now_ns;
+	next->recording.start_real_ns = real_ns();
+	next->targets = calloc(s->target_count, sizeof(*next->targets));
+	if (!next->targets)
+		return -1;
+	next->output_fd = s->options.next_output(why, sizeof(why), s->options.arg);
+	if (next->output_fd < 0) {
+		snprintf(text, sizeof(text), "no new profile could be begun: %s", why);
+		pln_session_note(s, 1, text);
+		return -1;
+	}
+	error = pln_session_open_file(next->output_fd, &next->recording, &next->writer,
+				      &next->tables);
+	pln_session_keep_error(s, error);
+	if (error)
+		s->options.output_ended(next->output_fd, s->options.arg);
+	return error;
+}
+
+/* Those that live go over; one for which there is no memory is not followed any more. */
+static void move_targets(struct pln_session *s, struct pln_part *next, uint64_t now_ns)
+{
+	for (size_t i = 0; i < s->target_count; i++) {
+		struct pln_target *t = s->targets[i]->target;
+		uint32_t threads = (uint32_t)t->thread_count;
+
+		pln_target_publish_all(t);
+		pln_session_add_sums(&s->summary, t);
+		if (!t->ended && pln_target_carry(t, next->tables, now_ns)) {
+			next->targets[next->target_count++] = s->targets[i];
+			s->summary.threads += threads - (uint32_t)t->thread_count;
+			continue;
+		}
+		if (!t->ended)
+			pln_target_end(t, now_ns, false);
+		else if (t->wants_exit_status)
+			pln_target_collect_status(t);
+		pln_session_add_presence(&s->summary, t);
+	}
+}
+
+/* What has ended belongs to the old file alone. */
+static void release(struct pln_part *old)
+{
+	for (size_t i = 0; i < old->target_count; i++) {
+		struct pln_session_target *st = old->targets[i];
+
+		if (!st->target->ended || st->target->tables != old->tables)
+			continue;
+		if (st->watched)
+			pln_loop_remove(old->session->options.loop, &st->watch);
+		pln_target_free(st->target);
+		free(st);
+	}
+	free(old->targets);
+	pln_session_close_file(old->writer, old->tables);
+}
+
+static void rotate(struct pln_session *s, struct pln_part *next, uint64_t now_ns)
+{
+	struct pln_part old = pln_session_part(s);
+
+	move_targets(s, next, now_ns);
+	s->writer = next->writer;
+	s->tables = next->tables;
+	s->output_fd = next->output_fd;
+	s->options.recording = next->recording;
+	s->targets = next->targets;
+	s->target_count = next->target_count;
+	s->target_capacity = old.target_count;
+	s->part_ns = now_ns;
+	s->rotating = true;
+	pln_session_end_part(&old, now_ns, -1);
+	s->rotating = false;
+	s->rotations++;
+	release(&old);
+	s->options.output_ended(old.output_fd, s->options.arg);
+}
+
+void pln_session_rotate_when_due(struct pln_session *s, uint64_t now_ns)
+{
+	struct pln_part next = { 0 };
+
+	if (!is_due(s, now_ns))
+		return;
+	s->rotate_wanted = false;
+	if (open_next(s, &next, now_ns)) {
+		free(next.targets);
+		s->rotate_again_ns = now_ns + PATIENCE_NS;
+		return;
+	}
+	pln_session_drain(s, now_ns);
+	rotate(s, &next, now_ns);
+}

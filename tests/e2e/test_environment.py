@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""What the environment says of a process: whether it is recorded, and what it is called."""
+import gzip
+import json
+import re
+import time
+
+import place
+import pytest
+import recording
+
+OTEL, DD, OWN = {"OTEL_SERVICE_NAME": "otel"}, {"DD_SERVICE": "dog"}, {"PILLION_LABELS": "service=own"}
+
+
+def labels(one_python, work, env):
+    here = place.of(one_python)
+    recording.record_ok(one_python, ["-c", "pass"], work, env=env)
+    told = json.loads(here.run([here.pillion, "info", "--json", work / "out.pillion"]).stdout)
+    return told["processes"][0]["labels"]
+
+
+@pytest.mark.parametrize("env, service", [
+    ({}, None), (DD, "dog"), (OTEL, "otel"), ({**DD, **OTEL}, "otel"), ({**DD, **OTEL, **OWN}, "own"),
+    ({"OTEL_SERVICE_NAME": "", **DD}, "dog")])
+def test_the_service_is_named_by_who_knows_best(one_python, work, env, service):
+    assert labels(one_python, work, env) == ({"service": service} if service else {})
+
+
+def test_labels_of_any_kind(one_python, work):
+    env = {"PILLION_LABELS": "env=prod,nonsense,=x,equation=a=b,empty=,word=zwölf", **OTEL}
+    assert labels(one_python, work, env) == {
+        "env": "prod", "equation": "a=b", "empty": "", "word": "zwölf", "service": "otel"}
+
+
+def test_they_are_shown(here, one_python, work):
+    burn = "import time\ne = time.thread_time() + .2\nwhile time.thread_time() < e: pass"
+    recording.record_ok(one_python, ["-c", burn], work, options=["--label", "env=prod", "--label", "zone=b"])
+    for verb in ("report", "info"):
+        text = here.run([here.pillion, verb, work / "out.pillion"]).stdout
+        assert "labels     env=prod, zone=b\n" in text
+    here.run([here.pillion, "export", "-f", "pprof", "-o", work / "out.pb.gz", work / "out.pillion"])
+    strings = gzip.decompress((work / "out.pb.gz").read_bytes())
+    assert b"zone" in strings and b"prod" in strings
+
+
+@pytest.mark.parametrize("env, recorded", [
+    ({"PILLION_INCLUDE": "*"}, True),
+    ({"PILLION_INCLUDE": "*wanted*"}, True),
+    ({"PILLION_INCLUDE": "other"}, False),
+    ({"PILLION_INCLUDE": "other,python3*"}, True),
+    ({"PILLION_INCLUDE": "*/python3*"}, True),
+    ({"PILLION_EXCLUDE": "wanted"}, False),
+    ({"PILLION_EXCLUDE": "*-c*wanted"}, False),
+    ({"PILLION_EXCLUDE": "want,wante[x]"}, True),
+    ({"PILLION_INCLUDE": "python*", "PILLION_EXCLUDE": "wanted"}, False),
+    ({"PILLION_INCLUDE": "", "PILLION_EXCLUDE": ""}, True)], ids=str)
+def test_processes_are_chosen_by_program_and_arguments(here, one_python, work, env, recorded):
+    program = "import ctypes; print(ctypes.CDLL(None).pillion_is_sampling())"
+    result = here.run([here.pillion, "record", "-q", "-o", work / "out.pillion", "--", one_python.path, "-c",
+                       program, "wanted"], env=env)
+    assert (result.returncode, result.stdout) == (0, "%d\n" % recorded), result.stderr
+
+
+def test_one_that_is_left_out_has_no_part_of_ours(here, one_python, work):
+    program = "import os; print(len(os.listdir('/proc/self/task')), len(os.listdir('/proc/self/fd')))"
+    env = dict(here.preload(work / "%p.pillion"), PILLION_EXCLUDE="python*")
+    plain = here.run([one_python.path, "-c", program])
+    loaded = here.run([one_python.path, "-c", program], env=env)
+    assert (loaded.stdout, loaded.stderr) == (plain.stdout, plain.stderr)
+    assert not list(work.iterdir())
+
+
+# ------------------------------------------------------------------ snippets
+
+AWKWARD = {"PILLION_OUTPUT": "", "PILLION_LABELS": "team=a b,quote=\"'\\$x%n"}
+
+
+def snippet(here, shell, env=()):
+    result = here.run([here.pillion, "env", "--shell", shell], env=dict(env))
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def test_the_shell_takes_its_snippet(here, one_python, work):
+    env = {"PILLION_LABELS": AWKWARD["PILLION_LABELS"], "PILLION_OUTPUT": str(work / "a b.%n.pillion")}
+    (work / "snippet").write_text(snippet(here, "sh", env))
+    result = here.run(["sh", "-c", ". ./snippet; exec %s -c pass" % one_python.path], cwd=work)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "LD_PRELOAD=" + here.library in (work / "snippet").read_text()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if (work / "a b.1.pillion").exists() and recording.load(work / "a b.1.pillion").data["complete"]:
+            break
+        time.sleep(0.05)
+    told = json.loads(here.run([here.pillion, "info", "--json", work / "a b.1.pillion"]).stdout)
+    assert told["processes"][0]["labels"] == {"team": "a b", "quote": "\"'\\$x%n"}
+
+
+def test_docker_gets_words(here, work):
+    """What the shell makes of it, printed one word a line."""
+    text = snippet(here, "docker", AWKWARD).replace("docker run", "printf '%s\\n'", 1)
+    words = here.run(["sh", "-c", text], cwd=work).stdout.splitlines()
+    assert words[1] == here.library.rsplit("/", 1)[0] + ":/pillion:ro"
+    assert "LD_PRELOAD=/pillion/libpillion.so" in words and "PILLION_OUTPUT=/profiles/%h.%p.pillion" in words
+    assert "PILLION_LABELS=" + AWKWARD["PILLION_LABELS"] in words and words[-1] == "IMAGE"
+
+
+def test_systemd_gets_its_percent_signs_doubled(here):
+    lines = snippet(here, "systemd", AWKWARD).splitlines()
+    assert lines[0] == "[Service]" and 'Environment="LD_PRELOAD=%s"' % here.library in lines
+    assert 'Environment="PILLION_OUTPUT=/var/lib/pillion/%%e.%%p.pillion"' in lines
+    assert 'Environment="PILLION_LABELS=team=a b,quote=\\"\'\\\\$x%%n"' in lines
+
+
+def test_kubernetes_gets_strings(here):
+    text = snippet(here, "k8s", AWKWARD)
+    values = dict(re.findall(r'\{ name: (\w+), value: ("(?:[^"\\]|\\.)*") \}', text))
+    assert {k: json.loads(v) for k, v in values.items()} == {
+        "LD_PRELOAD": "/pillion/libpillion.so", "PILLION_OUTPUT": "/profiles/%h.%p.pillion",
+        "PILLION_LABELS": AWKWARD["PILLION_LABELS"]}
+
+
+def test_a_snippet_keeps_no_secret(here):
+    assert "TOKEN" not in "".join(snippet(here, shell, {"PILLION_TOKEN": "0" * 32})
+                                  for shell in ("sh", "docker", "k8s", "systemd"))

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""A recording in files that follow each other: each is whole by itself, together they are what one
+would have been, and what is kept stays within bounds."""
+import os
+import pathlib
+import re
+import subprocess
+import time
+
+import place
+import pytest
+import recording
+
+TWO_THREADS = """
+import sys, threading, time
+gate = threading.Lock()
+gate.acquire()
+def waits_for_ever():
+    gate.acquire()
+def burns(until):
+    while time.monotonic() < until:
+        sum(range(200))
+threading.Thread(target=waits_for_ever, daemon=True).start()
+burns(time.monotonic() + float(sys.argv[1]))
+print(time.process_time())
+"""
+
+ALLOCATES = """
+import os, sys
+while not os.path.exists(sys.argv[1]):
+    [bytes(700 + i % 100) for i in range(1000)]
+"""
+
+
+def files_of(directory, name="out"):
+    """In the order in which they were written."""
+    found = {int(m[1] or 1): p for p in directory.iterdir()
+             if (m := re.fullmatch(re.escape(name) + r"(?:\.(\d+))?\.pillion", p.name))}
+    return [found[number] for number in sorted(found)]
+
+
+def record_rotating(python, work, *options, program=TWO_THREADS, seconds="3.5"):
+    result = recording.record(python, ["-c", program, seconds], work, options=options)
+    assert result.returncode == 0, result.stderr
+    return [recording.load(path) for path in files_of(work)], result
+
+
+def test_each_file_is_whole_by_itself(one_python, work):
+    profiles, result = record_rotating(one_python, work, "--rotate", "1s", "--label", "env=test")
+    assert len(profiles) in (3, 4), result.stderr
+    for profile in profiles[:3]:
+        assert profile.data["complete"] and profile.data["symbolized"]
+        [process] = profile.processes
+        assert process["interpreter_status"] == recording.CHECKED
+        assert not [f for f in profile.data["functions"] if f["name"] == "<unknown>" and not f["kind"]][1:]
+        # One waits on the same stack in all of them; no sample but the first ever described it.
+        waiting = profile.calling("waits_for_ever")
+        assert 0.6e9 < profile.total("offcpu_ns", waiting) < 1.4e9
+        assert len({s.thread for s in waiting}) == 1
+        assert profile.calling("burns")
+        for thread in profile.threads:
+            assert thread["seen_ns"] - thread["start_ns"] < 1.6e9
+    starts = [p.data["start_ns"] for p in profiles]
+    assert starts == sorted(starts) and len(set(starts)) == len(starts)
+
+
+def test_together_they_are_what_one_would_have_been(one_python, work):
+    profiles, result = record_rotating(one_python, work, "--rotate", "1s")
+    spent = float(result.stdout) * 1e9
+    assert abs(sum(p.total("cpu_ns") for p in profiles) - spent) < 0.05 * spent
+    assert abs(sum(t["cpu_ns"] for p in profiles for t in p.threads) - spent) < 0.05 * spent
+    waited = sum(p.total("offcpu_ns", p.calling("waits_for_ever")) for p in profiles)
+    assert 3e9 < waited < 4.2e9
+    mallocs = [p.processes[0]["heap"][recording.HEAP_MALLOC] for p in profiles]
+    assert all(0 <= count < 10_000_000 for heap in mallocs for count in heap)
+
+
+def test_by_size_and_no_more_than_is_to_be_kept(one_python, work):
+    """Files of nobody's business stay, whatever they are called."""
+    strangers = [work / "out.7.pillion", work / "other.pillion"]
+    for path in strangers:
+        path.write_text("not a profile")
+    most = 0
+    here = place.of(one_python)
+    argv = [here.pillion, "record", "-q", "--rotate", "100K", "--keep", "1M", "--alloc-interval", "1",
+            "-o", work / "out.pillion", "--", one_python.path, "-c", ALLOCATES, work / "enough"]
+    deadline = time.monotonic() + 60
+    with here.popen(argv, cwd=work) as process:
+        while process.poll() is None:
+            most = max(most, sum(size_of(p) for p in work.glob("out*.pillion")))
+            if (work / "out.2.pillion").exists() and not (work / "out.pillion").exists():
+                (work / "enough").touch()
+            if time.monotonic() > deadline:
+                process.terminate()
+            time.sleep(0.02)
+        assert process.returncode == 0, "the oldest is still there"
+    kept = [p for p in files_of(work) if p not in strangers]
+    assert all(path.read_text() == "not a profile" for path in strangers)
+    assert 3 <= len(kept) and sum(map(size_of, kept)) <= 1 << 20
+    # The newest grows for up to a second before it is looked at.
+    assert most < 3 << 20, most
+    for path in kept:
+        profile = recording.load(path)
+        assert profile.data["complete"] and profile.blocks
+
+
+def size_of(path):
+    try:
+        return path.stat().st_blocks * 512
+    except FileNotFoundError:
+        return 0
+
+
+def test_memory_counts_start_anew(one_python, work):
+    """What was allocated before is live here, and was not allocated here."""
+    program = """
+import time
+kept = [bytes(1000) for i in range(30000)]
+until = time.monotonic() + 2.5
+while time.monotonic() < until:
+    time.sleep(0.01)
+"""
+    profiles, _ = record_rotating(one_python, work, "--rotate", "1s", program=program)
+    first, second = [p.processes[0] for p in profiles[:2]]
+    assert first["heap"][recording.HEAP_MALLOC][1] > 30_000_000
+    assert second["heap"][recording.HEAP_MALLOC][1] < 3_000_000
+    assert second["heap_inherited_bytes"] > 30_000_000
+
+
+def test_processes_that_have_ended_are_in_their_files_only(one_python, work):
+    program = """
+import subprocess, sys, time
+for i in range(3):
+    subprocess.check_call([sys.executable, '-c', 'import time\\ne = time.thread_time() + .3\\nwhile time.thread_time() < e: pass'])
+    time.sleep(.7)
+"""
+    profiles, _ = record_rotating(one_python, work, "--rotate", "1s", program=program)
+    pids = [{p["pid"] for p in profile.processes} for profile in profiles]
+    assert len(set.union(*pids)) == 4
+    assert all(len(some) <= 3 for some in pids)
+    assert len(set.intersection(*pids)) == 1
+
+
+def test_with_the_environment_alone(one_python, work):
+    here = place.of(one_python)
+    env = dict(here.preload(work / "%e.%n.pillion"), PILLION_ROTATE="1s")
+    result = here.run([one_python.path, "-c", TWO_THREADS, "3"], cwd=work, env=env)
+    assert (result.returncode, result.stderr) == (0, "")
+    name = os.path.basename(os.path.realpath(one_python.path))
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        paths = sorted(work.iterdir())
+        if len(paths) >= 2 and all(p.stat().st_size for p in paths) and all(
+                recording.load(p).data["complete"] for p in paths):
+            assert [p.name for p in paths] == ["%s.%d.pillion" % (name, n + 1) for n in range(len(paths))]
+            return
+        time.sleep(0.05)
+    raise AssertionError(os.listdir(str(work)))
+
+
+@pytest.mark.parametrize("options, word", [
+    (["--rotate", "10"], "10M"), (["--rotate", "5m"], "--rotate"), (["--rotate", "0s"], "--rotate"),
+    (["--keep", "60s"], "--keep"), (["--keep", "1K"], "1M or more")])
+def test_what_makes_no_sense_is_said(here, work, options, word):
+    result = here.run([here.pillion, "record", *options, "--", "true"], cwd=work)
+    assert result.returncode == 2 and word in result.stderr and len(result.stderr.splitlines()) == 1
+    assert not list(work.iterdir())
+
+
+def test_in_the_environment_it_is_noted(one_python, work):
+    profile, _ = recording.record_ok(one_python, ["-c", "pass"], work, env={"PILLION_ROTATE": "soon"})
+    assert any("PILLION_ROTATE" in note and "soon" in note for note in profile.notes)
+
+
+def test_where_no_new_file_can_be_had_the_old_one_goes_on(one_python, work):
+    """A file system with room for one file more than its root directory."""
+    if os.geteuid():
+        pytest.skip("needs root to mount")
+    here = place.of(one_python)
+    (work / "small").mkdir()
+    script = ("mount -t tmpfs -o nr_inodes=2 small small && cd small && \"$@\"; status=$?; "
+              "ls | wc -l; cp out.pillion ..; exit $status")
+    result = here.run(["unshare", "--mount", "sh", "-c", script, "sh", here.pillion, "record", "-q", "--rotate", "1s",
+                       "-o", "out.pillion", "--", one_python.path, "-c", TWO_THREADS, "2.5"], cwd=work)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == "1"
+    profile = recording.load(work / "out.pillion")
+    assert profile.data["complete"] and profile.total("cpu_ns", profile.calling("burns")) > 0.2e9
+    assert any("no new profile could be begun" in note for note in profile.notes)

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_rotation.c - times and sizes, the names of the files that follow each other, and which
+ * of them make room.
+ */
+#include <fcntl.h>
+#include <regex.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "cli/rotation.h"
+#include "profile/format.h"
+
+#define SECOND 1000000000ull
+
+static struct pln_rotation parsed;
+
+static bool parses(const char *rotate, const char *keep)
+{
+	char why[256];
+
+	return !pln_rotation_parse(&parsed, rotate, keep, why, sizeof(why));
+}
+
+static void test_parse(void)
+{
+	static const char *const wrong[] = { "10",
+					     "s",
+					     "1.5s",
+					     "-1s",
+					     "0s",
+					     "10m",
+					     "60S",
+					     "1M,,",
+					     "1M 2",
+					     "10MB",
+					     " 1s",
+					     "1s ",
+					     "99999999999999999999s" };
+
+	CHECK(parses("60s", NULL) && parsed.every_ns == 60 * SECOND && !parsed.size_bytes);
+	CHECK(parses("10M", "") && parsed.size_bytes == 10 << 20 && !parsed.every_ns);
+	CHECK(parses("2h,1G", NULL) && parsed.every_ns == 7200 * SECOND &&
+	      parsed.size_bytes == 1 << 30);
+	CHECK(parses(NULL, NULL) && !parsed.every_ns && !parsed.size_bytes && !parsed.keep_bytes);
+	CHECK(parses(NULL, "4M") && parsed.keep_bytes == 4 << 20 && parsed.size_bytes == 1 << 20);
+	CHECK(parses("3M", "4M") && parsed.size_bytes == 1 << 20);
+	CHECK(parses("100K", "4M") && parsed.size_bytes == 100 << 10);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		if (!CHECK(!parses(wrong[i], NULL)))
+			fprintf(stderr, "\t'%s'\n", wrong[i]);
+	CHECK(!parses(NULL, "1023K") && !parses(NULL, "10s") && !parses(NULL, "1G,2G"));
+}
+
+static bool matches(const char *text, const char *name)
+{
+	char pattern[8192];
+	regex_t regex;
+	bool found;
+
+	CHECK(!pln_output_pattern(pattern, sizeof(pattern), text, "/usr/bin/py+3"));
+	if (!CHECK(!regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB)))
+		return false;
+	found = !regexec(&regex, name, 0, NULL, 0);
+	regfree(&regex);
+	return found;
+}
+
+static void test_pattern(void)
+{
+	CHECK(matches("/dir/app.pillion", "app.pillion"));
+	CHECK(matches("app.pillion", "app.12.pillion"));
+	CHECK(!matches("app.pillion", "app.x.pillion"));
+	CHECK(!matches("app.pillion", "appxpillion"));
+	CHECK(!matches("app.pillion", "my-app.pillion"));
+	CHECK(!matches("app.pillion", "app.pillion.bak"));
+	CHECK(matches("%e.%p.pillion", "py+3.123.pillion"));
+	CHECK(matches("%e.%p.pillion", "py+3.123.2.pillion"));
+	CHECK(!matches("%e.%p.pillion", "pyyy3.123.pillion"));
+	CHECK(matches("a%%[%n]", "a%[7]") && !matches("a%%[%n]", "a%7"));
+	CHECK(matches("x.%t.pillion", "x.20251121T101112.pillion"));
+	CHECK(matches("plain", "plain.2") && matches("plain", "plain"));
+}
+
+/* ------------------------------------------------------------------- files */
+
+static void put_file(const char *path, const char *start, size_t size, long age_s)
+{
+	struct timespec times[2] = { { .tv_sec = 1000000 - age_s }, { .tv_sec = 1000000 - age_s } };
+	int fd = open(path, O_CREAT | O_WRONLY, 0600);
+	char *bytes = calloc(1, size);
+
+	memcpy(bytes, start, 4);
+	CHECK(write(fd, bytes, size) == (ssize_t)size);
+	CHECK(!futimens(fd, times));
+	close(fd);
+	free(bytes);
+}
+
+static bool is_there(const char *path)
+{
+	return !access(path, F_OK);
+}
+
+static void test_room(void)
+{
+	const uint32_t magic = PILLION_FILE_MAGIC;
+	char directory[] = "/tmp/pillion-rotation-XXXXXX", why[256];
+	struct pln_rotation r = { .keep_bytes = 1 << 20 };
+	int fd;
+
+	if (!CHECK(mkdtemp(directory) && !chdir(directory)))
+		return;
+	CHECK(!pln_rotation_open(&r, "app.pillion", 1, "app", PLN_OVERWRITE_NO, why, sizeof(why)));
+	fd = r.output.fd;
+	CHECK(write(fd, &magic, sizeof(magic)) == sizeof(magic));
+	put_file("app.3.pillion", (const char *)&magic, 600 << 10, 30);
+	put_file("app.4.pillion", (const char *)&magic, 600 << 10, 20);
+	put_file("app.5.pillion", (const char *)&magic, 300 << 10, 10);
+	put_file("app.6.pillion", "text", 900 << 10, 40);
+	put_file("other.pillion", (const char *)&magic, 900 << 10, 40);
+	CHECK(!symlink("other.pillion", "app.9.pillion"));
+	CHECK(pln_rotation_next(&r, why, sizeof(why)) >= 0);
+	CHECK_STR(r.output.path, "app.2.pillion");
+	CHECK(pln_rotation_next(&r, why, sizeof(why)) >= 0);
+	CHECK_STR(r.output.path, "app.7.pillion");
+	/* A new file that could not be used is taken back. */
+	CHECK(pln_rotation_next(&r, why, sizeof(why)) >= 0);
+	CHECK(is_there("app.8.pillion"));
+	pln_rotation_ended(&r, r.output.fd);
+	CHECK(!is_there("app.8.pillion"));
+	CHECK_STR(r.output.path, "app.7.pillion");
+	pln_rotation_make_room(&r);
+	/* The oldest of ours; one that is open stays, and so does what is not ours. */
+	CHECK(!is_there("app.3.pillion") && is_there("app.4.pillion") && is_there("app.5.pillion"));
+	CHECK(is_there("app.pillion") && is_there("app.6.pillion") && is_there("app.9.pillion") &&
+	      is_there("other.pillion"));
+	CHECK(is_there("app.2.pillion") && is_there("app.7.pillion"));
+	CHECK(!system("rm -r \"$PWD\""));
+}
+
+int main(void)
+{
+	test_parse();
+	test_pattern();
+	test_room();
+	return check_result();
+}
