@@ -230,8 +230,5 @@ int pln_export_callgrind(const struct pln_export *export, FILE *out)
 	pln_intern_free(w.objects);
 	pln_intern_free(w.files);
 	free(w.named);
-	errno = 0;
-	if (!err && (fflush(out) || ferror(out)))
-		err = -(errno ? errno : EIO);
-	return err;
+	return err ? err : pln_export_flush(out);
 }

@@ -221,8 +221,5 @@ int pln_export_cpuprofile(const struct pln_export *export, FILE *out)
 	pln_calltree_free(&w.tree);
 	pln_runs_free(&w.runs);
 	free(w.ticks);
-	errno = 0;
-	if (!err && (fflush(out) || ferror(out)))
-		err = -(errno ? errno : EIO);
-	return err;
+	return err ? err : pln_export_flush(out);
 }

@@ -115,8 +115,5 @@ int pln_export_csv(const struct pln_export *export, FILE *out)
 		err = write_functions(&w);
 	}
 	pln_export_views_free(&w.views);
-	errno = 0;
-	if (!err && (fflush(out) || ferror(out)))
-		err = -(errno ? errno : EIO);
-	return err;
+	return err ? err : pln_export_flush(out);
 }

@@ -67,6 +67,9 @@ static inline const char *pln_export_view_name(const struct pln_export *export)
 						    : export->view];
 }
 
+/* Writes what is left. Returns 0 or -errno; a write that failed before counts. */
+int pln_export_flush(FILE *out);
+
 /* Each returns 0 or -errno, write errors included. */
 int pln_export_folded(const struct pln_export *export, FILE *out);
 int pln_export_pprof(const struct pln_export *export, FILE *out);

@@ -555,7 +555,6 @@ static int write_gzipped(struct pln_firefox *w, FILE *out)
 	w->out = w->json.out = pln_gzip_stream(gzip);
 	if (w->out) {
 		err = write_document(w);
-		errno = 0;
 		closed = ferror(w->out) ? EOF : 0;
 		if ((fclose(w->out) || closed) && !err)
 			err = -(errno ? errno : EIO);

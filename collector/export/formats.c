@@ -4,6 +4,8 @@
  */
 #include "export/export.h"
 
+#include <errno.h>
+
 const struct pln_export_format pln_export_formats[] = {
 	{ .name = "folded",
 	  .suffix = ".folded",
@@ -52,3 +54,9 @@ const struct pln_export_format pln_export_formats[] = {
 	  .write = pln_export_timeline },
 	{ .name = NULL },
 };
+
+int pln_export_flush(FILE *out)
+{
+	/* Of an earlier write errno still tells, as what succeeds leaves it alone. */
+	return fflush(out) || ferror(out) ? -(errno ? errno : EIO) : 0;
+}

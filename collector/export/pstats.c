@@ -12,7 +12,6 @@
  */
 #include "export/export.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,8 +148,5 @@ int pln_export_pstats(const struct pln_export *export, FILE *out)
 		write_graph(&graph, out);
 	}
 	pln_callgraph_free(&graph);
-	errno = 0;
-	if (!err && (fflush(out) || ferror(out)))
-		err = -(errno ? errno : EIO);
-	return err;
+	return err ? err : pln_export_flush(out);
 }

@@ -243,7 +243,5 @@ int pln_export_speedscope(const struct pln_export *export, FILE *out)
 	free(w.call_frame);
 	pln_runs_free(&w.runs);
 	free(w.text);
-	if (!err && (fflush(out) || ferror(out)))
-		err = -(errno ? errno : EIO);
-	return err;
+	return err ? err : pln_export_flush(out);
 }

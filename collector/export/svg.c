@@ -307,8 +307,5 @@ int pln_export_svg(const struct pln_export *export, FILE *out)
 	int err = write_file(&w);
 
 	pln_calltree_free(&w.tree);
-	errno = 0;
-	if (!err && (fflush(out) || ferror(out)))
-		err = -(errno ? errno : EIO);
-	return err;
+	return err ? err : pln_export_flush(out);
 }
