@@ -24,7 +24,7 @@ readonly packages=(
     gcc g++ clang clang-format clang-tidy shellcheck cmake ninja-build pkg-config git
     libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev zlib1g-dev
     libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
-    gdb strace valgrind
+    gdb strace valgrind chromium
 )
 # Other allocators, and CPython's own tests, as releases of Debian name them: one that is not there, its tests skip.
 readonly optional=(
@@ -84,6 +84,8 @@ make_venv() {
         /usr/bin/python3 -m venv "$venv"
         "$venv/bin/pip" install -q pytest
     fi
+    # What exports are read with.
+    [ -x "$venv/bin/snakeviz" ] || "$venv/bin/pip" install -q snakeviz gprof2dot jsonschema
 }
 
 # A directory that another checkout was built in cannot be built in from this one.

@@ -16,7 +16,9 @@
 #include "report/names.h"
 #include "report/report.h"
 
-static const char *const format_names[] = { "folded", "pprof", "speedscope", "timeline", NULL };
+#define FORMATS_MAX 16u
+
+static const char *format_names[FORMATS_MAX + 1]; /* those of pln_export_formats[] */
 
 /* Those of the report, but for its leak suspects: a file has no room for their statistics. */
 static const char *const view_names[] = {
@@ -28,7 +30,7 @@ static const char *const view_names[] = {
 #define FORMAT_UNSET UINT_MAX
 
 static struct {
-	unsigned format; /* enum pln_export_format */
+	unsigned format; /* index of pln_export_formats[] */
 	const char *output;
 	const char *threads;
 	const char *processes;
@@ -45,8 +47,10 @@ static const struct pln_option options[] = {
 	  .name = "format",
 	  .letter = 'f',
 	  .metavar = "FORMAT",
-	  .help = "folded (flame graphs), pprof (go tool pprof and others), speedscope, or "
-		  "timeline: exact counts of memory over time, as CSV",
+	  .help = "folded (flamegraph.pl), svg (a flame graph), pprof (go tool pprof, Pyroscope), "
+		  "speedscope, firefox (profiler.firefox.com), pstats (snakeviz, gprof2dot), "
+		  "callgrind (KCachegrind), cpuprofile (VS Code), lines (JSON), csv (functions), "
+		  "timeline (memory over time)",
 	  .to = &args.format,
 	  .choices = format_names },
 	{ .type = PLN_OPTION_TEXT,
@@ -64,14 +68,14 @@ static const struct pln_option options[] = {
 	  .name = "view",
 	  .letter = 'w',
 	  .metavar = "VIEW",
-	  .help = "time: cpu (default), wall, offcpu or gil (pprof holds the first three); "
-		  "memory: allocated, live (at the end), peak or temporary (freed within 1 ms)",
+	  .help = "time: cpu (default), wall, offcpu or gil; memory: allocated, live (at the "
+		  "end), peak or temporary (freed within 1 ms)",
 	  .to = &args.view,
 	  .choices = view_names },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "blocks",
 	  .letter = 'b',
-	  .help = "memory: count blocks, not bytes (pprof holds both)",
+	  .help = "memory: count blocks, not bytes (pprof has both)",
 	  .to = &args.blocks },
 	{ .type = PLN_OPTION_TEXT,
 	  .name = "thread",
@@ -107,7 +111,7 @@ static const struct pln_option options[] = {
 static const char *const examples[] = {
 	"pillion export -f speedscope app.pillion      # app.cpu.speedscope.json",
 	"pillion export -f pprof app.pillion && go tool pprof -http : app.pb.gz",
-	"pillion export -f folded -w wall -o - app.pillion | flamegraph.pl >app.svg",
+	"pillion export -f svg -w wall -o app.svg app.pillion && xdg-open app.svg",
 	"pillion export -f pprof -w live app.pillion && pprof -top app.live.pb.gz",
 	NULL,
 };
@@ -121,44 +125,40 @@ static const struct pln_verb verb = {
 	.examples = examples,
 };
 
+static const struct pln_export_format *format(void)
+{
+	return &pln_export_formats[args.format];
+}
+
+/* Of files that are of one view, its name: ".cpu", ".live", ".cpu-ns". */
+static void name_view(char *buffer, size_t size)
+{
+	enum pln_export_scope scope = format()->scope;
+	bool of_memory = pln_view_is_heap(args.view);
+	const char *unit = !of_memory ? "-ns" : args.blocks ? "-blocks" : "-bytes";
+
+	*buffer = '\0';
+	if (scope == PLN_EXPORT_ANY_VIEW || scope == PLN_EXPORT_TIME_VIEW ||
+	    (scope == PLN_EXPORT_TIMES && of_memory))
+		snprintf(buffer, size, ".%s%s", view_names[args.view],
+			 format()->unit_in_name ? unit : "");
+}
+
 /*
  * app.pillion -> app.cpu-ns.folded, app.pb.gz, app.cpu.speedscope.json; app.live-bytes.folded,
- * app.live.pb.gz, app.live.speedscope.json; app.memory.csv. Returns 0 or -ENAMETOOLONG.
+ * app.live.pb.gz, app.live.speedscope.json; app.lines.json. Returns 0 or -ENAMETOOLONG.
  */
 static int name_output(const char *profile, char *buffer, size_t size)
 {
-	const char *view = view_names[args.view];
-	bool of_memory = pln_view_is_heap(args.view);
-	const char *unit = !of_memory ? "ns" : args.blocks ? "blocks" : "bytes";
 	size_t stem = strlen(profile);
+	char view[64];
 	int used;
 
 	if (stem > 8 && !strcmp(profile + stem - 8, ".pillion"))
 		stem -= 8;
-	if (args.format == PLN_EXPORT_FOLDED)
-		used = snprintf(buffer, size, "%.*s.%s-%s.folded", (int)stem, profile, view, unit);
-	else if (args.format == PLN_EXPORT_SPEEDSCOPE)
-		used = snprintf(buffer, size, "%.*s.%s.speedscope.json", (int)stem, profile, view);
-	else if (args.format == PLN_EXPORT_TIMELINE)
-		used = snprintf(buffer, size, "%.*s.memory.csv", (int)stem, profile);
-	else /* the one file has all views of time */
-		used = snprintf(buffer, size, "%.*s%s%s.pb.gz", (int)stem, profile,
-				of_memory ? "." : "", of_memory ? view : "");
+	name_view(view, sizeof(view));
+	used = snprintf(buffer, size, "%.*s%s%s", (int)stem, profile, view, format()->suffix);
 	return (size_t)used < size ? 0 : -ENAMETOOLONG;
-}
-
-static int write_format(const struct pln_export *export, FILE *out)
-{
-	switch (args.format) {
-	case PLN_EXPORT_FOLDED:
-		return pln_export_folded(export, out);
-	case PLN_EXPORT_PPROF:
-		return pln_export_pprof(export, out);
-	case PLN_EXPORT_TIMELINE:
-		return pln_export_timeline(export, out);
-	default:
-		return pln_export_speedscope(export, out);
-	}
 }
 
 static int write_output(const struct pln_export *export, const char *path)
@@ -171,7 +171,7 @@ static int write_output(const struct pln_export *export, const char *path)
 		return PLN_EXIT_FAILURE;
 	}
 	if (!err) {
-		err = write_format(export, output.file);
+		err = format()->write(export, output.file);
 		if (err)
 			pln_export_output_abandon(&output);
 		else
@@ -268,6 +268,36 @@ static int export_timeline(struct pln_export *export, const char *path, const ch
 	return write_output(export, output);
 }
 
+/* Whether there is anything in it that a table of all views can show. */
+static bool has_any(const struct pln_aggregate *aggregate)
+{
+	for (size_t i = 0; i < aggregate->cell_count; i++)
+		if (pln_cell_wall_ns(&aggregate->cells[i]))
+			return true;
+	return aggregate->profile->block_count != 0;
+}
+
+static int export_all_views(struct pln_export *export, const char *path, const char *output)
+{
+	const struct pln_filter filter = { .threads = args.threads, .processes = args.processes };
+	struct pln_aggregate kept;
+	int err = pln_aggregate_samples(&kept, export->profile, &filter);
+	int status = PLN_EXIT_NO_SAMPLES;
+
+	if (err) {
+		status = cannot_read(path, err);
+	} else if (!has_any(&kept)) {
+		pln_cli_message("%s: it has no samples, or none of the threads and processes asked "
+				"for; `pillion info` lists them",
+				path);
+	} else {
+		export->aggregate = &kept;
+		status = write_output(export, output);
+	}
+	pln_aggregate_free(&kept);
+	return status;
+}
+
 static int export_profile(struct pln_profile *profile, const char *path, const char *output)
 {
 	struct pln_export export = {
@@ -277,10 +307,23 @@ static int export_profile(struct pln_profile *profile, const char *path, const c
 		.by_line = args.lines,
 	};
 
-	if (args.format == PLN_EXPORT_TIMELINE)
+	if (format()->scope == PLN_EXPORT_COUNTS)
 		return export_timeline(&export, path, output);
+	if (format()->scope == PLN_EXPORT_ALL_VIEWS)
+		return export_all_views(&export, path, output);
 	return pln_view_is_heap(args.view) ? export_memory(&export, path, output)
 					   : export_time(&export, path, output);
+}
+
+static int which_format(void)
+{
+	char names[256] = "";
+	size_t used = 0;
+
+	for (unsigned f = 0; format_names[f] && used < sizeof(names); f++)
+		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", f ? ", " : "",
+					 format_names[f]);
+	return pln_cli_usage_error(&verb, "which format? -f with one of %s", names);
 }
 
 static int check_arguments(const struct pln_operands *operands, const char *output)
@@ -289,14 +332,15 @@ static int check_arguments(const struct pln_operands *operands, const char *outp
 		return pln_cli_usage_error(&verb, "one profile at a time, not also %s",
 					   operands->value[1]);
 	if (args.format == FORMAT_UNSET)
-		return pln_cli_usage_error(&verb,
-					   "which format? -f folded, -f pprof, -f speedscope or -f "
-					   "timeline");
-	if (args.format == PLN_EXPORT_TIMELINE && args.threads)
+		return which_format();
+	if (format()->scope == PLN_EXPORT_COUNTS && args.threads)
 		return pln_cli_usage_error(&verb, "the timeline is of processes: use --process");
-	if (args.format == PLN_EXPORT_PPROF && output && !strcmp(output, "-") &&
-	    isatty(STDOUT_FILENO))
-		return pln_cli_usage_error(&verb, "pprof is binary, and stdout is a terminal");
+	if (format()->scope == PLN_EXPORT_TIME_VIEW && pln_view_is_heap(args.view))
+		return pln_cli_usage_error(&verb, "%s has views of time alone, not %s",
+					   format()->name, view_names[args.view]);
+	if (format()->binary && output && !strcmp(output, "-") && isatty(STDOUT_FILENO))
+		return pln_cli_usage_error(&verb, "%s is binary, and stdout is a terminal",
+					   format()->name);
 	return -1;
 }
 
@@ -305,8 +349,11 @@ int pln_cmd_export(int argc, char **argv)
 	struct pln_operands operands;
 	struct pln_profile *profile;
 	char path[PATH_MAX], output[PATH_MAX];
-	int status = pln_cli_parse(&verb, argc, argv, &operands);
+	int status;
 
+	for (unsigned f = 0; f < FORMATS_MAX && pln_export_formats[f].name; f++)
+		format_names[f] = pln_export_formats[f].name;
+	status = pln_cli_parse(&verb, argc, argv, &operands);
 	if (status < 0)
 		status = check_arguments(&operands, args.output);
 	if (status >= 0)

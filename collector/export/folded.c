@@ -152,7 +152,5 @@ int pln_export_folded(const struct pln_export *export, FILE *out)
 	if (!err)
 		err = write_paths(export, &tree, out);
 	pln_calltree_free(&tree);
-	if (!err && (fflush(out) || ferror(out)))
-		err = -(errno ? errno : EIO);
-	return err;
+	return err ? err : pln_export_flush(out);
 }

@@ -71,6 +71,23 @@ int pln_gzip_write(struct pln_gzip *gzip, const void *bytes, size_t size)
 	return err;
 }
 
+static ssize_t write_stream(void *gzip, const char *bytes, size_t size)
+{
+	int err = pln_gzip_write(gzip, bytes, size);
+
+	errno = -err;
+	return err ? 0 : (ssize_t)size; /* 0 is how such a stream fails */
+}
+
+FILE *pln_gzip_stream(struct pln_gzip *gzip)
+{
+	FILE *stream = fopencookie(gzip, "w", (cookie_io_functions_t){ .write = write_stream });
+
+	if (stream)
+		setvbuf(stream, NULL, _IOFBF, 1 << 16);
+	return stream;
+}
+
 int pln_gzip_close(struct pln_gzip *gzip, int whole)
 {
 	int err = whole ? feed(gzip, NULL, 0, Z_FINISH) : 0;

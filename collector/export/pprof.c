@@ -24,6 +24,7 @@
 
 #include "export/gzip.h"
 #include "export/protobuf.h"
+#include "export/text.h"
 #include "report/labels.h"
 #include "report/names.h"
 #include "stacks/intern.h"
@@ -90,27 +91,10 @@ struct writer {
 
 /* ------------------------------------------------------------------ strings */
 
-/* proto3 strings are UTF-8; what is malformed becomes U+FFFD. NULL: out of memory. */
-static char *clean(const char *text)
-{
-	char *copy = malloc(3 * strlen(text) + 1), *out = copy;
-
-	while (copy && *text) {
-		uint32_t c;
-		unsigned size = pln_utf8_size(text, &c);
-
-		memcpy(out, size ? text : "\xef\xbf\xbd", size ? size : 3);
-		out += size ? size : 3;
-		text += size ? size : 1;
-	}
-	if (copy)
-		*out = '\0';
-	return copy;
-}
-
+/* proto3 strings are UTF-8. */
 static uint64_t string_id(struct writer *w, const char *text)
 {
-	char *copy = clean(text);
+	char *copy = pln_text_clean(text);
 	uint32_t id = copy ? pln_intern_add(w->strings, copy, strlen(copy) + 1, NULL) : PLN_NONE;
 
 	free(copy);

@@ -10,7 +10,6 @@
  */
 #include "export/export.h"
 
-#include <errno.h>
 #include <inttypes.h>
 
 static const char *const class_names[PILLION_HEAP_COUNT] = {
@@ -59,6 +58,5 @@ int pln_export_timeline(const struct pln_export *export, FILE *out)
 		if (pln_filter_keeps_process(export->filter, &p->processes[point->process]))
 			write_point(p, point, out);
 	}
-	errno = 0;
-	return fflush(out) || ferror(out) ? -(errno ? errno : EIO) : 0;
+	return pln_export_flush(out);
 }

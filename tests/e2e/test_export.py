@@ -238,7 +238,7 @@ def test_an_output_directory_that_is_missing(here, copied, work, form):
 
 
 @pytest.mark.parametrize("options, words", [
-    ([], "-f"), (["-f", "svg"], "svg"), (["-f", "folded", "--view", "heap"], "heap"),
+    ([], "-f"), (["-f", "nonesuch"], "callgrind, cpuprofile"), (["-f", "folded", "--view", "heap"], "heap"),
     (["-f", "folded", "a", "b"], "b"), (["-f", "folded", "--nothing"], "--nothing")])
 def test_wrong_options_are_refused(here, options, words):
     result = here.run([here.pillion, "export", *options])
