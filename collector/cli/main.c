@@ -27,6 +27,7 @@ static int show_help_of(int argc, char **argv);
 const struct pln_verb_entry pln_verbs[] = {
 	{ "record", "run a command and record it", pln_cmd_record },
 	{ "report", "show where the time went", pln_cmd_report },
+	{ "annotate", "lines or instructions, and what was sampled there", pln_cmd_annotate },
 	{ "export", "write a profile for other tools", pln_cmd_export },
 	{ "info", "what a profile holds, and what it cost", pln_cmd_info },
 	{ "collect", "record processes that are started elsewhere", pln_cmd_collect },
