@@ -35,6 +35,7 @@ int pln_cmd_export(int argc, char **argv);
 int pln_cmd_annotate(int argc, char **argv);
 int pln_cmd_diff(int argc, char **argv);
 int pln_cmd_merge(int argc, char **argv);
+int pln_cmd_stat(int argc, char **argv);
 
 /* ------------------------------------------------------------- options.c */
 

@@ -30,6 +30,7 @@ const struct pln_verb_entry pln_verbs[] = {
 	{ "report", "show where the time went", pln_cmd_report },
 	{ "annotate", "lines or instructions, and what was sampled there", pln_cmd_annotate },
 	{ "diff", "what grew and what shrank between two profiles", pln_cmd_diff },
+	{ "stat", "the counters of a run", pln_cmd_stat },
 	{ "merge", "one profile of several", pln_cmd_merge },
 	{ "export", "write a profile for other tools", pln_cmd_export },
 	{ "info", "what a profile holds, and what it cost", pln_cmd_info },
