@@ -13,7 +13,7 @@ set -euo pipefail
 repo=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
 readonly repo packages=(
     gcc libc6-dev cmake ninja-build pkg-config python3 zlib1g-dev
-    libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev
+    libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev libcapstone-dev
 )
 
 install_packages() {

@@ -23,6 +23,7 @@ readonly repo jobs=${PLN_JOBS:-2}
 readonly packages=(
     gcc g++ clang clang-format clang-tidy shellcheck cmake ninja-build pkg-config git
     libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev zlib1g-dev
+    libcapstone-dev
     libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
     gdb strace valgrind chromium
 )

@@ -20,6 +20,7 @@ enum pln_exit {
 	PLN_EXIT_FAILURE = 1, /* I/O, unreadable profile */
 	PLN_EXIT_USAGE = 2, /* unknown option or verb, malformed value */
 	PLN_EXIT_NO_SAMPLES = 3, /* the profile holds nothing that was asked for */
+	PLN_EXIT_DIFFERENT = 4, /* diff --fail-on: something grew */
 	PLN_EXIT_WRAPPER = 125, /* record failed before the command was started */
 	PLN_EXIT_NOT_EXECUTABLE = 126, /* command found, but it cannot be executed */
 	PLN_EXIT_NOT_FOUND = 127, /* command not found */
@@ -32,6 +33,10 @@ int pln_cmd_ctl(int argc, char **argv);
 int pln_cmd_report(int argc, char **argv);
 int pln_cmd_info(int argc, char **argv);
 int pln_cmd_export(int argc, char **argv);
+int pln_cmd_annotate(int argc, char **argv);
+int pln_cmd_diff(int argc, char **argv);
+int pln_cmd_merge(int argc, char **argv);
+int pln_cmd_stat(int argc, char **argv);
 
 /* ------------------------------------------------------------- options.c */
 

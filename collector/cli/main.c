@@ -6,6 +6,7 @@
  *   1    it failed: I/O, an unreadable profile
  *   2    it was called wrongly: unknown verb or option, malformed value
  *   3    the profile holds nothing of what was asked for
+ *   4    diff --fail-on: something grew by more than that
  *   125  record failed before the command was started (or, with --strict, at all)
  *   126  the command was found, but cannot be executed
  *   127  the command was not found
@@ -27,6 +28,10 @@ static int show_help_of(int argc, char **argv);
 const struct pln_verb_entry pln_verbs[] = {
 	{ "record", "run a command and record it", pln_cmd_record },
 	{ "report", "show where the time went", pln_cmd_report },
+	{ "annotate", "lines or instructions, and what was sampled there", pln_cmd_annotate },
+	{ "diff", "what grew and what shrank between two profiles", pln_cmd_diff },
+	{ "stat", "the counters of a run", pln_cmd_stat },
+	{ "merge", "one profile of several", pln_cmd_merge },
 	{ "export", "write a profile for other tools", pln_cmd_export },
 	{ "info", "what a profile holds, and what it cost", pln_cmd_info },
 	{ "collect", "record processes that are started elsewhere", pln_cmd_collect },

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/pager.h"
 
 #define LIMIT_UNSET UINT64_MAX
 #define LIMIT_TEXT 10
@@ -24,7 +25,8 @@ static struct {
 	bool lines;
 	bool json;
 	bool no_symbolize;
-} args = { .limit = LIMIT_UNSET };
+	bool pager;
+} args = { .limit = LIMIT_UNSET, .pager = true };
 
 static const struct pln_option options[] = {
 	{ .type = PLN_OPTION_GROUP, .help = "What to count" },
@@ -86,6 +88,11 @@ static const struct pln_option options[] = {
 	  .help = "auto (default), always or never",
 	  .to = &args.color,
 	  .choices = pln_color_choices },
+	{ .type = PLN_OPTION_NO,
+	  .name = "no-pager",
+	  .rare = true,
+	  .help = "write to the terminal itself, however long it gets",
+	  .to = &args.pager },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "no-symbolize",
 	  .rare = true,
@@ -152,17 +159,22 @@ static int print(const struct pln_report *report)
 {
 	bool unmatched = (args.threads || args.processes) && !pln_report_has_any(report) &&
 			 !report->aggregate.quality.samples;
+	struct pln_pager pager;
 	char why[512];
+	int err;
 
+	pln_pager_open(&pager, args.pager && !args.json);
 	if (args.json) {
-		pln_report_print_json(report, stdout);
+		pln_report_print_json(report, pager.out);
 	} else if (!unmatched) {
 		struct pln_screen screen = pln_report_screen(args.color);
 
+		screen.out = pager.out;
 		pln_report_print_text(report, &screen);
 	}
-	if (fflush(stdout) || ferror(stdout)) {
-		pln_cli_message("cannot write the report: %s", strerror(errno));
+	err = pln_pager_close(&pager);
+	if (err) {
+		pln_cli_message("cannot write the report: %s", strerror(-err));
 		return PLN_EXIT_FAILURE;
 	}
 	if (pln_report_has_any(report))

@@ -35,6 +35,7 @@ bool pln_variable_is_rare(enum pln_variable_id id)
 	case PLN_VARIABLE_signal:
 	case PLN_VARIABLE_collector:
 	case PLN_VARIABLE_socket:
+	case PLN_VARIABLE_pager:
 		return true;
 	default:
 		return false;

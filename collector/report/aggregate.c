@@ -47,6 +47,20 @@ uint64_t pln_cell_weight(const struct pln_cell *cell, enum pln_view view)
 	return weigh(cell->cpu_ns, cell->offcpu_ns, cell->runnable_ns, cell->gil, view);
 }
 
+double pln_cell_variance(const struct pln_cell *cell, enum pln_view view)
+{
+	switch (view) {
+	case PLN_VIEW_CPU:
+		return cell->cpu_square;
+	case PLN_VIEW_OFFCPU:
+		return cell->offcpu_square;
+	case PLN_VIEW_WALL:
+		return cell->wall_square;
+	default:
+		return pln_cell_weight(cell, view) ? cell->wall_square : 0;
+	}
+}
+
 uint64_t pln_sample_weight(const struct pln_sample_row *row, enum pln_view view)
 {
 	return weigh(row->cpu_ns, row->offcpu_ns, row->runnable_ns, row->gil, view);
@@ -95,6 +109,11 @@ static struct pln_cell *find_cell(struct pass *pass, const struct pln_cell *key)
 	return &a->cells[id];
 }
 
+static double square(uint64_t ns)
+{
+	return (double)ns * (double)ns;
+}
+
 /* The wait for a CPU goes to a cell without a GIL state: see aggregate.h. */
 static int add_times(struct pass *pass, struct pln_cell *key, const struct pln_sample_row *row)
 {
@@ -108,6 +127,9 @@ static int add_times(struct pass *pass, struct pln_cell *key, const struct pln_s
 		cell->samples++;
 		cell->cpu_ns += row->cpu_ns;
 		cell->offcpu_ns += row->offcpu_ns;
+		cell->cpu_square += square(row->cpu_ns);
+		cell->offcpu_square += square(row->offcpu_ns);
+		cell->wall_square += square(row->cpu_ns + row->offcpu_ns);
 	}
 	if (row->runnable_ns) {
 		key->gil = PILLION_GIL_UNKNOWN;
@@ -116,6 +138,7 @@ static int add_times(struct pass *pass, struct pln_cell *key, const struct pln_s
 			return -ENOMEM;
 		cell->samples += !shown;
 		cell->runnable_ns += row->runnable_ns;
+		cell->wall_square += square(row->runnable_ns);
 	}
 	return 0;
 }

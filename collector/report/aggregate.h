@@ -51,8 +51,10 @@ struct pln_amount {
 	uint64_t samples; /* with any weight in the view, other than by a wait for a CPU */
 	/* Of memory: */
 	double blocks; /* an estimate */
-	double variance; /* of the bytes, estimated without bias */
 	uint32_t kinds; /* bits 1 << enum pln_block_kind */
+	/* Of the weight: of bytes, estimated without bias; of time, the sum of the samples'
+	 * squares, as it is when each of them came by chance and alone. */
+	double variance;
 };
 
 struct pln_cell {
@@ -64,6 +66,10 @@ struct pln_cell {
 	uint64_t cpu_ns;
 	uint64_t offcpu_ns;
 	uint64_t runnable_ns;
+	/* Sums of squares over samples. */
+	double cpu_square;
+	double offcpu_square;
+	double wall_square;
 };
 
 /* Half of the 95 % confidence interval of the bytes. */
@@ -128,6 +134,8 @@ static inline uint64_t pln_cell_wall_ns(const struct pln_cell *cell)
 
 /* What the cell weighs in a view. */
 uint64_t pln_cell_weight(const struct pln_cell *cell, enum pln_view view);
+/* The sum of its samples' squares there: the variance of the weight. */
+double pln_cell_variance(const struct pln_cell *cell, enum pln_view view);
 
 /* What one sample weighs in a view. */
 uint64_t pln_sample_weight(const struct pln_sample_row *row, enum pln_view view);

@@ -152,6 +152,17 @@ unsigned pln_print_end(const struct pln_screen *screen, const char *text, unsign
 	return mark + tail;
 }
 
+unsigned pln_print_start(const struct pln_screen *screen, const char *text, unsigned width)
+{
+	unsigned whole = pln_text_width(text), mark = screen->utf8 ? 1 : 2, head;
+
+	if (whole <= width || width <= mark)
+		return pln_print_elided(screen, text, width);
+	fwrite(text, 1, fitting_start(text, width - mark, &head), screen->out);
+	fputs(screen->utf8 ? "\u2026" : "..", screen->out);
+	return head + mark;
+}
+
 /* Behind the separator at `at`, "::" or a single "."; NULL: there is none. */
 static const char *behind_separator(const char *text, const char *at)
 {
@@ -302,10 +313,8 @@ static void measure(struct pln_table *table)
 
 /* An elastic column narrower than this is no use. */
 static const unsigned least_width[] = {
-	[PLN_RIGID] = 0,
-	[PLN_ELIDE_MIDDLE] = 12,
-	[PLN_ELIDE_START] = 18,
-	[PLN_ELIDE_NAME] = 16,
+	[PLN_RIGID] = 0,       [PLN_ELIDE_MIDDLE] = 12, [PLN_ELIDE_START] = 18,
+	[PLN_ELIDE_NAME] = 16, [PLN_ELIDE_END] = 24,
 };
 
 /* Width of a column when no elastic one is wider than `ceiling`, but for what each needs. */
@@ -394,6 +403,8 @@ static unsigned print_text(const struct pln_screen *screen, const struct cell *c
 	}
 	if (elastic == PLN_ELIDE_NAME)
 		return pln_print_name(screen, cell->text, width);
+	if (elastic == PLN_ELIDE_END)
+		return pln_print_start(screen, cell->text, width);
 	if (elastic == PLN_ELIDE_START && !cell->extra)
 		return pln_print_end(screen, cell->text, width);
 	return pln_print_elided(screen, cell->text, width);

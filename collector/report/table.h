@@ -45,6 +45,7 @@ enum pln_elastic {
 	PLN_ELIDE_MIDDLE,
 	PLN_ELIDE_START, /* of places: file name and line are at the end */
 	PLN_ELIDE_NAME, /* of functions: what is qualified goes before what it is qualified by */
+	PLN_ELIDE_END, /* of code: it is told by how it begins */
 };
 
 /* One without text in any row is left out, unless it is always shown. */
@@ -83,6 +84,8 @@ unsigned pln_text_width(const char *text);
 unsigned pln_print_elided(const struct pln_screen *screen, const char *text, unsigned width);
 /* The same at its start. */
 unsigned pln_print_end(const struct pln_screen *screen, const char *text, unsigned width);
+/* The same at its end. */
+unsigned pln_print_start(const struct pln_screen *screen, const char *text, unsigned width);
 
 /*
  * The same for a name, "Class.method" or "space::function": as many of its last parts as there

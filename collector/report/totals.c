@@ -47,7 +47,8 @@ struct pln_amount pln_cell_amount(const struct pln_cell *cell, enum pln_view vie
 	return (struct pln_amount){ .ns = ns,
 				    .hold_ns = cell->gil == PILLION_GIL_HOLDS ? ns : 0,
 				    .wait_ns = cell->gil == PILLION_GIL_WAITS ? ns : 0,
-				    .samples = ns ? cell->samples : 0 };
+				    .samples = ns ? cell->samples : 0,
+				    .variance = pln_cell_variance(cell, view) };
 }
 
 /* Out of a damaged profile, an estimate may be of any size. */

@@ -75,6 +75,8 @@ enum pln_memory_choice {
 	  "which pillion the library starts; default: its own")                                    \
 	X(socket, "PILLION_SOCKET", TEXT, 0, 0, 0, "", 0, "ADDRESS",                               \
 	  "where a collector listens: @abstract name or /path")                                    \
+	X(pager, "PILLION_PAGER", TEXT, 0, 0, 0, "", 0, "COMMAND",                                 \
+	  "what pillion shows long text on a terminal with; default: PAGER, else less")            \
 	X(token, "PILLION_TOKEN", SECRET, 0, 0, 0, "", 0, "HEX",                                   \
 	  "proves to the collector that the process belongs to the session")                       \
 	X(only_pid, "PILLION_ONLY_PID", SECRET, 0, 0, 0, "", 0, "PID",                             \

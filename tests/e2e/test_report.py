@@ -62,7 +62,7 @@ def on_terminal(here, argv, columns, env=None):
     """Runs with stdout on a terminal so wide; returns what it printed."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    env = dict({"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}, **(env or {}))
+    env = dict({"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PILLION_PAGER": ""}, **(env or {}))
     process = here.popen(argv, env=env, stdout=slave, stderr=subprocess.PIPE)
     os.close(slave)
     chunks = []

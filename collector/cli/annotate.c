@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * annotate.c - `pillion annotate`: options, and the order of the work.
+ */
+#include "annotate/annotate.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/pager.h"
+#include "report/names.h"
+
+#define CONTEXT 3
+
+static const char *const syntaxes[] = { "att", "intel", NULL };
+
+static struct {
+	const char *threads;
+	const char *processes;
+	unsigned view; /* enum pln_view */
+	unsigned syntax; /* enum pln_syntax */
+	unsigned color; /* enum pln_color */
+	uint64_t context;
+	bool all;
+	bool json;
+	bool pager;
+} args = { .context = CONTEXT, .pager = true };
+
+static const struct pln_option options[] = {
+	{ .type = PLN_OPTION_GROUP, .help = "What to count" },
+	{ .type = PLN_OPTION_CHOICE,
+	  .name = "view",
+	  .letter = 'w',
+	  .metavar = "VIEW",
+	  .help = "time: cpu (default), wall, offcpu, gil; memory: allocated (default), live, "
+		  "peak, temporary. Lines have one of each",
+	  .to = &args.view,
+	  .choices = pln_report_view_names },
+	{ .type = PLN_OPTION_TEXT,
+	  .name = "thread",
+	  .letter = 't',
+	  .metavar = "NAME|TID",
+	  .help = "only these threads, as report has it",
+	  .to = &args.threads },
+	{ .type = PLN_OPTION_TEXT,
+	  .name = "process",
+	  .letter = 'p',
+	  .metavar = "NAME|PID",
+	  .help = "only these processes: parts of commands, or numbers",
+	  .to = &args.processes },
+	{ .type = PLN_OPTION_GROUP, .help = "What to show" },
+	{ .type = PLN_OPTION_FLAG,
+	  .name = "all",
+	  .letter = 'a',
+	  .help = "everything, not only what is near to samples",
+	  .to = &args.all },
+	{ .type = PLN_OPTION_NUMBER,
+	  .name = "context",
+	  .letter = 'C',
+	  .metavar = "N",
+	  .help = "lines or instructions around each with samples (default 3)",
+	  .to = &args.context,
+	  .max = UINT32_MAX },
+	{ .type = PLN_OPTION_CHOICE,
+	  .name = "syntax",
+	  .metavar = "SYNTAX",
+	  .help = "of instructions: att (default) or intel",
+	  .to = &args.syntax,
+	  .choices = syntaxes },
+	{ .type = PLN_OPTION_FLAG,
+	  .name = "json",
+	  .letter = 'j',
+	  .help = "as JSON: all that has samples",
+	  .to = &args.json },
+	{ .type = PLN_OPTION_CHOICE,
+	  .name = "color",
+	  .rare = true,
+	  .metavar = "WHEN",
+	  .help = "auto (default), always or never",
+	  .to = &args.color,
+	  .choices = pln_color_choices },
+	{ .type = PLN_OPTION_NO,
+	  .name = "no-pager",
+	  .rare = true,
+	  .help = "write to the terminal itself, however long it gets",
+	  .to = &args.pager },
+};
+
+static const char *const examples[] = {
+	"pillion annotate app.py                  # lines, of the newest profile here",
+	"pillion annotate Page.render app.pillion",
+	"pillion annotate --syntax intel _PyEval_EvalFrameDefault app.pillion",
+	NULL,
+};
+
+static const struct pln_verb verb = {
+	.name = "annotate",
+	.usage = "[options] FUNCTION|FILE [PROFILE]",
+	.summary = "Show the lines of a Python file or function, or the instructions of a native "
+		   "one.",
+	.options = options,
+	.option_count = sizeof(options) / sizeof(*options),
+	.examples = examples,
+};
+
+static int check_arguments(const struct pln_operands *operands)
+{
+	if (!operands->count)
+		return pln_cli_usage_error(&verb, "which function, or which Python file?");
+	if (operands->count > 2)
+		return pln_cli_usage_error(&verb,
+					   "one function or file, and one profile, not also %s",
+					   operands->value[2]);
+	if (args.view == PLN_VIEW_LEAKS)
+		return pln_cli_usage_error(&verb,
+					   "there is no --view leaks here; --view live has it");
+	return -1;
+}
+
+/* ----------------------------------------------------------------------- print */
+
+static struct pln_annotate_print how_to_print(void)
+{
+	return (struct pln_annotate_print){ .context = args.context, .all = args.all };
+}
+
+static int print_lines(const struct pln_report *report, const struct pln_choice *choice,
+		       struct pln_pager *pager)
+{
+	enum pln_view heap_view = pln_view_is_heap(args.view) ? args.view : PLN_VIEW_ALLOCATED;
+	struct pln_annotate_print print = how_to_print();
+	struct pln_screen screen = pln_report_screen(args.color);
+	struct pln_file_lines lines;
+	int err = pln_file_lines_build(&lines, report, choice, heap_view);
+
+	screen.out = pager->out;
+	if (!err && args.json)
+		pln_annotate_lines_json(report, choice, &lines, pager->out);
+	else if (!err)
+		pln_annotate_lines_text(report, choice, &lines, &screen, &print);
+	pln_file_lines_free(&lines);
+	return err;
+}
+
+static int print_native(const struct pln_report *report, const struct pln_choice *choice,
+			struct pln_pager *pager)
+{
+	struct pln_annotate_print print = how_to_print();
+	struct pln_screen screen = pln_report_screen(args.color);
+	struct pln_native_code code;
+	int err = pln_native_code_build(&code, report, choice->function, args.syntax);
+
+	screen.out = pager->out;
+	if (!err && args.json)
+		pln_annotate_native_json(report, &code, pager->out);
+	else if (!err)
+		pln_annotate_native_text(report, &code, &screen, &print);
+	pln_native_code_free(&code);
+	return err;
+}
+
+static void tell_others(const struct pln_report *report, const struct pln_choice *choice)
+{
+	const struct pln_profile *p = report->profile;
+	char where[512];
+
+	if (choice->others)
+		pln_cli_message("%u other function%s called like that, such as %s (%s)",
+				choice->others, choice->others == 1 ? " is" : "s are",
+				pln_function_name(p, choice->other),
+				pln_where_text(p, choice->other, true, where, sizeof(where)));
+}
+
+static int print_choice(const struct pln_report *report, const struct pln_choice *choice)
+{
+	struct pln_pager pager;
+	int err, close_err;
+
+	tell_others(report, choice);
+	pln_pager_open(&pager, args.pager && !args.json);
+	err = choice->kind == PLN_CHOICE_NATIVE ? print_native(report, choice, &pager)
+						: print_lines(report, choice, &pager);
+	close_err = pln_pager_close(&pager);
+	if (!err && !close_err)
+		return PLN_EXIT_OK;
+	pln_cli_message("cannot annotate: %s", strerror(-(err ? err : close_err)));
+	return PLN_EXIT_FAILURE;
+}
+
+/* ----------------------------------------------------------------------- build */
+
+/* Lines have a column of memory whatever the view; blocks are summed once. */
+static int add_blocks(struct pln_report *report)
+{
+	if (pln_view_is_heap(report->options.view) || !report->profile->block_count)
+		return 0;
+	report->moments = pln_heap_find_moments(report->profile);
+	if (!report->moments)
+		return -ENOMEM;
+	return pln_aggregate_blocks(&report->aggregate, PLN_VIEW_ALLOCATED, report->moments);
+}
+
+/* A time view and a heap view go together in lines: the report is built with the first. */
+static int use_time_view(struct pln_report *report)
+{
+	struct pln_totals totals;
+	int err = pln_totals_compute(&totals, &report->aggregate, PLN_VIEW_CPU);
+
+	pln_totals_free(&report->totals);
+	report->totals = totals;
+	report->options.view = PLN_VIEW_CPU;
+	return err;
+}
+
+static int annotate(struct pln_report *report, const char *name)
+{
+	struct pln_choice choice = pln_choose(report, name);
+	int err = 0;
+
+	if (choice.kind == PLN_CHOICE_NONE) {
+		pln_cli_message("%s: no function or Python file is called %s; `pillion report "
+				"--limit 0` lists them",
+				report->path, name);
+		return PLN_EXIT_NO_SAMPLES;
+	}
+	if (choice.kind != PLN_CHOICE_NATIVE)
+		err = pln_view_is_heap(args.view) ? use_time_view(report) : add_blocks(report);
+	if (err) {
+		pln_cli_message("%s: cannot read: %s", report->path, strerror(-err));
+		return PLN_EXIT_FAILURE;
+	}
+	if (choice.kind == PLN_CHOICE_NATIVE &&
+	    !report->totals.functions[choice.function].total.weight) {
+		pln_cli_message("%s: %s has no %s; try --view wall", report->path,
+				pln_function_name(report->profile, choice.function),
+				pln_view_text(report->options.view));
+		return PLN_EXIT_NO_SAMPLES;
+	}
+	return print_choice(report, &choice);
+}
+
+int pln_cmd_annotate(int argc, char **argv)
+{
+	struct pln_report_options what;
+	struct pln_operands operands;
+	struct pln_profile *profile;
+	struct pln_report report;
+	char path[PATH_MAX];
+	int status = pln_cli_parse(&verb, argc, argv, &operands);
+
+	if (status < 0)
+		status = check_arguments(&operands);
+	if (status >= 0)
+		return status;
+	profile = pln_report_open(operands.count > 1 ? operands.value[1] : NULL, false, path,
+				  sizeof(path));
+	if (!profile)
+		return PLN_EXIT_FAILURE;
+	what = (struct pln_report_options){
+		.filter = { .threads = args.threads, .processes = args.processes },
+		.view = args.view,
+	};
+	status = pln_report_build(&report, profile, path, &what);
+	if (status) {
+		pln_cli_message("%s: cannot read: %s", path, strerror(-status));
+		status = PLN_EXIT_FAILURE;
+	} else {
+		status = annotate(&report, operands.value[0]);
+	}
+	pln_report_free(&report);
+	pln_profile_close(profile);
+	return status;
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * diff.c - see diff.h.
+ */
+#include "diff/diff.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "profile/codec.h"
+#include "report/names.h"
+#include "stacks/intern.h"
+
+/* With fewer samples on both sides together, no difference is beyond noise. */
+#define LEAST_SAMPLES 10u
+
+/* A table being filled. */
+struct build {
+	struct pln_diff *diff;
+	struct pln_diff_table *table;
+	struct pln_intern *keys;
+	struct pln_buffer key;
+	bool by_line;
+	uint32_t *location_row; /* by location of the side at hand */
+	uint64_t *seen_at; /* by row: the newest stack that it was on */
+	uint64_t stamp;
+};
+
+/* ------------------------------------------------------------------------ rows */
+
+static void put_function(struct build *b, const struct pln_profile *p, uint32_t id)
+{
+	const struct pln_function *f = &p->functions[id];
+	char library[128];
+
+	if (f->kind == PLN_FUNCTION_PYTHON) {
+		pln_put_string(&b->key, f->name);
+		pln_put_string(&b->key, pln_short_file(f->file, p->recording.working_directory));
+		return;
+	}
+	pln_put_string(&b->key, f->unknown ? "" : f->name);
+	pln_put_string(&b->key,
+		       *f->module ? pln_short_library(f->module, library, sizeof(library)) : "");
+}
+
+static void put_line(struct build *b, const struct pln_function *f, uint32_t line)
+{
+	bool counted = f->first_line && line >= f->first_line;
+
+	pln_put_byte(&b->key, counted);
+	pln_put_varint(&b->key, counted ? line - f->first_line : line);
+}
+
+/* Grown whenever the count is a power of two. */
+static bool add_row(struct pln_diff_table *table)
+{
+	size_t count = table->count;
+
+	if (!(count & (count - 1))) {
+		size_t capacity = count ? 2 * count : 1;
+		void *rows = realloc(table->rows, capacity * sizeof(*table->rows));
+
+		if (!rows)
+			return false;
+		table->rows = rows;
+	}
+	table->rows[table->count++] = (struct pln_diff_row){
+		.function = { PLN_NONE, PLN_NONE },
+	};
+	return true;
+}
+
+/* The row of a function at a line, added when it is new; PLN_NONE: out of memory. */
+static uint32_t row_of(struct build *b, unsigned side, uint32_t function, uint32_t line)
+{
+	const struct pln_profile *p = b->diff->side[side]->profile;
+	bool has_stack = function < p->function_count, is_new;
+	const struct pln_function *f = has_stack ? &p->functions[function] : NULL;
+	struct pln_diff_row *row;
+	uint32_t id;
+
+	pln_buffer_clear(&b->key);
+	pln_put_byte(&b->key, f ? 1 + f->kind : 0);
+	if (f)
+		put_function(b, p, function);
+	if (f && b->by_line)
+		put_line(b, f, line);
+	id = b->key.failed ? PLN_NONE : pln_intern_add(b->keys, b->key.data, b->key.size, &is_new);
+	if (id == PLN_NONE)
+		return PLN_NONE;
+	if (is_new) {
+		if (!add_row(b->table))
+			return PLN_NONE;
+		b->table->rows[id].unnamed = f && f->unknown;
+	}
+	row = &b->table->rows[id];
+	if (row->function[side] == PLN_NONE) {
+		row->function[side] = function;
+		row->line[side] = b->by_line ? line : 0;
+	}
+	return id;
+}
+
+static int find_rows(struct build *b, unsigned side)
+{
+	const struct pln_profile *p = b->diff->side[side]->profile;
+
+	b->location_row = malloc((p->location_count + 1) * sizeof(*b->location_row));
+	if (!b->location_row)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->location_count; i++) {
+		b->location_row[i] =
+			row_of(b, side, p->locations[i].function, p->locations[i].line);
+		if (b->location_row[i] == PLN_NONE)
+			return -ENOMEM;
+	}
+	/* The last one is time without a stack. */
+	b->location_row[p->location_count] = row_of(b, side, (uint32_t)p->function_count, 0);
+	return b->location_row[p->location_count] == PLN_NONE ? -ENOMEM : 0;
+}
+
+/* --------------------------------------------------------------------- amounts */
+
+static void add_location(struct build *b, unsigned side, uint32_t location,
+			 const struct pln_amount *amount, bool innermost)
+{
+	uint32_t id = b->location_row[location];
+	struct pln_diff_row *row = &b->table->rows[id];
+
+	if (innermost)
+		pln_amount_add(&row->self_amount[side], amount);
+	if (b->seen_at[id] == b->stamp)
+		return;
+	b->seen_at[id] = b->stamp;
+	pln_amount_add(&row->total_amount[side], amount);
+}
+
+static void add_part(struct build *b, unsigned side, const struct pln_part *part)
+{
+	const struct pln_profile *p = b->diff->side[side]->profile;
+	bool innermost = true;
+
+	b->stamp++;
+	if (part->stack == PLN_NONE)
+		add_location(b, side, (uint32_t)p->location_count, &part->amount, true);
+	for (uint32_t n = part->stack; n != PLN_NONE; n = p->stacks[n].parent) {
+		uint32_t frame = p->stacks[n].frame;
+
+		for (uint32_t i = p->frame_first_location[frame];
+		     i < p->frame_first_location[frame + 1]; i++) {
+			add_location(b, side, i, &part->amount, innermost);
+			innermost = false;
+		}
+	}
+}
+
+static int add_side(struct build *b, unsigned side)
+{
+	const struct pln_report *r = b->diff->side[side];
+	size_t count = pln_part_count(&r->aggregate, r->options.view);
+	int err = find_rows(b, side);
+
+	b->seen_at = err ? NULL : calloc(b->table->count, sizeof(*b->seen_at));
+	if (!err && !b->seen_at)
+		err = -ENOMEM;
+	b->stamp = 0;
+	for (size_t i = 0; !err && i < count; i++) {
+		struct pln_part part = pln_part_at(&r->aggregate, r->options.view, i);
+
+		if (part.amount.weight)
+			add_part(b, side, &part);
+	}
+	free(b->location_row);
+	free(b->seen_at);
+	return err;
+}
+
+/* --------------------------------------------------------------------- changes */
+
+static bool is_compared(const struct pln_amount *amount)
+{
+	return amount[PLN_DIFF_A].samples + amount[PLN_DIFF_B].samples >= LEAST_SAMPLES;
+}
+
+static struct pln_change change_of(const struct pln_diff *diff, const struct pln_amount *amount,
+				   double limit)
+{
+	bool absolute = diff->options.absolute;
+	struct pln_change change;
+
+	for (unsigned side = 0; side < PLN_DIFF_SIDES; side++) {
+		double whole = absolute ? 1 : diff->whole[side].weight;
+
+		change.side[side] = whole > 0 ? (double)amount[side].weight / whole : 0;
+	}
+	change.noise = limit * sqrt(pln_noise_of_change(diff->whole, amount, absolute));
+	return change;
+}
+
+static bool is_real(const struct pln_diff_row *row)
+{
+	return pln_change_is_real(&row->self) || pln_change_is_real(&row->total);
+}
+
+static int by_change(const void *pa, const void *pb)
+{
+	const struct pln_diff_row *a = pa, *b = pb;
+	double ca = fabs(pln_change_of(&a->self)), cb = fabs(pln_change_of(&b->self));
+
+	if (is_real(a) != is_real(b))
+		return is_real(a) ? -1 : 1;
+	if (ca == cb) {
+		ca = fabs(pln_change_of(&a->total));
+		cb = fabs(pln_change_of(&b->total));
+	}
+	if (ca != cb)
+		return ca < cb ? 1 : -1;
+	return a->function[PLN_DIFF_B] < b->function[PLN_DIFF_B]
+		       ? -1
+		       : a->function[PLN_DIFF_B] > b->function[PLN_DIFF_B];
+}
+
+/* Leaves out what neither side has any weight of, which symbols alone brought in. */
+static void find_changes(struct pln_diff *diff, struct pln_diff_table *table)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < table->count; i++) {
+		const struct pln_diff_row *row = &table->rows[i];
+
+		if (!row->total_amount[PLN_DIFF_A].weight && !row->total_amount[PLN_DIFF_B].weight)
+			continue;
+		table->comparisons +=
+			is_compared(row->self_amount) + is_compared(row->total_amount);
+		table->rows[kept++] = *row;
+	}
+	table->count = kept;
+	table->limit = pln_noise_limit(table->comparisons);
+	for (size_t i = 0; i < kept; i++) {
+		struct pln_diff_row *row = &table->rows[i];
+
+		row->self = change_of(diff, row->self_amount, table->limit);
+		row->total = change_of(diff, row->total_amount, table->limit);
+	}
+	if (kept)
+		qsort(table->rows, kept, sizeof(*table->rows), by_change);
+}
+
+static int build_table(struct pln_diff *diff, struct pln_diff_table *table, bool by_line)
+{
+	struct build b = { .diff = diff, .table = table, .by_line = by_line };
+	int err = -ENOMEM;
+
+	b.keys = pln_intern_new();
+	if (b.keys)
+		err = add_side(&b, PLN_DIFF_A);
+	if (!err)
+		err = add_side(&b, PLN_DIFF_B);
+	if (!err)
+		find_changes(diff, table);
+	pln_intern_free(b.keys);
+	pln_buffer_free(&b.key);
+	return err;
+}
+
+/* ------------------------------------------------------------------- the whole */
+
+bool pln_change_fails(const struct pln_diff *diff, const struct pln_change *change)
+{
+	double whole = diff->options.absolute ? diff->whole[PLN_DIFF_A].weight : 1;
+
+	return diff->options.fails &&
+	       pln_change_of(change) - change->noise > diff->options.fail_on * whole;
+}
+
+static void judge(struct pln_diff *diff)
+{
+	for (size_t i = 0; i < diff->functions.count; i++) {
+		const struct pln_diff_row *row = &diff->functions.rows[i];
+		const struct pln_change *told =
+			pln_change_is_real(&row->self) ? &row->self : &row->total;
+
+		diff->failed +=
+			pln_change_fails(diff, &row->self) || pln_change_fails(diff, &row->total);
+		if (!pln_change_is_real(told))
+			continue;
+		*(pln_change_of(told) > 0 ? &diff->grew : &diff->shrank) += 1;
+	}
+	diff->whole_failed = diff->options.absolute && pln_change_fails(diff, &diff->all);
+}
+
+/* One comparison, of what clocks (or all samples) tell. */
+static void compare_wholes(struct pln_diff *diff)
+{
+	double variance = 0;
+
+	for (unsigned side = 0; side < PLN_DIFF_SIDES; side++) {
+		const struct pln_report *r = diff->side[side];
+
+		diff->whole[side] = pln_noise_whole(
+			&r->totals.all, pln_view_is_heap(r->options.view), r->summary.all.threads);
+		diff->all.side[side] = diff->whole[side].weight;
+		variance += diff->whole[side].own_variance;
+	}
+	diff->all.noise = pln_noise_limit(1) * sqrt(variance);
+}
+
+int pln_diff_build(struct pln_diff *diff, const struct pln_report *a, const struct pln_report *b,
+		   const struct pln_diff_options *options)
+{
+	int err;
+
+	memset(diff, 0, sizeof(*diff));
+	diff->side[PLN_DIFF_A] = a;
+	diff->side[PLN_DIFF_B] = b;
+	diff->options = *options;
+	compare_wholes(diff);
+	err = build_table(diff, &diff->functions, false);
+	if (!err)
+		err = build_table(diff, &diff->lines, true);
+	if (!err)
+		judge(diff);
+	return err;
+}
+
+void pln_diff_free(struct pln_diff *diff)
+{
+	free(diff->functions.rows);
+	free(diff->lines.rows);
+	memset(diff, 0, sizeof(*diff));
+}
+
+const char *pln_diff_name(const struct pln_diff *diff, const struct pln_diff_row *row, char *buffer,
+			  size_t size)
+{
+	unsigned side = pln_diff_shown_side(row);
+	const struct pln_profile *p = diff->side[side]->profile;
+	char library[128];
+
+	if (!row->unnamed)
+		return pln_short_function_name(p, row->function[side], buffer, size);
+	pln_short_library(p->functions[row->function[side]].module, library, sizeof(library));
+	snprintf(buffer, size, "(%s without symbols)", *library ? library : "code");
+	return buffer;
+}

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""stat has the report's figures, and lets its command be."""
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+import recording
+from test_export import OK, USAGE, make_profile, report
+
+FAILURE, WRAPPER, NOT_FOUND = 1, 125, 127
+
+PROGRAM = """
+import sys, threading, time
+keep = [bytes(1000000) for _ in range(30)]
+thread = threading.Thread(target=time.sleep, args=(0.5,))
+thread.start()
+end = time.thread_time() + 0.4
+while time.thread_time() < end:
+    sum(range(2000))
+thread.join()
+print("out", *sys.argv[1:])
+"""
+
+
+@pytest.fixture(scope="module")
+def real(session_work, one_python):
+    r = recording.record(one_python, ["-c", PROGRAM], session_work, name="stat.pillion")
+    assert r.returncode == 0, r.stderr
+    return r.path
+
+
+def figures(text):
+    data = json.loads(text)
+    assert (data["schema"], data["schema_version"]) == ("pillion-stat", 1)
+    return data
+
+
+def test_figures_are_those_of_the_report(here, real):
+    result = here.run([here.pillion, "stat", "--json", real])
+    assert result.returncode == OK, result.stderr
+    data, expected = figures(result.stdout), report(here, real)
+    for key in ("recording", "time", "quality", "cost"):
+        assert data[key] == expected[key], key
+    assert data["memory"]["counted"] and data["memory"]["peak_bytes"] > 30e6
+    assert 0.35e9 < data["time"]["cpu_ns"] < 0.6e9 and data["threads"] == 2
+    assert data["functions"][0]["self_ns"] == expected["functions"][0]["self_ns"]
+    assert len(data["functions"]) <= 10
+    sleeping = [w["offcpu_ns"] for w in data["off_cpu"] if w["kind"] == "syscall"]
+    assert 0.45e9 < max(sleeping) < 1.2e9
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_text_for_people(here, real, columns):
+    shown = here.run([here.pillion, "stat", real], env={"COLUMNS": str(columns)}).stdout
+    assert max(len(line) for line in shown.splitlines()) <= columns and "\x1b" not in shown
+    for name in ("wall time", "CPU time", "threads", "GIL held", "blocked", "peak of memory", "malloc",
+                 "samples", "dropped", "overhead"):
+        assert re.search(r"^  %s +\S" % name, shown, re.M), (name, shown)
+    assert "Functions" in shown
+
+
+# ------------------------------------------------------------------------- commands
+
+def test_a_command_is_counted_and_left_alone(here, one_python, work):
+    argv = [here.pillion, "stat", "-f", "json", "-o", work / "s.json", "--", one_python.path, "-c", PROGRAM, "-x", "--"]
+    result = here.run(argv, env={"TMPDIR": str(work)})
+    assert (result.returncode, result.stdout) == (OK, "out -x --\n"), result
+    data = figures((work / "s.json").read_text())
+    assert 0.35e9 < data["time"]["cpu_ns"] < 0.7e9 and data["recording"]["exit_status"] == 0
+    # The profile was for this only.
+    assert [p.name for p in work.iterdir()] == ["s.json"]
+
+
+def test_stdout_is_the_commands(here, one_python, work):
+    result = here.run([here.pillion, "stat", "--", one_python.path, "-c", PROGRAM], env={"TMPDIR": str(work)})
+    assert result.stdout == "out\n" and "CPU time" in result.stderr and "pillion: next" not in result.stderr
+
+
+def test_the_profile_can_be_kept(here, one_python, work):
+    argv = [here.pillion, "stat", "--profile", work / "p.pillion", "--", one_python.path, "-c", PROGRAM]
+    result = here.run(argv)
+    assert result.returncode == OK and report(here, work / "p.pillion")["view_total"]["ns"] > 0
+    again = here.run(argv)
+    assert again.returncode == WRAPPER and "there already" in again.stderr and again.stdout == ""
+
+
+def test_exit_statuses_are_the_commands(here, one_python, work):
+    env = {"TMPDIR": str(work)}
+    result = here.run([here.pillion, "stat", "--", one_python.path, "-c", "import os; os._exit(7)"], env=env)
+    assert result.returncode == 7
+    result = here.run([here.pillion, "stat", "--", one_python.path, "-c",
+                       "import os, time; time.sleep(.2); os.kill(os.getpid(), 9)"], env=env)
+    assert result.returncode == -signal.SIGKILL, result
+    result = here.run([here.pillion, "stat", "--", work / "no-such-command"], env=env)
+    assert result.returncode == NOT_FOUND and "no-such-command" in result.stderr
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGUSR1])
+def test_signals_are_passed_on_to_the_command(here, one_python, work, signo):
+    program = ("import signal, sys\n"
+               "def on_signal(signo, frame):\n    print('got', signo, flush=True)\n    sys.exit(5)\n"
+               "signal.signal(%d, on_signal)\n"
+               "print('ready', flush=True)\n"
+               "while True: signal.pause()\n" % signo)
+    process = here.popen([here.pillion, "stat", "--", one_python.path, "-c", program],
+                         env={"TMPDIR": str(work)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    os.kill(process.pid, signo)
+    out, err = process.communicate(timeout=60)
+    assert out == "got %d\n" % signo and process.returncode == 5, err
+    assert "exit 5" in err and list(work.iterdir()) == []
+
+
+# --------------------------------------------------------------------------- GitHub
+
+def test_a_job_summary(here, real, work):
+    target = work / "summary.md"
+    target.write_text("before\n")
+    result = here.run([here.pillion, "stat", "-f", "github", "-o", target, "--append", real])
+    assert (result.returncode, result.stdout) == (OK, ""), result
+    shown = target.read_text()
+    assert shown.startswith("before\n### Pillion: <code>")
+    tables = re.findall(r"^\|.*$", shown, re.M)
+    assert len(tables) > 20 and all(row.count("|") in (4, 6) and row.endswith("|") for row in tables)
+    assert re.search(r"^\| CPU time \| \d+ ms \| ", shown, re.M), shown
+    # What is no table cell holds the command, quoted.
+    assert "import sys" in shown and "\nimport" not in shown
+
+
+def test_markup_in_names_stays_text(here, one_python, work):
+    program = "x = '`<b>|*_[a](http://b)~#`'\n" + PROGRAM
+    r = recording.record(one_python, ["-c", program], work)
+    shown = here.run([here.pillion, "stat", "-f", "github", r.path]).stdout
+    title = shown.splitlines()[0]
+    assert "<b>" not in title and title.count("<") == 2 and "`" not in title and "[" not in title
+    assert "&#96;&#60;b&#62;&#124;&#42;&#95;&#91;a&#93;" in title
+
+
+def test_warnings_are_workflow_commands(here, one_python, work):
+    program = "import time; t = time.time()\nwhile time.time() < t + .3: pass\nraise SystemExit(3)"
+    r = recording.record(one_python, ["-c", program], work)
+    result = here.run([here.pillion, "stat", "-f", "github", r.path])
+    assert "::warning title=Pillion::the command ended with exit 3\n" in result.stderr
+    assert "> the command ended with exit 3" in result.stdout
+
+
+# ------------------------------------------------------------------------ bad input
+
+@pytest.mark.parametrize("options", [["--"], ["a", "b"], ["a", "--", "true"], ["--append", "a"],
+                                     ["--profile", "x", "a"], ["-f", "xml", "a"]])
+def test_wrong_arguments_are_refused(here, options):
+    result = here.run([here.pillion, "stat", *options])
+    assert (result.returncode, result.stdout) == (USAGE, ""), result
+
+
+def test_an_empty_profile_has_figures_too(here, work):
+    path = make_profile(work / "empty.pillion", "-n", 0, "-t", 1)
+    result = here.run([here.pillion, "stat", "--json", path])
+    assert result.returncode == OK and figures(result.stdout)["functions"] == []
+    assert here.run([here.pillion, "stat", work / "none.pillion"]).returncode == FAILURE
+    result = here.run([here.pillion, "stat", "-o", work / "no" / "x", path])
+    assert result.returncode == FAILURE and "No such file" in result.stderr
