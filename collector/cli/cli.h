@@ -31,6 +31,7 @@ int pln_cmd_env(int argc, char **argv);
 int pln_cmd_report(int argc, char **argv);
 int pln_cmd_info(int argc, char **argv);
 int pln_cmd_export(int argc, char **argv);
+int pln_cmd_html(int argc, char **argv);
 
 /* ------------------------------------------------------------- options.c */
 

@@ -28,6 +28,7 @@ const struct pln_verb_entry pln_verbs[] = {
 	{ "record", "run a command and record it", pln_cmd_record },
 	{ "report", "show where the time went", pln_cmd_report },
 	{ "export", "write a profile for other tools", pln_cmd_export },
+	{ "html", "write a profile as a page for a browser", pln_cmd_html },
 	{ "info", "what a profile holds, and what it cost", pln_cmd_info },
 	{ "collect", "record processes that are started elsewhere", pln_cmd_collect },
 	{ "env", "list the variables that the library obeys", pln_cmd_env },
