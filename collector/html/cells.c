@@ -89,9 +89,10 @@ static int rebuild(struct pln_html_cells *c, size_t capacity, unsigned shift)
 static int make_room(struct pass *pass)
 {
 	struct pln_html_cells *c = pass->cells;
+	uint32_t least = PLN_HTML_MOMENTS_MIN / (pass->whatever ? 2 : 1);
 	int err = 0;
 
-	while (!err && c->count > PLN_HTML_CELLS_MAX && c->moments > PLN_HTML_MOMENTS_MIN)
+	while (!err && c->count > PLN_HTML_CELLS_MAX && c->moments > least)
 		err = rebuild(c, c->capacity, 1);
 	if (!err && c->count > PLN_HTML_CELLS_MAX && !pass->whatever)
 		return -E2BIG;
@@ -282,11 +283,11 @@ static void order(struct pln_html_cells *c)
 	qsort(c->cells, count, sizeof(*c->cells), by_key);
 }
 
-/* No moment is shorter than a tick: between two of them nothing is known of a thread. */
+/* No moment is shorter than two ticks: in less, how much of it a thread ran is not known. */
 static void cut_time(struct pln_html_cells *c, const struct pln_recording *rec)
 {
 	uint64_t length = rec->end_ns > rec->start_ns ? rec->end_ns - rec->start_ns : 1;
-	uint64_t shortest = rec->tick_ns ? rec->tick_ns : 1000000;
+	uint64_t shortest = 2 * (rec->tick_ns ? rec->tick_ns : 1000000);
 
 	c->start_ns = rec->start_ns;
 	c->moment_ns = (length + PLN_HTML_MOMENTS_MAX - 1) / PLN_HTML_MOMENTS_MAX;

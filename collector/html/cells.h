@@ -23,7 +23,7 @@ enum pln_html_class {
 
 #define PLN_HTML_MOMENTS_MAX 1000u
 #define PLN_HTML_MOMENTS_MIN 100u
-#define PLN_HTML_CELLS_MAX 1500000u
+#define PLN_HTML_CELLS_MAX 1000000u
 
 struct pln_html_cell {
 	uint64_t key; /* see below; ordered by it */

@@ -30,6 +30,8 @@
 /* More can be neither looked at nor told apart. */
 #define NODES_MAX 150000u
 #define NODES_MIN 20000u
+/* So many samples leave room for as many calls as there may be, and time to tell them apart. */
+#define FEW_SAMPLES 1500000u
 #define SERIES_MAX 100u
 
 /* In the order of page/data.js. */
@@ -142,9 +144,8 @@ static void put_place(struct pln_json *json, uint32_t place)
 	char text[64];
 
 	snprintf(text, sizeof(text), in_call && !call ? "system call %u" : "%.0u", number);
-	pln_json_text(json, NULL, call ? call : text);
-	for (int i = 0; i < 4; i++)
-		pln_json_text(json, NULL, "");
+	for (int i = 0; i < 5; i++)
+		pln_json_text(json, NULL, i > 1 ? "" : call ? call : text);
 	pln_json_number(json, NULL, 0);
 	pln_json_number(json, NULL, in_call ? KIND_BLOCKED : places[place].kind);
 }
@@ -471,11 +472,23 @@ static int put_cells(struct pln_buffer *data, const struct writer *w)
 
 /* ---------------------------------------------------------------- the whole */
 
+/* A guess: the more samples, the more calls are met in each moment. */
+static size_t first_nodes_max(const struct writer *w)
+{
+	uint64_t samples = w->report->profile->sample_count;
+	uint64_t fewer =
+		samples > FEW_SAMPLES ? (uint64_t)NODES_MAX * FEW_SAMPLES / samples : NODES_MAX;
+
+	if (w->options->nodes_max)
+		return w->options->nodes_max;
+	return fewer > NODES_MIN ? fewer : NODES_MIN;
+}
+
 /* Fewer calls where many of them would leave no room for time. */
 static int fill_cells(struct writer *w)
 {
 	const struct pln_html_parts parts = { w->report, &w->tree, &w->pruned, &w->threads };
-	size_t nodes_max = w->options->nodes_max ? w->options->nodes_max : NODES_MAX;
+	size_t nodes_max = first_nodes_max(w);
 	int err;
 
 	for (;; nodes_max /= 2) {

@@ -128,8 +128,9 @@ const Controls = (() => {
     byId('theme').addEventListener('click', () => nextTheme(app))
     byId('print').addEventListener('click', () => window.print())
     byId('help-button').addEventListener('click', () => byId('help').showModal())
-    for (const [id, key] of [['invert', 'inverted'], ['upwards', 'upwards'], ['by-line', 'byLine'], ['python-only', 'pythonOnly']])
+    for (const [id, key] of [['invert', 'inverted'], ['upwards', 'upwards'], ['by-line', 'byLine']])
       byId(id).addEventListener('change', event => go({ [key]: event.target.checked, ...key === 'upwards' ? {} : { zoom: [] } }))
+    byId('frames').addEventListener('change', event => go({ frames: event.target.value, zoom: [] }))
     byId('color-by').addEventListener('change', event => go({ color: event.target.value }))
     for (const tab of document.querySelectorAll('[data-tab]'))
       tab.addEventListener('click', () => go({ tab: tab.dataset.tab }))
@@ -159,9 +160,10 @@ const Controls = (() => {
       tab.setAttribute('aria-selected', tab.dataset.tab === state.tab)
       byId(tab.dataset.tab).hidden = tab.dataset.tab !== state.tab
     }
-    for (const [id, key] of [['invert', 'inverted'], ['upwards', 'upwards'], ['by-line', 'byLine'], ['python-only', 'pythonOnly']])
+    for (const [id, key] of [['invert', 'inverted'], ['upwards', 'upwards'], ['by-line', 'byLine']])
       byId(id).checked = state[key]
     byId('color-by').value = state.color
+    byId('frames').value = state.frames
     if (byId('search').value !== state.search)
       byId('search').value = state.search
     const whole = byId('whole-time')

@@ -149,6 +149,21 @@ const Data = (() => {
       nodes.python[n] = kind === KIND.python ? n : parent[n] >= 0 ? nodes.python[parent[n]] : -1
     }
     nodes.isWait = isWait
+    nodes.inner = innerOf(model)
+  }
+
+  // Native calls that lead to Python code, of the interpreter itself or in front of any Python code.
+  function innerOf({ nodes, functions }) {
+    const { count, fn, parent, kind, python } = nodes
+    const isInterpreter = functions.library.map(library => /^(lib)?python/.test(library))
+    const leads = new Uint8Array(count)
+    const inner = new Uint8Array(count)
+    for (let n = count - 1; n >= 0; n--) {
+      if (parent[n] >= 0 && (leads[n] || kind[n] === KIND.python))
+        leads[parent[n]] = 1
+      inner[n] = kind[n] === KIND.native && leads[n] && (isInterpreter[fn[n]] || python[n] < 0) ? 1 : 0
+    }
+    return inner
   }
 
   function modelOf(bytes) {

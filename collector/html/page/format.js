@@ -52,6 +52,17 @@ const Format = (() => {
       c === '\n' ? '\\n' : c === '\t' ? '\\t' : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
   }
 
+  // The end of a path that is too long to show, in a list of such.
+  function shortPath(path, room = 36) {
+    if (path.length <= room)
+      return path
+    const parts = path.split('/')
+    let shown = parts.pop()
+    while (parts.length && parts[parts.length - 1] && shown.length + parts[parts.length - 1].length < room - 2)
+      shown = `${parts.pop()}/${shown}`
+    return parts.length ? `…/${shown}` : shown
+  }
+
   // An element; properties that begin with "on" are listeners, "data" and "aria" attributes.
   function element(tag, properties = {}, ...children) {
     const made = document.createElement(tag)
@@ -80,5 +91,5 @@ const Format = (() => {
     parent.replaceChildren(...children.filter(c => c !== undefined && c !== null))
   }
 
-  return { duration, bytes, percent, grouped, name, element, named, replace }
+  return { duration, bytes, percent, grouped, shortPath, name, element, named, replace }
 })()

@@ -8,7 +8,7 @@ const Functions = (() => {
   function place(model, fn) {
     const { functions } = model
     if (functions.kind[fn] === KIND.python)
-      return `${functions.shortFile[fn]}:${functions.line[fn]}`
+      return `${Format.shortPath(functions.shortFile[fn])}:${functions.line[fn]}`
     return functions.library[fn] || ''
   }
 
@@ -159,7 +159,7 @@ const Functions = (() => {
 
     graphOf(holder, fn, inverted) {
       const { app } = this
-      const tree = new Tree.CallTree(app.model, app.calls, { from: fn, inverted })
+      const tree = new Tree.CallTree(app.model, app.calls, { from: fn, inverted, frames: app.state.frames })
       new Graph.FlameGraph(holder, this.hooks).show(tree, { upwards: inverted })
     }
   }

@@ -112,7 +112,6 @@ const App = (() => {
       this.matchesBox = box => named[box.fn] || (isPlace && box.calls.some(matchesCall))
       this.matched = Sums.matched(this.model, this.calls, matchesCall)
       byId('matched').textContent = `${Format.percent(this.matched, this.calls.all)} matched`
-      byId('matched').value = `${Format.percent(this.matched, this.calls.all)} matched`
       byId('matched').dataset.weight = this.matched
     }
 
@@ -129,12 +128,14 @@ const App = (() => {
       const draw = { graph: () => this.renderGraph(), functions: () => this.functions.render(), source: () => this.source.render(),
         native: () => this.native.render(), summary: () => Summary.render(this.model, byId('summary')) }
       draw[this.state.tab]()
+      // For whoever waits for it.
+      document.documentElement.dataset.range = (this.state.range || []).join('.')
       document.documentElement.dataset.renderMs = (performance.now() - before).toFixed(1)
     }
 
     renderGraph() {
-      const { inverted, byLine, pythonOnly, upwards, zoom } = this.state
-      const tree = new Tree.CallTree(this.model, this.calls, { inverted, byLine, pythonOnly })
+      const { inverted, byLine, frames, upwards, zoom } = this.state
+      const tree = new Tree.CallTree(this.model, this.calls, { inverted, byLine, frames })
       this.graph.zoom = null
       this.graph.tree = tree
       this.graph.zoom = tree.follow(zoom)

@@ -92,7 +92,7 @@ const Native = (() => {
 
     pythonPlace({ fn, line }) {
       const { functions } = this.app.model
-      return `${functions.shortFile[fn]}:${line || '?'} ${functions.name[fn]}`
+      return `${Format.shortPath(functions.shortFile[fn])}:${line || '?'} ${functions.name[fn]}`
     }
 
     row(weight, whole, ...what) {
@@ -116,7 +116,7 @@ const Native = (() => {
       const file = functions.shortFile[entry.fn]
       if (!file && ![...entry.lines.keys()].some(Boolean))
         return element('p', { className: 'dim', text: 'Lines of its own are not known: no debug information.' })
-      const rows = ordered(entry.lines).slice(0, ROWS).map(({ line, weight }) => this.row(weight, entry.weight, named(`${file || '?'}:${line || '?'}`)))
+      const rows = ordered(entry.lines).slice(0, ROWS).map(({ line, weight }) => this.row(weight, entry.weight, named(`${Format.shortPath(file, 60) || '?'}:${line || '?'}`)))
       return element('section', {}, element('h3', { text: 'Its own lines' }), element('table', {}, element('tbody', {}, ...rows)))
     }
   }

@@ -61,7 +61,7 @@ const Source = (() => {
     fileItem({ file, rank }, chosen, all) {
       const item = element('button', { type: 'button', className: 'file', title: Format.name(file), 'aria-current': chosen ? 'true' : null,
         onclick: () => this.app.go({ file, line: 0 }) },
-        named(this.short.get(file) || file), element('span', { className: 'number dim', text: Format.percent(rank, all) }))
+        named(Format.shortPath(this.short.get(file) || file, 30)), element('span', { className: 'number dim', text: Format.percent(rank, all) }))
       item.style.setProperty('--part', all ? `${rank / all * 100}%` : '0%')
       return element('li', {}, item)
     }

@@ -3,7 +3,7 @@
 const State = (() => {
   const START = {
     tab: 'graph', metric: 'cpu', threads: null, range: null, search: '', inverted: false, upwards: false, byLine: false,
-    pythonOnly: false, color: 'kind', theme: 'system', zoom: [], fn: -1, file: '', line: 0,
+    frames: 'folded', color: 'kind', theme: 'system', zoom: [], fn: -1, file: '', line: 0,
   }
   const TABS = ['graph', 'functions', 'source', 'native', 'summary']
   const THEMES = ['system', 'light', 'dark']
@@ -14,7 +14,7 @@ const State = (() => {
   const list = { read: text => text.split('.').map(Number).filter(Number.isInteger), write: value => value.join('.') }
   const KEYS = {
     tab: oneOf(TABS), metric: oneOf(Object.keys(Sums.METRICS)), threads: list, range: list, search: { read: text => text, write: value => value },
-    inverted: flag, upwards: flag, byLine: flag, pythonOnly: flag, color: oneOf(['kind', 'library']), theme: oneOf(THEMES), zoom: list,
+    inverted: flag, upwards: flag, byLine: flag, frames: oneOf(['folded', 'all', 'python']), color: oneOf(['kind', 'library']), theme: oneOf(THEMES), zoom: list,
     fn: number, file: { read: text => text, write: value => value }, line: number,
   }
 

@@ -76,7 +76,7 @@ const Summary = (() => {
       ['Samples', count(quality.samples), `${Format.grouped(quality.on_cpu_samples)} on a CPU, ${Format.grouped(quality.blocked_samples)} blocked`],
       ['Rate', `${per(recording.reached_hz)} a CPU second`, `of ${per(recording.asked_hz)} asked`],
       ['Ticks', `${per(recording.reached_ticks_hz)} a second`, `of ${per(recording.asked_ticks_hz)} asked`],
-      ['Threads', count(contents.threads), `in ${Format.grouped(contents.processes)} processes`],
+      ['Threads', count(contents.threads), contents.processes === 1 ? 'in one process' : `in ${Format.grouped(contents.processes)} processes`],
       ...[['native_truncated', 'Native frames cut off'], ['python_truncated', 'Python frames cut off'], ['python_failed', 'Unreadable Python frames'],
         ['guessed', 'With guessed frames'], ['mismatched', 'Joined with a mismatch'], ['without_native', 'Without native frames'], ['without_stack', 'Without a stack']]
         .map(([key, label]) => [label, quality[`${key}_samples`] ? count(quality[`${key}_samples`]) : null, share(quality[`${key}_samples`], quality.samples)]),

@@ -4,7 +4,6 @@
 const Timeline = (() => {
   const { CLASS, GIL, KIND } = Data
   const { element } = Format
-  const LEFT = 128
   const AXIS = 18
   const CHART = 34
   const ROW = 15
@@ -43,6 +42,7 @@ const Timeline = (() => {
     // `hooks`: changed(range or null), describe(text lines or null, event).
     constructor(model, canvas, legend, hooks) {
       Object.assign(this, { model, canvas, legend, hooks, all: false, range: null, drag: null, threads: null })
+      canvas.dataset.moments = model.moments
       this.times = statesOf(model)
       this.memory = this.memoryByMoment()
       this.listen()
@@ -85,12 +85,12 @@ const Timeline = (() => {
     }
 
     momentAt(x) {
-      const part = (x - LEFT) / Math.max(this.width - LEFT, 1)
+      const part = (x - this.left) / Math.max(this.width - this.left, 1)
       return Math.min(Math.max(part, 0), 1) * this.model.moments
     }
 
     xOf(moment) {
-      return LEFT + moment / this.model.moments * (this.width - LEFT)
+      return this.left + moment / this.model.moments * (this.width - this.left)
     }
 
     // --------------------------------------------------------------- draw
@@ -99,6 +99,7 @@ const Timeline = (() => {
       const threads = this.shown()
       const ratio = window.devicePixelRatio || 1
       this.width = this.canvas.parentElement.clientWidth
+      this.left = this.width < 600 ? 92 : 140 // for labels
       this.height = this.rowsTop() + threads.length * ROW + 2
       if (!this.width)
         return
@@ -120,9 +121,9 @@ const Timeline = (() => {
 
     drawAxis(context) {
       const total = this.model.moments * this.model.moment_ns
-      const most = Math.max(Math.floor((this.width - LEFT) / 90), 1)
+      const most = Math.max(Math.floor((this.width - this.left) / 90), 1)
       const power = 10 ** Math.floor(Math.log10(total / most))
-      const step = [1, 2, 5, 10].map(n => n * power).find(n => total / n <= most) || total
+      const step = [1, 2, 5, 10].map(n => n * power).find(n => total / n < most + 1) || total
       context.fillStyle = this.ink.dim
       context.strokeStyle = this.ink.line
       context.textBaseline = 'top'
@@ -141,7 +142,7 @@ const Timeline = (() => {
       context.fillStyle = this.ink.dim
       context.textBaseline = 'middle'
       context.textAlign = 'left'
-      context.fillText(fitted(context, text, LEFT - 10), 0, top + height / 2)
+      context.fillText(fitted(context, text, this.left - 10), 0, top + height / 2)
     }
 
     drawCharts(context) {
@@ -172,7 +173,7 @@ const Timeline = (() => {
     drawArea(context, { top, height }, values, most, color) {
       context.fillStyle = color
       context.beginPath()
-      context.moveTo(LEFT, top + height)
+      context.moveTo(this.left, top + height)
       for (let m = 0; m < values.length; m++) {
         const y = top + height * (1 - values[m] / most)
         context.lineTo(this.xOf(m), y)
@@ -188,15 +189,14 @@ const Timeline = (() => {
     }
 
     threadLabel(index) {
-      const thread = this.model.threads[index]
-      const what = thread.name === 'MainThread' || !thread.entry ? thread.name : `${thread.name} ${thread.entry}`
-      return Format.name(what)
+      const { name, entry, main } = this.model.threads[index]
+      return Format.name(!entry ? name : main ? `${entry}, first thread` : `${entry}, ${name}`)
     }
 
     drawThread(context, thread, top) {
       const { model } = this
       this.label(context, this.threadLabel(thread), top, ROW)
-      const step = (this.width - LEFT) / model.moments
+      const step = (this.width - this.left) / model.moments
       for (let m = 0; m < model.moments; m++) {
         const at = (thread * model.moments + m) * STATES
         let sum = 0
@@ -223,7 +223,7 @@ const Timeline = (() => {
         return
       const [left, right] = [this.xOf(Math.min(...range)), this.xOf(Math.max(...range))]
       context.fillStyle = this.ink.veil
-      context.fillRect(LEFT, 0, left - LEFT, this.height)
+      context.fillRect(this.left, 0, left - this.left, this.height)
       context.fillRect(right, 0, this.width - right, this.height)
       context.fillStyle = this.ink.accent
       context.fillRect(left - 1, 0, 1.5, this.height)
@@ -298,7 +298,7 @@ const Timeline = (() => {
     describe(event) {
       const bounds = this.canvas.getBoundingClientRect()
       const [x, y] = [event.clientX - bounds.left, event.clientY - bounds.top]
-      if (x < LEFT)
+      if (x < this.left)
         return this.hooks.describe(null)
       const moment = Math.min(Math.floor(this.momentAt(x)), this.model.moments - 1)
       const lines = [`at ${Format.duration(moment * this.model.moment_ns)}`]

@@ -20,8 +20,8 @@ const Tree = (() => {
 
   class CallTree {
     // `from`: a function that the tree begins at, or -1: all of the recording.
-    constructor(model, sums, { inverted = false, byLine = false, pythonOnly = false, from = -1 } = {}) {
-      Object.assign(this, { model, sums, inverted, byLine, pythonOnly })
+    constructor(model, sums, { inverted = false, byLine = false, frames = 'all', from = -1 } = {}) {
+      Object.assign(this, { model, sums, inverted, byLine, frames })
       this.root = new Box(-1, 0, null)
       this.root.weight = sums.all
       if (from >= 0)
@@ -32,9 +32,12 @@ const Tree = (() => {
         this.beginAtRoots()
     }
 
+    // "folded": without the interpreter's own calls between, and in front of, those of Python.
     hides(n) {
-      const { kind, isWait } = this.model.nodes
-      return this.pythonOnly && kind[n] !== Data.KIND.python && !isWait(kind[n])
+      const { kind, isWait, inner } = this.model.nodes
+      if (this.frames === 'python')
+        return kind[n] !== Data.KIND.python && !isWait(kind[n])
+      return this.frames === 'folded' && inner[n] === 1
     }
 
     // The children of a box, largest first.
