@@ -22,7 +22,7 @@ readonly repo jobs=${PLN_JOBS:-2}
 readonly packages=(
     gcc g++ clang clang-format clang-tidy shellcheck cmake ninja-build pkg-config git
     libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev zlib1g-dev
-    libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
+    libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc chromium chromium-driver
 )
 # Other allocators, as releases of Debian name them: one that is not there, its tests skip.
 readonly allocators=(libjemalloc2 libtcmalloc-minimal4 libtcmalloc-minimal4t64 libmimalloc2.0 libmimalloc3)
@@ -78,6 +78,7 @@ make_venv() {
         /usr/bin/python3 -m venv "$venv"
         "$venv/bin/pip" install -q pytest
     fi
+    "$venv/bin/python" -c 'import selenium' 2>/dev/null || "$venv/bin/pip" install -q selenium
 }
 
 # A directory that another checkout was built in cannot be built in from this one.
