@@ -48,6 +48,7 @@ static void print_usage(FILE *out)
 	      "Examples:\n"
 	      "  pillion record -- python app.py --an-option-of-app\n"
 	      "  pillion report\n"
+	      "  pillion html\n"
 	      "  pillion export -f speedscope app.pillion\n",
 	      out);
 }

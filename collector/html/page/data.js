@@ -179,7 +179,7 @@ const Data = (() => {
 
   async function load() {
     if (typeof DecompressionStream === 'undefined')
-      throw new Error('this browser is too old: it takes Chrome or Edge 80, Firefox 113, Safari 16.4, or later')
+      throw new Error('this browser is too old: it takes Chrome or Edge 111, Firefox 113, Safari 16.4, or later')
     const holder = document.getElementById('profile')
     const bytes = bytesOf(holder.textContent)
     holder.remove()
