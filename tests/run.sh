@@ -25,7 +25,7 @@ readonly packages=(
     libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev zlib1g-dev
     libcapstone-dev
     libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
-    gdb strace valgrind chromium
+    gdb strace valgrind chromium chromium-driver
 )
 # Other allocators, and CPython's own tests, as releases of Debian name them: one that is not there, its tests skip.
 readonly optional=(
@@ -85,8 +85,9 @@ make_venv() {
         /usr/bin/python3 -m venv "$venv"
         "$venv/bin/pip" install -q pytest
     fi
-    # What exports are read with.
-    [ -x "$venv/bin/snakeviz" ] || "$venv/bin/pip" install -q snakeviz gprof2dot jsonschema
+    # What exports are read with, and the browser is driven by.
+    "$venv/bin/python" -c 'import snakeviz, gprof2dot, jsonschema, selenium' 2>/dev/null ||
+        "$venv/bin/pip" install -q snakeviz gprof2dot jsonschema selenium
 }
 
 # A directory that another checkout was built in cannot be built in from this one.

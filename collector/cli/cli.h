@@ -37,6 +37,7 @@ int pln_cmd_annotate(int argc, char **argv);
 int pln_cmd_diff(int argc, char **argv);
 int pln_cmd_merge(int argc, char **argv);
 int pln_cmd_stat(int argc, char **argv);
+int pln_cmd_html(int argc, char **argv);
 
 /* ------------------------------------------------------------- options.c */
 

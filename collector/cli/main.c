@@ -33,6 +33,7 @@ const struct pln_verb_entry pln_verbs[] = {
 	{ "stat", "the counters of a run", pln_cmd_stat },
 	{ "merge", "one profile of several", pln_cmd_merge },
 	{ "export", "write a profile for other tools", pln_cmd_export },
+	{ "html", "write a profile as a page for a browser", pln_cmd_html },
 	{ "info", "what a profile holds, and what it cost", pln_cmd_info },
 	{ "collect", "record processes that are started elsewhere", pln_cmd_collect },
 	{ "ctl", "switch a recording that runs: start, stop, rotate", pln_cmd_ctl },
@@ -53,6 +54,7 @@ static void print_usage(FILE *out)
 	      "Examples:\n"
 	      "  pillion record -- python app.py --an-option-of-app\n"
 	      "  pillion report\n"
+	      "  pillion html\n"
 	      "  pillion export -f speedscope app.pillion\n",
 	      out);
 }

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * data.c - what the page is told.
+ *
+ *   "PLNH", then four parts, each a 32-bit size (least byte first) and as many bytes:
+ *
+ *   info    JSON: what `pillion info --json` says
+ *   model   JSON: functions, threads, moments, memory, sources, what was left out
+ *   nodes   calls in depth-first order, as four columns of varints behind their number:
+ *           how much less deep than one below the call before, function, line, guessed
+ *   cells   in order of class, thread, moment and node: the number of runs, a run being all
+ *           cells of one class and thread (class, thread, cells); then, of all cells, the
+ *           columns moment (less that of the cell before in its run), node (signed, less that
+ *           of the cell before in its run) and weight, in nanoseconds or bytes
+ *
+ * Varints are those of profile/codec.h. page/data.js reads it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pillion/pillion.h>
+
+#include "html/cells.h"
+#include "html/html.h"
+#include "html/sources.h"
+#include "report/names.h"
+
+#define FORMAT 1
+/* More can be neither looked at nor told apart. */
+#define NODES_MAX 150000u
+#define NODES_MIN 20000u
+/* So many samples leave room for as many calls as there may be, and time to tell them apart. */
+#define FEW_SAMPLES 1500000u
+#define SERIES_MAX 100u
+
+/* In the order of page/data.js. */
+enum function_kind {
+	KIND_PYTHON,
+	KIND_NATIVE,
+	KIND_GC,
+	KIND_GIL,
+	KIND_BLOCKED,
+	KIND_RUNNABLE,
+	KIND_SMALL,
+	KIND_NO_STACK,
+};
+
+struct writer {
+	const struct pln_report *report;
+	const struct pln_html_options *options;
+	struct pln_html_tree tree;
+	struct pln_html_pruned pruned;
+	struct pln_html_threads threads;
+	struct pln_html_cells cells;
+	struct pln_html_sources sources;
+	uint32_t *page_function; /* by function and place; PLN_NONE: not in the page */
+	uint32_t *functions; /* by id in the page */
+	uint32_t function_count;
+};
+
+/* -------------------------------------------------------------- functions */
+
+static uint32_t use_function(struct writer *w, uint32_t function)
+{
+	if (w->page_function[function] == PLN_NONE) {
+		w->functions[w->function_count] = function;
+		w->page_function[function] = w->function_count++;
+	}
+	return w->page_function[function];
+}
+
+static int choose_functions(struct writer *w)
+{
+	size_t all = w->report->profile->function_count + PLN_HTML_PLACES;
+
+	w->page_function = malloc(all * sizeof(uint32_t));
+	w->functions = malloc(all * sizeof(uint32_t));
+	if (!w->page_function || !w->functions)
+		return -ENOMEM;
+	memset(w->page_function, 0xff, all * sizeof(uint32_t));
+	for (size_t n = 0; n < w->pruned.count; n++)
+		use_function(w, w->pruned.nodes[n].function);
+	return 0;
+}
+
+/* The collector's outermost functions, and those that it is in most of its time. */
+static bool is_collector(const struct pln_function *f)
+{
+	static const char *const names[] = {
+		"gc_collect_main",
+		"gc_collect_region",
+		"gc_collect_young",
+		"gc_collect_full",
+		"gc_collect_increment",
+		"gc_collect_with_callback",
+		"gc_collect",
+		"gc_collect_generations",
+		"collect_generations",
+		"collect",
+		"collect_with_callback",
+		"_PyGC_Collect",
+		"PyGC_Collect",
+		"_PyGC_CollectNoFail",
+		"gc_collect_internal",
+		"gc_alloc",
+		"deduce_unreachable",
+		"update_refs",
+		"subtract_refs",
+		"visit_decref",
+		"visit_reachable",
+		"move_unreachable",
+		"mark_stacks",
+		"mark_all_reachable",
+		"delete_garbage",
+		"untrack_tuples",
+		"handle_weakrefs",
+	};
+
+	if (strncmp(f->module, "python", 6) && strncmp(f->module, "libpython", 9))
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (!strcmp(f->name, names[i]))
+			return true;
+	}
+	return false;
+}
+
+static void put_place(struct pln_json *json, uint32_t place)
+{
+	static const struct {
+		const char *name;
+		enum function_kind kind;
+	} places[] = {
+		[PLN_HTML_NO_STACK] = { "(no stack)", KIND_NO_STACK },
+		[PLN_HTML_SMALL] = { "(small calls)", KIND_SMALL },
+		[PLN_HTML_RUNNABLE] = { "waiting for a CPU", KIND_RUNNABLE },
+		[PLN_HTML_GIL] = { "waiting for the GIL", KIND_GIL },
+		[PLN_HTML_ELSEWHERE] = { "blocked outside of system calls", KIND_BLOCKED },
+	};
+	bool in_call = place >= PLN_HTML_SYSCALL;
+	uint32_t number = in_call ? place - PLN_HTML_SYSCALL : 0;
+	const char *call = in_call ? pln_syscall_name((int32_t)number) : places[place].name;
+	char text[64];
+
+	snprintf(text, sizeof(text), in_call && !call ? "system call %u" : "%.0u", number);
+	for (int i = 0; i < 5; i++)
+		pln_json_text(json, NULL, i > 1 ? "" : call ? call : text);
+	pln_json_number(json, NULL, 0);
+	pln_json_number(json, NULL, in_call ? KIND_BLOCKED : places[place].kind);
+}
+
+/* Name, name without what is long in it, file, short file, library, first line, kind. */
+static void put_function(struct writer *w, struct pln_json *json, uint32_t id)
+{
+	const struct pln_profile *p = w->report->profile;
+	const struct pln_function *f;
+	char shorter[512];
+
+	pln_json_array(json, NULL);
+	if (id >= p->function_count) {
+		put_place(json, id - (uint32_t)p->function_count);
+		pln_json_array_end(json);
+		return;
+	}
+	f = &p->functions[id];
+	pln_json_text(json, NULL, f->name);
+	pln_json_text(json, NULL, pln_short_function_name(p, id, shorter, sizeof(shorter)));
+	pln_json_text(json, NULL, f->file);
+	pln_json_text(json, NULL, pln_short_file(f->file, p->recording.working_directory));
+	pln_json_text(json, NULL, f->module);
+	pln_json_number(json, NULL, f->first_line);
+	pln_json_number(json, NULL,
+			f->kind == PLN_FUNCTION_PYTHON ? KIND_PYTHON
+			: is_collector(f)	       ? KIND_GC
+						       : KIND_NATIVE);
+	pln_json_array_end(json);
+}
+
+/* ---------------------------------------------------------------- threads */
+
+static void put_thread(struct writer *w, struct pln_json *json, size_t index)
+{
+	const struct pln_profile *p = w->report->profile;
+	uint32_t id = w->threads.threads[index];
+	uint32_t entry = id == PLN_NONE ? PLN_NONE : w->report->thread_entries[id];
+	char text[64];
+
+	pln_json_object(json, NULL);
+	if (id == PLN_NONE) {
+		snprintf(text, sizeof(text), "%zu other threads", w->threads.others);
+		pln_json_text(json, "name", text);
+		pln_json_null(json, "pid");
+	} else {
+		const struct pln_thread *t = &p->threads[id];
+
+		pln_json_text(json, "name", pln_thread_name(t, text, sizeof(text)));
+		pln_json_number(json, "tid", t->tid);
+		if (t->process < p->process_count)
+			pln_json_number(json, "pid", p->processes[t->process].pid);
+		else
+			pln_json_null(json, "pid");
+		pln_json_bool(json, "main", t->is_main);
+	}
+	if (entry < p->function_count)
+		pln_json_text(json, "entry", p->functions[entry].name);
+	pln_json_object_end(json);
+}
+
+/* ----------------------------------------------------------------- memory */
+
+/* Exact counts of one process: the most and the last that is live, by moments that have any. */
+struct series {
+	uint64_t *most;
+	uint64_t *last;
+	bool *known;
+};
+
+static void put_points(struct pln_json *json, const char *key, const struct pln_html_cells *cells,
+		       const bool *known, const uint64_t *values)
+{
+	pln_json_array(json, key);
+	for (uint32_t m = 0; m < cells->moments; m++) {
+		if (known[m])
+			pln_json_number(json, NULL, values ? values[m] : m);
+	}
+	pln_json_array_end(json);
+}
+
+static void find_points(const struct writer *w, struct series *s, uint32_t process)
+{
+	const struct pln_profile *p = w->report->profile;
+
+	memset(s->known, 0, w->cells.moments * sizeof(*s->known));
+	for (size_t i = 0; i < p->heap_point_count; i++) {
+		const struct pln_heap_point *point = &p->heap_points[i];
+		uint32_t m = pln_html_cells_moment(&w->cells, point->time_ns);
+		uint64_t live;
+
+		if (point->process != process)
+			continue;
+		live = pln_heap_live_bytes(point->heap, p->processes[process].heap_inherited_bytes);
+		s->most[m] = s->known[m] && s->most[m] > live ? s->most[m] : live;
+		s->last[m] = live;
+		s->known[m] = true;
+	}
+}
+
+static void put_series(struct writer *w, struct pln_json *json, struct series *s)
+{
+	const struct pln_profile *p = w->report->profile;
+	unsigned left = SERIES_MAX;
+
+	pln_json_array(json, "memory");
+	for (uint32_t i = 0; i < p->process_count && left; i++) {
+		if (!w->report->summary.processes[i].threads || !p->heap_point_count)
+			continue;
+		left--;
+		find_points(w, s, i);
+		pln_json_object(json, NULL);
+		pln_json_number(json, "pid", p->processes[i].pid);
+		put_points(json, "moments", &w->cells, s->known, NULL);
+		put_points(json, "most", &w->cells, s->known, s->most);
+		put_points(json, "last", &w->cells, s->known, s->last);
+		pln_json_object_end(json);
+	}
+	pln_json_array_end(json);
+}
+
+static int put_memory(struct writer *w, struct pln_json *json)
+{
+	struct series s = {
+		.most = calloc(w->cells.moments, sizeof(*s.most)),
+		.last = calloc(w->cells.moments, sizeof(*s.last)),
+		.known = calloc(w->cells.moments, sizeof(*s.known)),
+	};
+	bool enough = s.most && s.last && s.known;
+
+	if (enough)
+		put_series(w, json, &s);
+	free(s.most);
+	free(s.last);
+	free(s.known);
+	return enough ? 0 : -ENOMEM;
+}
+
+/* -------------------------------------------------------------- the model */
+
+static void put_sources(struct writer *w, struct pln_json *json)
+{
+	pln_json_array(json, "sources");
+	for (size_t i = 0; i < w->sources.count; i++) {
+		const struct pln_html_source *source = &w->sources.files[i];
+
+		pln_json_object(json, NULL);
+		pln_json_text(json, "file", source->file);
+		pln_json_text(json, "text", source->text);
+		pln_json_bool(json, "changed", source->changed);
+		pln_json_object_end(json);
+	}
+	pln_json_array_end(json);
+}
+
+/* One sentence for each thing that the page does not have. */
+static void put_left_out(struct writer *w, struct pln_json *json)
+{
+	char text[256];
+
+	pln_json_array(json, "left_out");
+	if (w->pruned.left_out) {
+		snprintf(text, sizeof(text),
+			 "%zu calls of %.2g %% or less of all time and memory each are shown as "
+			 "(small calls) of their callers.",
+			 w->pruned.left_out, w->pruned.share * 100);
+		pln_json_text(json, NULL, text);
+	}
+	if (w->threads.others) {
+		snprintf(text, sizeof(text),
+			 "The %zu threads with the least time are shown as one.",
+			 w->threads.others);
+		pln_json_text(json, NULL, text);
+	}
+	if (w->sources.left_out) {
+		snprintf(text, sizeof(text),
+			 "%zu source files are left out: too large, or too many.",
+			 w->sources.left_out);
+		pln_json_text(json, NULL, text);
+	}
+	if (w->report->summary.process_count > SERIES_MAX)
+		pln_json_text(json, NULL,
+			      "Memory over time is that of the first 100 processes alone.");
+	pln_json_array_end(json);
+}
+
+static int put_model(struct writer *w, FILE *out)
+{
+	struct pln_json json = { .out = out };
+	int err;
+
+	pln_json_object(&json, NULL);
+	pln_json_number(&json, "format", FORMAT);
+	pln_json_text(&json, "made_by", "Pillion " PILLION_VERSION);
+	pln_json_text(&json, "title", w->options->title);
+	pln_json_text(&json, "thread_filter", w->options->filter.threads);
+	pln_json_text(&json, "process_filter", w->options->filter.processes);
+	pln_json_bool(&json, "no_source", w->options->no_source);
+	pln_json_number(&json, "moment_ns", w->cells.moment_ns);
+	pln_json_number(&json, "moments", w->cells.moments);
+	pln_json_array(&json, "functions");
+	for (uint32_t f = 0; f < w->function_count; f++)
+		put_function(w, &json, w->functions[f]);
+	pln_json_array_end(&json);
+	pln_json_array(&json, "threads");
+	for (size_t t = 0; t < w->threads.count; t++)
+		put_thread(w, &json, t);
+	pln_json_array_end(&json);
+	err = put_memory(w, &json);
+	put_sources(w, &json);
+	put_left_out(w, &json);
+	pln_json_object_end(&json);
+	return err;
+}
+
+static int put_info(struct writer *w, FILE *out)
+{
+	pln_info_print_json(w->report, out);
+	return 0;
+}
+
+/* --------------------------------------------------------------- the parts */
+
+static void put_size(struct pln_buffer *data, size_t size)
+{
+	for (unsigned i = 0; i < 4; i++)
+		pln_put_byte(data, (uint8_t)(size >> 8 * i));
+}
+
+static int put_part(struct pln_buffer *data, const struct pln_buffer *part)
+{
+	if (part->failed)
+		return -ENOMEM;
+	if (part->size > UINT32_MAX)
+		return -EFBIG;
+	put_size(data, part->size);
+	pln_put_bytes(data, part->data, part->size);
+	return data->failed ? -ENOMEM : 0;
+}
+
+static int put_text(struct pln_buffer *data, struct writer *w,
+		    int (*write)(struct writer *w, FILE *out))
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	int err = out ? write(w, out) : -ENOMEM;
+
+	if (out && fclose(out) && !err)
+		err = -ENOMEM;
+	if (!err) {
+		put_size(data, size);
+		pln_put_bytes(data, text, size);
+	}
+	free(text);
+	return err ? err : data->failed ? -ENOMEM : 0;
+}
+
+static int put_nodes(struct pln_buffer *data, const struct writer *w)
+{
+	const struct pln_html_page_node *nodes = w->pruned.nodes;
+	struct pln_buffer part = { 0 };
+	int err;
+
+	pln_put_varint(&part, w->pruned.count);
+	for (size_t n = 0; n < w->pruned.count; n++)
+		pln_put_varint(&part, n ? nodes[n - 1].depth + 1 - nodes[n].depth : 0);
+	for (size_t n = 0; n < w->pruned.count; n++)
+		pln_put_varint(&part, w->page_function[nodes[n].function]);
+	for (size_t n = 0; n < w->pruned.count; n++)
+		pln_put_varint(&part, nodes[n].line);
+	for (size_t n = 0; n < w->pruned.count; n++)
+		pln_put_varint(&part, nodes[n].guessed);
+	err = put_part(data, &part);
+	pln_buffer_free(&part);
+	return err;
+}
+
+static bool starts_run(const struct pln_html_cells *cells, size_t i)
+{
+	return !i || cells->cells[i].key >> 48 != cells->cells[i - 1].key >> 48;
+}
+
+static void put_runs(struct pln_buffer *part, const struct pln_html_cells *cells)
+{
+	size_t runs = 0;
+
+	for (size_t i = 0; i < cells->count; i++)
+		runs += starts_run(cells, i);
+	pln_put_varint(part, runs);
+	for (size_t i = 0, end; i < cells->count; i = end) {
+		for (end = i + 1; end < cells->count && !starts_run(cells, end);)
+			end++;
+		pln_put_varint(part, pln_html_cell_class(&cells->cells[i]));
+		pln_put_varint(part, pln_html_cell_thread(&cells->cells[i]));
+		pln_put_varint(part, end - i);
+	}
+}
+
+static int put_cells(struct pln_buffer *data, const struct writer *w)
+{
+	const struct pln_html_cells *cells = &w->cells;
+	const struct pln_html_cell *c = cells->cells;
+	struct pln_buffer part = { 0 };
+	int err;
+
+	put_runs(&part, cells);
+	for (size_t i = 0; i < cells->count; i++)
+		pln_put_varint(
+			&part,
+			pln_html_cell_moment(&c[i]) -
+				(starts_run(cells, i) ? 0 : pln_html_cell_moment(&c[i - 1])));
+	for (size_t i = 0; i < cells->count; i++)
+		pln_put_signed(&part, (int64_t)pln_html_cell_node(&c[i]) -
+					      (starts_run(cells, i)
+						       ? 0
+						       : (int64_t)pln_html_cell_node(&c[i - 1])));
+	for (size_t i = 0; i < cells->count; i++)
+		pln_put_varint(&part, c[i].weight);
+	err = put_part(data, &part);
+	pln_buffer_free(&part);
+	return err;
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+/* A guess: the more samples, the more calls are met in each moment. */
+static size_t first_nodes_max(const struct writer *w)
+{
+	uint64_t samples = w->report->profile->sample_count;
+	uint64_t fewer =
+		samples > FEW_SAMPLES ? (uint64_t)NODES_MAX * FEW_SAMPLES / samples : NODES_MAX;
+
+	if (w->options->nodes_max)
+		return w->options->nodes_max;
+	return fewer > NODES_MIN ? fewer : NODES_MIN;
+}
+
+/* Fewer calls where many of them would leave no room for time. */
+static int fill_cells(struct writer *w)
+{
+	const struct pln_html_parts parts = { w->report, &w->tree, &w->pruned, &w->threads };
+	size_t nodes_max = first_nodes_max(w);
+	int err;
+
+	for (;; nodes_max /= 2) {
+		err = pln_html_prune(&w->pruned, &w->tree, nodes_max);
+		if (!err)
+			err = pln_html_cells_fill(&w->cells, &parts, nodes_max <= NODES_MIN);
+		if (err != -E2BIG)
+			return err;
+		pln_html_cells_free(&w->cells);
+		pln_html_pruned_free(&w->pruned);
+	}
+}
+
+static int collect(struct writer *w)
+{
+	int err = pln_html_tree_build(&w->tree, w->report);
+
+	if (!err)
+		err = pln_html_threads_choose(&w->threads, w->report);
+	if (!err)
+		err = fill_cells(w);
+	if (!err)
+		err = choose_functions(w);
+	if (!err && !w->options->no_source)
+		err = pln_html_sources_read(&w->sources, &w->tree);
+	return err;
+}
+
+int pln_html_data(struct pln_buffer *data, const struct pln_report *report,
+		  const struct pln_html_options *options)
+{
+	struct writer w = { .report = report, .options = options };
+	int err = collect(&w);
+
+	pln_put_bytes(data, "PLNH", 4);
+	if (!err)
+		err = put_text(data, &w, put_info);
+	if (!err)
+		err = put_text(data, &w, put_model);
+	if (!err)
+		err = put_nodes(data, &w);
+	if (!err)
+		err = put_cells(data, &w);
+	pln_html_tree_free(&w.tree);
+	pln_html_pruned_free(&w.pruned);
+	pln_html_threads_free(&w.threads);
+	pln_html_cells_free(&w.cells);
+	pln_html_sources_free(&w.sources);
+	free(w.page_function);
+	free(w.functions);
+	return err;
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// Source files beside what their lines cost: in Python, in the native code below it, in waiting, and in memory.
+const Source = (() => {
+  const { element, named } = Format
+  const HEADS = ['Python', 'Native', 'Waits', 'Allocated']
+  const AROUND = 12 // lines shown before and behind one that costs something, in long files
+  const LONG = 1500 // lines of a file that is shown whole
+
+  // Words of Python and C alike; strings and comments come first, so that nothing in them counts.
+  const TOKENS = /("""[\s\S]*?"""|'''[\s\S]*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(#[^\n]*|\/\/[^\n]*)|\b(and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield|None|True|False|static|const|struct|void|int|char|unsigned|switch|case|goto|sizeof|do)\b/g
+
+  function colored(text) {
+    const parts = []
+    let at = 0
+    for (const match of text.matchAll(TOKENS)) {
+      parts.push(text.slice(at, match.index))
+      parts.push(element('span', { className: match[1] ? 'string' : match[2] ? 'comment' : 'word', text: match[0] }))
+      at = match.index + match[0].length
+    }
+    parts.push(text.slice(at))
+    return parts
+  }
+
+  function sumOf(lines) {
+    const sums = new Float64Array(Sums.COLUMNS.length)
+    for (const line of lines.values())
+      line.forEach((value, i) => { sums[i] += value })
+    return sums
+  }
+
+  class View {
+    constructor(app, files, listing) {
+      Object.assign(this, { app, files, listing })
+      this.texts = new Map(app.model.sources.map(source => [source.file, source]))
+      this.short = new Map(app.model.functions.file.map((file, fn) => [file, app.model.functions.shortFile[fn]]))
+    }
+
+    // Files in the order of what the metric that is looked at says, as far as it is one of the columns.
+    ordered() {
+      const memory = Sums.METRICS[this.app.state.metric].memory
+      const parts = { cpu: [0, 1], gil: [0, 1], wall: [0, 1, 2], offcpu: [2] }[this.app.state.metric]
+      const rank = sums => memory ? sums[3] : parts.reduce((sum, i) => sum + sums[i], 0)
+      return [...this.lines].map(([file, lines]) => ({ file, lines, sums: sumOf(lines) }))
+        .map(entry => ({ ...entry, rank: rank(entry.sums) }))
+        .sort((a, b) => b.rank - a.rank || b.sums[3] - a.sums[3] || (a.file < b.file ? -1 : 1))
+    }
+
+    render() {
+      const { app } = this
+      this.lines = Sums.byLine(app.model, app.filter)
+      const entries = this.ordered()
+      const chosen = entries.find(entry => entry.file === app.state.file) || entries[0]
+      const all = entries.reduce((sum, entry) => sum + entry.rank, 0)
+      Format.replace(this.files, ...entries.slice(0, 200).map(entry => this.fileItem(entry, entry === chosen, all)))
+      if (chosen)
+        this.renderFile(chosen)
+      else
+        Format.replace(this.listing, element('p', { className: 'dim', text: app.nothing() }))
+    }
+
+    fileItem({ file, rank }, chosen, all) {
+      const item = element('button', { type: 'button', className: 'file', title: Format.name(file), 'aria-current': chosen ? 'true' : null,
+        onclick: () => this.app.go({ file, line: 0 }) },
+        named(Format.shortPath(this.short.get(file) || file, 30)), element('span', { className: 'number dim', text: Format.percent(rank, all) }))
+      item.style.setProperty('--part', all ? `${rank / all * 100}%` : '0%')
+      return element('li', {}, item)
+    }
+
+    note(file) {
+      const source = this.texts.get(file)
+      if (!source)
+        return this.app.model.no_source ? 'Source was left out of this page: lines have their numbers alone.'
+          : 'The source was not there, or left out, when this page was made: lines have their numbers alone.'
+      return source.changed ? 'This file was changed after the recording began: lines may not be those that ran.' : ''
+    }
+
+    renderFile({ file, lines, sums }) {
+      const source = this.texts.get(file)
+      const texts = source ? source.text.split('\n') : []
+      if (texts.length && !texts[texts.length - 1])
+        texts.pop()
+      const most = Sums.COLUMNS.map((_, i) => Math.max(...[...lines.values()].map(line => line[i]), 0))
+      const rows = this.numbers(texts.length, lines).map(number => number < 0
+        ? element('tr', { className: 'gap' }, element('td', { colSpan: 6, text: `⋯ ${-number} lines that cost nothing` }))
+        : this.row(number, lines.get(number), texts[number - 1], most))
+      Format.replace(this.listing, element('h2', {}, named(file)), this.note(file) ? element('p', { className: 'note', text: this.note(file) }) : null,
+        element('div', { className: 'scroll' }, element('table', { className: 'code' }, this.head(sums), element('tbody', {}, ...rows))))
+      this.reveal(lines)
+    }
+
+    head(sums) {
+      const cell = (label, i) => element('th', { scope: 'col', className: 'number' }, label,
+        element('span', { className: 'sum', text: sums[i] ? this.quantity(sums[i], i) : '–' }))
+      return element('thead', {}, element('tr', {}, ...HEADS.map(cell), element('th', { className: 'number', text: 'Line' }), element('th', { text: 'Source' })))
+    }
+
+    quantity(value, column) {
+      return column === 3 ? Format.bytes(value) : Format.duration(value)
+    }
+
+    // Line numbers to show; less than 0: that many are left out.
+    numbers(count, lines) {
+      const known = [...lines.keys()].sort((a, b) => a - b)
+      if (!count)
+        return known
+      const wanted = new Set(known.filter(number => number > count || number === 0))
+      for (let number = 1; number <= count; number++) {
+        if (count <= LONG)
+          wanted.add(number)
+      }
+      for (const number of count > LONG ? [...known, this.app.state.line].filter(Boolean) : []) {
+        for (let near = Math.max(number - AROUND, 1); near <= Math.min(number + AROUND, count); near++)
+          wanted.add(near)
+      }
+      const shown = []
+      let before = 0
+      for (const number of [...wanted].sort((a, b) => a - b)) {
+        if (number > before + 1)
+          shown.push(before + 1 - number)
+        shown.push(number)
+        before = number
+      }
+      if (before < count)
+        shown.push(before - count)
+      return shown
+    }
+
+    row(number, sums, text, most) {
+      const cells = Sums.COLUMNS.map((column, i) => {
+        const value = sums ? sums[i] : 0
+        const cell = element('td', { className: `number heat ${column}`, text: value ? this.quantity(value, i) : '' })
+        if (value) {
+          cell.style.setProperty('--heat', `${Math.round(Math.sqrt(value / most[i]) * 80)}%`)
+          cell.dataset.value = value
+        }
+        return cell
+      })
+      const source = text === undefined ? [] : text.length > 2000 ? [Format.name(text.slice(0, 2000)), '…'] : colored(text.replace(/\r$/, ''))
+      const row = element('tr', { className: number && number === this.app.state.line ? 'chosen' : '' }, ...cells,
+        element('td', { className: 'number line', text: number || '?' }), element('td', { className: 'text' }, element('code', { dir: 'ltr' }, ...source)))
+      row.dataset.line = number
+      return row
+    }
+
+    // The line asked for, else the one that costs the most.
+    reveal(lines) {
+      const [hottest] = [...lines].sort((a, b) => b[1][0] + b[1][1] - a[1][0] - a[1][1])
+      const number = this.app.state.line || (hottest && hottest[0])
+      const row = this.listing.querySelector(`tr[data-line="${number}"]`)
+      const box = this.listing.querySelector('.scroll')
+      if (row && box)
+        box.scrollTop = row.offsetTop - box.clientHeight / 3
+    }
+  }
+
+  return { View }
+})()
