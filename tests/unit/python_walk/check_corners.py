@@ -196,7 +196,7 @@ def denied():
     check([f[:3] for f in frames[2:]] == [f[:3] for f in want], frames, want)
     files = {fd: os.readlink("/proc/self/fd/" + fd) for fd in os.listdir("/proc/self/fd")
              if os.path.islink("/proc/self/fd/" + fd)}
-    ours = [int(fd) for fd, path in files.items() if path == "/proc/%d/mem" % os.getpid()]
+    ours = [int(fd) for fd, path in files.items() if path == "/proc/%d/task/%d/mem" % (os.getpid(), os.getpid())]
     check(len(ours) == 1 and ours[0] >= 512, "descriptors", files)
 
 
