@@ -274,7 +274,10 @@ static bool has_any(const struct pln_aggregate *aggregate)
 	for (size_t i = 0; i < aggregate->cell_count; i++)
 		if (pln_cell_wall_ns(&aggregate->cells[i]))
 			return true;
-	return aggregate->profile->block_count != 0;
+	for (size_t b = 0; b < aggregate->profile->block_count; b++)
+		if (aggregate->thread_kept[aggregate->profile->blocks[b].thread])
+			return true;
+	return false;
 }
 
 static int export_all_views(struct pln_export *export, const char *path, const char *output)
@@ -338,6 +341,8 @@ static int check_arguments(const struct pln_operands *operands, const char *outp
 	if (format()->scope == PLN_EXPORT_TIME_VIEW && pln_view_is_heap(args.view))
 		return pln_cli_usage_error(&verb, "%s has views of time alone, not %s",
 					   format()->name, view_names[args.view]);
+	if (format()->scope == PLN_EXPORT_ALL_VIEWS && args.blocks)
+		return pln_cli_usage_error(&verb, "%s has bytes, not blocks", format()->name);
 	if (format()->binary && output && !strcmp(output, "-") && isatty(STDOUT_FILENO))
 		return pln_cli_usage_error(&verb, "%s is binary, and stdout is a terminal",
 					   format()->name);

@@ -6,7 +6,8 @@
  * sample weighs its time in the view, and has the CPU time since the one before, whatever the
  * view, for the graphs. Sampled allocations are in the first thread of their process, with
  * an address each by which a free finds its allocation; bytes are estimates of all that was
- * allocated. The memory track is exact. Times are milliseconds, to the nanosecond.
+ * allocated. The memory track is exact. Times are milliseconds, to the nanosecond. Threads
+ * without any sample are left out.
  */
 #include "export/export.h"
 
@@ -320,8 +321,8 @@ static void write_thread_head(struct pln_firefox *w, const struct pln_thread *th
 }
 
 /*
- * Of each process, threads that have samples. Returns where the samples of the next thread
- * begin. `first`: by process, its first thread here; filled in.
+ * The thread of sample `at`, number `index` in the document. Returns where the samples of the
+ * next one begin. `first`: by process, its first thread; filled in here.
  */
 static size_t write_thread(struct pln_firefox *w, size_t at, uint32_t *first, uint32_t index)
 {
@@ -349,12 +350,8 @@ static void write_threads(struct pln_firefox *w, uint32_t *first)
 	uint32_t index = 0;
 
 	pln_json_array(&w->json, "threads");
-	for (size_t at = 0; at < w->sample_count;) {
-		if (w->profile->threads[w->samples[at].thread].process < w->profile->process_count)
-			at = write_thread(w, at, first, index++);
-		else
-			at++;
-	}
+	for (size_t at = 0; at < w->sample_count;)
+		at = write_thread(w, at, first, index++);
 	pln_json_array_end(&w->json);
 }
 

@@ -21,6 +21,7 @@ import stats
 PROGRAMS = place.WORKLOADS / "programs.py"
 SWITCHED = pathlib.Path(__file__).resolve().parent / "programs" / "switched.py"
 HERE = place.HERE
+FORMATS = ("folded", "svg", "pprof", "speedscope", "firefox", "pstats", "callgrind", "cpuprofile", "lines", "csv")
 
 
 class Row:
@@ -226,11 +227,11 @@ def row_report(bench):
     million = bench.directory / "million.pillion"
     subprocess.run([str(HERE.build / "tests/unit/pillion_make_profile"), "-n", "1000000", str(million)], check=True)
     yield Row("profile bytes a sample, synthetic", million.stat().st_size / 1e6, "B", 16, "10^6 samples")
-    for verb, options, limits in (("report", [], (2, 300)),
-                                  ("export", ["-f", "folded", "-o", "/dev/null", "--force"], (None, None))):
-        runs = [time_and_peak([HERE.pillion, verb, *options, str(million)]) for _ in range(3)]
-        yield Row("%s, 10^6 samples" % verb, min(seconds for seconds, _ in runs), "s", limits[0])
-        yield Row("%s, 10^6 samples, memory" % verb, max(peak for _, peak in runs), "MiB", limits[1])
+    exports = [("export %s" % form, ["export", "-f", form, "-o", "/dev/null"], 3) for form in FORMATS]
+    for name, command, limit in [("report", ["report"], 2), *exports]:
+        runs = [time_and_peak([HERE.pillion, *command, str(million)]) for _ in range(3)]
+        yield Row("%s, 10^6 samples" % name, min(seconds for seconds, _ in runs), "s", limit)
+        yield Row("%s, 10^6 samples, memory" % name, max(peak for _, peak in runs), "MiB", 300)
 
 
 ROWS = {k[len("row_"):]: v for k, v in list(globals().items()) if k.startswith("row_")}

@@ -500,6 +500,15 @@ def test_formats_of_time_have_no_views_of_memory(here, copied, form):
     assert result.returncode == USAGE and "time" in result.stderr, result.stderr
 
 
+@pytest.mark.parametrize("form", ["lines", "csv"])
+def test_tables_of_all_views_are_of_bytes_and_of_threads_that_are_there(here, real, work, form):
+    result = here.run([here.pillion, "export", "-f", form, "--blocks", real])
+    assert result.returncode == USAGE and "bytes" in result.stderr, result.stderr
+    result = here.run([here.pillion, "export", "-f", form, "-o", work / "x", "--thread", "999999999", real])
+    assert result.returncode == NO_SAMPLES and "pillion info" in result.stderr, result.stderr
+    assert not list(work.iterdir())
+
+
 @pytest.mark.parametrize("form", TEXT + BINARY)
 def test_an_empty_profile_makes_no_file(here, work, form):
     path = make_profile(work / "empty.pillion", "-n", 0, "-t", 1)

@@ -107,6 +107,15 @@ static bool ids_are_right(struct pln_profile *p)
 	       rows.count == p->sample_count;
 }
 
+static bool export_all(const struct pln_export *export, FILE *out)
+{
+	bool ok = true;
+
+	for (const struct pln_export_format *f = pln_export_formats; f->name && ok; f++)
+		ok = f->scope == PLN_EXPORT_COUNTS || !f->write(export, out);
+	return ok;
+}
+
 static bool show(struct pln_profile *profile, const struct pln_report_options *options, FILE *out)
 {
 	struct pln_screen screen = { .out = out, .width = 60 + (unsigned)options->view % 4 * 30 };
@@ -125,9 +134,7 @@ static bool show(struct pln_profile *profile, const struct pln_report_options *o
 		pln_info_print_text(&report, &screen);
 		pln_info_print_json(&report, out);
 		if (!pln_view_is_heap(options->view))
-			ok = !pln_export_folded(&export, out) &&
-			     !pln_export_speedscope(&export, out) &&
-			     !pln_export_pprof(&export, out);
+			ok = export_all(&export, out);
 	}
 	pln_report_free(&report);
 	return ok;
