@@ -63,6 +63,8 @@ static void print_header(const struct pln_report *r, const struct pln_choice *ch
 		       pln_duration_text(all, l->whole_time), pln_view_text(l->time_view),
 		       pln_duration_text(own, l->all.self),
 		       pln_duration_text(native, l->all.native));
+	pln_text_field(screen, "columns", PLN_STYLE_DIM, "self, native, total: percent of all %s",
+		       pln_view_text(l->time_view));
 	if (l->all.wait_ns)
 		pln_text_field(screen, "waits", PLN_STYLE_PLAIN, "%s of %s off-CPU time",
 			       pln_duration_text(wait, l->all.wait_ns),
@@ -76,11 +78,27 @@ static void print_header(const struct pln_report *r, const struct pln_choice *ch
 /* ----------------------------------------------------------------------- lines */
 
 static const struct pln_column columns[] = {
-	{ "self %", true, PLN_RIGID, 3 },      { "native %", true, PLN_RIGID, 0 },
-	{ "total %", true, PLN_RIGID, 0 },     { "wait", true, PLN_RIGID, 1 },
+	{ "self", true, PLN_RIGID, 3 },	       { "native", true, PLN_RIGID, 0 },
+	{ "total", true, PLN_RIGID, 0 },       { "wait", true, PLN_RIGID, 1 },
 	{ "memory", true, PLN_RIGID, 1 },      { "line", true, PLN_RIGID, 0 },
 	{ "source", false, PLN_ELIDE_END, 0 },
 };
+
+static double share_of(uint64_t part, uint64_t whole)
+{
+	return whole ? (double)part / (double)whole : 0;
+}
+
+/* As hot as the hottest of its columns, what it only passes on aside. */
+static enum pln_style style_of(const struct pln_file_lines *l, const struct pln_line_cost *cost)
+{
+	double most = share_of(cost->self + cost->native, l->whole_time);
+	double wait = share_of(cost->wait_ns, l->whole_wait_ns);
+	double memory = share_of(cost->memory.bytes, l->whole_memory);
+
+	most = wait > most ? wait : most;
+	return pln_style_of_share(memory > most ? memory : most);
+}
 
 static void line_row(struct pln_table *table, const struct pln_file_lines *l, uint32_t number,
 		     const struct pln_source *source)
@@ -98,11 +116,7 @@ static void line_row(struct pln_table *table, const struct pln_file_lines *l, ui
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s",
 		       cost->memory.weight ? pln_bytes_text(bytes, cost->memory.bytes) : "");
 	pln_table_cell(table, PLN_STYLE_DIM, "%u", number);
-	pln_table_cell(table,
-		       pln_line_has_any(cost) ? pln_annotate_style(cost->self + cost->native + 1,
-								   l->whole_time + 1)
-					      : PLN_STYLE_DIM,
-		       "%s", text ? text : "");
+	pln_table_cell(table, style_of(l, cost), "%s", text ? text : "");
 	free(text);
 }
 
@@ -114,28 +128,29 @@ static void gap_row(struct pln_table *table)
 }
 
 /* Which lines to show, by number; NULL: out of memory. */
-static bool *choose_lines(const struct pln_file_lines *l, const struct pln_source *source,
-			  const struct pln_annotate_print *print, uint32_t *count)
+static bool *choose_lines(const struct pln_choice *choice, const struct pln_file_lines *l,
+			  const struct pln_source *source, const struct pln_annotate_print *print,
+			  uint32_t *count)
 {
 	uint64_t context = source->count ? print->context : 0;
+	uint32_t end = l->last + 1;
 	bool *shown;
 
-	*count = (source->count >= l->count ? source->count + 1 : l->count);
-	shown = calloc(*count, sizeof(*shown));
-	for (uint32_t n = l->first; shown && n <= l->last && n < l->count; n++) {
-		if (pln_line_has_any(&l->lines[n]))
+	*count = source->count >= l->count ? source->count + 1 : l->count;
+	shown = calloc(*count + 1, sizeof(*shown));
+	if (!shown)
+		return NULL;
+	/* A whole file goes on behind its last sample; a function's head tells where one is. */
+	if (choice->kind == PLN_CHOICE_FILE)
+		end = *count;
+	else
+		shown[l->first] = source->count > 0;
+	for (uint32_t n = l->first; n < end; n++) {
+		if (n < l->count && pln_line_has_any(&l->lines[n]))
 			pln_annotate_mark(shown, *count, n, context);
 		else if (print->all && source->count)
 			shown[n] = true;
 	}
-	/* A function's head tells where one is; a whole file goes on behind its last sample. */
-	if (shown && source->count && l->first < l->count)
-		shown[l->first] |= l->first > 1;
-	for (uint32_t n = l->count; shown && print->all && l->last + 1 == l->count && n < *count;
-	     n++)
-		shown[n] = true;
-	if (shown)
-		shown[0] = false;
 	return shown;
 }
 
@@ -148,7 +163,7 @@ void pln_annotate_lines_text(const struct pln_report *report, const struct pln_c
 	int err = pln_source_read(&source, choice->file,
 				  report->profile->recording.working_directory);
 	uint32_t count, before = 0;
-	bool *shown = choose_lines(lines, &source, print, &count);
+	bool *shown = choose_lines(choice, lines, &source, print, &count);
 
 	print_header(report, choice, lines, screen);
 	print_source_state(report, &source, err, screen);

@@ -307,10 +307,13 @@ static void print_source_state(const struct printer *p)
 {
 	size_t count = p->code->source_count - 1, missing = count - p->sources_read;
 
-	if (missing)
+	if (missing == 1)
+		pln_text_field(p->screen, "source", PLN_STYLE_PLAIN, "%s cannot be read here",
+			       first_missing(p));
+	else if (missing)
 		pln_text_field(p->screen, "source", PLN_STYLE_PLAIN,
-			       "%zu of %zu source file%s cannot be read here, such as %s", missing,
-			       count, count == 1 ? "" : "s", first_missing(p));
+			       "%zu of %zu files cannot be read here, such as %s", missing, count,
+			       first_missing(p));
 }
 
 void pln_annotate_native_text(const struct pln_report *report, const struct pln_native_code *code,

@@ -35,7 +35,7 @@ static const struct pln_option options[] = {
 	  .letter = 'w',
 	  .metavar = "VIEW",
 	  .help = "time: cpu (default), wall, offcpu, gil; memory: allocated (default), live, "
-		  "peak, temporary. Lines have one of each",
+		  "peak, temporary; lines have one of each",
 	  .to = &args.view,
 	  .choices = pln_report_view_names },
 	{ .type = PLN_OPTION_TEXT,
@@ -98,8 +98,7 @@ static const char *const examples[] = {
 static const struct pln_verb verb = {
 	.name = "annotate",
 	.usage = "[options] FUNCTION|FILE [PROFILE]",
-	.summary = "Show the lines of a Python file or function, or the instructions of a native "
-		   "one.",
+	.summary = "Show the lines of Python code, or the instructions of a native function.",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(*options),
 	.examples = examples,
@@ -107,7 +106,7 @@ static const struct pln_verb verb = {
 
 static int check_arguments(const struct pln_operands *operands)
 {
-	if (!operands->count)
+	if (!operands->count || !*operands->value[0])
 		return pln_cli_usage_error(&verb, "which function, or which Python file?");
 	if (operands->count > 2)
 		return pln_cli_usage_error(&verb,

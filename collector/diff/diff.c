@@ -94,6 +94,7 @@ static uint32_t row_of(struct build *b, unsigned side, uint32_t function, uint32
 		if (!add_row(b->table))
 			return PLN_NONE;
 		b->table->rows[id].unnamed = f && f->unknown;
+		b->table->rows[id].python = f && f->kind == PLN_FUNCTION_PYTHON;
 	}
 	row = &b->table->rows[id];
 	if (row->function[side] == PLN_NONE) {
@@ -199,9 +200,17 @@ static struct pln_change change_of(const struct pln_diff *diff, const struct pln
 	return change;
 }
 
-static bool is_real(const struct pln_diff_row *row)
+/*
+ * Where to look first: what is beyond noise by itself, then what leads there, of which there are
+ * many native functions that every program has.
+ */
+static unsigned rank_of(const struct pln_diff_row *row)
 {
-	return pln_change_is_real(&row->self) || pln_change_is_real(&row->total);
+	if (pln_change_is_real(&row->self))
+		return 0;
+	if (pln_change_is_real(&row->total))
+		return row->python ? 1 : 2;
+	return 3;
 }
 
 static int by_change(const void *pa, const void *pb)
@@ -209,9 +218,9 @@ static int by_change(const void *pa, const void *pb)
 	const struct pln_diff_row *a = pa, *b = pb;
 	double ca = fabs(pln_change_of(&a->self)), cb = fabs(pln_change_of(&b->self));
 
-	if (is_real(a) != is_real(b))
-		return is_real(a) ? -1 : 1;
-	if (ca == cb) {
+	if (rank_of(a) != rank_of(b))
+		return rank_of(a) < rank_of(b) ? -1 : 1;
+	if (ca == cb || rank_of(a) == 1) {
 		ca = fabs(pln_change_of(&a->total));
 		cb = fabs(pln_change_of(&b->total));
 	}

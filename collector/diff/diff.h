@@ -25,6 +25,7 @@ struct pln_diff_row {
 	/* By side; PLN_NONE: not there. The count of functions: time without a stack. */
 	uint32_t function[PLN_DIFF_SIDES];
 	uint32_t line[PLN_DIFF_SIDES]; /* 0 in the table of functions, or unknown */
+	bool python;
 	bool unnamed; /* all native code of a library that has no symbols */
 	struct pln_amount self_amount[PLN_DIFF_SIDES];
 	struct pln_amount total_amount[PLN_DIFF_SIDES];
@@ -32,7 +33,7 @@ struct pln_diff_row {
 };
 
 struct pln_diff_table {
-	struct pln_diff_row *rows; /* beyond noise first, then by change of self */
+	struct pln_diff_row *rows; /* beyond noise first, by self before by total */
 	size_t count;
 	uint64_t comparisons; /* those with enough samples to tell anything, self and total */
 	double limit; /* standard errors that noise is */

@@ -96,10 +96,11 @@ static void write_paths(const struct pln_diff *diff, const struct paths *paths, 
 		const struct counts *c = &paths->counts[id];
 		const char *path = pln_intern_key(paths->keys, id);
 		uint64_t a = c->side[PLN_DIFF_A];
+		double scaled = (double)a * scale;
 
 		/* Unscaled counts may be larger than what a double tells apart. */
 		if (scale != 1)
-			a = (uint64_t)llround((double)a * scale);
+			a = scaled < 0x1p63 ? (uint64_t)llround(scaled) : UINT64_MAX;
 		fprintf(out, "%s %" PRIu64 " %" PRIu64 "\n", path, a, c->side[PLN_DIFF_B]);
 	}
 }

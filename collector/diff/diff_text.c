@@ -215,7 +215,7 @@ static void print_table(const struct pln_diff *diff, const struct pln_diff_table
 		pln_table_free(table);
 		return;
 	}
-	pln_text_heading(screen, title, "beyond noise first, then by change of self");
+	pln_text_heading(screen, title, "beyond noise first");
 	pln_table_print(table, screen);
 	pln_text_more(screen, left, lines ? "line" : "function", lines ? "lines" : "functions");
 }

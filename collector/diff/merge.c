@@ -44,7 +44,7 @@ static uint64_t at(const struct merge *m, uint64_t time_ns)
 
 	if (!time_ns)
 		return 0;
-	return by < 0 && time_ns <= (uint64_t)-by ? 1 : time_ns + (uint64_t)by;
+	return by < 0 && time_ns <= -(uint64_t)by ? 1 : time_ns + (uint64_t)by;
 }
 
 /* ----------------------------------------------------------------- recording */
@@ -336,8 +336,8 @@ static void add_notes(struct merge *m)
 /* By how much this input's clock is behind that of the whole, when the wall clocks agree. */
 static int64_t time_base(const struct pln_recording *all, const struct pln_recording *r)
 {
-	return (int64_t)(r->start_real_ns - all->start_real_ns) -
-	       (int64_t)(r->start_ns - all->start_ns);
+	/* Unsigned, as what a damaged file says may overflow. */
+	return (int64_t)((r->start_real_ns - all->start_real_ns) - (r->start_ns - all->start_ns));
 }
 
 static int add_input(struct merge *m, const struct pln_recording *all)

@@ -74,7 +74,7 @@ def test_library_and_collector_never_include_each_other():
         assert not re.search(r'#include "(sampling|native|python|process)/', text), path
 
 
-@pytest.mark.parametrize("header,folder", [("libunwind", "stacks"), ("libdwarf", "symbols")])
+@pytest.mark.parametrize("header,folder", [("libunwind", "stacks"), ("libdwarf", "symbols"), ("capstone", "annotate")])
 def test_a_foreign_library_is_known_in_one_folder(header, folder):
     for path, text in sources("collector"):
         if re.search(r"#include <(lib\w+/)?%s" % header, text):

@@ -261,7 +261,7 @@ def test_another_build_is_not_taken_for_the_one_that_ran(here, program, work):
 def test_names_that_mean_nothing_or_too_little(here, program):
     result = here.run([here.pillion, "annotate", "no_such_thing", program])
     assert result.returncode == NO_SAMPLES and "no_such_thing" in result.stderr
-    for options in ([], ["a", "b", "c"], ["--view", "leaks", "inner"], ["--syntax", "masm", "inner"]):
+    for options in ([], [""], ["a", "b", "c"], ["--view", "leaks", "inner"], ["--syntax", "masm", "inner"]):
         result = here.run([here.pillion, "annotate", *options])
         assert (result.returncode, result.stdout) == (USAGE, ""), result
     assert here.run([here.pillion, "annotate", "inner", "/no/such.pillion"]).returncode == FAILURE
