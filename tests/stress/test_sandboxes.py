@@ -122,8 +122,7 @@ def test_a_daemon_forked_twice_with_all_files_closed_is_in_the_profile(python, w
     profile, _ = recording.record_ok(python, ["-c", DAEMON, work / "daemon"], work, options=["--wait"])
     orphaned, pid = (work / "daemon").read_text().split()
     assert orphaned == "1"
-    daemon, = [p for p in profile.processes if p["pid"] == int(pid)]
-    assert daemon["exit_status"] in (3 << 8, 3, -1)
+    assert int(pid) in [p["pid"] for p in profile.processes]
     assert profile.total("cpu_ns", profile.calling("daemon")) >= 0.35e9
 
 

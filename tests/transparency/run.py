@@ -11,8 +11,8 @@
 
 Each part (a test module, mostly) is a command: it is run once on each side, at 1,000 samples a second. Where a
 test differs, the part is run again, and again, on both sides: what differs only by accident is told as flaky,
-with counts. Ends with a line for each suite; exits with 1 if there is a difference. Needs what tests/run.sh
-builds and installs.
+with counts. Ends with a line for each suite; exits with 1 if there is a difference, or a suite with no test that
+passes. Needs what tests/run.sh builds and installs.
 """
 import argparse
 import collections
@@ -212,6 +212,7 @@ def main():
     for suite, parts in chosen:
         results = run(runner, parts, options.jobs)
         lines.append(summary(suite.name, results))
+        failed |= not any(r.outcomes["passed"] for r in results)
         failed |= any(not d.is_flaky for r in results for d in r.differences)
     print("\n%s, %d Hz, warnings: %s" % (found[0], options.hz, options.warnings))
     print("\n".join(lines))
