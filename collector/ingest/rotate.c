@@ -112,6 +112,7 @@ static void rotate(struct pln_session *s, struct pln_part *next, uint64_t now_ns
 	s->target_count = next->target_count;
 	s->target_capacity = old.target_count;
 	s->part_ns = now_ns;
+	s->named_frames = 0;
 	s->rotating = true;
 	pln_session_end_part(&old, now_ns, -1);
 	s->rotating = false;
