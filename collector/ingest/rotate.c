@@ -7,8 +7,10 @@
  * second, in which lanes are drained as ever. Where no new file can be had, the old one
  * goes on.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "ingest/session_i.h"
@@ -34,9 +36,18 @@ static uint64_t real_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static void note_failure(struct pln_session *s, const char *why)
+{
+	char text[PLN_WHY_SIZE + 64];
+
+	snprintf(text, sizeof(text), "no new profile could be begun: %s", why);
+	pln_session_note(s, 1, text);
+}
+
+/* Returns 0 or -errno. */
 static int open_next(struct pln_session *s, struct pln_part *next, uint64_t now_ns)
 {
-	char why[PLN_WHY_SIZE] = "", text[PLN_WHY_SIZE + 64];
+	char why[PLN_WHY_SIZE] = "";
 	int error;
 
 	next->session = s;
@@ -45,18 +56,18 @@ static int open_next(struct pln_session *s, struct pln_part *next, uint64_t now_
 	next->recording.start_real_ns = real_ns();
 	next->targets = calloc(s->target_count, sizeof(*next->targets));
 	if (!next->targets)
-		return -1;
+		return -ENOMEM;
 	next->output_fd = s->options.next_output(why, sizeof(why), s->options.arg);
 	if (next->output_fd < 0) {
-		snprintf(text, sizeof(text), "no new profile could be begun: %s", why);
-		pln_session_note(s, 1, text);
-		return -1;
+		note_failure(s, why);
+		return next->output_fd;
 	}
 	error = pln_session_open_file(next->output_fd, &next->recording, &next->writer,
 				      &next->tables);
-	pln_session_keep_error(s, error);
-	if (error)
+	if (error) {
+		note_failure(s, strerror(-error));
 		s->options.output_ended(next->output_fd, s->options.arg);
+	}
 	return error;
 }
 
@@ -112,6 +123,7 @@ static void rotate(struct pln_session *s, struct pln_part *next, uint64_t now_ns
 	s->target_count = next->target_count;
 	s->target_capacity = old.target_count;
 	s->part_ns = now_ns;
+	s->named_frames = 0;
 	s->rotating = true;
 	pln_session_end_part(&old, now_ns, -1);
 	s->rotating = false;

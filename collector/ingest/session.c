@@ -449,6 +449,7 @@ static void on_tick(struct pln_watch *watch)
 	fullest = drain_all(s, now_ns);
 	flush(s, now_ns);
 	pln_session_rotate_when_due(s, now_ns);
+	pln_session_name_in_advance(s, now_ns);
 	drop_silent_guests(s, now_ns);
 	listen_again(s);
 	if (!pln_session_live(s))
@@ -593,6 +594,7 @@ struct pln_part pln_session_part(struct pln_session *s)
 		.targets = s->targets,
 		.target_count = s->target_count,
 		.recording = s->options.recording,
+		.named_frames = s->named_frames,
 		.output_fd = s->output_fd,
 	};
 }

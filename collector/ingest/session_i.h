@@ -35,6 +35,7 @@ struct pln_part {
 	struct pln_session_target **targets; /* by process id */
 	size_t target_count;
 	struct pln_recording recording;
+	size_t named_frames; /* frames below have their symbols in the file */
 	int output_fd;
 };
 
@@ -57,7 +58,9 @@ struct pln_session {
 	uint64_t rotated_cpu_ns; /* of our own: what files before have */
 	uint32_t rotations; /* files that have ended before this one */
 	bool rotate_wanted;
-	bool rotating; /* a file is being ended: nothing else may end */
+	bool rotating; /* symbols are being read: nothing may end, or begin anew */
+	size_t named_frames; /* of this file: frames below have their symbols */
+	uint64_t named_ns, name_after_ns; /* when that was last done; when again */
 	char *command; /* of the first process; NULL: the options have one */
 	uint32_t first_pid;
 	struct pln_tables *tables; /* NULL: as writer */
@@ -73,6 +76,9 @@ struct pln_session {
 
 /* symbols.c: names of all native frames, into the writer. */
 void pln_session_symbolize(const struct pln_part *part);
+
+/* Names what there is so far, now and then, where the end may come without warning. */
+void pln_session_name_in_advance(struct pln_session *s, uint64_t now_ns);
 
 /* session.c */
 uint64_t pln_session_now_ns(void);

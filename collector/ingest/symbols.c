@@ -3,10 +3,18 @@
  * symbols.c - the names of native frames, once everything is recorded.
  *
  * It comes last because it reads files, which can take seconds: until then the
- * profile is whole without it, and if we are killed here a reader finds the names.
+ * profile is whole without it, and if we are killed here a reader finds the names. Not so
+ * where a container goes with its first process, and with it the collector and the files:
+ * there frames are named after a second, then ever more seldom, down to once a minute.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "ingest/session_i.h"
 #include "profile/symbolize.h"
+
+#define NAME_FIRST_NS 1000000000ull
+#define NAME_SELDOM_NS 60000000000ull
 
 static const char *root_of(uint32_t process, void *arg)
 {
@@ -40,22 +48,87 @@ static void progress(size_t done, size_t total, void *arg)
 		s->options.progress(done, total, s->options.arg);
 }
 
-void pln_session_symbolize(const struct pln_part *part)
+/* Those before have their names already. */
+static bool is_wanted(uint32_t frame, void *arg)
+{
+	const struct pln_part *part = arg;
+
+	return frame >= part->named_frames;
+}
+
+/* Returns 0 or -errno. */
+static int symbolize(const struct pln_part *part, const struct pln_module_info *modules,
+		     const struct pln_frame *frames)
 {
 	struct pln_symbolize_job job = {
-		.modules = part->tables->module_rows,
+		.modules = modules,
 		.module_count = part->tables->module_count,
-		.frames = part->tables->frame_rows,
+		.frames = frames,
 		.frame_count = part->tables->frame_count,
+		.wanted = is_wanted,
 		.root_of = root_of,
 		.add_function = add_function,
 		.found = found,
 		.progress = progress,
 		.arg = (void *)part,
 	};
+
+	return pln_symbolize(&job);
+}
+
+void pln_session_symbolize(const struct pln_part *part)
+{
 	struct pln_note_row note = { part->recording.end_ns, PLN_NONE, 1,
 				     "symbols could not be read: native frames have no names" };
 
-	if (pln_symbolize(&job))
+	if (symbolize(part, part->tables->module_rows, part->tables->frame_rows))
 		pln_writer_add_note(part->writer, &note);
+}
+
+/* ------------------------------------------------------------------- in advance */
+
+/* A live first process of the PID namespace that we are in: the kernel ends us with it. */
+static bool dies_with_target(const struct pln_session *s)
+{
+	for (size_t i = 0; i < s->target_count; i++)
+		if (s->targets[i]->target->pid == 1 && !s->targets[i]->target->ended)
+			return true;
+	return false;
+}
+
+static void *copy_of(const void *rows, size_t count, size_t size)
+{
+	void *copy = malloc(count * size + 1);
+
+	return copy && count ? memcpy(copy, rows, count * size) : copy;
+}
+
+/* Drains go on meanwhile, and the tables grow and move: what is named is a copy of them. */
+static void name_now(struct pln_session *s)
+{
+	struct pln_part part = pln_session_part(s);
+	size_t frame_count = s->tables->frame_count;
+	struct pln_frame *frames = copy_of(s->tables->frame_rows, frame_count, sizeof(*frames));
+	struct pln_module_info *modules =
+		copy_of(s->tables->module_rows, s->tables->module_count, sizeof(*modules));
+
+	s->rotating = true;
+	if (frames && modules && !symbolize(&part, modules, frames))
+		s->named_frames = frame_count;
+	s->rotating = false;
+	free(frames);
+	free(modules);
+}
+
+void pln_session_name_in_advance(struct pln_session *s, uint64_t now_ns)
+{
+	if (!s->writer || s->rotating || !dies_with_target(s) ||
+	    now_ns - s->named_ns < s->name_after_ns)
+		return;
+	if (s->named_ns && s->tables->frame_count > s->named_frames)
+		name_now(s);
+	s->name_after_ns = s->named_ns ? 2 * s->name_after_ns : NAME_FIRST_NS;
+	if (s->name_after_ns > NAME_SELDOM_NS)
+		s->name_after_ns = NAME_SELDOM_NS;
+	s->named_ns = now_ns;
 }

@@ -201,6 +201,26 @@ def test_symbols_come_from_files_that_only_the_target_sees(engine, app, volume):
     assert profile.total("cpu_ns", inside) > 0.4e9
 
 
+def test_a_first_process_that_does_not_wait_leaves_names_behind(engine, app, volume):
+    """With other threads at its end it does not wait for the collector, and the image goes with it: what
+    names are in the profile were looked up before."""
+    if "overlay" not in pathlib.Path("/proc/filesystems").read_text():
+        pytest.skip("needs overlayfs")
+    if not place.has_headers(app):
+        pytest.skip("no headers of %s" % app)
+    extension = pathlib.Path(place.build_extension(app, "callback_ext")) / "callback_ext.so"
+    program = ("import sys, threading, time; sys.path.insert(0, '/opt'); import callback_ext\n"
+               "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+               "end = time.monotonic() + 4\nwhile time.monotonic() < end: callback_ext.burn(0.1)")
+    command = [*preload(place.of(app), "PILLION_OUTPUT=%s/%%n.pillion" % volume), app.path, "-c", program]
+    result = place.of(app).run(engine(APP, volume, command, own_file=extension), cwd="/")
+    assert (result.returncode, result.stderr) == (0, "")
+    profile = recording.load(volume / "1.pillion")
+    assert not profile.data["complete"]
+    inside = [s for s in profile.samples if any(f.name == "burn_round" for f in s.stack)]
+    assert profile.total("cpu_ns", inside) > 0.5 * profile.total("cpu_ns")
+
+
 def test_a_sidecar_turns_away_users_that_it_was_not_told_of(engine, app, volume):
     here = place.of(app)
     sidecar = Sidecar(engine, here, volume, "--allow", str(OTHER))
