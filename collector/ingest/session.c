@@ -363,15 +363,18 @@ static void tell_targets_to_stop(struct pln_session *s)
 	}
 }
 
-static unsigned drain_all(struct pln_session *s, uint64_t now_ns)
+/* Each by a clock of its own: what is ahead of it made no sense, and many take long to drain. */
+static unsigned drain_all(struct pln_session *s)
 {
 	unsigned fullest = 0, percent;
 
 	for (size_t i = 0; i < s->target_count; i++) {
 		struct pln_target *t = s->targets[i]->target;
+		uint64_t now_ns;
 
 		if (t->ended)
 			continue;
+		now_ns = pln_session_now_ns();
 		/* relaxed: a clock value */
 		pln_store_relaxed(&t->segment.shared->collector_ns, now_ns);
 		percent = pln_target_drain(t, now_ns);
@@ -442,11 +445,12 @@ static void watch_clock(struct pln_session *s, uint64_t now_ns)
 static void on_tick(struct pln_watch *watch)
 {
 	struct pln_session *s = pln_watch_owner(watch, struct pln_session, timer);
-	uint64_t expired, now_ns = pln_session_now_ns();
+	uint64_t expired, now_ns;
 	unsigned fullest;
 
 	(void)!read(watch->fd, &expired, sizeof(expired));
-	fullest = drain_all(s, now_ns);
+	fullest = drain_all(s);
+	now_ns = pln_session_now_ns();
 	flush(s, now_ns);
 	pln_session_rotate_when_due(s, now_ns);
 	pln_session_name_in_advance(s, now_ns);

@@ -399,9 +399,15 @@ void pln_target_collect_status(struct pln_target *t)
 	pln_writer_update_process(t->writer, t->id, &t->row);
 }
 
-/* What only draining needs; rows and names stay. */
+/* What only draining needs: a service may have had a hundred thousand processes. Its row stays. */
 static void release_memory(struct pln_target *t)
 {
+	pln_intern_free(t->serials);
+	pln_intern_free(t->code_keys);
+	t->serials = t->code_keys = NULL;
+	free(t->threads);
+	t->threads = NULL; /* and thread_count says how many there were */
+	t->thread_capacity = 0;
 	for (size_t i = 0; i < t->code_count; i++) {
 		free(t->codes[i].linetable);
 		free(t->codes[i].name);
@@ -449,9 +455,6 @@ void pln_target_free(struct pln_target *t)
 	if (!t)
 		return;
 	release_memory(t);
-	pln_intern_free(t->serials);
-	pln_intern_free(t->code_keys);
-	free(t->threads);
 	free(t->command);
 	free(t->root);
 	if (t->root_fd >= 0)

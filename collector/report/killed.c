@@ -174,9 +174,12 @@ void pln_text_killed(const struct pln_report *report, const struct pln_screen *s
 		if (!was_killed(&p->processes[id]) ||
 		    !pln_filter_keeps_process(&report->options.filter, &p->processes[id]))
 			continue;
-		if (shown < PROCESSES_SHOWN)
+		if (shown < PROCESSES_SHOWN) {
 			print_killed(report, screen, id);
-		shown < PROCESSES_SHOWN ? shown++ : more++;
+			shown++;
+		} else {
+			more++;
+		}
 	}
 	if (more)
 		pln_text_field(screen, "ended", PLN_STYLE_WARNING,

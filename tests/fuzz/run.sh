@@ -3,7 +3,7 @@
 #
 # run.sh - builds the fuzzers with clang and runs each, from the corpora that are kept here.
 #
-#   tests/fuzz/run.sh                          every target, for 4 seconds
+#   tests/fuzz/run.sh                          every target, for 3 seconds
 #   tests/fuzz/run.sh --seconds 60 elf cfi     two of them, for a minute
 #   tests/fuzz/run.sh --runs 10000000          every target, so many executions
 #
@@ -15,7 +15,7 @@ here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 readonly here repo=${here%/tests/fuzz}
 readonly work=${PLN_WORK:-/var/tmp/pillion-tests} jobs=${PLN_JOBS:-2}
 readonly all=(profile records hello linetable names elf dwarf cfi layout python)
-limit=-max_total_time=4 targets=()
+limit=-max_total_time=3 targets=()
 
 parse() {
     while [ $# -gt 0 ]; do

@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A web service under load for as long as you like, recorded: what grows?
+
+    tests/stress/soak.py --minutes 60
+
+gunicorn (from the package index) serves a small application with forks in it, its workers
+are replaced every half minute, and four clients never rest. Every few seconds memory and
+descriptors of the service and of the collector are read, and how long ago the profile last
+grew. A line a minute; at the end what grew in the second half, and a row for README.md.
+Exits with 1 when something did that should not. PLN_WORK is as for tests/run.sh.
+"""
+import argparse
+import http.client
+import os
+import pathlib
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+
+import interpreters  # noqa: E402
+import place  # noqa: E402
+import recording  # noqa: E402
+
+LOOK_S = 5
+RELOAD_S = 30
+CLIENTS = 4
+WORKERS = 2
+# What may grow in the second half of an hour. A process that has ended keeps its row in the
+# collector until the end of the recording; descriptors are given back at once.
+MASTER_KIB_MAX, COLLECTOR_KIB_PER_PROCESS_MAX, FILES_MAX, LAG_S_MAX = 1024, 64, 2, 5
+
+APPLICATION = """
+import json, os, threading, time
+def work():
+    return sum(len(json.dumps(json.loads(json.dumps(list(range(200)))))) for i in range(20))
+def wait():
+    time.sleep(0.005)
+    return 1
+def fork():
+    pid = os.fork()
+    if not pid:
+        work()
+        os._exit(0)
+    return os.waitpid(pid, 0)[1]
+def thread():
+    t = threading.Thread(target=work)
+    t.start()
+    t.join()
+    return 1
+def allocate():
+    return len([bytes(5000) for i in range(500)])
+PAGES = {'/work': work, '/wait': wait, '/fork': fork, '/thread': thread, '/allocate': allocate}
+def application(environ, start_response):
+    body = str(PAGES[environ['PATH_INFO']]()).encode()
+    start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', str(len(body)))])
+    return [body]
+"""
+PAGES = ["/work", "/wait", "/work", "/allocate", "/wait", "/thread", "/work", "/wait"]
+
+
+def proc(pid, name):
+    return pathlib.Path("/proc/%d/%s" % (pid, name)).read_text()
+
+
+def rss_kib(pid):
+    return int(re.search(r"VmRSS:\s+(\d+)", proc(pid, "status"))[1])
+
+
+def files(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def children(pid):
+    return [int(p) for p in proc(pid, "task/%d/children" % pid).split()]
+
+
+class Load:
+    """Clients that ask for one page after the other, on a new connection each time."""
+
+    def __init__(self, port):
+        self.port, self.done, self.failed, self.over = port, 0, 0, threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(CLIENTS)]
+        for t in self.threads:
+            t.start()
+
+    def run(self, offset):
+        count = offset
+        while not self.over.is_set():
+            count += 1
+            page = "/fork" if count % 50 == 0 else PAGES[count % len(PAGES)]
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            try:
+                connection.request("GET", page)
+                self.failed += connection.getresponse().status != 200
+            except OSError:
+                self.failed += 1
+            finally:
+                connection.close()
+            self.done += 1
+
+    def stop(self):
+        self.over.set()
+        for t in self.threads:
+            t.join()
+
+
+class Service:
+    """gunicorn under `pillion record`, on a port of its own choice."""
+
+    def __init__(self, work, python, packages):
+        self.path = work / "soak.pillion"
+        (work / "application.py").write_text(APPLICATION)
+        self.log = work / "gunicorn.log"
+        argv = [place.HERE.pillion, "record", "-o", self.path, "--", python.path, "-m", "gunicorn.app.wsgiapp",
+                "-w", str(WORKERS), "-b", "127.0.0.1:0", "--graceful-timeout", "10", "--log-file", self.log,
+                "application:application"]
+        self.process = place.HERE.popen(argv, cwd=work, env={"PYTHONPATH": packages}, stderr=subprocess.PIPE, text=True)
+        self.collector = self.process.pid
+        self.port = int(self.wait_for(r"Listening at: http://127.0.0.1:(\d+)"))
+        self.wait_for(r"Booting worker")
+        self.master, = [p for p in children(self.collector) if "gunicorn" in proc(p, "cmdline")]
+
+    def wait_for(self, pattern):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.process.poll() is None:
+            found = re.search(pattern, self.log.read_text()) if self.log.exists() else None
+            if found:
+                return found[found.re.groups]
+            time.sleep(0.05)
+        raise SystemExit("gunicorn does not start: see %s" % self.log)
+
+    def look(self):
+        """One row of figures."""
+        return {"time": time.monotonic(), "master_kib": rss_kib(self.master), "master_files": files(self.master),
+                "collector_kib": rss_kib(self.collector), "collector_files": files(self.collector),
+                "workers": len(children(self.master)), "profile": self.path.stat().st_size,
+                "lag_s": time.time() - self.path.stat().st_mtime}
+
+    def reload(self):
+        os.kill(self.master, signal.SIGHUP)
+
+    def stop(self):
+        os.kill(self.master, signal.SIGTERM)
+        _, err = self.process.communicate(timeout=120)
+        return self.process.returncode, err
+
+
+def pick_python():
+    """Debian's own if it can have gunicorn, else another."""
+    for python in sorted(interpreters.supported(), key=lambda i: i.origin != "debian"):
+        if python.root:
+            continue
+        packages = place.packages(python, "gunicorn")
+        if packages:
+            return python, packages
+    raise SystemExit("gunicorn cannot be installed for any interpreter")
+
+
+def heading():
+    print("%6s %10s %9s %11s %6s %14s %6s %12s %8s" % (
+        "minute", "requests/s", "failed", "master KiB", "files", "collector KiB", "files", "profile KiB", "lag s"))
+
+
+def line(minute, rows, requests, seconds, failed):
+    last = rows[-1]
+    print("%6.1f %10.1f %9d %11d %6d %14d %6d %12d %8.1f" % (
+        minute, requests / seconds, failed, last["master_kib"], last["master_files"], last["collector_kib"],
+        last["collector_files"], last["profile"] // 1024, max(r["lag_s"] for r in rows)), flush=True)
+
+
+def run(service, load, minutes):
+    """Looks until the time is over; returns all rows, and how often workers were replaced."""
+    rows, start, reloads, since, requests = [], time.monotonic(), 0, 0, 0
+    heading()
+    while time.monotonic() - start < minutes * 60:
+        time.sleep(LOOK_S)
+        rows.append(service.look())
+        age = rows[-1]["time"] - start
+        if age >= (reloads + 1) * RELOAD_S:
+            service.reload()
+            reloads += 1
+        if len(rows) % max(1, 60 // LOOK_S) == 0:
+            line(age / 60, rows[since:], load.done - requests, 60, load.failed)
+            since, requests = len(rows), load.done
+    return rows, reloads
+
+
+def growth(rows, key):
+    """Between the middle and the end: medians of a tenth each, so that a moment does not count."""
+    part = max(1, len(rows) // 10)
+    middle = rows[len(rows) // 2:len(rows) // 2 + part]
+    return statistics.median(r[key] for r in rows[-part:]) - statistics.median(r[key] for r in middle)
+
+
+def judge(rows, load, result, profile):
+    status, err = result
+    new = len(profile.processes) / 2
+    lost = sum(p["lost_records"] for p in profile.processes)
+    checks = [
+        ("gunicorn ended in order", status == 0, status),
+        ("failed requests", load.failed == 0, load.failed),
+        ("growth of the service's first process, KiB", growth(rows, "master_kib") <= MASTER_KIB_MAX,
+         growth(rows, "master_kib")),
+        ("growth of its descriptors", growth(rows, "master_files") <= FILES_MAX, growth(rows, "master_files")),
+        ("growth of the collector, KiB for each new process",
+         growth(rows, "collector_kib") <= COLLECTOR_KIB_PER_PROCESS_MAX * new + 1024,
+         round(growth(rows, "collector_kib") / max(1, new), 1)),
+        ("growth of its descriptors beyond live processes", growth(rows, "collector_files") <= 2 * FILES_MAX + 2 * WORKERS,
+         growth(rows, "collector_files")),
+        ("most seconds without a write", max(r["lag_s"] for r in rows) <= LAG_S_MAX,
+         round(max(r["lag_s"] for r in rows), 1)),
+        ("profile is complete", bool(profile.data["complete"]) and not profile.data["bad_bytes"], profile.data["complete"]),
+        ("records that made no sense", lost == 0, lost),
+        ("processes without an end", all(p["end_ns"] for p in profile.processes),
+         sum(not p["end_ns"] for p in profile.processes)),
+    ]
+    print()
+    for what, good, figure in checks:
+        print("%-55s %12s  %s" % (what, figure, "ok" if good else "NOT OK"))
+    print(err.strip())
+    return all(good for _, good, _ in checks)
+
+
+def readme_row(minutes, rows, load, reloads, profile):
+    first, last = rows[len(rows) // 2], rows[-1]
+    print("\n| %g | %d | %d | %d | %s | %+d | %+d | %d to %d | %+d | %.1f |" % (
+        minutes, load.done, load.failed, reloads, format(len(profile.processes), ","), growth(rows, "master_kib"),
+        growth(rows, "master_files"), first["collector_kib"], last["collector_kib"], growth(rows, "collector_files"),
+        max(r["lag_s"] for r in rows)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=5)
+    minutes = parser.parse_args().minutes
+    python, packages = pick_python()
+    work = pathlib.Path(tempfile.mkdtemp(prefix="pillion-soak-"))
+    service = Service(work, python, packages)
+    load = Load(service.port)
+    try:
+        rows, reloads = run(service, load, minutes)
+    finally:
+        load.stop()
+        result = service.stop()
+    profile = recording.load(service.path)
+    good = judge(rows, load, result, profile)
+    readme_row(minutes, rows, load, reloads, profile)
+    if good:
+        shutil.rmtree(str(work))
+    else:
+        print("kept: %s" % work)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
