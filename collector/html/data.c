@@ -479,8 +479,6 @@ static size_t first_nodes_max(const struct writer *w)
 	uint64_t fewer =
 		samples > FEW_SAMPLES ? (uint64_t)NODES_MAX * FEW_SAMPLES / samples : NODES_MAX;
 
-	if (w->options->nodes_max)
-		return w->options->nodes_max;
 	return fewer > NODES_MIN ? fewer : NODES_MIN;
 }
 
