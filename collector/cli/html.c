@@ -90,10 +90,9 @@ static int name_output(const char *profile, char *buffer, size_t size)
 	return (size_t)used < size ? 0 : -ENAMETOOLONG;
 }
 
-static int write_page(const struct pln_report *report, const char *path, const char *target)
+static int write_page(const struct pln_report *report, const char *target)
 {
 	const struct pln_html_options page = {
-		.path = path,
 		.title = args.title,
 		.filter = report->options.filter,
 		.no_source = args.no_source,
@@ -146,7 +145,7 @@ static int make_page(struct pln_profile *profile, const char *path, const char *
 		pln_report_explain_empty(&report, why, sizeof(why));
 		pln_cli_message("%s: %s", path, why);
 	} else {
-		status = write_page(&report, path, target);
+		status = write_page(&report, target);
 	}
 	pln_report_free(&report);
 	return status;

@@ -126,28 +126,40 @@ static bool is_collector(const struct pln_function *f)
 	return false;
 }
 
+static const struct {
+	const char *name;
+	enum function_kind kind;
+} places[] = {
+	[PLN_HTML_NO_STACK] = { "(no stack)", KIND_NO_STACK },
+	[PLN_HTML_SMALL] = { "(small calls)", KIND_SMALL },
+	[PLN_HTML_RUNNABLE] = { "waiting for a CPU", KIND_RUNNABLE },
+	[PLN_HTML_GIL] = { "waiting for the GIL", KIND_GIL },
+	[PLN_HTML_ELSEWHERE] = { "blocked outside of system calls", KIND_BLOCKED },
+};
+
+static const char *place_name(uint32_t place, char *buffer, size_t size)
+{
+	const char *call;
+
+	if (place < PLN_HTML_SYSCALL)
+		return places[place].name;
+	call = pln_syscall_name((int32_t)(place - PLN_HTML_SYSCALL));
+	if (!call)
+		snprintf(buffer, size, "system call %u", place - PLN_HTML_SYSCALL);
+	return call ? call : buffer;
+}
+
+/* As put_function(), with no file and no library. */
 static void put_place(struct pln_json *json, uint32_t place)
 {
-	static const struct {
-		const char *name;
-		enum function_kind kind;
-	} places[] = {
-		[PLN_HTML_NO_STACK] = { "(no stack)", KIND_NO_STACK },
-		[PLN_HTML_SMALL] = { "(small calls)", KIND_SMALL },
-		[PLN_HTML_RUNNABLE] = { "waiting for a CPU", KIND_RUNNABLE },
-		[PLN_HTML_GIL] = { "waiting for the GIL", KIND_GIL },
-		[PLN_HTML_ELSEWHERE] = { "blocked outside of system calls", KIND_BLOCKED },
-	};
-	bool in_call = place >= PLN_HTML_SYSCALL;
-	uint32_t number = in_call ? place - PLN_HTML_SYSCALL : 0;
-	const char *call = in_call ? pln_syscall_name((int32_t)number) : places[place].name;
-	char text[64];
+	char buffer[32];
+	const char *name = place_name(place, buffer, sizeof(buffer));
+	const char *const texts[] = { name, name, "", "", "" };
 
-	snprintf(text, sizeof(text), in_call && !call ? "system call %u" : "%.0u", number);
-	for (int i = 0; i < 5; i++)
-		pln_json_text(json, NULL, i > 1 ? "" : call ? call : text);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		pln_json_text(json, NULL, texts[i]);
 	pln_json_number(json, NULL, 0);
-	pln_json_number(json, NULL, in_call ? KIND_BLOCKED : places[place].kind);
+	pln_json_number(json, NULL, place < PLN_HTML_SYSCALL ? places[place].kind : KIND_BLOCKED);
 }
 
 /* Name, name without what is long in it, file, short file, library, first line, kind. */
@@ -479,8 +491,6 @@ static size_t first_nodes_max(const struct writer *w)
 	uint64_t fewer =
 		samples > FEW_SAMPLES ? (uint64_t)NODES_MAX * FEW_SAMPLES / samples : NODES_MAX;
 
-	if (w->options->nodes_max)
-		return w->options->nodes_max;
 	return fewer > NODES_MIN ? fewer : NODES_MIN;
 }
 

@@ -24,11 +24,9 @@
 #include "report/report.h"
 
 struct pln_html_options {
-	const char *path; /* of the profile */
 	const char *title; /* NULL: the command */
 	struct pln_filter filter;
 	bool no_source;
-	size_t nodes_max; /* calls in the page, 0: as many as are good to look at */
 };
 
 /*

@@ -265,7 +265,11 @@ def test_threads_and_processes_can_be_chosen(here, driver, profiles, pages):
     report = told(here, "report", profiles["synthetic"], "--view", "wall", "--process", "4001")
     assert all_functions(page) == reported_functions(report)
     page.click("#all-off")
+    assert page.fragment["threads"] == ""
+    address = page.run("return location.hash")
+    page = browser.Page(driver, pages["synthetic"], address)
     assert all_functions(page) == {} and "No time" in page.text("#function-table")
+    page.click("#threads > summary")
     page.click("#all-on")
     assert "threads" not in page.fragment
 
@@ -409,11 +413,13 @@ def test_themes(driver, pages):
 
 
 @pytest.mark.parametrize("width", [390, 1280, 1920])
-@pytest.mark.parametrize("tab", ["graph", "functions", "source", "native", "summary"])
-def test_it_fits_any_width(driver, pages, width, tab):
+def test_it_fits_any_width(driver, pages, width):
     browser.resize(driver, width, 900)
-    page = browser.Page(driver, pages["real"], "#tab=" + tab)
-    assert page.run("return document.documentElement.scrollWidth") <= width
+    page = browser.Page(driver, pages["real"])
+    for tab in ("graph", "functions", "source", "native", "summary"):
+        page.run("location.hash = arguments[0]", "tab=" + tab)
+        page.wait(lambda: page.find("#" + tab).is_displayed())
+        assert page.run("return document.documentElement.scrollWidth") <= width, tab
 
 
 def test_an_address_that_makes_no_sense_does_no_harm(driver, pages):
@@ -539,6 +545,17 @@ def test_a_filter_of_the_command_is_told(here, driver, profiles, work):
 
 # ----------------------------------------------------------------------- size
 
+def frames_per_second(page):
+    return page.driver.execute_async_script("""
+        const done = arguments[0], view = document.getElementById('graph-view'), start = performance.now()
+        let frames = 0
+        const step = () => {
+          view.scrollTop = frames++ * 7 % 300
+          frames < 60 ? requestAnimationFrame(step) : done(1000 * frames / (performance.now() - start))
+        }
+        requestAnimationFrame(step)""")
+
+
 def test_a_large_profile_opens_fast_and_says_what_is_left_out(here, driver, work, long):
     """Limits in seconds are those of a busy machine of two cores; the figures are printed."""
     samples, stacks = (10_000_000, 200_000) if long else (600_000, 60_000)
@@ -551,6 +568,7 @@ def test_a_large_profile_opens_fast_and_says_what_is_left_out(here, driver, work
             for h in ("metric=wall", "metric=wall&range=3.40", "metric=wall&threads=1", "metric=wall&inverted=1")]
     print("%d samples: %.1f MB, open after %.2f s, views after %s ms" % (samples, path.stat().st_size / 1e6, opened, took))
     assert opened < 6 and max(took) < 1000
+    print("%.0f frames a second while it scrolls" % frames_per_second(page))
     assert "(small calls)" in page.text("#left-out")
     # What is left out is in the sums all the same.
     page.run("location.hash = 'tab=functions&metric=cpu'")

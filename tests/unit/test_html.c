@@ -352,7 +352,7 @@ static void test_page(void)
 {
 	static const char opening[] = "<script type=\"application/octet-stream\" id=\"profile\">";
 	const struct pln_report_options what = { .view = PLN_VIEW_CPU };
-	const struct pln_html_options options = { .path = "tiny.pillion", .title = "<b>&" };
+	const struct pln_html_options options = { .title = "<b>&" };
 	struct pln_profile *p = open_early();
 	struct pln_buffer data = { 0 };
 	struct pln_report report;
@@ -382,7 +382,7 @@ static void test_page(void)
 static void test_write_errors(void)
 {
 	const struct pln_report_options what = { .view = PLN_VIEW_CPU };
-	const struct pln_html_options options = { .path = "tiny.pillion" };
+	const struct pln_html_options options = { .no_source = true };
 	struct pln_profile *p = open_early();
 	struct pln_report report;
 	FILE *full = fopen("/dev/full", "w");

@@ -19,8 +19,8 @@ const Format = (() => {
   function duration(ns) {
     const size = Math.abs(ns)
     if (size >= 600e9)
-      return size >= 36e11 ? `${Math.floor(ns / 36e11)} h ${Math.round(ns % 36e11 / 6e10)} min`
-        : `${Math.floor(ns / 6e10)} min ${Math.round(ns % 6e10 / 1e9)} s`
+      return size >= 36e11 ? `${Math.floor(ns / 36e11)} h ${Math.floor(ns % 36e11 / 6e10)} min`
+        : `${Math.floor(ns / 6e10)} min ${Math.floor(ns % 6e10 / 1e9)} s`
     const [scale, unit] = UNITS.find(([s]) => size >= s) || UNITS[1]
     return `${size >= 1e12 ? grouped(ns / scale) : digits(ns / scale)} ${unit}`
   }

@@ -89,10 +89,8 @@ const Functions = (() => {
     render() {
       const { app } = this
       const ids = this.ordered()
-      const head = [['self', 'Self', 2], ['total', 'Total', 2], ['native', 'Native below', 1], ['name', 'Function', 1]]
-        .map(([key, label, span]) => element('th', { scope: 'col', colSpan: span, 'aria-sort': this.sort === key ? 'descending' : 'none' },
-          element('button', { type: 'button', className: 'link', text: label, 'data-sort': key,
-            onclick: () => { this.sort = key; this.render() } })))
+      const head = [['self', 'Self', true], ['total', 'Total', true], ['native', 'Native below', false], ['name', 'Function', false]]
+        .flatMap(([key, label, hasShare]) => [this.headCell(key, label), ...hasShare ? [element('td', { className: 'share' })] : []])
       const rows = ids.slice(0, this.limit).map(fn => this.row(fn))
       const left = ids.length - rows.length
       Format.replace(this.table, element('table', {}, element('thead', {}, element('tr', {}, ...head)), element('tbody', {}, ...rows)),
@@ -102,13 +100,18 @@ const Functions = (() => {
       this.renderSandwich(ids)
     }
 
+    headCell(key, label) {
+      return element('th', { scope: 'col', className: key === 'name' ? '' : `number ${key}`, 'aria-sort': this.sort === key ? 'descending' : 'none' },
+        element('button', { type: 'button', className: 'link', text: label, 'data-sort': key, onclick: () => { this.sort = key; this.render() } }))
+    }
+
     row(fn) {
       const { app } = this
       const { fns, model } = app
       const cells = [
         element('td', { className: 'number', text: fns.self[fn] ? app.weight(fns.self[fn]) : '' }), shareCell(fns.self[fn], fns.all),
         element('td', { className: 'number', text: app.weight(fns.total[fn]) }), shareCell(fns.total[fn], fns.all),
-        element('td', { className: 'number', text: fns.native[fn] ? app.weight(fns.native[fn]) : '' }),
+        element('td', { className: 'number native', text: fns.native[fn] ? app.weight(fns.native[fn]) : '' }),
         nameCell(model, fn, () => app.go({ fn })),
       ]
       const row = element('tr', { 'data-function': fn, className: fn === app.state.fn ? 'chosen' : '' }, ...cells)

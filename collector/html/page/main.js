@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The page as a whole: from what is looked at (the state) to sums, and from these to the view that is shown.
+//
+//   format.js      quantities, names, elements      graph.js      the flame graph
+//   data.js        what the page was given          timeline.js   the recording over time, the choice of time
+//   sums.js        sums for metric, threads, time   functions.js  table of functions, callers and callees
+//   tree.js        boxes of a flame graph           source.js     lines of files
+//   colors.js      of kinds, libraries, states      native.js     libraries, their functions and lines
+//   state.js       what is looked at, as address    summary.js    the recording in figures
+//   controls.js    metric, threads, search, keys
+//
+// All of them are in one scope, in the order of CMakeLists.txt: each gives away one name.
 const App = (() => {
   const { byId } = Controls
   const { element, named } = Format

@@ -49,7 +49,7 @@ const Source = (() => {
       const { app } = this
       this.lines = Sums.byLine(app.model, app.filter)
       const entries = this.ordered()
-      const chosen = entries.find(entry => entry.file === app.state.file) || entries[0]
+      const chosen = entries.find(entry => entry.file === app.state.file) || entries.find(entry => this.texts.has(entry.file)) || entries[0]
       const all = entries.reduce((sum, entry) => sum + entry.rank, 0)
       Format.replace(this.files, ...entries.slice(0, 200).map(entry => this.fileItem(entry, entry === chosen, all)))
       if (chosen)
@@ -79,7 +79,7 @@ const Source = (() => {
       const texts = source ? source.text.split('\n') : []
       if (texts.length && !texts[texts.length - 1])
         texts.pop()
-      const most = Sums.COLUMNS.map((_, i) => Math.max(...[...lines.values()].map(line => line[i]), 0))
+      const most = Sums.COLUMNS.map((_, i) => [...lines.values()].reduce((found, line) => Math.max(found, line[i]), 0))
       const rows = this.numbers(texts.length, lines).map(number => number < 0
         ? element('tr', { className: 'gap' }, element('td', { colSpan: 6, text: `⋯ ${-number} lines that cost nothing` }))
         : this.row(number, lines.get(number), texts[number - 1], most))

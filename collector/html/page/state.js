@@ -11,7 +11,7 @@ const State = (() => {
   const flag = { read: text => text === '1', write: value => value ? '1' : '' }
   const oneOf = choices => ({ read: text => choices.includes(text) ? text : undefined, write: value => value })
   const number = { read: text => /^\d+$/.test(text) ? Number(text) : undefined, write: value => String(value) }
-  const list = { read: text => text.split('.').map(Number).filter(Number.isInteger), write: value => value.join('.') }
+  const list = { read: text => text ? text.split('.').map(Number).filter(Number.isInteger) : [], write: value => value.join('.') }
   const KEYS = {
     tab: oneOf(TABS), metric: oneOf(Object.keys(Sums.METRICS)), threads: list, range: list, search: { read: text => text, write: value => value },
     inverted: flag, upwards: flag, byLine: flag, frames: oneOf(['folded', 'all', 'python']), color: oneOf(['kind', 'library']), theme: oneOf(THEMES), zoom: list,
@@ -50,5 +50,5 @@ const State = (() => {
     return `#${parameters}`
   }
 
-  return { read, write, THEMES, TABS }
+  return { read, write, THEMES }
 })()

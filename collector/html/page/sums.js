@@ -144,5 +144,5 @@ const Sums = (() => {
     return Object.keys(METRICS).filter(key => seen & maskOf(METRICS[key].classes))
   }
 
-  return { METRICS, COLUMNS, each, maskOf, byCall, byFunction, byLine, matched, present, firstAt, cpu, off }
+  return { METRICS, COLUMNS, each, maskOf, byCall, byFunction, byLine, matched, present, off }
 })()

@@ -95,6 +95,7 @@ const Timeline = (() => {
 
     // --------------------------------------------------------------- draw
 
+    // The picture is painted when what is in it changes; what is chosen is laid over it.
     draw() {
       const threads = this.shown()
       const ratio = window.devicePixelRatio || 1
@@ -103,20 +104,34 @@ const Timeline = (() => {
       this.height = this.rowsTop() + threads.length * ROW + 2
       if (!this.width)
         return
-      Object.assign(this.canvas, { width: Math.round(this.width * ratio), height: Math.round(this.height * ratio) })
-      this.canvas.style.height = `${this.height}px`
+      const key = [this.width, ratio, document.documentElement.dataset.theme, this.all, this.threads].join()
+      if (key !== this.key) {
+        this.key = key
+        this.paint(threads, ratio)
+        this.drawLegend()
+      }
       const context = this.canvas.getContext('2d')
+      context.setTransform(1, 0, 0, 1, 0, 0)
+      context.clearRect(0, 0, this.canvas.width, this.canvas.height)
+      context.drawImage(this.base, 0, 0)
+      context.setTransform(ratio, 0, 0, ratio, 0, 0)
+      this.drawRange(context)
+    }
+
+    paint(threads, ratio) {
+      const size = { width: Math.round(this.width * ratio), height: Math.round(this.height * ratio) }
+      Object.assign(this.canvas, size)
+      this.canvas.style.height = `${this.height}px`
+      this.base = Object.assign(document.createElement('canvas'), size)
+      const context = this.base.getContext('2d')
       context.setTransform(ratio, 0, 0, ratio, 0, 0)
       context.font = FONT
       const style = getComputedStyle(this.canvas)
-      this.ink = { text: style.getPropertyValue('--text'), dim: style.getPropertyValue('--dim'),
-        line: style.getPropertyValue('--line'), memory: style.getPropertyValue('--memory'), veil: style.getPropertyValue('--veil'),
-        accent: style.getPropertyValue('--accent') }
+      this.ink = { dim: style.getPropertyValue('--dim'), line: style.getPropertyValue('--line'), memory: style.getPropertyValue('--memory'),
+        veil: style.getPropertyValue('--veil'), accent: style.getPropertyValue('--accent') }
       this.drawAxis(context)
       this.drawCharts(context)
       threads.forEach((thread, row) => this.drawThread(context, thread, this.rowsTop() + row * ROW))
-      this.drawRange(context)
-      this.drawLegend()
     }
 
     drawAxis(context) {
