@@ -144,6 +144,6 @@ void pln_session_rotate_when_due(struct pln_session *s, uint64_t now_ns)
 		s->rotate_again_ns = now_ns + PATIENCE_NS;
 		return;
 	}
-	pln_session_drain(s, now_ns);
+	pln_session_drain(s);
 	rotate(s, &next, now_ns);
 }

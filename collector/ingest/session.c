@@ -387,9 +387,9 @@ static unsigned drain_all(struct pln_session *s)
 	return fullest;
 }
 
-void pln_session_drain(struct pln_session *s, uint64_t now_ns)
+void pln_session_drain(struct pln_session *s)
 {
-	(void)drain_all(s, now_ns);
+	(void)drain_all(s);
 }
 
 static void publish_all(struct pln_session *s)

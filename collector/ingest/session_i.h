@@ -82,7 +82,7 @@ void pln_session_name_in_advance(struct pln_session *s, uint64_t now_ns);
 
 /* session.c */
 uint64_t pln_session_now_ns(void);
-void pln_session_drain(struct pln_session *s, uint64_t now_ns);
+void pln_session_drain(struct pln_session *s);
 void pln_session_note(struct pln_session *s, uint32_t level, const char *text);
 void pln_session_keep_error(struct pln_session *s, int error);
 struct pln_part pln_session_part(struct pln_session *s);
