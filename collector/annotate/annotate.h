@@ -32,7 +32,9 @@ struct pln_choice {
 	enum pln_choice_kind kind;
 	const char *file; /* FILE, PYTHON: as the profile has it */
 	uint32_t function; /* PYTHON, NATIVE */
-	/* Others that the name fits as well, and that have any weight: how many, and the heaviest.
+	/*
+	 * Other functions that the name fits as well and that have any weight, for a FILE those of
+	 * other files: how many, and the heaviest.
 	 */
 	uint32_t others;
 	uint32_t other;

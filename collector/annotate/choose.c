@@ -87,6 +87,24 @@ static void consider(const struct pln_report *r, struct pln_choice *best, enum f
 		best->function = id;
 }
 
+/* The heaviest function of another file that fits as well. */
+static void find_other_file(const struct pln_report *r, const char *name, enum fit fit,
+			    struct pln_choice *choice)
+{
+	const struct pln_profile *p = r->profile;
+
+	for (uint32_t id = 0; id < p->function_count; id++) {
+		const struct pln_function *f = &p->functions[id];
+
+		if (f->kind != PLN_FUNCTION_PYTHON || !weight_of(r, id) ||
+		    !strcmp(f->file, choice->file) || fit_of_file(r, f->file, name) != fit)
+			continue;
+		choice->others++;
+		if (choice->other == PLN_NONE || weight_of(r, id) > weight_of(r, choice->other))
+			choice->other = id;
+	}
+}
+
 /* The file with the most weight in any of its functions; true: there is one. */
 static bool choose_file(const struct pln_report *r, const char *name, struct pln_choice *choice)
 {
@@ -109,6 +127,7 @@ static bool choose_file(const struct pln_report *r, const char *name, struct pln
 		return false;
 	choice->kind = PLN_CHOICE_FILE;
 	choice->file = p->functions[best].file;
+	find_other_file(r, name, best_fit, choice);
 	return true;
 }
 

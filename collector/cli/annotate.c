@@ -165,7 +165,10 @@ static void tell_others(const struct pln_report *report, const struct pln_choice
 	const struct pln_profile *p = report->profile;
 	char where[512];
 
-	if (choice->others)
+	if (choice->others && choice->kind == PLN_CHOICE_FILE)
+		pln_cli_message("another file is called like that: %s",
+				p->functions[choice->other].file);
+	else if (choice->others)
 		pln_cli_message("%u other function%s called like that, such as %s (%s)",
 				choice->others, choice->others == 1 ? " is" : "s are",
 				pln_function_name(p, choice->other),

@@ -87,6 +87,14 @@ static void test_files(void)
 	check_file("lib/page.py", "/srv/app/lib/page.py");
 	check_file("other.py", "/srv/app/lib/other.py");
 	CHECK_EQ(choose("age.py").kind, PLN_CHOICE_NONE);
+	/* Seen from where it was recorded, one of them has no folder: it is the one that is meant.
+	 */
+	CHECK_EQ(choose("page.py").others, 0);
+	functions[0].file = "/srv/other/page.py";
+	check_file("page.py", "/srv/app/lib/page.py");
+	CHECK_EQ(choose("page.py").others, 1);
+	CHECK_EQ(choose("page.py").other, 0);
+	functions[0].file = "/srv/app/page.py";
 }
 
 /* ----------------------------------------------------------------------- source */
