@@ -95,7 +95,7 @@ def usual_size(request):
 def profiles(session_work, one_python):
     """A large one of many stacks, and one with the names that real programs have."""
     made = make_profile(session_work / "synthetic.pillion", "-n", 20000, "-m", 600, "-t", 7, "-p", 3, "-b", 3000)
-    r = recording.record(one_python, ["-c", PROGRAM], session_work, name="real.pillion",
+    r = recording.record(one_python, ["-c", PROGRAM], session_work, name="page.pillion",
                          options=["--alloc-interval", "16384"])
     assert r.returncode == 0, r.stderr
     return {"synthetic": made, "real": r.path}
