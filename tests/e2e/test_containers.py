@@ -78,7 +78,7 @@ def volume(work):
 
 
 def usable(python, user):
-    """Whether another user may run it: one below /root is not for them."""
+    """Whether another user may run it: one in somebody's home is not for them."""
     return subprocess.run(["setpriv", "--reuid", str(user), "--clear-groups", "--regid", str(user),
                            python.path, "-c", "pass"], stderr=subprocess.DEVNULL).returncode == 0
 

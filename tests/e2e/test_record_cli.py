@@ -445,7 +445,7 @@ def test_collect_says_what_is_wrong_with_its_options(here, work, options):
 
 # ------------------------------------------------------------------ the frame
 
-VERBS = ["record", "report", "annotate", "diff", "stat", "merge", "export", "info", "collect", "env"]
+VERBS = ["record", "report", "html", "annotate", "diff", "stat", "merge", "export", "info", "collect", "ctl", "env"]
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["-h"], ["help"], *([v, "--help"] for v in VERBS)],

@@ -28,6 +28,8 @@ struct bench {
 	struct fake fake;
 	struct pln_writer *writer;
 	struct pln_tables tables;
+	struct pln_writer *next_writer; /* of the file that the recording goes on in */
+	struct pln_tables next_tables;
 	struct pln_scratch *scratch;
 	struct pln_target *target;
 };
@@ -96,10 +98,28 @@ static void play(struct bench *b, const uint8_t *data, size_t size)
 	}
 }
 
+/* The recording goes on in another file; then all of it is told again. */
+static void move(struct bench *b, int fd)
+{
+	const struct pln_recording recording = { .command = "",
+						 .host = "",
+						 .pillion_version = "",
+						 .working_directory = "/",
+						 .exit_status = -1 };
+
+	(void)pln_target_drain(b->target, NOW_NS);
+	pln_target_publish_all(b->target);
+	if (pln_writer_open(&b->next_writer, fd, &recording) ||
+	    pln_tables_open(&b->next_tables, b->next_writer) ||
+	    !pln_target_carry(b->target, &b->next_tables, NOW_NS))
+		abort();
+}
+
 static void tear_down(struct bench *b)
 {
 	pln_target_free(b->target);
 	pln_tables_close(&b->tables);
+	pln_tables_close(&b->next_tables);
 	pln_scratch_free(b->scratch);
 	fake_destroy(&b->fake);
 }
@@ -132,19 +152,23 @@ static bool profile_is_whole(int fd)
 bool fuzz_records(const uint8_t *data, size_t size)
 {
 	const struct pln_recording recording = { .exit_status = 0, .end_ns = NOW_NS };
-	int fd = memfd_create("fuzz", 0);
+	int fd = memfd_create("fuzz", 0), next_fd = memfd_create("next", 0);
 	struct bench b = { .writer = NULL };
 	bool ok;
 
 	/* The machine's trouble, not the target's. */
-	if (fd < 0 || !set_up(&b, fd))
+	if (fd < 0 || next_fd < 0 || !set_up(&b, fd))
 		abort();
+	play(&b, data, size);
+	move(&b, next_fd);
 	play(&b, data, size);
 	pln_target_end(b.target, NOW_NS, true);
 	ok = !pln_writer_close(b.writer, &recording);
+	ok = !pln_writer_close(b.next_writer, &recording) && ok;
 	tear_down(&b);
-	ok = ok && profile_is_whole(fd);
+	ok = ok && profile_is_whole(fd) && profile_is_whole(next_fd);
 	close(fd);
+	close(next_fd);
 	return ok;
 }
 
