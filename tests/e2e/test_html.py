@@ -370,7 +370,7 @@ def test_the_sandwich_shows_callers_and_callees(page):
     page.run("document.querySelector('#sandwich .callers button').click()")
     assert page.text("#sandwich h2") == caller
     page.run("[...document.querySelectorAll('#sandwich .bar button')].find(b => b.textContent.startsWith('Find')).click()")
-    assert page.fragment["tab"] if "tab" in page.fragment else page.find("#graph").is_displayed()
+    assert page.find("#graph").is_displayed() and page.text("#matched").endswith("matched")
     for key in ("name", "total", "native", "self"):
         page.run("document.querySelector('[data-tab=functions]').click()")
         page.click("[data-sort=%s]" % key)
@@ -470,6 +470,40 @@ def test_the_page_is_small_and_forbids_everything(driver, pages):
              "const i = new Image(); i.src = 'http://127.0.0.1:9/x.png'; document.body.append(i)")
     assert page.run("return window.ran") is None
     assert any("Content Security Policy" in message for message in page.console())
+
+
+DEEP_PROGRAM = """
+import sys, time
+sys.setrecursionlimit(3000)
+def down(n):
+    if n:
+        return down(n - 1)
+    end = time.thread_time() + 0.3
+    while time.thread_time() < end:
+        pass
+down(450)  # stacks are kept to 512 frames
+"""
+
+
+def test_deep_recursion_can_be_scrolled_and_zoomed(here, driver, one_python, work):
+    from selenium.webdriver.common.keys import Keys
+    r = recording.record(one_python, ["-c", DEEP_PROGRAM], work)
+    assert r.returncode == 0, r.stderr
+    page = browser.Page(driver, make_page(here, r.path, work / "deep.html"), "#frames=python")
+    high, seen = page.run("const g = document.getElementById('graph-view'); return [g.scrollHeight, g.clientHeight]")
+    assert high > 450 * 19 > seen
+    top = page.pixels("#graph-view .picture")
+    page.run("document.getElementById('graph-view').scrollTop = 4000")
+    page.wait(lambda: page.pixels("#graph-view .picture") != top)
+    page.run("document.getElementById('graph-view').scrollTop = 0")
+    for _ in range(5):
+        page.press(Keys.ARROW_DOWN, "#graph-view")
+    page.press(Keys.ENTER, "#graph-view")
+    assert len(page.fragment["zoom"].split(".")) == 5
+    [down] = [f for f in told(here, "report", r.path)["functions"] if f["function"] == "down"]
+    page.press("f")
+    [row] = [numbers for name, numbers in all_functions(page).items() if name == "down"]
+    assert row[1] == down["total_ns"] and page.console() == []
 
 
 def test_a_damaged_page_says_so(driver, pages, work):

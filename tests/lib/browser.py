@@ -10,7 +10,7 @@ DRIVER, BROWSER = "/usr/bin/chromedriver", "/usr/bin/chromium"
 LOG = {"browser": "ALL", "performance": "ALL"}
 
 
-def start(width=1280, height=900, dark=False):
+def start(width=1280, height=900):
     """A driver; quit() is due. Skips where the browser is not installed."""
     webdriver = pytest.importorskip("selenium.webdriver")
     if not (shutil.which(DRIVER) and shutil.which(BROWSER)):
@@ -21,11 +21,7 @@ def start(width=1280, height=900, dark=False):
                      "no-first-run", "disable-background-networking", "window-size=%d,%d" % (width, height)):
         options.add_argument("--" + argument)
     options.set_capability("goog:loggingPrefs", LOG)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    if dark:
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
-                               {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
-    return driver
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
 
 
 def resize(driver, width, height):

@@ -17,12 +17,12 @@ const Colors = (() => {
   const NAMES = ['python', 'native', 'gc', 'gil', 'blocked', 'runnable', 'small', 'small']
   // What a thread does, in the order in which it is stacked.
   const STATES = [
-    { key: 'python', label: 'runs Python', hsl: [207, 66, 62, 50] },
-    { key: 'held', label: 'runs native code, holding the GIL', hsl: [175, 42, 60, 40] },
-    { key: 'free', label: 'runs native code without the GIL', hsl: [36, 82, 62, 50] },
-    { key: 'runnable', label: 'waits for a CPU', hsl: [54, 70, 60, 46] },
-    { key: 'gil', label: 'waits for the GIL', hsl: [8, 72, 60, 52] },
-    { key: 'blocked', label: 'blocked', hsl: [215, 14, 86, 27] },
+    { label: 'runs Python', hsl: [207, 66, 62, 50] },
+    { label: 'runs native code, holding the GIL', hsl: [175, 42, 60, 40] },
+    { label: 'runs native code without the GIL', hsl: [36, 82, 62, 50] },
+    { label: 'waits for a CPU', hsl: [54, 70, 60, 46] },
+    { label: 'waits for the GIL', hsl: [8, 72, 60, 52] },
+    { label: 'blocked', hsl: [215, 14, 86, 27] },
   ]
   let dark = false
 

@@ -116,12 +116,11 @@ const Graph = (() => {
         return
       const context = this.canvas.getContext('2d')
       const style = getComputedStyle(this.holder)
-      this.ink = { text: style.getPropertyValue('--box-text'), dim: style.getPropertyValue('--box-dim'),
+      this.ink = { text: style.getPropertyValue('--box-text'),
         hit: style.getPropertyValue('--hit'), hitText: style.getPropertyValue('--hit-text'), root: style.getPropertyValue('--box-root') }
       context.clearRect(0, 0, this.width, this.height)
       context.font = FONT
       context.textBaseline = 'middle'
-      this.drawn = 0
       const { scrollTop } = this.holder
       for (let depth = 0; depth < this.rows.length; depth++) {
         const top = this.topOf(depth) - scrollTop
@@ -139,7 +138,6 @@ const Graph = (() => {
         context.fillRect(x, top, Math.max(width - (width > 3 ? 1 : 0.3), 0.4), ROW - 1)
         if (width > 26)
           this.drawText(context, this.hooks.label(box), x, top, width, hit)
-        this.drawn++
       }
       context.globalAlpha = 1
     }
