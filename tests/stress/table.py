@@ -135,10 +135,12 @@ class Table:
         if report.when != "call" and report.passed:
             return
         properties = dict(report.user_properties)
+        reason = None
         if report.skipped:
             reason = report.longrepr[2].replace("Skipped: ", "", 1)
-        else:
-            reason = (report.longreprtext.strip().splitlines() or [""])[-1] if report.failed else None
+        elif report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            reason = (crash.message if crash else report.longreprtext).strip().splitlines()[0]
         for row in self.by_test[function_of(report.nodeid)]:
             row.add(report.outcome, report.duration, properties.get("figure"), reason)
 
