@@ -14,6 +14,7 @@ a row failed.
 """
 import argparse
 import collections
+import contextlib
 import fnmatch
 import pathlib
 import subprocess
@@ -135,10 +136,12 @@ class Table:
         if report.when != "call" and report.passed:
             return
         properties = dict(report.user_properties)
+        reason = None
         if report.skipped:
             reason = report.longrepr[2].replace("Skipped: ", "", 1)
-        else:
-            reason = (report.longreprtext.strip().splitlines() or [""])[-1] if report.failed else None
+        elif report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            reason = (crash.message if crash else report.longreprtext).strip().splitlines()[0]
         for row in self.by_test[function_of(report.nodeid)]:
             row.add(report.outcome, report.duration, properties.get("figure"), reason)
 
@@ -183,10 +186,12 @@ def main():
     table = Table(options.word)
     folders = [str(TESTS / name) for name in ("contract", "stress", "e2e", "transparency")]
     arguments = ["-q", "-p", "no:cacheprovider", "--rootdir", str(TESTS), *options.pytest, *folders]
-    status = pytest.main([*arguments, *(["--collect-only", "--no-summary", "-qq"] if options.list else [])], plugins=[table])
     if options.list:
+        with contextlib.redirect_stdout(sys.stderr):
+            status = pytest.main(["--collect-only", "-qq", *arguments], plugins=[table])
         table.list()
         return status
+    status = pytest.main(arguments, plugins=[table])
     table.run_programs()
     table.print()
     # A row that nothing ran for shows nothing.
