@@ -112,7 +112,7 @@ static bool can_be_read(const struct pln_segment_view *view)
 static bool listen_to(int sock, bool need_token)
 {
 	struct pln_hello_rules rules = { .need_token = need_token };
-	struct pln_target_hello hello = { .pidfd = -1 };
+	struct pln_target_hello hello = { .pidfd = -1, .root_fd = -1 };
 	char why[PLN_WHY_SIZE];
 	bool ok;
 
@@ -123,6 +123,8 @@ static bool listen_to(int sock, bool need_token)
 	pln_segment_unmap(&hello.segment);
 	if (hello.pidfd >= 0)
 		close(hello.pidfd);
+	if (hello.root_fd >= 0)
+		close(hello.root_fd);
 	return ok;
 }
 
