@@ -16,18 +16,26 @@ import argparse
 import collections
 import contextlib
 import fnmatch
+import os
 import pathlib
 import subprocess
 import sys
 import xml.etree.ElementTree
-
-import pytest
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "stress"), str(TESTS / "lib")]
 
 import pitfalls  # noqa: E402
 import place  # noqa: E402
+
+try:
+    import pytest
+except ImportError:
+    # tests/run.sh installs it where it does not get in anyone's way.
+    python = place.WORK / "venv" / "bin" / "python"
+    if not python.exists() or pathlib.Path(sys.prefix) == python.parents[1]:
+        sys.exit("table.py: there is no pytest; run tests/run.sh first")
+    os.execv(str(python), [str(python), *sys.argv])
 
 SECTIONS = {
     "stress/test_faults*.py": "Faults",
