@@ -123,8 +123,11 @@ static int check(const struct message *m, const struct pln_hello_rules *rules,
 {
 	const struct pln_hello *h = &m->hello;
 
-	if (m->size < offsetof(struct pln_hello, token) || h->magic != PILLION_HELLO_MAGIC)
-		return refuse(why, size, -EPROTO, "that was no hello");
+	if (m->size < offsetof(struct pln_hello, token) || h->magic != PILLION_HELLO_MAGIC) {
+		snprintf(why, size, "process %d sent %zu bytes that are no hello", (int)peer->pid,
+			 m->size);
+		return -EPROTO;
+	}
 	if (h->version != PILLION_WIRE_VERSION) {
 		snprintf(why, size,
 			 "libpillion.so speaks protocol %u and this pillion %u: use both from one "

@@ -125,7 +125,12 @@ def test_a_disk_that_is_full_and_then_free_again_is_written_to_again(one_python,
     filler, path = disk / "filler", disk / "x.pillion"
     program = LOUD + """
 def before(): works(0.6)
-def meanwhile(): works(1.2)
+def meanwhile():
+    end = time.monotonic() + 1.2
+    while time.monotonic() < end:  # each sample meets a new function, whose name takes room
+        scope, name = {}, 'f' + os.urandom(200).hex()
+        exec('def %s(): sum(range(100000))' % name, scope)
+        scope[name]()
 def afterwards(): works(0.8)
 before()
 filler = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)

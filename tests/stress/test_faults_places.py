@@ -176,3 +176,15 @@ def test_a_token_that_is_not_ours_is_refused(here, one_python, work):
         process.wait()
     finish(collector)
     assert recording.load(work / "x.pillion").data["complete"]
+
+
+def test_who_says_something_else_is_told_who_it_was(here, work):
+    collector = collect(here, work / "socket", work / "x.pillion")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        connection.settimeout(20)
+        connection.connect(str(work / "socket"))
+        connection.send(b"GET")
+        answer = connection.recv(512)
+    told = "process %d sent 3 bytes that are no hello" % os.getpid()
+    assert told in answer[12:].decode() and told in finish(collector)
+    assert not (work / "x.pillion").exists()
