@@ -344,6 +344,8 @@ static void own_thread_ends(void)
 	own_thread = NULL;
 	if (thread)
 		thread_end(thread);
+	else /* there was no lane: nobody else knows what it has counted */
+		pln_memory_thread_ends();
 	step_down_if_last();
 }
 

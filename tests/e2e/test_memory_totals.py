@@ -53,6 +53,22 @@ def test_totals_are_exact(one_python, work, kind):
     assert profile.processes[0]["heap_inherited_bytes"] == 0
 
 
+def test_threads_that_find_no_lane_are_counted(one_python, work):
+    """More of them at one time than there may be, and as many again that come after."""
+    profile, counts, _ = truth.record(one_python, work, """
+import threading
+def work():
+    together.wait()
+    list(map(bytes, range(500, 900)))
+together = threading.Barrier(40)
+threads = [threading.Thread(target=work) for _ in range(80)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+""", options=["--max-threads", "16"])
+    truth.check(profile, counts)
+    assert profile.drops[recording.DROP_NO_LANE] > 20, profile.drops
+
+
 def test_totals_are_exact_in_every_interpreter(interpreter, work):
     truth.check(*truth.record(interpreter, work, ENDS["ends"])[:2])
 
