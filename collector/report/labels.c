@@ -9,9 +9,12 @@
 
 struct pln_label_range pln_labels_of(const struct pln_profile *profile, uint32_t process)
 {
-	const struct pln_label *end = profile->labels + profile->label_count;
 	struct pln_label_range range = { profile->labels, profile->labels };
+	const struct pln_label *end;
 
+	if (!profile->label_count)
+		return range;
+	end = profile->labels + profile->label_count;
 	while (range.from < end && range.from->process != process)
 		range.from++;
 	range.to = range.from;

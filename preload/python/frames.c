@@ -408,7 +408,7 @@ static enum verdict resolve_pointer_sigsafe(const struct pln_layout *l,
 {
 	uintptr_t start = bytecode_sigsafe(l, frame, code);
 	int64_t offset = (int64_t)((uintptr_t)frame->code - start);
-	int64_t size = (int64_t)pln_word_at(code, l->code.body) * 2;
+	int64_t size = (int64_t)(pln_word_at(code, l->code.body) * 2);
 	bool generator = (frame->instr & 0xff) == PLN_OWNER_GENERATOR;
 
 	if (!start || offset < -2 || offset >= size)

@@ -7,6 +7,7 @@
 #   tests/fuzz/run.sh --seconds 60 elf cfi     two of them, for a minute
 #   tests/fuzz/run.sh --runs 10000000          every target, so many executions
 #
+# PLN_SEED is where chance begins (1: a change is held against the same inputs each time; 0: anew).
 # New inputs are kept in PLN_WORK/fuzz/TARGET, what breaks something in PLN_WORK/fuzz: give
 # that file to the fuzzer alone to see it again. PLN_JOBS (2) targets run at a time.
 set -euo pipefail
@@ -22,7 +23,7 @@ parse() {
         case $1 in
         --seconds) limit=-max_total_time=${2:?--seconds needs a number} && shift ;;
         --runs) limit=-runs=${2:?--runs needs a number} && shift ;;
-        -h | --help) sed -n '4,12s/^# \{0,1\}//p' "$0" && exit ;;
+        -h | --help) sed -n '4,13s/^# \{0,1\}//p' "$0" && exit ;;
         -*) echo "run.sh: no such option: $1 (see --help)" >&2 && exit 2 ;;
         *) targets+=("$1") ;;
         esac
@@ -52,7 +53,7 @@ figure() {
 fuzz() {
     local name=$1 log=$work/fuzz/$1.log status=0 cover
     mkdir -p "$work/fuzz/$name"
-    "$work/build-fuzz/tests/fuzz/fuzz_$name" "$limit" -max_len=8192 -timeout=20 -rss_limit_mb=2048 \
+    "$work/build-fuzz/tests/fuzz/fuzz_$name" "$limit" "-seed=${PLN_SEED:-1}" -max_len=8192 -timeout=20 -rss_limit_mb=2048 \
         -print_final_stats=1 -artifact_prefix="$work/fuzz/$name-" "$work/fuzz/$name" "$here/corpus/$name" \
         >"$log" 2>&1 || status=$?
     cover=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
