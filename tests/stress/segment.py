@@ -21,12 +21,13 @@ SAMPLING, EXECED = 1, 4
 def _accept(listener):
     connection, _ = listener.accept()
     with connection:
-        _, control, _, _ = connection.recvmsg(64, socket.CMSG_SPACE(4))
-    fd, = array.array("i", control[0][2])
+        _, control, _, _ = connection.recvmsg(64, socket.CMSG_SPACE(8))
+    fds = array.array("i", control[0][2])  # the segment, and the program's root directory
     try:
-        return mmap.mmap(fd, 0)
+        return mmap.mmap(fds[0], 0)
     finally:
-        os.close(fd)
+        for fd in fds:
+            os.close(fd)
 
 
 @contextlib.contextmanager
