@@ -96,8 +96,8 @@ def test_by_size_and_no_more_than_is_to_be_kept(one_python, work):
     kept = [p for p in files_of(work) if p not in strangers]
     assert kept[0].name != "out.pillion", "the oldest is still there"
     assert all(path.read_text() == "not a profile" for path in strangers)
-    assert 2 <= len(kept) and sum(map(size_of, kept)) <= 1 << 20
-    # The newest grows for up to a second before it is looked at.
+    # The newest grows for up to a second before it is looked at: it may be all that is kept.
+    assert kept and sum(map(size_of, kept)) <= 1 << 20
     assert most < 3 << 20, most
     profiles = [recording.load(path) for path in kept]
     assert all(profile.data["complete"] for profile in profiles)
