@@ -200,6 +200,8 @@ main() {
         say "building in Debian sid"
         build_sid
         step "building with clang" build all "$PLN_WORK/build-clang" -DCMAKE_C_COMPILER=clang
+        step "building for containers" build all "$PLN_WORK/build-container" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+            -DPILLION_STATIC=ON -DPILLION_TESTS=OFF
         step "unit tests under sanitizers" sanitizers
         step "fuzzers" "$repo/tests/fuzz/run.sh"
         step "static analysis" analysis
