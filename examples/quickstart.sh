@@ -57,6 +57,7 @@ The profile is $profile.
 To look at it from other sides:
   $pillion report --view offcpu $profile
   $pillion report --tree $profile
+  $pillion html -o mixed.html $profile   # then open it in a browser
   $pillion export -f speedscope -o mixed.json $profile   # then open it at speedscope.app
 And to record your own program:
   $pillion record -- python3 app.py
