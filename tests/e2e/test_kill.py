@@ -55,12 +55,13 @@ def check_profile(profile):
     for p in profile.processes:
         assert p["lost_records"] == 0
         assert p["exit_status"] in (signal.SIGKILL, -1)
-    # Every call of the handler became a row, or is counted as dropped: at most the one that
-    # was being written on each of the three busy threads is missing.
+    # Every call of the handler became a row, or is counted as dropped: at most the one that was
+    # being written on each thread is missing. There are five: the first, two that work, one that
+    # starts threads, and the one that it has started.
     for index, p in enumerate(profile.processes):
         rows = sum(1 for s in profile.samples
                    if s.on_cpu and profile.thread(s)["process"] == index)
-        assert rows + sum(p["drops"]) >= p["handler_calls"] - 3
+        assert rows + sum(p["drops"]) >= p["handler_calls"] - 5
 
 
 def test_every_profile_opens_after_sigkill(one_python, work, long):
