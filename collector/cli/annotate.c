@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/pager.h"
+#include "cli/shared_options.h"
 #include "report/names.h"
 
 #define CONTEXT 3
@@ -38,18 +39,8 @@ static const struct pln_option options[] = {
 		  "peak, temporary; lines have one of each",
 	  .to = &args.view,
 	  .choices = pln_report_view_names },
-	{ .type = PLN_OPTION_TEXT,
-	  .name = "thread",
-	  .letter = 't',
-	  .metavar = "NAME|TID",
-	  .help = "only these threads, as report has it",
-	  .to = &args.threads },
-	{ .type = PLN_OPTION_TEXT,
-	  .name = "process",
-	  .letter = 'p',
-	  .metavar = "NAME|PID",
-	  .help = "only these processes: parts of commands, or numbers",
-	  .to = &args.processes },
+	PLN_OPTION_THREADS_IN_SHORT(&args.threads),
+	PLN_OPTION_PROCESSES(&args.processes),
 	{ .type = PLN_OPTION_GROUP, .help = "What to show" },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "all",
@@ -74,18 +65,8 @@ static const struct pln_option options[] = {
 	  .letter = 'j',
 	  .help = "as JSON: all that has samples",
 	  .to = &args.json },
-	{ .type = PLN_OPTION_CHOICE,
-	  .name = "color",
-	  .rare = true,
-	  .metavar = "WHEN",
-	  .help = "auto (default), always or never",
-	  .to = &args.color,
-	  .choices = pln_color_choices },
-	{ .type = PLN_OPTION_NO,
-	  .name = "no-pager",
-	  .rare = true,
-	  .help = "write to the terminal itself, however long it gets",
-	  .to = &args.pager },
+	PLN_OPTION_COLOR(&args.color),
+	PLN_OPTION_PAGER(&args.pager),
 };
 
 static const char *const examples[] = {

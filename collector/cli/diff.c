@@ -11,6 +11,7 @@
 
 #include "cli/cli.h"
 #include "cli/pager.h"
+#include "cli/shared_options.h"
 
 #define LIMIT_UNSET UINT64_MAX
 #define LIMIT_TEXT 10
@@ -46,18 +47,8 @@ static const struct pln_option options[] = {
 	  .letter = 'a',
 	  .help = "amounts as they are, not shares of each profile's whole",
 	  .to = &args.absolute },
-	{ .type = PLN_OPTION_TEXT,
-	  .name = "thread",
-	  .letter = 't',
-	  .metavar = "NAME|TID",
-	  .help = "only these threads, as report has it",
-	  .to = &args.threads },
-	{ .type = PLN_OPTION_TEXT,
-	  .name = "process",
-	  .letter = 'p',
-	  .metavar = "NAME|PID",
-	  .help = "only these processes: parts of commands, or numbers",
-	  .to = &args.processes },
+	PLN_OPTION_THREADS_IN_SHORT(&args.threads),
+	PLN_OPTION_PROCESSES(&args.processes),
 	{ .type = PLN_OPTION_GROUP, .help = "What to show" },
 	{ .type = PLN_OPTION_TEXT,
 	  .name = "fail-on",
@@ -77,25 +68,9 @@ static const struct pln_option options[] = {
 	  .letter = 'j',
 	  .help = "as -f json; all rows unless --limit says otherwise",
 	  .to = &args.json },
-	{ .type = PLN_OPTION_NUMBER,
-	  .name = "limit",
-	  .letter = 'n',
-	  .metavar = "N",
-	  .help = "rows of each table (default 10), 0: all",
-	  .to = &args.limit,
-	  .max = UINT32_MAX },
-	{ .type = PLN_OPTION_CHOICE,
-	  .name = "color",
-	  .rare = true,
-	  .metavar = "WHEN",
-	  .help = "auto (default), always or never",
-	  .to = &args.color,
-	  .choices = pln_color_choices },
-	{ .type = PLN_OPTION_NO,
-	  .name = "no-pager",
-	  .rare = true,
-	  .help = "write to the terminal itself, however long it gets",
-	  .to = &args.pager },
+	PLN_OPTION_ROWS(&args.limit),
+	PLN_OPTION_COLOR(&args.color),
+	PLN_OPTION_PAGER(&args.pager),
 };
 
 static const char *const examples[] = {

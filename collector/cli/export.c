@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "export/output.h"
+#include "cli/shared_options.h"
+#include "cli/write.h"
 #include "report/names.h"
 #include "report/report.h"
 
@@ -53,16 +54,8 @@ static const struct pln_option options[] = {
 		  "timeline (memory over time)",
 	  .to = &args.format,
 	  .choices = format_names },
-	{ .type = PLN_OPTION_TEXT,
-	  .name = "output",
-	  .letter = 'o',
-	  .metavar = "OUT",
-	  .help = "where it goes, - for stdout; default: next to the profile, named after it",
-	  .to = &args.output },
-	{ .type = PLN_OPTION_FLAG,
-	  .name = "force",
-	  .help = "replace the output when it is there already",
-	  .to = &args.force },
+	PLN_OPTION_OUTPUT(&args.output),
+	PLN_OPTION_FORCE(&args.force),
 	{ .type = PLN_OPTION_GROUP, .help = "What to export" },
 	{ .type = PLN_OPTION_CHOICE,
 	  .name = "view",
@@ -77,19 +70,8 @@ static const struct pln_option options[] = {
 	  .letter = 'b',
 	  .help = "memory: count blocks, not bytes (pprof has both)",
 	  .to = &args.blocks },
-	{ .type = PLN_OPTION_TEXT,
-	  .name = "thread",
-	  .letter = 't',
-	  .metavar = "NAME|TID",
-	  .help = "only these threads: parts of the names of threads or of what they run, or "
-		  "numbers; comma-separated",
-	  .to = &args.threads },
-	{ .type = PLN_OPTION_TEXT,
-	  .name = "process",
-	  .letter = 'p',
-	  .metavar = "NAME|PID",
-	  .help = "only these processes: parts of commands, or numbers",
-	  .to = &args.processes },
+	PLN_OPTION_THREADS(&args.threads),
+	PLN_OPTION_PROCESSES(&args.processes),
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "lines",
 	  .rare = true,
@@ -101,11 +83,7 @@ static const struct pln_option options[] = {
 	  .rare = true,
 	  .help = "folded: end Python frames in _[py] and native ones in _[n]",
 	  .to = &args.annotate },
-	{ .type = PLN_OPTION_FLAG,
-	  .name = "no-symbolize",
-	  .rare = true,
-	  .help = "do not look for symbols that the profile lacks",
-	  .to = &args.no_symbolize },
+	PLN_OPTION_NO_SYMBOLIZE(&args.no_symbolize),
 };
 
 static const char *const examples[] = {
@@ -150,46 +128,21 @@ static void name_view(char *buffer, size_t size)
  */
 static int name_output(const char *profile, char *buffer, size_t size)
 {
-	size_t stem = strlen(profile);
-	char view[64];
-	int used;
+	char view[64], suffix[128];
 
-	if (stem > 8 && !strcmp(profile + stem - 8, ".pillion"))
-		stem -= 8;
 	name_view(view, sizeof(view));
-	used = snprintf(buffer, size, "%.*s%s%s", (int)stem, profile, view, format()->suffix);
-	return (size_t)used < size ? 0 : -ENAMETOOLONG;
+	snprintf(suffix, sizeof(suffix), "%s%s", view, format()->suffix);
+	return pln_cli_name_beside(profile, suffix, buffer, size);
+}
+
+static int write_format(FILE *out, const void *export)
+{
+	return format()->write(export, out);
 }
 
 static int write_output(const struct pln_export *export, const char *path)
 {
-	struct pln_export_output output;
-	int err = pln_export_output_open(&output, path, args.force);
-
-	if (err == -EEXIST) {
-		pln_cli_message("%s is there already; --force replaces it, -o names another", path);
-		return PLN_EXIT_FAILURE;
-	}
-	if (!err) {
-		err = format()->write(export, output.file);
-		if (err)
-			pln_export_output_abandon(&output);
-		else
-			err = pln_export_output_commit(&output);
-	}
-	if (err) {
-		pln_cli_message("%s: cannot write: %s", path, strerror(-err));
-		return PLN_EXIT_FAILURE;
-	}
-	if (strcmp(path, "-"))
-		pln_cli_message("wrote %s", path);
-	return PLN_EXIT_OK;
-}
-
-static int cannot_read(const char *path, int err)
-{
-	pln_cli_message("%s: cannot read: %s", path, strerror(-err));
-	return PLN_EXIT_FAILURE;
+	return pln_cli_write(path, args.force, write_format, export);
 }
 
 static int export_time(struct pln_export *export, const char *path, const char *output)
@@ -204,7 +157,7 @@ static int export_time(struct pln_export *export, const char *path, const char *
 	char why[512];
 
 	if (err) {
-		status = cannot_read(path, err);
+		status = pln_cli_cannot_read(path, err);
 	} else if (!report.totals.all.ns) {
 		pln_report_explain_empty(&report, why, sizeof(why));
 		pln_cli_message("%s: %s", path, why);
@@ -240,7 +193,7 @@ static int export_memory(struct pln_export *export, const char *path, const char
 		err = pln_export_blocks_sum(&blocks, &kept, args.view - PLN_VIEW_ALLOCATED,
 					    args.blocks);
 	if (err) {
-		status = cannot_read(path, err);
+		status = pln_cli_cannot_read(path, err);
 	} else if (!blocks.sum) {
 		pln_cli_message("%s: %s", path, why_no_blocks(export->profile));
 	} else {
@@ -288,7 +241,7 @@ static int export_all_views(struct pln_export *export, const char *path, const c
 	int status = PLN_EXIT_NO_SAMPLES;
 
 	if (err) {
-		status = cannot_read(path, err);
+		status = pln_cli_cannot_read(path, err);
 	} else if (!has_any(&kept)) {
 		pln_cli_message("%s: it has no samples, or none of the threads and processes asked "
 				"for; `pillion info` lists them",

@@ -9,7 +9,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "export/output.h"
+#include "cli/shared_options.h"
+#include "cli/write.h"
 
 static struct {
 	const char *output;
@@ -22,16 +23,8 @@ static struct {
 } args;
 
 static const struct pln_option options[] = {
-	{ .type = PLN_OPTION_TEXT,
-	  .name = "output",
-	  .letter = 'o',
-	  .metavar = "OUT",
-	  .help = "where it goes, - for stdout; default: next to the profile, named after it",
-	  .to = &args.output },
-	{ .type = PLN_OPTION_FLAG,
-	  .name = "force",
-	  .help = "replace the output when it is there already",
-	  .to = &args.force },
+	PLN_OPTION_OUTPUT(&args.output),
+	PLN_OPTION_FORCE(&args.force),
 	{ .type = PLN_OPTION_TEXT,
 	  .name = "title",
 	  .metavar = "TEXT",
@@ -42,24 +35,9 @@ static const struct pln_option options[] = {
 	  .help = "leave the text of source files out: lines have their numbers alone",
 	  .to = &args.no_source },
 	{ .type = PLN_OPTION_GROUP, .help = "What to show" },
-	{ .type = PLN_OPTION_TEXT,
-	  .name = "thread",
-	  .letter = 't',
-	  .metavar = "NAME|TID",
-	  .help = "only these threads: parts of the names of threads or of what they run, or "
-		  "numbers; comma-separated",
-	  .to = &args.threads },
-	{ .type = PLN_OPTION_TEXT,
-	  .name = "process",
-	  .letter = 'p',
-	  .metavar = "NAME|PID",
-	  .help = "only these processes: parts of commands, or numbers",
-	  .to = &args.processes },
-	{ .type = PLN_OPTION_FLAG,
-	  .name = "no-symbolize",
-	  .rare = true,
-	  .help = "do not look for symbols that the profile lacks",
-	  .to = &args.no_symbolize },
+	PLN_OPTION_THREADS(&args.threads),
+	PLN_OPTION_PROCESSES(&args.processes),
+	PLN_OPTION_NO_SYMBOLIZE(&args.no_symbolize),
 };
 
 static const char *const examples[] = {
@@ -78,47 +56,16 @@ static const struct pln_verb verb = {
 	.examples = examples,
 };
 
-/* app.pillion -> app.html. Returns 0 or -ENAMETOOLONG. */
-static int name_output(const char *profile, char *buffer, size_t size)
+static int write_page(FILE *out, const void *report)
 {
-	size_t stem = strlen(profile);
-	int used;
-
-	if (stem > 8 && !strcmp(profile + stem - 8, ".pillion"))
-		stem -= 8;
-	used = snprintf(buffer, size, "%.*s.html", (int)stem, profile);
-	return (size_t)used < size ? 0 : -ENAMETOOLONG;
-}
-
-static int write_page(const struct pln_report *report, const char *target)
-{
+	const struct pln_report *r = report;
 	const struct pln_html_options page = {
 		.title = args.title,
-		.filter = report->options.filter,
+		.filter = r->options.filter,
 		.no_source = args.no_source,
 	};
-	struct pln_export_output output;
-	int err = pln_export_output_open(&output, target, args.force);
 
-	if (err == -EEXIST) {
-		pln_cli_message("%s is there already; --force replaces it, -o names another",
-				target);
-		return PLN_EXIT_FAILURE;
-	}
-	if (!err) {
-		err = pln_html_write(report, &page, output.file);
-		if (err)
-			pln_export_output_abandon(&output);
-		else
-			err = pln_export_output_commit(&output);
-	}
-	if (err) {
-		pln_cli_message("%s: cannot write: %s", target, strerror(-err));
-		return PLN_EXIT_FAILURE;
-	}
-	if (strcmp(target, "-"))
-		pln_cli_message("wrote %s", target);
-	return PLN_EXIT_OK;
+	return pln_html_write(r, &page, out);
 }
 
 /* A profile that has memory alone is worth a page, too. */
@@ -139,13 +86,12 @@ static int make_page(struct pln_profile *profile, const char *path, const char *
 	char why[512];
 
 	if (err) {
-		pln_cli_message("%s: cannot read: %s", path, strerror(-err));
-		status = PLN_EXIT_FAILURE;
+		status = pln_cli_cannot_read(path, err);
 	} else if (!has_any(&report)) {
 		pln_report_explain_empty(&report, why, sizeof(why));
 		pln_cli_message("%s: %s", path, why);
 	} else {
-		status = write_page(&report, target);
+		status = pln_cli_write(target, args.force, write_page, &report);
 	}
 	pln_report_free(&report);
 	return status;
@@ -167,7 +113,7 @@ int pln_cmd_html(int argc, char **argv)
 				  path, sizeof(path));
 	if (!profile)
 		return PLN_EXIT_FAILURE;
-	if (!args.output && name_output(path, target, sizeof(target))) {
+	if (!args.output && pln_cli_name_beside(path, ".html", target, sizeof(target))) {
 		pln_cli_message("%s: %s; name the output with -o", path, strerror(ENAMETOOLONG));
 		status = PLN_EXIT_FAILURE;
 	} else {

@@ -10,6 +10,8 @@
 
 #include "cli/cli.h"
 #include "cli/pager.h"
+#include "cli/shared_options.h"
+#include "cli/write.h"
 
 #define LIMIT_UNSET UINT64_MAX
 #define LIMIT_TEXT 10
@@ -38,19 +40,8 @@ static const struct pln_option options[] = {
 		  "allocated, live (at the end), peak, temporary (freed within 1 ms) or leaks",
 	  .to = &args.view,
 	  .choices = pln_report_view_names },
-	{ .type = PLN_OPTION_TEXT,
-	  .name = "thread",
-	  .letter = 't',
-	  .metavar = "NAME|TID",
-	  .help = "only these threads: parts of the names of threads or of what they run, or "
-		  "numbers; comma-separated",
-	  .to = &args.threads },
-	{ .type = PLN_OPTION_TEXT,
-	  .name = "process",
-	  .letter = 'p',
-	  .metavar = "NAME|PID",
-	  .help = "only these processes: parts of commands, or numbers",
-	  .to = &args.processes },
+	PLN_OPTION_THREADS(&args.threads),
+	PLN_OPTION_PROCESSES(&args.processes),
 	{ .type = PLN_OPTION_GROUP, .help = "What to show" },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "tree",
@@ -69,35 +60,15 @@ static const struct pln_option options[] = {
 	  .help = "by self (default), total or name",
 	  .to = &args.sort,
 	  .choices = pln_sort_names },
-	{ .type = PLN_OPTION_NUMBER,
-	  .name = "limit",
-	  .letter = 'n',
-	  .metavar = "N",
-	  .help = "rows of each table (default 10), 0: all",
-	  .to = &args.limit,
-	  .max = UINT32_MAX },
+	PLN_OPTION_ROWS(&args.limit),
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "json",
 	  .letter = 'j',
 	  .help = "everything as JSON; all rows unless --limit says otherwise",
 	  .to = &args.json },
-	{ .type = PLN_OPTION_CHOICE,
-	  .name = "color",
-	  .rare = true,
-	  .metavar = "WHEN",
-	  .help = "auto (default), always or never",
-	  .to = &args.color,
-	  .choices = pln_color_choices },
-	{ .type = PLN_OPTION_NO,
-	  .name = "no-pager",
-	  .rare = true,
-	  .help = "write to the terminal itself, however long it gets",
-	  .to = &args.pager },
-	{ .type = PLN_OPTION_FLAG,
-	  .name = "no-symbolize",
-	  .rare = true,
-	  .help = "do not look for symbols that the profile lacks",
-	  .to = &args.no_symbolize },
+	PLN_OPTION_COLOR(&args.color),
+	PLN_OPTION_PAGER(&args.pager),
+	PLN_OPTION_NO_SYMBOLIZE(&args.no_symbolize),
 };
 
 static const char *const examples[] = {
@@ -201,8 +172,7 @@ int pln_cmd_report(int argc, char **argv)
 	what = report_options();
 	status = pln_report_build(&report, profile, path, &what);
 	if (status) {
-		pln_cli_message("%s: cannot read: %s", path, strerror(-status));
-		status = PLN_EXIT_FAILURE;
+		status = pln_cli_cannot_read(path, status);
 	} else {
 		status = print(&report);
 	}
