@@ -50,6 +50,7 @@ struct collector {
 	bool any_user;
 	struct pln_loop loop;
 	struct pln_watch signals;
+	bool asked_to_end; /* by a signal */
 	struct pln_session *session;
 	char host[256];
 	char directory[4096];
@@ -325,6 +326,8 @@ static void on_signal(struct pln_watch *watch)
 	struct signalfd_siginfo si;
 
 	while (read(watch->fd, &si, sizeof(si)) == sizeof(si))
+		c->asked_to_end = true;
+	if (c->asked_to_end)
 		pln_loop_stop(&c->loop);
 }
 
@@ -357,10 +360,20 @@ static int watch_signals(struct collector *c)
 	return pln_loop_add(&c->loop, &c->signals);
 }
 
+static void on_first_signal(int signo)
+{
+	(void)signo; /* it asks for what we are at; it has the default action again */
+}
+
+/* One that ended the recording was the first; it may also come after the target's own end. */
 static void unwatch_signals(struct collector *c)
 {
+	struct sigaction action = { .sa_handler = c->asked_to_end ? SIG_DFL : on_first_signal,
+				    .sa_flags = SA_RESTART | (int)SA_RESETHAND };
 	sigset_t none;
 
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
 	pln_loop_remove(&c->loop, &c->signals);
 	close(c->signals.fd);
 	sigemptyset(&none);

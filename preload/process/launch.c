@@ -40,6 +40,7 @@
 #define PATH_SIZE 4096
 #define CHILD_STACK (16u << 10)
 #define FINISH_LIMIT_MS 5000 /* to look symbols up and write them; 0.1 to 1 s */
+#define OTHERS_LIMIT_MS 20 /* to get out of the kernel: theirs is the CPU now */
 #define FINISH_SIGNAL SIGUSR1 /* to the keeper */
 #define SIGNAL_BIT(signo) (1ull << ((signo)-1))
 
@@ -335,6 +336,14 @@ static bool has_ended(int pid)
 	return waitpid(pid, NULL, __WCLONE | WNOHANG) == pid;
 }
 
+/* A thread that the program has joined may be on its way out of the kernel yet. */
+static bool is_last_thread(const struct timespec *nap)
+{
+	for (int i = 0; i < OTHERS_LIMIT_MS && !pln_scan_is_last_thread(1); i++)
+		nanosleep(nap, NULL);
+	return pln_scan_is_last_thread(1);
+}
+
 /*
  * The kernel ends all processes of a PID namespace with its first one: the collector would
  * die in the middle of its work. So that one waits at its exit, after our other destructor.
@@ -345,7 +354,7 @@ __attribute__((destructor(101))) static void let_collector_finish(void)
 	struct timespec nap = { .tv_nsec = 1000000 };
 
 	if (!keeper || pln_getpid_sigsafe() != 1 || !pln_segment_is_ours_sigsafe() ||
-	    !pln_scan_is_last_thread(1))
+	    !is_last_thread(&nap))
 		return;
 	if (kill(keeper, FINISH_SIGNAL))
 		return;
