@@ -20,6 +20,7 @@
 #define MAX_FRAMES 256
 #define DESCRIPTION_BYTES 4096
 #define ENOUGH_FRAMES 32 /* that agree: as good as a whole stack */
+#define EVIDENCE 4 /* frames, of one check or of several: garbage, too, can name a first line */
 #define FAULTS_MAX 4 /* checks in a row that found a difference */
 #define PROOFS 8 /* checks in a row that agree, after one that did not: a chance would not last */
 #define PAUSE_MAX 256 /* ticks between checks; a check of a deep stack takes a while */
@@ -73,7 +74,7 @@ static bool cannot_ask; /* without these symbols (a stripped static interpreter)
 static unsigned ticks_to_wait, next_pause = 1; /* sampling thread */
 
 /* Main thread, GIL held: only one check runs at a time. */
-static unsigned faults, doubts;
+static unsigned faults, doubts, evidence;
 static struct pln_python_frame frames[MAX_FRAMES];
 static unsigned char description[DESCRIPTION_BYTES];
 
@@ -216,7 +217,10 @@ static enum outcome compare_stack(const char **difference)
 		*difference = compare_frames(frame, &walk);
 	if (*difference)
 		return DIFFERS;
-	return walk.truncated && walk.count < ENOUGH_FRAMES ? UNDECIDED : AGREES;
+	if (walk.truncated && walk.count < ENOUGH_FRAMES)
+		return UNDECIDED;
+	evidence += walk.count;
+	return AGREES;
 }
 
 /* Context: main thread of the interpreter, GIL held, between two instructions. */
@@ -233,11 +237,12 @@ static void check(void)
 	faults = outcome == DIFFERS ? faults + 1 : 0;
 	if (outcome == DIFFERS) {
 		doubts = PROOFS;
+		evidence = 0;
 	} else if (outcome == AGREES && doubts) {
 		doubts--;
 	}
 	agreed = outcome == AGREES;
-	if (outcome == AGREES && !doubts) {
+	if (outcome == AGREES && !doubts && evidence >= EVIDENCE) {
 		now = PLN_SELFCHECK_PASSED;
 		pln_store_relaxed(&pln_python.trusted, true);
 	} else if (faults == FAULTS_MAX) {
