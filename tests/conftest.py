@@ -36,6 +36,13 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(skip)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What failed the first time, with --reruns: to be looked into like any other failure."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section("failed, and was run again: " + report.nodeid)
+        terminalreporter.write_line(report.longreprtext)
+
+
 def pytest_generate_tests(metafunc):
     if "interpreter" in metafunc.fixturenames:
         chosen = interpreters.supported(metafunc.config.getoption("--minor"))

@@ -9,6 +9,7 @@
 #   tests/run.sh -k EXPRESSION   only the Python tests that match (as pytest's -k)
 #   tests/run.sh --minor 3.12    only interpreters of this minor (may be repeated)
 #   tests/run.sh --free-threaded  also a CPython without the GIL, built first (ten minutes)
+#   tests/run.sh --retry         what fails runs once more; the last line counts the reruns
 #   tests/run.sh --no-install    trust that everything needed is there
 #
 # Needs Debian 12 or later. As root it can do everything; as another user, give it a
@@ -32,7 +33,7 @@ readonly optional=(
     libjemalloc2 libtcmalloc-minimal4 libtcmalloc-minimal4t64 libmimalloc2.0 libmimalloc3
     libpython3.11-testsuite libpython3.13-testsuite
 )
-quick='' long='' free_threaded='' install=1 keyword='' minors=() failed=()
+quick='' long='' free_threaded='' retry='' install=1 keyword='' minors=() failed=()
 
 say() {
     printf '\n== %s (%d s)\n' "$*" "$SECONDS"
@@ -44,10 +45,11 @@ parse() {
         --quick) quick=1 ;;
         --long) long=1 ;;
         --free-threaded) free_threaded=1 ;;
+        --retry) retry=1 ;;
         --no-install) install='' ;;
         -k) keyword=${2:?-k needs an expression} && shift ;;
         --minor) minors+=(--minor "${2:?--minor needs a version}") && shift ;;
-        -h | --help) sed -n '4,16s/^# \{0,1\}//p' "$0" && exit ;;
+        -h | --help) sed -n '4,17s/^# \{0,1\}//p' "$0" && exit ;;
         *) echo "run.sh: no such option: $1 (see --help)" >&2 && exit 2 ;;
         esac
         shift
@@ -85,6 +87,8 @@ make_venv() {
         /usr/bin/python3 -m venv "$venv"
         "$venv/bin/pip" install -q pytest
     fi
+    "$venv/bin/python" -c 'import pytest_rerunfailures' 2>/dev/null ||
+        "$venv/bin/pip" install -q pytest-rerunfailures
     # What exports are read with, and the browser is driven by.
     "$venv/bin/python" -c 'import snakeviz, gprof2dot, jsonschema, selenium' 2>/dev/null ||
         "$venv/bin/pip" install -q snakeviz gprof2dot jsonschema selenium
@@ -134,7 +138,7 @@ build_sid() {
 }
 
 unit_tests() {
-    ctest --test-dir "$1" --output-on-failure -j "$jobs" --no-tests=error "${@:2}"
+    ctest --test-dir "$1" --output-on-failure -j "$jobs" --no-tests=error ${retry:+--repeat until-pass:2} "${@:2}"
 }
 
 sanitizers() {
@@ -174,6 +178,7 @@ step() {
 python_tests() {
     local options=(-q -p no:cacheprovider -ra --durations=10 --rootdir "$repo/tests")
     [ -n "$long" ] && options+=(--long)
+    [ -n "$retry" ] && options+=(--reruns 1 -rR)
     [ -n "$quick" ] && options+=(-m "not full")
     [ -n "$keyword" ] && options+=(-k "$keyword")
     PYTHONDONTWRITEBYTECODE=1 "$PLN_WORK/venv/bin/pytest" "${options[@]}" "${minors[@]}" \

@@ -8,6 +8,7 @@ translated.
 import dataclasses
 import os
 import pathlib
+import shutil
 import subprocess
 
 import interpreters
@@ -100,11 +101,19 @@ def host_compile(source, target, *flags):
 
 
 def packages(interpreter, *names):
-    """A directory to put on PYTHONPATH with packages from the index, installed once; or None."""
-    directory = WORK / "packages" / interpreter.id
-    if interpreter.root or all(any(directory.glob(name + "*")) for name in names):
+    """A directory to put on PYTHONPATH with packages from the index, installed once; or None.
+
+    One for each set: pip would let the parts of a namespace package replace each other.
+    """
+    directory = WORK / "packages" / interpreter.id / "-".join(names)
+    if interpreter.root or directory.exists():
         return str(directory)
+    whole = directory.with_name(directory.name + ".part")
+    shutil.rmtree(str(whole), ignore_errors=True)
     result = subprocess.run([interpreter.path, "-m", "pip", "install", "-q", "--only-binary=:all:",
-                             "--target", str(directory), *names], stdin=subprocess.DEVNULL,
+                             "--target", str(whole), *names], stdin=subprocess.DEVNULL,
                             env=dict(clean_environment(), PIP_ROOT_USER_ACTION="ignore"))
-    return str(directory) if result.returncode == 0 else None
+    if result.returncode:
+        return None
+    whole.rename(directory)
+    return str(directory)
