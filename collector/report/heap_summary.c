@@ -63,6 +63,7 @@ static void add_process(struct pln_heap_summary *s, const struct pln_process *pr
 {
 	if (!s->by_thread)
 		add_counts(s->counts, process->heap);
+	s->processes++;
 	s->live_bytes += pln_heap_live_bytes(last, process->heap_inherited_bytes);
 	s->brk_peak_bytes += process->brk_peak_bytes;
 	s->peaks_bytes += process->heap_peak_bytes;

@@ -31,7 +31,8 @@ struct pln_heap_summary {
 
 	/* Of kept processes whole, malloc and mappings. */
 	bool by_thread; /* threads are chosen: what follows is not theirs alone */
-	uint64_t live_bytes; /* at the end, before the interpreter went down */
+	uint32_t processes;
+	uint64_t live_bytes; /* sum of each at its end, before the interpreter went down */
 	uint64_t peak_bytes; /* largest of any process */
 	uint64_t peak_after_ns; /* since that process's start */
 	uint64_t peaks_bytes; /* sum of the processes', each at its own time */

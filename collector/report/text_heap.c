@@ -118,11 +118,20 @@ static void print_live(const struct pln_heap_summary *h, const struct pln_screen
 	if (h->brk_peak_bytes)
 		snprintf(brk_text, sizeof(brk_text), "; %s below the program break at most",
 			 pln_bytes_text(brk, h->brk_peak_bytes));
-	pln_text_field(screen, "live", PLN_STYLE_PLAIN,
-		       "%s of malloc and mmap when last counted before the end, %s at the peak, "
-		       "after %s%s",
-		       pln_bytes_text(live, h->live_bytes), pln_bytes_text(peak, h->peak_bytes),
-		       pln_duration_text(after, h->peak_after_ns), brk_text);
+	pln_bytes_text(live, h->live_bytes);
+	pln_bytes_text(peak, h->peak_bytes);
+	pln_duration_text(after, h->peak_after_ns);
+	if (h->processes > 1)
+		pln_text_field(screen, "live", PLN_STYLE_PLAIN,
+			       "%s of malloc and mmap in %u processes, each when last counted "
+			       "before its end, with what it was forked with; at most %s in one, "
+			       "%s after its start%s",
+			       live, h->processes, peak, after, brk_text);
+	else
+		pln_text_field(screen, "live", PLN_STYLE_PLAIN,
+			       "%s of malloc and mmap when last counted before the end, %s at the "
+			       "peak, after %s%s",
+			       live, peak, after, brk_text);
 }
 
 /* "malloc +0.8 % (+0.6 sigma of 1,234 samples)" */
@@ -221,7 +230,7 @@ void pln_text_heap_process(const struct pln_process *process, const struct pln_s
 void pln_text_heap_next(const struct pln_report *report, const struct pln_screen *screen)
 {
 	const struct pln_heap_summary *h = &report->heap;
-	bool kept = h->live_bytes > h->peak_bytes / 2;
+	bool kept = h->live_bytes > h->peaks_bytes / 2;
 
 	if (!pln_heap_is_counted(h) || report->options.part != PLN_REPORT_ALL ||
 	    pln_view_is_heap(report->options.view))
