@@ -95,6 +95,8 @@ bool pln_burst_is_on(void)
 
 void pln_burst_after_fork(void)
 {
+	if (!shared) /* none of it was ever written, and the child has no pages of its own for it */
+		return;
 	shared = NULL;
 	pln_burst_chunks_reset();
 	pln_burst_mirror_reset();

@@ -76,6 +76,8 @@ PLN_HOT void pln_memo_give_back_sigsafe(struct pln_memo_use *use)
 
 void pln_memo_after_fork(void)
 {
+	/* A page that is not written is not copied. */
 	for (unsigned i = 0; i < MEMOS; i++)
-		pln_store_relaxed(&memos[i].taken, false);
+		if (pln_load_relaxed(&memos[i].taken))
+			pln_store_relaxed(&memos[i].taken, false);
 }

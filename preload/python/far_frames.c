@@ -189,5 +189,6 @@ void pln_far_frames_end_sigsafe(struct pln_far_frames *far)
 void pln_far_frames_after_fork(void)
 {
 	for (unsigned i = 0; i < POOL_SIZE; i++)
-		pln_store_relaxed(&pool[i].taken, 0);
+		if (pln_load_relaxed(&pool[i].taken)) /* a page that is not written is not copied */
+			pln_store_relaxed(&pool[i].taken, 0);
 }

@@ -187,7 +187,8 @@ void pln_stack_copy_give_back_sigsafe(struct pln_stack_copy *copy)
 void pln_stack_copy_after_fork(void)
 {
 	for (unsigned i = 0; i < COPIES; i++)
-		pln_store_relaxed(&copies[i].taken, false);
+		if (pln_load_relaxed(&copies[i].taken)) /* a page that is not written is not copied */
+			pln_store_relaxed(&copies[i].taken, false);
 }
 
 /* --------------------------------------------------------- own stacks */

@@ -105,7 +105,7 @@ def packages(interpreter, *names):
 
     One for each set: pip would let the parts of a namespace package replace each other.
     """
-    directory = WORK / "packages" / interpreter.id / "-".join(names)
+    directory = WORK / "pip" / interpreter.id / "-".join(names)
     if interpreter.root or directory.exists():
         return str(directory)
     whole = directory.with_name(directory.name + ".part")
