@@ -147,7 +147,10 @@ static int reach_collector(int segment_fd, enum pln_hello_reason reason)
 		error = pln_hello_send(segment_fd, reason);
 	}
 	if (error && error != -ECANCELED)
-		pln_log(PLN_LOG_ERROR, "not sampling: no collector answers at PILLION_SOCKET=",
+		pln_log(PLN_LOG_ERROR,
+			pln_unheard_may_come(error)
+				? "not sampling yet: no collector answers at PILLION_SOCKET="
+				: "not sampling: no collector answers at PILLION_SOCKET=",
 			pln_options.socket);
 	return error;
 }
@@ -186,6 +189,8 @@ int pln_process_start(enum pln_hello_reason reason)
 	if (fd < 0)
 		return regret(fd, reason);
 	error = reach_collector(fd, reason);
+	if (pln_unheard_may_come(error))
+		error = pln_unheard_keep(fd, reason);
 	close(fd);
 	if (error) {
 		pln_segment_discard();
@@ -197,6 +202,7 @@ int pln_process_start(enum pln_hello_reason reason)
 	pln_segment_publish();
 	pln_threads_claim_own();
 	error = pln_sampler_start();
+	pln_unheard_hand_over(!error);
 	if (error)
 		pln_log(PLN_LOG_ERROR, "not sampling: no thread can be started; raise the limit ",
 			"(ulimit -u)");
@@ -213,7 +219,7 @@ static void start_once(void)
 	error = init_image();
 	if (error)
 		pln_log(PLN_LOG_ERROR, "not sampling: no free signal, timer or memory", "");
-	else if (!(error = pln_process_start(PILLION_REASON_START)))
+	else if (!(error = pln_process_start(PILLION_REASON_START)) && pln_unheard_fd() < 0)
 		pln_log(PLN_LOG_INFO, "sampling", "");
 	if (error)
 		pln_memory_init(false);

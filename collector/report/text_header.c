@@ -278,10 +278,12 @@ static void print_stopped(const struct pln_report *r, const struct pln_screen *s
 	char duration[PLN_QUANTITY_SIZE];
 
 	if (r->summary.dormant_ns)
-		pln_text_field(screen, "stopped", PLN_STYLE_PLAIN,
-			       "for %s, by the program or pillion ctl%s: nothing in it was sampled",
-			       pln_duration_text(duration, r->summary.dormant_ns),
-			       ran_on ? ", or by the end of the recording" : "");
+		pln_text_field(
+			screen, "stopped", PLN_STYLE_PLAIN,
+			"for %s, by the program, pillion ctl or for want of a collector%s: nothing "
+			"in it was sampled",
+			pln_duration_text(duration, r->summary.dormant_ns),
+			ran_on ? ", or by the end of the recording" : "");
 }
 
 static void print_times(const struct pln_report *r, const struct pln_screen *screen)

@@ -90,6 +90,7 @@ static void after_fork_in_child(void)
 	if (!pln_segment)
 		return;
 	pln_segment_forget();
+	pln_unheard_after_fork();
 	pln_sampler_after_fork();
 	pln_store_relaxed(&stuck_tick, 0);
 	/* Else a tick was in progress, and what it was changing cannot be trusted: unsampled. */

@@ -139,7 +139,7 @@ static int hear_answer(int sock)
 	return -ECANCELED;
 }
 
-int pln_hello_send(int segment_fd, enum pln_hello_reason reason)
+static int say(int segment_fd, enum pln_hello_reason reason, long limit_us, bool hear)
 {
 	struct pln_hello hello = { .magic = PILLION_HELLO_MAGIC,
 				   .version = PILLION_WIRE_VERSION,
@@ -152,15 +152,27 @@ int pln_hello_send(int segment_fd, enum pln_hello_reason reason)
 
 	memcpy(hello.build, PILLION_VERSION, sizeof(PILLION_VERSION));
 	parse_token(pln_options.token, hello.token);
-	sock = connect_to(pln_options.socket,
-			  reason == PILLION_REASON_FORK ? CONNECT_LIMIT_FORK_US : CONNECT_LIMIT_US);
+	sock = connect_to(pln_options.socket, limit_us);
 	if (sock < 0)
 		return sock;
 	error = segment_fd < 0 ? send_alone(sock, &hello)
 			       : send_with_segment(sock, &hello, segment_fd);
-	if (!error && segment_fd >= 0 && reason == PILLION_REASON_START &&
-	    pln_log_is_on(PLN_LOG_ERROR))
+	if (!error && hear)
 		error = hear_answer(sock);
 	close(sock);
 	return error;
+}
+
+int pln_hello_send(int segment_fd, enum pln_hello_reason reason)
+{
+	bool forked = reason == PILLION_REASON_FORK;
+	bool hear =
+		segment_fd >= 0 && reason == PILLION_REASON_START && pln_log_is_on(PLN_LOG_ERROR);
+
+	return say(segment_fd, reason, forked ? CONNECT_LIMIT_FORK_US : CONNECT_LIMIT_US, hear);
+}
+
+int pln_hello_send_late(int segment_fd, enum pln_hello_reason reason)
+{
+	return say(segment_fd, reason, CONNECT_LIMIT_FORK_US, false);
 }

@@ -39,6 +39,27 @@ void pln_hide_init(void);
  */
 int pln_hello_send(int segment_fd, enum pln_hello_reason reason);
 
+/* The same from the sampling thread, which waits for no answer. */
+int pln_hello_send_late(int segment_fd, enum pln_hello_reason reason);
+
+/*
+ * unheard.c: whether, after this -errno of the hello, the collector may still come up; the
+ * process then keeps a copy of the descriptor (0 or -errno) and begins as if it were there.
+ */
+bool pln_unheard_may_come(int error);
+int pln_unheard_keep(int segment_fd, enum pln_hello_reason reason);
+
+/* After the sampling thread was to begin: it has taken the copy, or there is no thread. */
+void pln_unheard_hand_over(bool begun);
+
+/* Sampling thread: the copy (-1: none); that it begins, with a table of its own or not; a tick. */
+int pln_unheard_fd(void);
+void pln_unheard_take(bool own_files);
+void pln_unheard_try(uint64_t now_ns);
+
+/* In a forked child: it is the parent's. */
+void pln_unheard_after_fork(void);
+
 /*
  * Starts a collector of our own, detached, listening on a new address, which it leaves in
  * pln_options.socket and .token and, when `publish`, in the environment of children to

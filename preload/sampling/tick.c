@@ -26,6 +26,7 @@
 #include "memory/objects.h"
 #include "native/native.h"
 #include "options.h"
+#include "process/process.h"
 #include "python/python.h"
 #include "sampling/announce.h"
 #include "sampling/blocked.h"
@@ -431,6 +432,7 @@ void pln_tick(void)
 	/* relaxed: the collector only looks at its age */
 	pln_store_relaxed(&pln_segment->heartbeat_ns, now);
 	obey_wish();
+	pln_unheard_try(now);
 	if (pln_tick_is_dormant())
 		sleep_on(now);
 	if (should_be_dormant(now) != pln_tick_is_dormant())
@@ -470,10 +472,22 @@ static uint32_t probe_engine(void)
 	return engine;
 }
 
+/* A table of descriptors of our own: empty, but for the segment that nobody was told of yet. */
+static bool take_own_files(void)
+{
+	uint32_t kept = (uint32_t)pln_unheard_fd(); /* ~0: none */
+	bool own = !pln_syscall3(SYS_close_range, kept + 1, ~0u, CLOSE_RANGE_UNSHARE_FLAG);
+
+	if (own && kept + 1)
+		(void)pln_syscall3(SYS_close_range, 0, kept - 1, 0);
+	pln_unheard_take(own);
+	return own;
+}
+
 void pln_tick_begin(void)
 {
 	uint32_t state = pln_load_relaxed(&pln_segment->state);
-	bool own_files = !pln_syscall3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE_FLAG);
+	bool own_files = take_own_files();
 
 	if (own_files)
 		pln_checked_read_reopen();

@@ -3,6 +3,8 @@
 collector itself."""
 import os
 import shlex
+import signal
+import subprocess
 import time
 
 import pytest
@@ -82,6 +84,61 @@ def test_a_collector_that_is_not_there_is_told_to_who_asks(one_python, work, set
     assert log_of(here, one_python, env) == ""
     line, = log_of(here, one_python, dict(env, PILLION_LOG="error")).splitlines()
     assert "not sampling" in line and word in line
+
+
+WAITS_FOR_COLLECTOR = """
+import os, subprocess, sys, time
+def files():
+    return sorted(os.listdir('/proc/self/fd'), key=int)
+def burns():
+    end = time.thread_time() + 0.3
+    while time.thread_time() < end: sum(range(200))
+def until(path):
+    while not os.path.exists(path): time.sleep(0.01)
+before = files()
+child = os.fork()
+if child:
+    print(before, len(os.listdir('/proc/self/task')), flush=True)
+until('there')
+burns()
+if not child:
+    os._exit(before != files())
+print(os.waitpid(child, 0)[1], files() == before)
+"""
+
+
+def test_a_collector_that_comes_up_later_gets_what_goes_on(one_python, work):
+    """As in a pod: a process and its forked child wait for it, dormant, and show nothing of that."""
+    here = place.of(one_python)
+    env = {"LD_PRELOAD": here.library, "PILLION_SOCKET": work / "socket"}
+    target = here.popen([one_python.path, "-c", WAITS_FOR_COLLECTOR], cwd=work, env=env, stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE, text=True)
+    files, threads = target.stdout.readline().rsplit(" ", 1)
+    assert files == "['0', '1', '2', '3']" and int(threads) == 2
+    process = here.popen([here.pillion, "collect", "--listen", work / "socket", "-o", work / "late.pillion"],
+                         stderr=subprocess.PIPE, text=True)
+    assert "listening" in process.stderr.readline()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not ((work / "late.pillion").exists() and
+                                               len(recording.load(work / "late.pillion").processes) == 2):
+        time.sleep(0.05)
+    (work / "there").touch()
+    out, err = target.communicate(timeout=60)
+    assert (target.returncode, out, err) == (0, "0 True\n", "")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    profile = recording.load(work / "late.pillion")
+    assert profile.data["complete"] and len(profile.processes) == 2
+    assert {p["interpreter_status"] for p in profile.processes} == {recording.CHECKED}
+    assert profile.total("cpu_ns", profile.calling("burns")) >= 0.5e9
+
+
+def test_a_collector_that_was_for_one_recording_is_not_waited_for(one_python, work):
+    here = place.of(one_python)
+    env = {"LD_PRELOAD": here.library, "PILLION_SOCKET": "@nobody-is-here", "PILLION_TOKEN": "00" * 16}
+    result = here.run([one_python.path, "-c", "import os; print(len(os.listdir('/proc/self/task')))"], env=env)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "1\n", "")
 
 
 def test_a_recording_that_works_is_told_to_who_asks_for_more_than_errors(one_python, work):
