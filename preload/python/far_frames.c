@@ -188,7 +188,8 @@ void pln_far_frames_end_sigsafe(struct pln_far_frames *far)
 
 void pln_far_frames_after_fork(void)
 {
+	/* A page that is not written is not copied. */
 	for (unsigned i = 0; i < POOL_SIZE; i++)
-		if (pln_load_relaxed(&pool[i].taken)) /* a page that is not written is not copied */
+		if (pln_load_relaxed(&pool[i].taken))
 			pln_store_relaxed(&pool[i].taken, 0);
 }

@@ -186,8 +186,9 @@ void pln_stack_copy_give_back_sigsafe(struct pln_stack_copy *copy)
 
 void pln_stack_copy_after_fork(void)
 {
+	/* A page that is not written is not copied. */
 	for (unsigned i = 0; i < COPIES; i++)
-		if (pln_load_relaxed(&copies[i].taken)) /* a page that is not written is not copied */
+		if (pln_load_relaxed(&copies[i].taken))
 			pln_store_relaxed(&copies[i].taken, false);
 }
 
