@@ -54,8 +54,7 @@ static void count_in(struct pln_memory_thread *self, struct pln_alloc_counters *
 	struct pln_alloc_counters *before = self->heap;
 
 	look_away(self);
-	self->heap = heap;
-	pln_signal_fence();
+	pln_memory_count_at(self, heap);
 	if (before == self->own) {
 		pln_memory_add_counts(heap, before);
 		memset(self->own, 0, sizeof(self->own));
@@ -88,7 +87,7 @@ void pln_memory_stop(struct pln_memory_thread *self)
 {
 	pln_memory_mode = PLN_MEMORY_OFF;
 	look_away(self);
-	self->heap = self->own;
+	pln_memory_count_at(self, self->own);
 }
 
 bool pln_memory_can_count(struct pln_memory_thread *self)
@@ -98,8 +97,8 @@ bool pln_memory_can_count(struct pln_memory_thread *self)
 	if (self->ended)
 		return false;
 	look_away(self);
+	pln_memory_count_at(self, self->own);
 	self->look_at[PILLION_HEAP_MALLOC] = LOOK_FIRST;
-	self->heap = self->own;
 	return true;
 }
 
@@ -187,14 +186,18 @@ void pln_memory_free_slowly(void *p)
 
 void pln_memory_real_is_known(void)
 {
-	if (pln_memory_mode == PLN_MEMORY_SLOW && pln_real.has_headers)
-		pln_memory_mode = PLN_MEMORY_FAST;
+	struct pln_memory_thread *self = &pln_memory_self;
+
+	if (pln_memory_mode != PLN_MEMORY_SLOW || !pln_real.has_headers)
+		return;
+	pln_memory_mode = PLN_MEMORY_FAST;
+	pln_memory_count_at(self, self->heap);
 }
 
 void pln_memory_init(bool wanted)
 {
 	if (!wanted)
-		pln_memory_mode = PLN_MEMORY_OFF;
+		pln_memory_stop(&pln_memory_self);
 }
 
 /* ------------------------------------------------------ life of a thread */
@@ -212,8 +215,7 @@ void pln_memory_thread_ends(void)
 
 	self->ended = true;
 	pln_signal_fence();
-	self->heap = NULL;
-	pln_signal_fence();
+	pln_memory_count_at(self, NULL);
 	if (alone && pln_segment_is_ours_sigsafe())
 		pln_memory_add_counts(pln_segment->heap_rest, self->own);
 }
@@ -228,24 +230,25 @@ void pln_memory_slot_is_left(struct pln_slot *slot)
 
 static uint64_t live_at_fork;
 
-/* The segment is shared with the child, which must not count in it. */
+/*
+ * The segment is shared with the child, which must not count in it: nor where it was stopped while
+ * this thread did not look.
+ */
 void pln_memory_before_fork(void)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
 
-	if (pln_memory_mode == PLN_MEMORY_OFF)
-		return;
-	if (pln_segment_is_ours_sigsafe())
+	if (pln_memory_mode != PLN_MEMORY_OFF && pln_segment_is_ours_sigsafe())
 		live_at_fork = pln_memory_live_bytes();
 	if (!self->heap || is_on_its_own(self))
 		return;
 	look_away(self);
-	self->heap = self->own;
+	pln_memory_count_at(self, self->own);
 }
 
 void pln_memory_after_fork_in_parent(void)
 {
-	if (is_on_its_own(&pln_memory_self))
+	if (pln_memory_mode != PLN_MEMORY_OFF && is_on_its_own(&pln_memory_self))
 		pln_memory_look_for_slot(&pln_memory_self);
 }
 
@@ -253,10 +256,10 @@ void pln_memory_after_fork_in_child(bool followed)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
 
-	if (!followed)
-		pln_memory_mode = PLN_MEMORY_OFF;
 	memset(self->own, 0, sizeof(self->own));
 	self->look_at[PILLION_HEAP_MALLOC] = LOOK_FIRST;
+	if (!followed)
+		pln_memory_stop(self);
 	self->random = 0;
 	pln_memory_forget_samples();
 	pln_objects_after_fork();

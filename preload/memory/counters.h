@@ -20,12 +20,18 @@
 #include <pillion/wire.h>
 
 #include "export.h"
+#include "hot.h"
 #include "memory/live.h"
 #include "memory/memory.h"
 #include "memory/real.h"
 
-/* Of the calling thread. Zero is where every thread begins. */
+/*
+ * Of the calling thread. Zero is where every thread begins. What malloc and free look at is in one
+ * cache line.
+ */
 struct pln_memory_thread {
+	/* heap, where nothing else has to be asked: in fast mode. Else, or meanwhile, NULL. */
+	_Alignas(PLN_CACHE_LINE) struct pln_alloc_counters *fast;
 	struct pln_alloc_counters *heap; /* by class; NULL: not yet, not any more, or: */
 	struct pln_alloc_counters *nested; /* the same, while a request of Python's is served */
 	uint64_t look_at[PILLION_HEAP_COUNT]; /* alloc_bytes at which to look up from counting */
@@ -51,8 +57,24 @@ static inline void pln_count(_Atomic uint64_t *counter, uint64_t value)
 }
 
 /*
- * What is not fast, of the same effect. These stand in their callers' last place, so that a
- * caller has no registers to keep.
+ * From now on, the thread counts there; NULL: nowhere of its own. A handler in between takes the
+ * slow path, which finds either place.
+ */
+static inline void pln_memory_count_at(struct pln_memory_thread *self,
+				       struct pln_alloc_counters *heap)
+{
+	self->fast = NULL;
+	pln_signal_fence();
+	self->heap = heap;
+	pln_signal_fence();
+	if (pln_memory_mode == PLN_MEMORY_FAST)
+		self->fast = heap;
+	pln_signal_fence();
+}
+
+/*
+ * What is not fast, of the same effect, unless all is off. These stand in their callers' last
+ * place, so that a caller has no registers to keep.
  */
 void *pln_memory_allocated_slowly(void *p);
 void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind);
@@ -97,15 +119,19 @@ void pln_memory_count_free(enum pln_heap_class heap, uint64_t size);
 /* Counts, and samples, a block that is there. Returns `p`. */
 void *pln_memory_count_block(void *p, uint64_t size, enum pln_block_kind kind);
 
-/* In fast mode. Returns `p`, which is not NULL. */
+/* Returns `p`, which is not NULL. That `fast` is set tells the mode, too: one question for both. */
 static inline void *pln_memory_allocated(void *p)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
-	struct pln_alloc_counters *counters = self->heap;
-	uint64_t header = pln_chunk_header(p), size = pln_chunk_size(header);
+	struct pln_alloc_counters *counters = self->fast;
+	uint64_t header, size;
 
-	if (__builtin_expect(!counters || pln_chunk_is_mapped(header), 0))
+	if (__builtin_expect(!counters, 0))
+		return pln_memory_mode == PLN_MEMORY_OFF ? p : pln_memory_allocated_slowly(p);
+	header = pln_chunk_header(p);
+	if (__builtin_expect(pln_chunk_is_mapped(header), 0))
 		return pln_memory_allocated_slowly(p);
+	size = pln_chunk_size(header);
 	pln_count(&counters->alloc_calls, 1);
 	pln_count(&counters->alloc_bytes, size);
 	if (__builtin_expect(pln_load_relaxed(&counters->alloc_bytes) >= self->look_at[0], 0))
@@ -113,13 +139,21 @@ static inline void *pln_memory_allocated(void *p)
 	return p;
 }
 
-/* In fast mode. Counts `p`, which is not NULL, then frees it: it may be somebody else's at once. */
+/* Counts `p`, which is not NULL, then frees it: it may be somebody else's at once. */
 static inline void pln_memory_free(void *p)
 {
-	struct pln_alloc_counters *counters = pln_memory_self.heap;
-	uint64_t header = pln_chunk_header(p);
+	struct pln_alloc_counters *counters = pln_memory_self.fast;
+	uint64_t header;
 
-	if (__builtin_expect(!counters || pln_chunk_is_mapped(header) || pln_live_may_hold(p), 0)) {
+	if (__builtin_expect(!counters, 0)) {
+		if (pln_memory_mode == PLN_MEMORY_OFF)
+			pln_real.free(p);
+		else
+			pln_memory_free_slowly(p);
+		return;
+	}
+	header = pln_chunk_header(p);
+	if (__builtin_expect(pln_chunk_is_mapped(header) || pln_live_may_hold(p), 0)) {
 		pln_memory_free_slowly(p);
 		return;
 	}

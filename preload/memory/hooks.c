@@ -20,7 +20,6 @@
 #include "memory/counters.h"
 #include "memory/real.h"
 
-#define FAST (__builtin_expect(pln_memory_mode == PLN_MEMORY_FAST, 1))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 
 static inline void *counted_fast(void *p)
@@ -33,40 +32,22 @@ static void *counted(void *p)
 	return p && pln_memory_mode != PLN_MEMORY_OFF ? pln_memory_allocated_slowly(p) : p;
 }
 
-static __attribute__((noinline)) void *malloc_slowly(size_t size)
-{
-	return counted(pln_real.malloc(size));
-}
-
-static __attribute__((noinline)) void *calloc_slowly(size_t count, size_t size)
-{
-	return counted(pln_real.calloc(count, size));
-}
-
-static __attribute__((noinline)) void free_slowly(void *p)
-{
-	if (p && pln_memory_mode != PLN_MEMORY_OFF)
-		pln_memory_free_slowly(p);
-	else
-		pln_real.free(p);
-}
-
 PLN_EXPORT void *malloc(size_t size)
 {
-	return FAST ? counted_fast(pln_real.malloc(size)) : malloc_slowly(size);
+	return counted_fast(pln_real.malloc(size));
 }
 
 PLN_EXPORT void *calloc(size_t count, size_t size)
 {
-	return FAST ? counted_fast(pln_real.calloc(count, size)) : calloc_slowly(count, size);
+	return counted_fast(pln_real.calloc(count, size));
 }
 
 PLN_EXPORT void free(void *p)
 {
-	if (FAST && LIKELY(p))
+	if (LIKELY(p))
 		pln_memory_free(p);
 	else
-		free_slowly(p);
+		pln_real.free(NULL);
 }
 
 /* What did not work has freed nothing; with size 0 it may have freed, and return NULL all the same.

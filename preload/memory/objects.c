@@ -73,8 +73,7 @@ static struct pln_alloc_counters *begin_serving(struct pln_memory_thread *self)
 		return NULL;
 	self->nested = heap;
 	pln_signal_fence();
-	self->heap = NULL;
-	pln_signal_fence();
+	pln_memory_count_at(self, NULL);
 	return heap;
 }
 
@@ -83,8 +82,7 @@ static void end_serving(struct pln_memory_thread *self, struct pln_alloc_counter
 	if (!heap)
 		return;
 	pln_signal_fence();
-	self->heap = heap;
-	pln_signal_fence();
+	pln_memory_count_at(self, heap);
 	self->nested = NULL;
 }
 

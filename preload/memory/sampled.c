@@ -350,6 +350,10 @@ void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind)
 	int saved = errno;
 	uint64_t live, now_ns;
 
+	if (pln_memory_mode == PLN_MEMORY_OFF) { /* by another thread, since this one last looked */
+		pln_memory_stop(self);
+		return p;
+	}
 	if (self->heap == self->own) {
 		pln_memory_look_for_slot(self);
 		return p;
