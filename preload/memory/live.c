@@ -15,6 +15,7 @@
 
 #include "pages.h"
 
+#define PAGE 4096u
 #define BUCKET 8u
 #define ENTRIES_MIN (1u << 15) /* 20 GiB of heap at the default interval fill it by two thirds */
 #define ENTRIES_MAX (1u << 22)
@@ -124,10 +125,24 @@ uint64_t pln_live_remove_sigsafe(uintptr_t block)
 	return id ? id : remove_from(bucket(h, 1), block);
 }
 
+/* In a forked child a page that is written is copied first: what is zero stays as it is. */
+static void clear(char *memory, size_t size)
+{
+	static const char zeros[PAGE];
+
+	for (; size; memory += PAGE, size -= PAGE)
+		if (memcmp(memory, zeros, PAGE))
+			memset(memory, 0, PAGE);
+}
+
 void pln_live_forget(void)
 {
+	size_t size = (bucket_mask + 1) * BUCKET * sizeof(*blocks);
+
 	if (!blocks)
 		return;
-	memset((void *)pln_live_on_page, 0, sizeof(pln_live_on_page));
-	memset((void *)blocks, 0, (bucket_mask + 1) * BUCKET * sizeof(*blocks));
+	clear((char *)pln_live_on_page, sizeof(pln_live_on_page));
+	/* Zeros again, without a page; not where all memory is locked. */
+	if (madvise((void *)blocks, size, MADV_DONTNEED))
+		clear((char *)blocks, size);
 }
