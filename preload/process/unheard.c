@@ -27,7 +27,8 @@
 #define FIRST_FD 512 /* out of the way of programs that count on low numbers */
 #define PAUSE_NS PLN_SECOND_NS /* twice as long each time */
 #define PAUSE_MAX_NS (10 * PLN_SECOND_NS)
-#define TAKE_LIMIT_NS 100000000 /* for a thread to begin */
+#define TAKE_NS 10000000 /* so often at most, for a thread to begin: */
+#define TAKE_TIMES 10
 
 enum holder {
 	NOBODY, /* the sampling thread has not begun yet */
@@ -82,12 +83,12 @@ void pln_unheard_take(bool own_files)
 
 void pln_unheard_hand_over(bool begun)
 {
-	struct timespec limit = { .tv_nsec = TAKE_LIMIT_NS };
+	struct timespec limit = { .tv_nsec = TAKE_NS };
 
 	if (kept_fd < 0)
 		return;
 	/* acquire: pairs with pln_unheard_take() */
-	if (begun && pln_load_acquire(&holder) == NOBODY)
+	for (int i = 0; i < TAKE_TIMES && begun && pln_load_acquire(&holder) == NOBODY; i++)
 		(void)pln_syscall4(SYS_futex, (long)&holder, FUTEX_WAIT_PRIVATE, NOBODY,
 				   (long)&limit);
 	if (!begun || pln_load_acquire(&holder) == THREAD)
