@@ -52,10 +52,14 @@ int pln_unheard_keep(int segment_fd, enum pln_hello_reason reason);
 /* After the sampling thread was to begin: it has taken the copy, or there is no thread. */
 void pln_unheard_hand_over(bool begun);
 
-/* Sampling thread: the copy (-1: none); that it begins, with a table of its own or not; a tick. */
+/*
+ * Sampling thread: the copy (-1: none); that it begins, with a table of its own or not; a tick; its
+ * end, with which such a table goes: nobody is asked any more.
+ */
 int pln_unheard_fd(void);
 void pln_unheard_take(bool own_files);
 void pln_unheard_try(uint64_t now_ns);
+void pln_unheard_end(void);
 
 /* In a forked child: it is the parent's. */
 void pln_unheard_after_fork(void);

@@ -121,6 +121,12 @@ void pln_unheard_try(uint64_t now_ns)
 	kept_fd = -1;
 }
 
+void pln_unheard_end(void)
+{
+	if (pln_load_relaxed(&holder) == THREAD)
+		kept_fd = -1;
+}
+
 void pln_unheard_after_fork(void)
 {
 	if (kept_fd >= 0 && pln_load_relaxed(&holder) == PROCESS)

@@ -526,4 +526,5 @@ void pln_tick_end(void)
 {
 	/* The private descriptor table goes with the thread; a shared one keeps nothing open. */
 	pln_scan_end();
+	pln_unheard_end();
 }
