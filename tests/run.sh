@@ -25,6 +25,7 @@ readonly packages=(
     libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev zlib1g-dev
     libcapstone-dev
     libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
+    bash-completion zsh fish
     gdb strace valgrind chromium chromium-driver
 )
 # Other allocators, and CPython's own tests, as releases of Debian name them: one that is not there, its tests skip.
@@ -85,9 +86,9 @@ make_venv() {
         /usr/bin/python3 -m venv "$venv"
         "$venv/bin/pip" install -q pytest
     fi
-    # What exports are read with, and the browser is driven by.
-    "$venv/bin/python" -c 'import snakeviz, gprof2dot, jsonschema, selenium' 2>/dev/null ||
-        "$venv/bin/pip" install -q snakeviz gprof2dot jsonschema selenium
+    # What exports and profiles are read with, and the browser is driven by.
+    "$venv/bin/python" -c 'import snakeviz, gprof2dot, jsonschema, selenium, zstandard, xxhash' 2>/dev/null ||
+        "$venv/bin/pip" install -q snakeviz gprof2dot jsonschema selenium zstandard xxhash
 }
 
 # A directory that another checkout was built in cannot be built in from this one.
