@@ -25,16 +25,39 @@
 
 /* ------------------------------------------------------------------------ text */
 
+#define LINE_COLUMNS 78
+
 /* A dot or quote at the start of a line, and any backslash, would be commands. */
-static void print_text(const char *text)
+static void print_verbatim(const char *text, int length)
 {
 	if (*text == '.' || *text == '\'')
 		fputs("\\&", stdout);
-	for (; *text; text++) {
-		if (*text == '\\')
+	for (int i = 0; i < length; i++) {
+		if (text[i] == '\\')
 			fputs("\\e", stdout);
 		else
-			putchar(*text);
+			putchar(text[i]);
+	}
+}
+
+/* In lines that are not long; the last one is not ended. */
+static void print_text(const char *text)
+{
+	int column = 0;
+
+	for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+		int length = (int)strcspn(text, " ");
+
+		if (column && column + 1 + length > LINE_COLUMNS) {
+			putchar('\n');
+			column = 0;
+		} else if (column) {
+			putchar(' ');
+			column++;
+		}
+		print_verbatim(text, length);
+		column += length;
+		text += length;
 	}
 }
 
@@ -193,16 +216,14 @@ static void print_example(const char *example)
 {
 	const char *comment = strstr(example, "  # ");
 	size_t length = comment ? (size_t)(comment - example) : strlen(example);
-	char command[128];
 
 	while (length && example[length - 1] == ' ')
 		length--;
-	snprintf(command, sizeof(command), "%.*s", (int)length, example);
 	if (comment) {
-		print_text(comment + 2);
+		print_verbatim(comment + 2, (int)strlen(comment + 2));
 		putchar('\n');
 	}
-	print_text(command);
+	print_verbatim(example, (int)length);
 	putchar('\n');
 }
 

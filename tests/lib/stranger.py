@@ -28,7 +28,7 @@ class Page:
         self.columns = [(name, payload) for name, payload in columns if not payload.isdigit()]
         self.shape = {name: int(bit) for name, bit in re.findall(r"^\.It ([A-Z]+) Ta (\d+) Ta", text, re.M)}
         values = re.findall(r"^\.It (.*)\n((?:[^.].*\n)+)", text.partition(".Sh VALUES")[2], re.M)
-        self.values = {what: {word: int(number) for word, number in re.findall(r"\b([A-Z_]+) (\d+)", words)}
+        self.values = {what: {word: int(number) for word, number in re.findall(r"\b([A-Z_]+)\s(\d+)", words)}
                        for what, words in values}
 
 
