@@ -50,6 +50,7 @@ function __pillion_at
     test "$where[1]" = $argv[1]; and contains -- $argv[2] any $where[2]
 end
 
+# VERB: whether one of its own options may stand at the cursor.
 function __pillion_at_option
     set -l words (commandline -opc)
     set -l where (__pillion_where | string split ' ')

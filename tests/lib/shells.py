@@ -10,6 +10,7 @@ import pty
 import re
 import shutil
 import subprocess
+import threading
 
 import place
 
@@ -107,6 +108,8 @@ def zsh(here, lines, cwd):
     process = subprocess.Popen(["zsh", "-d", "-i"], stdin=slave, stdout=slave, stderr=slave, env=env, cwd=str(cwd),
                                start_new_session=True)
     os.close(slave)
+    hung = threading.Timer(120, process.kill)
+    hung.start()
     screen = b""
     while True:
         try:
@@ -115,6 +118,7 @@ def zsh(here, lines, cwd):
             break
     os.close(master)
     process.wait()
+    hung.cancel()
     offered = _split((home / "out").read_text())
     shutil.rmtree(str(home))
     assert len(offered) == len(lines), screen.decode(errors="replace")
