@@ -86,9 +86,12 @@ make_venv() {
         /usr/bin/python3 -m venv "$venv"
         "$venv/bin/pip" install -q pytest
     fi
-    # What exports and profiles are read with, and the browser is driven by.
-    "$venv/bin/python" -c 'import snakeviz, gprof2dot, jsonschema, selenium, zstandard, xxhash' 2>/dev/null ||
-        "$venv/bin/pip" install -q snakeviz gprof2dot jsonschema selenium zstandard xxhash
+    # What exports are read with, and the browser is driven by.
+    "$venv/bin/python" -c 'import snakeviz, gprof2dot, jsonschema, selenium' 2>/dev/null ||
+        "$venv/bin/pip" install -q snakeviz gprof2dot jsonschema selenium
+    # What a profile is packed with.
+    "$venv/bin/python" -c 'import zstandard, xxhash' 2>/dev/null ||
+        "$venv/bin/pip" install -q zstandard xxhash
 }
 
 # A directory that another checkout was built in cannot be built in from this one.
