@@ -26,6 +26,7 @@ readonly packages=(
     libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev zlib1g-dev
     libcapstone-dev
     libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
+    bash-completion zsh fish
     gdb strace valgrind chromium chromium-driver
 )
 # Other allocators, and CPython's own tests, as releases of Debian name them: one that is not there, its tests skip.
@@ -92,6 +93,9 @@ make_venv() {
     # What exports are read with, and the browser is driven by.
     "$venv/bin/python" -c 'import snakeviz, gprof2dot, jsonschema, selenium' 2>/dev/null ||
         "$venv/bin/pip" install -q snakeviz gprof2dot jsonschema selenium
+    # What a profile is packed with.
+    "$venv/bin/python" -c 'import zstandard, xxhash' 2>/dev/null ||
+        "$venv/bin/pip" install -q zstandard xxhash
 }
 
 # A directory that another checkout was built in cannot be built in from this one.

@@ -101,7 +101,7 @@ int pln_cmd_env(int argc, char **argv)
 	struct pln_operands operands;
 	int result = pln_cli_parse(&verb, argc, argv, &operands);
 
-	if (result > 0)
+	if (result > 0 || pln_help_is_described())
 		return result;
 	if (result < 0 && operands.count)
 		return pln_cli_usage_error(&verb, "it takes no '%s'", operands.value[0]);

@@ -11,16 +11,43 @@
 #define HELP_COLUMN 26
 #define OTHERS_MAX 512
 
-static enum pln_help_form form;
+static bool all;
+static pln_help_printer printer; /* NULL: the help goes to the screen */
 
-void pln_help_set_form(enum pln_help_form new_form)
+void pln_help_set_all(void)
 {
-	form = new_form;
+	all = true;
 }
 
 bool pln_help_is_short(void)
 {
-	return form == PLN_HELP_SCREEN;
+	return !all;
+}
+
+bool pln_help_is_described(void)
+{
+	return printer;
+}
+
+void pln_help_describe(const struct pln_verb_entry *entry, pln_help_printer print)
+{
+	char name[32], help[] = "--help";
+	char *argv[] = { name, help, NULL };
+
+	snprintf(name, sizeof(name), "%s", entry->name);
+	printer = print;
+	entry->run(2, argv);
+	printer = NULL;
+}
+
+bool pln_help_next_word(const char **usage, char *word, size_t size)
+{
+	const char *at = *usage + strspn(*usage, " ");
+	size_t length = *at == '[' || *at == ']' ? 1 : strcspn(at, " []");
+
+	snprintf(word, size, "%.*s", (int)length, at);
+	*usage = at + length;
+	return length;
 }
 
 /* Words of `text`, from column `at` on, in lines that begin at HELP_COLUMN. */
@@ -121,61 +148,10 @@ static void print_screen(FILE *out, const struct pln_verb *verb)
 		fprintf(out, "  %s\n", *e);
 }
 
-/* A dot or quote at the start of a line, and any backslash, would be commands. */
-void pln_help_print_mdoc_text(FILE *out, const char *text)
-{
-	if (*text == '.' || *text == '\'')
-		fputs("\\&", out);
-	for (; *text; text++) {
-		if (*text == '\\')
-			fputs("\\e", out);
-		else
-			fputc(*text, out);
-	}
-}
-
-static void print_mdoc_option(FILE *out, const struct pln_option *o)
-{
-	fputs(".It ", out);
-	if (o->letter)
-		fprintf(out, "Fl %c , ", o->letter);
-	fprintf(out, "Fl -%s", o->name);
-	if (o->alone)
-		fprintf(out, " Ns Op = Ns Ar %s", o->metavar);
-	else if (o->metavar)
-		fprintf(out, " Ar %s", o->metavar);
-	fputc('\n', out);
-	pln_help_print_mdoc_text(out, o->help);
-	fputs(".\n", out);
-}
-
-/* .Nm and .Op would need the usage in pieces; a literal line says the same. */
-static void print_mdoc(FILE *out, const struct pln_verb *verb)
-{
-	bool listed = false;
-
-	fprintf(out, ".Ss pillion %s\n.Dl pillion %s %s\n.Pp\n", verb->name, verb->name,
-		verb->usage);
-	pln_help_print_mdoc_text(out, verb->summary);
-	fputc('\n', out);
-	for (size_t i = 0; i < verb->option_count; i++) {
-		const struct pln_option *o = &verb->options[i];
-
-		if (o->hidden || o->type == PLN_OPTION_GROUP)
-			continue;
-		if (!listed)
-			fputs(".Bl -tag -width Ds\n", out);
-		listed = true;
-		print_mdoc_option(out, o);
-	}
-	if (listed)
-		fputs(".El\n", out);
-}
-
 void pln_help_print(FILE *out, const struct pln_verb *verb)
 {
-	if (form == PLN_HELP_MDOC)
-		print_mdoc(out, verb);
+	if (printer)
+		printer(verb);
 	else
 		print_screen(out, verb);
 }

@@ -67,21 +67,27 @@ static int show_version(void)
 	return fflush(stdout) ? PLN_EXIT_FAILURE : PLN_EXIT_OK;
 }
 
+const struct pln_verb_entry *pln_verb_named(const char *name)
+{
+	for (const struct pln_verb_entry *v = pln_verbs; v->name; v++)
+		if (!strcmp(v->name, name))
+			return v;
+	return NULL;
+}
+
 /* By name or by an unambiguous beginning of it; NULL: none, or several. */
 static const struct pln_verb_entry *find_verb(const char *name)
 {
 	const struct pln_verb_entry *found = NULL;
 	unsigned matches = 0;
 
-	for (const struct pln_verb_entry *v = pln_verbs; v->name; v++) {
-		if (!strcmp(v->name, name))
-			return v;
-		if (*name && !strncmp(v->name, name, strlen(name))) {
+	for (const struct pln_verb_entry *v = pln_verbs; *name && v->name; v++) {
+		if (!strncmp(v->name, name, strlen(name))) {
 			found = v;
 			matches++;
 		}
 	}
-	return matches == 1 ? found : NULL;
+	return matches == 1 ? found : pln_verb_named(name);
 }
 
 static bool is_beginning(const char *name)
@@ -115,6 +121,8 @@ static int run_verb(int argc, char **argv)
 		return show_help_of(argc, argv);
 	if (!strcmp(argv[0], "dev-man"))
 		return pln_cmd_dev_man(argc, argv);
+	if (!strcmp(argv[0], "dev-completion"))
+		return pln_cmd_dev_completion(argc, argv);
 	return unknown_verb(argv[0]);
 }
 

@@ -202,7 +202,7 @@ static int parse_long(struct parser *p, const char *arg)
 
 	if (length == 4 && !strncmp(arg, "help", 4) && (!value || !strcmp(value, "all"))) {
 		if (value)
-			pln_help_set_form(PLN_HELP_ALL);
+			pln_help_set_all();
 		return show_help(p->verb);
 	}
 	if (ambiguous)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * verbs.h - the verbs, for main.c and for the man page.
+ * verbs.h - the verbs, for main.c, the man pages and completion.
  */
 #ifndef PILLION_COLLECTOR_VERBS_H
 #define PILLION_COLLECTOR_VERBS_H
@@ -15,9 +15,16 @@ struct pln_verb_entry {
 extern const struct pln_verb_entry pln_verbs[];
 
 /*
- * Hidden verb, used by the build: copies a man page from stdin to stdout, putting the
- * verbs' options where a line says @VERBS@ and the variables where one says @VARIABLES@.
+ * Hidden verbs, used by the build; both copy stdin to stdout, and put what the tables say in
+ * the place of lines such as @OPTIONS@.
+ *
+ *   dev-man [VERB]                 of a man page, which is about that verb (see man.c)
+ *   dev-completion bash|zsh|fish   of a completion file (see completion.c)
  */
 int pln_cmd_dev_man(int argc, char **argv);
+int pln_cmd_dev_completion(int argc, char **argv);
+
+/* By its whole name; NULL: there is none. */
+const struct pln_verb_entry *pln_verb_named(const char *name);
 
 #endif

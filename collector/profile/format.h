@@ -20,8 +20,8 @@
  *
  * Payloads are sequences of LEB128 varints (zigzag for signed), and strings as
  * length + UTF-8 bytes; profile/codec.h has the primitives. What each type holds, is
- * written as a byte grammar above its encoder, in writer.c (SAMPLES: in samples.c),
- * and nowhere else.
+ * written as a byte grammar above its encoder, in writer.c (SAMPLES: in samples.c);
+ * pillion-format(5) has the same for strangers, and a test compares.
  */
 #ifndef PILLION_COLLECTOR_FORMAT_H
 #define PILLION_COLLECTOR_FORMAT_H

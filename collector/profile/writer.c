@@ -2,7 +2,8 @@
 /*
  * writer.c - see writer.h; the container is in chunk.c, the columns of samples in
  * samples.c. Every payload has its grammar above its encoder; names stand for varints
- * where nothing else is said, `text` for the varint id of a string.
+ * where nothing else is said, `text` for the varint id of a string. The same grammars are
+ * in man/pillion-format.5.in, for those who write a reader: a test holds the two together.
  *
  * Definitions are encoded when they are added, into the payload of the next chunk of
  * their type. Processes, threads and counters change: of each the newest entry is
@@ -264,10 +265,10 @@ static void put_heap(struct pln_buffer *b, const struct pln_heap_counts *heap)
 }
 
 /*
- * PROCESSES = process*    to the end; a later entry replaces an earlier one of its id
- * process   = id pid inner_pid ppid reason executable:text command:text start_ns end_ns
- *             exit_status:signed python_version free_threaded:byte status:byte
- *             layout:text detail:text engine period_ns tick_ns
+ * PROCESSES   = process_row*    to the end; a later one replaces an earlier one of its id
+ * process_row = id pid inner_pid ppid reason executable:text command:text start_ns end_ns
+ *               exit_status:signed python_version free_threaded:byte status:byte
+ *               layout:text detail:text engine period_ns tick_ns
  */
 static void put_process(struct pln_writer *w, uint32_t id, const struct pln_process *p)
 {
@@ -300,11 +301,11 @@ static int flush_processes(struct pln_writer *w)
 }
 
 /*
- * COUNTERS = lost_samples process_counters*    to the end; totals so far
- * process_counters = id drop_kinds drops{drop_kinds} ticks handler_calls handler_ns
- *                    sampler_cpu_ns process_cpu_ns table_bytes private_bytes
- *                    dormant_ns heap heap_inherited_bytes heap_peak_bytes heap_peak_ns
- *                    brk_peak_bytes finalizing_ns lost_records
+ * COUNTERS     = lost_samples counters_row*    to the end; totals so far
+ * counters_row = id drop_kinds drops{drop_kinds} ticks handler_calls handler_ns
+ *                sampler_cpu_ns process_cpu_ns table_bytes private_bytes
+ *                dormant_ns heap heap_inherited_bytes heap_peak_bytes heap_peak_ns
+ *                brk_peak_bytes finalizing_ns lost_records
  */
 static void put_counters(struct pln_writer *w, uint32_t id, const struct pln_process *p)
 {
@@ -356,11 +357,11 @@ uint32_t pln_writer_add_process(struct pln_writer *w, const struct pln_process *
 }
 
 /*
- * THREADS = thread*    to the end; a later entry replaces an earlier one of its id
- * thread  = id process tid serial name:text bits:byte start_ns seen_ns cpu_ns
- *           dormant_cpu_ns dormant_wall_ns unsampled_cpu_ns unsampled_wall_ns
- *           heap
- * bits    = enum pln_thread_bit
+ * THREADS    = thread_row*    to the end; a later one replaces an earlier one of its id
+ * thread_row = id process tid serial name:text bits:byte start_ns seen_ns cpu_ns
+ *              dormant_cpu_ns dormant_wall_ns unsampled_cpu_ns unsampled_wall_ns
+ *              heap
+ * bits       = enum pln_thread_bit
  */
 void pln_writer_update_thread(struct pln_writer *w, uint32_t id, const struct pln_thread *t)
 {
@@ -418,7 +419,9 @@ uint32_t pln_writer_add_module(struct pln_writer *w, const struct pln_module_inf
 	return definition_end(w, SECTION_MODULES);
 }
 
-/* FUNCTIONS entry = name:text file:text module:text module_path:text first_line kind | unknown << 1
+/*
+ * FUNCTIONS entry = name:text file:text module:text module_path:text first_line bits:byte
+ * bits            = enum pln_function_bit
  */
 uint32_t pln_writer_add_function(struct pln_writer *w, const struct pln_function *f)
 {
@@ -533,7 +536,10 @@ static bool has_room(const struct pln_writer *w)
 	return !w->frozen && definition_bytes(w) < DEFINITIONS_MAX_BYTES / 2;
 }
 
-/* BLOCKS entry = time:signed thread stack+1 size interval kind | unfollowed << 4 */
+/*
+ * BLOCKS entry = time:signed thread stack+1 size interval bits:byte
+ * bits         = enum pln_block_kind, and 16 when it is unfollowed
+ */
 uint32_t pln_writer_add_block(struct pln_writer *w, const struct pln_block_row *block)
 {
 	struct pln_buffer *b;

@@ -56,7 +56,7 @@ def test_every_variable_that_is_read_or_set_is_in_env_h():
 
 
 def test_every_variable_is_in_the_manual_and_in_the_help():
-    manual = (place.HERE.prefix / "share/man/man1/pillion.1").read_text().replace("\\-", "-")
+    manual = (place.HERE.prefix / "share/man/man7/pillion-env.7").read_text()
     shown = place.HERE.run([place.HERE.pillion, "env", "--help"])
     assert shown.returncode == 0
     for name, kind in variables():

@@ -520,15 +520,3 @@ def test_env_lists_every_variable_and_no_secret(here):
         out = here.run([here.pillion, *argv]).stdout
         for name, kind in variables_of_the_table():
             assert (name in out) == (kind != "SECRET"), name
-
-
-def test_the_man_page(here):
-    page = here.prefix / "share/man/man1/pillion.1"
-    lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", str(page)], stdout=subprocess.PIPE, text=True)
-    assert lint.returncode == 0, lint.stdout
-    text = page.read_text()
-    assert "@" not in re.sub(r"@\w+ or|@abstract|@here|@name", "", text)
-    for name, kind in variables_of_the_table():
-        assert (name in text) == (kind != "SECRET"), name
-    for option in re.findall(r"--([a-z][a-z-]+)", here.run([here.pillion, "record", "--help=all"]).stdout):
-        assert "Fl -" + option in text or option.startswith(("its", "help")), option
