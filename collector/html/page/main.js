@@ -195,8 +195,22 @@ const App = (() => {
     zoomed(box) {
       const zoom = this.graph.tree.pathOf(box).map(({ fn }) => fn)
       this.state = { ...this.state, zoom }
-      history.replaceState(null, '', State.write(this.state))
+      this.writeAddressSeldom()
       this.renderCrumbs()
+    }
+
+    // The first time at once, and what follows soon after together: an address takes some milliseconds to
+    // change, and some browsers refuse to do that often.
+    writeAddressSeldom() {
+      if (this.pending)
+        return
+      history.replaceState(null, '', State.write(this.state))
+      const written = this.state
+      this.pending = setTimeout(() => {
+        this.pending = 0
+        if (this.state !== written)
+          this.writeAddressSeldom()
+      }, 300)
     }
 
     weight(value) {
