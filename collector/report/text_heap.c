@@ -110,6 +110,7 @@ static void counts_text(const struct pln_heap_counts *counts, char *text, size_t
 	}
 }
 
+/* What is live is summed over processes; each has a peak of its own, and the largest is told. */
 static void print_live(const struct pln_heap_summary *h, const struct pln_screen *screen)
 {
 	char live[PLN_QUANTITY_SIZE], peak[PLN_QUANTITY_SIZE], after[PLN_QUANTITY_SIZE];
@@ -119,9 +120,10 @@ static void print_live(const struct pln_heap_summary *h, const struct pln_screen
 		snprintf(brk_text, sizeof(brk_text), "; %s below the program break at most",
 			 pln_bytes_text(brk, h->brk_peak_bytes));
 	pln_text_field(screen, "live", PLN_STYLE_PLAIN,
-		       "%s of malloc and mmap when last counted before the end, %s at the peak, "
+		       "%s of malloc and mmap when last counted before the end, %s at the peak%s, "
 		       "after %s%s",
 		       pln_bytes_text(live, h->live_bytes), pln_bytes_text(peak, h->peak_bytes),
+		       h->peaks_bytes > h->peak_bytes ? " of one process" : "",
 		       pln_duration_text(after, h->peak_after_ns), brk_text);
 }
 

@@ -179,6 +179,32 @@ def test_summary_is_that_of_info(here, driver, both):
     assert page.text("#facts .warn") if sum(info["quality"]["drops"].values()) else not page.all("#facts .warn")
 
 
+ENDS = """
+import os, signal, subprocess, sys, time
+end = time.thread_time() + 0.15
+while time.thread_time() < end: pass
+if sys.argv[1:]:
+    os.kill(os.getpid(), signal.SIGTERM)
+kept = bytearray(3_000_000)
+subprocess.run([sys.executable, "-c", "exec(%r, globals())" % open(sys.argv[0]).read(), "again"])
+sys.exit(3)
+"""
+
+
+def test_summary_says_how_processes_ended(here, driver, one_python, work):
+    (work / "ends.py").write_text(ENDS)
+    r = recording.record(one_python, [str(work / "ends.py")], work)
+    assert r.returncode == 3, r.stderr
+    page = browser.Page(driver, make_page(here, r.path, work / "ends.html"), "#tab=summary")
+    ended = page.run("return [...document.querySelectorAll('#summary-processes tbody tr')].map(r => r.lastChild.textContent)")
+    assert sorted(ended) == ["exit 3", "killed by SIGTERM"]
+    assert "Exit statusexit 3" in page.text("#summary-recording")
+    # What is live is summed over processes, peaks are not: both places say so.
+    assert "Peak of one process" in page.text("#facts")
+    shown = here.run([here.pillion, "info", r.path], env={"COLUMNS": "200"}).stdout
+    assert re.search(r"live +.* at the peak of one process, after", shown), shown
+
+
 def test_lines_are_the_reports(here, driver, profiles, pages):
     profile = profiles["real"]
     cpu = told(here, "report", profile, "--view", "cpu")["lines"]

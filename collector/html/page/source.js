@@ -184,7 +184,7 @@ const Source = (() => {
 
     // The line asked for, else the one that costs the most.
     reveal(lines) {
-      const [hottest] = [...lines].sort((a, b) => b[1][0] + b[1][1] - a[1][0] - a[1][1])
+      const [hottest] = [...lines].sort((a, b) => this.rank(b[1]) - this.rank(a[1]))
       const number = this.app.state.line || (hottest && hottest[0])
       const row = this.listing.querySelector(`tr[data-line="${number}"]`)
       const box = this.listing.querySelector('.scroll')
