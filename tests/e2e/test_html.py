@@ -575,6 +575,14 @@ def test_deep_recursion_can_be_scrolled_and_zoomed(here, driver, one_python, wor
     page.run("document.getElementById('graph-view').scrollTop = 4000")
     page.wait(lambda: page.pixels("#graph-view .picture") != top)
     page.run("document.getElementById('graph-view').scrollTop = 0")
+    # On paper there is as much of it as a canvas can hold, and colours are part of what it says.
+    paper = "const g = document.getElementById('graph-view'); return [g.clientHeight, getComputedStyle(g).printColorAdjust]"
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        page.wait(lambda: page.run(paper) == [400 * 19 + 2, "exact"])
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    page.wait(lambda: page.run(paper)[0] == seen)
     for _ in range(5):
         page.press(Keys.ARROW_DOWN, "#graph-view")
     page.press(Keys.ENTER, "#graph-view")

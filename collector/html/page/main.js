@@ -48,6 +48,8 @@ const App = (() => {
         color: box => this.color(box), label: box => this.label(box), describe: (box, graph, event) => this.describe(box, graph, event),
         zoomed: box => this.zoomed(box), picked: box => this.go({ tab: 'functions', fn: box.fn }),
       })
+      // On paper nothing can be scrolled to: it takes another height.
+      matchMedia('print').addEventListener('change', () => this.state.tab === 'graph' && this.renderGraph())
       this.timeline = new Timeline.View(this.model, byId('timeline-canvas'), byId('timeline-legend'), {
         changed: range => this.go({ range }), describe: (lines, event) => tooltip(lines && lines.map(text => element('div', { text })), event),
       })
