@@ -5,38 +5,10 @@
 #include "export/blocks.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "stacks/intern.h"
-
-/* No sum of what is real comes near; sizes in a damaged profile may. */
-#define ESTIMATE_MAX 0x1p62
-
-/* What rounding has left over so far. */
-struct rest {
-	double blocks;
-	double bytes;
-};
-
-static uint64_t whole(double estimate, double *rest)
-{
-	double rounded = floor(estimate + *rest + 0.5);
-
-	if (!(rounded < ESTIMATE_MAX))
-		return (uint64_t)ESTIMATE_MAX;
-	*rest += estimate - rounded;
-	return (uint64_t)rounded;
-}
-
-static struct pln_block_sum whole_weight(const struct pln_block_row *block, struct rest *rest)
-{
-	struct pln_heap_weight weight = pln_block_weight(block);
-
-	return (struct pln_block_sum){ .blocks = whole(weight.blocks, &rest->blocks),
-				       .bytes = whole(weight.bytes, &rest->bytes) };
-}
 
 static void add(struct pln_block_sum *to, struct pln_block_sum what)
 {
@@ -115,12 +87,12 @@ static int add_blocks(struct pass *pass, const bool *thread_kept)
 {
 	const struct pln_profile *p = pass->blocks->profile;
 	struct pln_heap_moments *moments = pln_heap_find_moments(p);
-	struct rest rest = { 0, 0 };
+	struct pln_block_rest rest = { 0, 0 };
 	int err = moments || !p->process_count ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !err && i < p->block_count; i++) {
 		const struct pln_block_row *block = &p->blocks[i];
-		struct pln_block_sum weight = whole_weight(block, &rest);
+		struct pln_block_sum weight = pln_block_whole(block, &rest);
 		uint32_t process = p->threads[block->thread].process;
 
 		if (thread_kept[block->thread] && process < p->process_count)

@@ -2,21 +2,14 @@
 /*
  * blocks.h - what sampled allocations stand for, in whole numbers, and summed up.
  *
- * Formats want integers, and estimates are none. What is lost by rounding one block is given to
- * the next, so rounding has no bias: a block that stands for 1.4 of them does not count as one
- * each time. A block has the same numbers in every view and format, whichever threads are
- * kept; so exports agree to the byte.
+ * Formats want integers, and estimates are none: a block has those of pln_block_whole(), as in
+ * the report.
  */
 #ifndef PILLION_COLLECTOR_EXPORT_BLOCKS_H
 #define PILLION_COLLECTOR_EXPORT_BLOCKS_H
 
 #include "profile/heap.h"
 #include "report/aggregate.h"
-
-struct pln_block_sum {
-	uint64_t blocks;
-	uint64_t bytes;
-};
 
 /* All blocks that agree in stack, thread and kind. */
 struct pln_block_cell {

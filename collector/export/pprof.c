@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pprof.c - profile.proto: one sample a cell, with all four kinds of time; or of memory.
+ * pprof.c - profile.proto: one sample a cell, with all four views of time; or of memory.
  *
  * The types of memory have the names that readers know from other heap profiles. Values are
  * estimates of all that was allocated already: the period says how sparse the samples were, and
@@ -54,10 +54,8 @@ struct value_type {
 };
 
 static const struct value_type time_types[] = {
-	{ "samples", "count" },
-	{ "cpu", "nanoseconds" },
-	{ "wall", "nanoseconds" },
-	{ "offcpu", "nanoseconds" },
+	{ "samples", "count" },	     { "cpu", "nanoseconds" }, { "wall", "nanoseconds" },
+	{ "offcpu", "nanoseconds" }, { "gil", "nanoseconds" },
 };
 
 /* What is temporary is in use at no time that a view is of: it has the first two alone. */
@@ -67,7 +65,8 @@ static const struct value_type memory_types[] = {
 	{ "inuse_objects", "count" },
 	{ "inuse_space", "bytes" },
 };
-#define VALUES_MAX 4u
+#define VALUES_MAX 5u
+static_assert(sizeof(time_types) / sizeof(*time_types) == VALUES_MAX, "all of them are there");
 
 struct writer {
 	const struct pln_export *export;
@@ -132,7 +131,10 @@ static unsigned value_count(const struct writer *w)
 {
 	const struct pln_export_blocks *blocks = w->export->blocks;
 
-	return blocks && blocks->view == PLN_HEAP_TEMPORARY ? 2 : VALUES_MAX;
+	if (!blocks)
+		return VALUES_MAX;
+	return blocks->view == PLN_HEAP_TEMPORARY ? 2
+						  : sizeof(memory_types) / sizeof(*memory_types);
 }
 
 static uint64_t function_of(struct writer *w, uint32_t function)
@@ -210,7 +212,8 @@ static void time_sample(struct writer *w, const struct pln_cell *cell)
 					   [PILLION_GIL_HOLDS] = "held",
 					   [PILLION_GIL_WAITS] = "waiting" };
 	const uint64_t values[VALUES_MAX] = { cell->samples, cell->cpu_ns, pln_cell_wall_ns(cell),
-					      cell->offcpu_ns };
+					      cell->offcpu_ns,
+					      pln_cell_weight(cell, PLN_VIEW_GIL) };
 	const char *syscall_name = pln_syscall_name(cell->syscall_nr);
 
 	sample(w, cell->stack, cell->thread, values);
@@ -379,8 +382,8 @@ static const char *first_type(const struct pln_export *e)
 {
 	bool in_use;
 
-	if (!e->blocks) /* The GIL is a label, seen best in wall time. */
-		return pln_view_names[e->view == PLN_VIEW_GIL ? PLN_VIEW_WALL : e->view];
+	if (!e->blocks)
+		return pln_view_names[e->view];
 	in_use = e->blocks->view == PLN_HEAP_LIVE || e->blocks->view == PLN_HEAP_PEAK;
 	return memory_types[2 * in_use + !e->blocks->count].name;
 }

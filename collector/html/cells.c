@@ -5,7 +5,6 @@
 #include "html/cells.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,19 +13,10 @@ static_assert(PLN_HTML_THREADS_MAX < 0xfff, "a thread has twelve bits");
 static_assert(PLN_HTML_MOMENTS_MAX < 0x10000, "a moment has sixteen bits");
 static_assert(PLN_HTML_CLASSES <= 16, "a class has four bits");
 
-/* Estimates of memory so far, by stack, thread and kind: as the report rounds them. */
-struct estimate {
-	double bytes[4]; /* by enum pln_heap_view */
-	uint64_t given[4];
-};
-
 struct pass {
 	struct pln_html_cells *cells;
 	const struct pln_html_parts *parts;
 	bool whatever;
-	struct pln_intern *keys; /* of estimates */
-	struct estimate *estimates;
-	size_t estimate_capacity;
 };
 
 static uint64_t make_key(unsigned class, uint32_t thread, uint32_t moment, uint32_t node)
@@ -180,65 +170,20 @@ static int add_sample(const struct pln_sample_row *row, void *arg)
 
 /* ----------------------------------------------------------------- memory */
 
-static struct estimate *find_estimate(struct pass *pass, const struct pln_block_row *block)
-{
-	bool has_stack = block->stack < pass->parts->report->profile->stack_count;
-	const uint32_t key[3] = { has_stack ? block->stack : PLN_NONE, block->thread, block->kind };
-	bool is_new;
-	uint32_t id = pln_intern_add(pass->keys, key, sizeof(key), &is_new);
-
-	if (id == PLN_NONE)
-		return NULL;
-	if (id >= pass->estimate_capacity) {
-		size_t capacity = pass->estimate_capacity ? pass->estimate_capacity * 2 : 256;
-		struct estimate *estimates =
-			realloc(pass->estimates, capacity * sizeof(*estimates));
-
-		if (!estimates)
-			return NULL;
-		pass->estimates = estimates;
-		pass->estimate_capacity = capacity;
-	}
-	if (is_new)
-		memset(&pass->estimates[id], 0, sizeof(*pass->estimates));
-	return &pass->estimates[id];
-}
-
-/*
- * Whole bytes that a block adds to what the report makes of its like: that one rounds their
- * sum, so this is the difference of two rounded sums.
- */
-static uint64_t whole_bytes(struct estimate *estimate, enum pln_heap_view view, double bytes)
-{
-	uint64_t sum, before = estimate->given[view];
-
-	estimate->bytes[view] += bytes;
-	sum = estimate->bytes[view] < 0x1p62 ? (uint64_t)llround(estimate->bytes[view])
-					     : (uint64_t)1 << 62;
-	estimate->given[view] = sum;
-	return sum - before;
-}
-
 static int add_block(struct pass *pass, const struct pln_block_row *block,
-		     const struct pln_heap_moments *moments)
+		     const struct pln_heap_moments *moments, uint64_t bytes)
 {
 	struct pln_html_cells *c = pass->cells;
 	uint32_t node = page_node(pass, pln_html_tree_call(pass->parts->tree, block->stack));
-	struct estimate *estimate = find_estimate(pass, block);
-	double bytes = pln_block_weight(block).bytes;
-	int err = estimate ? make_room(pass) : -ENOMEM;
+	int err = make_room(pass);
 
 	for (unsigned view = 0; !err && node != PLN_NONE && view < 4; view++) {
 		uint64_t key = make_key(PLN_HTML_HEAP + view,
 					pass->parts->threads->page_thread[block->thread],
 					pln_html_cells_moment(c, block->time_ns), node);
-		uint64_t whole;
 
-		if (!pln_heap_counts(block, view, moments))
-			continue;
-		whole = whole_bytes(estimate, view, bytes);
-		if (whole)
-			put(c, key, whole);
+		if (bytes && pln_heap_counts(block, view, moments))
+			put(c, key, bytes);
 	}
 	return err;
 }
@@ -248,14 +193,17 @@ static int add_blocks(struct pass *pass)
 	const struct pln_report *r = pass->parts->report;
 	const struct pln_profile *p = r->profile;
 	struct pln_heap_moments *moments = pln_heap_find_moments(p);
+	struct pln_block_rest rest = { 0, 0 };
 	int err = moments || !p->process_count ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !err && i < p->block_count; i++) {
+		uint64_t bytes = pln_block_whole(&p->blocks[i], &rest).bytes;
 		uint32_t thread = p->blocks[i].thread;
 
 		if (thread < p->thread_count && r->aggregate.thread_kept[thread] &&
 		    p->threads[thread].process < p->process_count)
-			err = add_block(pass, &p->blocks[i], &moments[p->threads[thread].process]);
+			err = add_block(pass, &p->blocks[i], &moments[p->threads[thread].process],
+					bytes);
 	}
 	free(moments);
 	return err;
@@ -304,16 +252,13 @@ int pln_html_cells_fill(struct pln_html_cells *cells, const struct pln_html_part
 
 	memset(cells, 0, sizeof(*cells));
 	cut_time(cells, &parts->report->profile->recording);
-	pass.keys = pln_intern_new();
-	err = pass.keys ? rebuild(cells, 1u << 16, 0) : -ENOMEM;
+	err = rebuild(cells, 1u << 16, 0);
 	if (!err)
 		err = pln_profile_each_sample(parts->report->profile, add_sample, &pass);
 	if (!err)
 		err = add_blocks(&pass);
 	if (!err)
 		order(cells);
-	pln_intern_free(pass.keys);
-	free(pass.estimates);
 	return err;
 }
 

@@ -26,6 +26,27 @@ struct pln_heap_weight pln_block_weight(const struct pln_block_row *block)
 	};
 }
 
+/* No sum of what is real comes near; sizes in a damaged profile may. */
+#define ESTIMATE_MAX 0x1p62
+
+static uint64_t whole(double estimate, double *rest)
+{
+	double rounded = floor(estimate + *rest + 0.5);
+
+	if (!(rounded < ESTIMATE_MAX))
+		return (uint64_t)ESTIMATE_MAX;
+	*rest += estimate - rounded;
+	return (uint64_t)rounded;
+}
+
+struct pln_block_sum pln_block_whole(const struct pln_block_row *block, struct pln_block_rest *rest)
+{
+	struct pln_heap_weight weight = pln_block_weight(block);
+
+	return (struct pln_block_sum){ .blocks = whole(weight.blocks, &rest->blocks),
+				       .bytes = whole(weight.bytes, &rest->bytes) };
+}
+
 /* ---------------------------------------------------------------- moments */
 
 /* What is live changes. */

@@ -33,6 +33,27 @@ struct pln_heap_weight {
 
 struct pln_heap_weight pln_block_weight(const struct pln_block_row *block);
 
+struct pln_block_sum {
+	uint64_t blocks;
+	uint64_t bytes;
+};
+
+/* What rounding has left over so far. */
+struct pln_block_rest {
+	double blocks;
+	double bytes;
+};
+
+/*
+ * The same in whole numbers, in which all reports and formats sum. What is lost by rounding one
+ * block is given to the next, so rounding has no bias: a block that stands for 1.4 of them does not
+ * count as one each time. To be asked of all blocks of a profile in their order, with a rest of
+ * zero before the first: then a block has the same numbers in every view, whichever threads are
+ * kept, and all sums agree to the byte.
+ */
+struct pln_block_sum pln_block_whole(const struct pln_block_row *block,
+				     struct pln_block_rest *rest);
+
 /* By process: the moments that views are of. */
 struct pln_heap_moments {
 	uint64_t peak_ns; /* 0: nothing was allocated */

@@ -84,9 +84,8 @@ struct pln_heap_cell {
 	uint32_t thread;
 	uint32_t kind; /* enum pln_block_kind */
 	uint64_t samples;
-	double blocks;
-	double bytes;
-	double variance;
+	struct pln_block_sum sum; /* what they stand for */
+	double variance; /* of the bytes */
 };
 
 /* What is known of the samples as samples. Each is a number of samples. */

@@ -23,6 +23,7 @@ struct pass {
 	struct pln_aggregate *aggregate;
 	struct pln_intern *keys;
 	size_t capacity;
+	struct pln_block_rest rest;
 };
 
 static enum pln_heap_view heap_view(enum pln_view view)
@@ -66,9 +67,9 @@ static struct pln_heap_cell *find_cell(struct pass *pass, const uint32_t key[KEY
 	return &a->heap_cells[id];
 }
 
-static int add_block(struct pass *pass, const struct pln_block_row *block)
+static int add_block(struct pass *pass, const struct pln_block_row *block,
+		     struct pln_block_sum whole)
 {
-	const struct pln_heap_weight weight = pln_block_weight(block);
 	bool has_stack = block->stack < pass->aggregate->profile->stack_count;
 	const uint32_t key[KEY_PARTS] = { has_stack ? block->stack : PLN_NONE, block->thread,
 					  block->kind };
@@ -77,9 +78,9 @@ static int add_block(struct pass *pass, const struct pln_block_row *block)
 	if (!cell)
 		return -ENOMEM;
 	cell->samples++;
-	cell->blocks += weight.blocks;
-	cell->bytes += weight.bytes;
-	cell->variance += weight.variance;
+	cell->sum.blocks += whole.blocks;
+	cell->sum.bytes += whole.bytes;
+	cell->variance += pln_block_weight(block).variance;
 	return 0;
 }
 
@@ -92,11 +93,12 @@ int pln_aggregate_blocks(struct pln_aggregate *aggregate, enum pln_view view,
 
 	for (size_t i = 0; !err && i < p->block_count; i++) {
 		const struct pln_block_row *block = &p->blocks[i];
+		struct pln_block_sum whole = pln_block_whole(block, &pass.rest);
 
 		if (block->thread < p->thread_count && aggregate->thread_kept[block->thread] &&
 		    pln_heap_counts(block, heap_view(view),
 				    &moments[p->threads[block->thread].process]))
-			err = add_block(&pass, block);
+			err = add_block(&pass, block, whole);
 	}
 	pln_intern_free(pass.keys);
 	return err;

@@ -110,6 +110,7 @@ static void counts_text(const struct pln_heap_counts *counts, char *text, size_t
 	}
 }
 
+/* What is live is summed over processes; each has a peak of its own, and the largest is told. */
 static void print_live(const struct pln_heap_summary *h, const struct pln_screen *screen)
 {
 	char live[PLN_QUANTITY_SIZE], peak[PLN_QUANTITY_SIZE], after[PLN_QUANTITY_SIZE];

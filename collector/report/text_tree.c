@@ -10,6 +10,8 @@
  *    60.0   2.0  +- fit              model.py
  *    58.0  58.0  |  dgemm            libopenblas.so.0
  *    39.0  39.0  `- load             data.py
+ *
+ * Where branches would leave no room for names, the outer ones become one sign.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,7 @@ enum {
 	SHORTEST_FOLD = 5, /* a shorter chain is shown whole */
 	WIDE = 100, /* columns that have room for intervals */
 	LEAST_NAME = 16, /* columns */
+	BRANCH = 3,
 };
 
 /* What is printed before a call: one entry for each branch above it. */
@@ -66,11 +69,27 @@ void pln_report_print_text(const struct pln_report *report, const struct pln_scr
 	}
 }
 
+/* How many branches are drawn: names have two columns of five at least. */
+static unsigned branches_shown(const struct walk *w, unsigned columns)
+{
+	unsigned room = w->screen->width / 5 * 3;
+	unsigned most = room > columns ? (room - columns) / BRANCH : 0;
+
+	if (most < 2)
+		most = 2;
+	return w->branches.depth > most ? most - 1 : w->branches.depth;
+}
+
 static void print_branches(const struct walk *w, bool first_of_branch, unsigned *columns)
 {
+	unsigned shown = branches_shown(w, *columns);
 	bool utf8 = w->screen->utf8;
 
-	for (unsigned i = 0; i < w->branches.depth; i++) {
+	if (shown < w->branches.depth) {
+		fputs(utf8 ? "⋯  " : ".. ", w->screen->out);
+		*columns += BRANCH;
+	}
+	for (unsigned i = w->branches.depth - shown; i < w->branches.depth; i++) {
 		bool more = w->branches.more_behind[i];
 		bool own = first_of_branch && i + 1 == w->branches.depth;
 
@@ -80,7 +99,7 @@ static void print_branches(const struct walk *w, bool first_of_branch, unsigned 
 			fputs(more ? "+- " : "`- ", w->screen->out);
 		else
 			fputs(!more ? "   " : utf8 ? "│  " : "|  ", w->screen->out);
-		*columns += 3;
+		*columns += BRANCH;
 	}
 }
 

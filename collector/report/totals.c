@@ -10,7 +10,6 @@
 #include "report/totals.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,17 +50,11 @@ struct pln_amount pln_cell_amount(const struct pln_cell *cell, enum pln_view vie
 				    .variance = pln_cell_variance(cell, view) };
 }
 
-/* Out of a damaged profile, an estimate may be of any size. */
-static uint64_t to_bytes(double estimate)
-{
-	return estimate < 0x1p62 ? (uint64_t)llround(estimate) : (uint64_t)1 << 62;
-}
-
 static struct pln_amount heap_amount(const struct pln_heap_cell *cell)
 {
-	return (struct pln_amount){ .bytes = to_bytes(cell->bytes),
+	return (struct pln_amount){ .bytes = cell->sum.bytes,
 				    .samples = cell->samples,
-				    .blocks = cell->blocks,
+				    .blocks = (double)cell->sum.blocks,
 				    .variance = cell->variance,
 				    .kinds = 1u << cell->kind };
 }

@@ -4,6 +4,7 @@ made for need not scale them, all formats say the same to the byte, and it is th
 what chance allows."""
 import collections
 import csv
+import json
 import math
 
 import pytest
@@ -165,6 +166,8 @@ def test_all_formats_say_the_same(here, recorded, work, view, unit):
     speedscope = exports.read_speedscope(export(here, recorded.path, work / "x.json", "speedscope", *options))
     expected = pprof.times(sample_type(view, unit))
     assert expected.sum_ns > 0
+    told = here.run([here.pillion, "report", "--json", "--view", view, recorded.path])
+    assert expected == exports.of_report(json.loads(told.stdout), {"space": "bytes", "objects": "blocks"}[unit])
     assert exports.of_folded(folded.read_text()) == expected
     assert +exports.of_speedscope(speedscope).self_ns == +expected.self_ns
     assert speedscope["name"] == "export-memory.pillion (%s)" % view

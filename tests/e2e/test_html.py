@@ -179,6 +179,32 @@ def test_summary_is_that_of_info(here, driver, both):
     assert page.text("#facts .warn") if sum(info["quality"]["drops"].values()) else not page.all("#facts .warn")
 
 
+ENDS = """
+import os, signal, subprocess, sys, time
+end = time.thread_time() + 0.15
+while time.thread_time() < end: pass
+if sys.argv[1:]:
+    os.kill(os.getpid(), signal.SIGTERM)
+kept = bytearray(3_000_000)
+subprocess.run([sys.executable, "-c", "exec(%r, globals())" % open(sys.argv[0]).read(), "again"])
+sys.exit(3)
+"""
+
+
+def test_summary_says_how_processes_ended(here, driver, one_python, work):
+    (work / "ends.py").write_text(ENDS)
+    r = recording.record(one_python, [str(work / "ends.py")], work)
+    assert r.returncode == 3, r.stderr
+    page = browser.Page(driver, make_page(here, r.path, work / "ends.html"), "#tab=summary")
+    ended = page.run("return [...document.querySelectorAll('#summary-processes tbody tr')].map(r => r.lastChild.textContent)")
+    assert sorted(ended) == ["exit 3", "killed by SIGTERM"]
+    assert "Exit statusexit 3" in page.text("#summary-recording")
+    # What is live is summed over processes, peaks are not: both places say so.
+    assert "Peak of one process" in page.text("#facts")
+    shown = here.run([here.pillion, "info", r.path], env={"COLUMNS": "200"}).stdout
+    assert re.search(r"live +.* at the peak of one process, after", shown), shown
+
+
 def test_lines_are_the_reports(here, driver, profiles, pages):
     profile = profiles["real"]
     cpu = told(here, "report", profile, "--view", "cpu")["lines"]
@@ -193,6 +219,21 @@ def test_lines_are_the_reports(here, driver, profiles, pages):
                         " +(r.children[0].dataset.value || 0), +(r.children[1].dataset.value || 0)])")
         shown.update({(name, line): [python, native] for line, python, native in rows if python + native})
     assert {key: shown.get(key) for key in expected} == expected
+
+
+def test_a_file_has_its_share_of_the_whole(here, driver, profiles, pages):
+    """A cost may be of a line in Python and of one in C: what files have may be more than the whole."""
+    report = told(here, "report", profiles["real"], "--view", "cpu")
+    files = added((line["file"], [line["self_ns"] + line["native_ns"]]) for line in report["lines"] if line["kind"] == "python")
+    page = browser.Page(driver, pages["real"], "#tab=source")
+    shown = dict(page.run("return [...document.querySelectorAll('#files .file')].map(f => [f.title, f.querySelector('.number').textContent])"))
+    checked = 0
+    for name, [ns] in files.items():
+        share = 100 * ns / report["view_total"]["ns"]
+        if name in shown and share > 1:
+            assert abs(float(shown[name].split()[0]) - share) < 0.06, (name, shown[name], share)
+            checked += 1
+    assert checked
 
 
 def test_native_hotspots_are_the_reports(here, driver, both):
@@ -250,6 +291,21 @@ def test_a_drag_chooses_the_time(driver, pages):
     page.click("#whole-time")
     assert "range" not in page.fragment
     assert sum(self for self, _, _ in all_functions(page).values()) == whole
+
+
+def test_time_that_is_moved_has_the_sums_of_time_that_is_chosen(driver, pages):
+    """A brush adds up what came in and went out: to the nanosecond what all of the range adds up to."""
+    moved = browser.Page(driver, pages["synthetic"], "#tab=functions&metric=wall")
+    moments = int(moved.find("#timeline-canvas").get_attribute("data-moments"))
+    ranges = [(moments * a // 100, moments * b // 100) for a, b in ((20, 70), (25, 75), (10, 75), (15, 60), (15, 62))]
+    found = []
+    for place in ranges:
+        moved.run("location.hash = arguments[0]", "tab=functions&metric=wall&range=%d.%d" % place)
+        moved.wait(lambda: moved.run("return document.documentElement.dataset.range") == "%d.%d" % place)
+        found.append(all_functions(moved))
+    for place, sums in zip(ranges, found):
+        page = browser.Page(driver, pages["synthetic"], "#tab=functions&metric=wall&range=%d.%d" % place)
+        assert all_functions(page) == sums
 
 
 def test_threads_and_processes_can_be_chosen(here, driver, profiles, pages):
@@ -329,6 +385,20 @@ def test_zoom_and_the_way_back(page):
     assert page.texts("#crumbs > *") == ["all"]
 
 
+def test_nothing_jumps_while_one_zooms(page):
+    """The graph keeps its height, whatever is left to be seen in it; boxes stand where they are pressed."""
+    high = "return document.getElementById('graph-view').clientHeight"
+    before = page.run(high)
+    for upwards in (False, True):
+        for _ in range(3):
+            click_row(page, 5 if not upwards else before // 19 - 6)
+            assert page.run(high) >= before
+        assert len(page.texts("#crumbs > *")) == 6
+        page.press("0")
+        assert page.texts("#crumbs > *") == ["all"] and page.run(high) == before
+        page.click("#upwards")
+
+
 def test_the_pointer_is_told_what_it_is_on(page):
     from selenium.webdriver.common.action_chains import ActionChains
     graph = page.find("#graph-view")
@@ -338,6 +408,10 @@ def test_the_pointer_is_told_what_it_is_on(page):
     assert "of all" in page.text("#tooltip") and "self" in page.text("#tooltip")
     ActionChains(page.driver).move_to_element(page.find("#timeline-canvas")).perform()
     page.wait(lambda: "CPUs in use" in page.text("#tooltip") or ":" in page.text("#tooltip"))
+    # Three processes: a thread is told with its own.
+    canvas = page.find("#timeline-canvas")
+    ActionChains(page.driver).move_to_element_with_offset(canvas, 0, canvas.size["height"] // 2 - 9).perform()
+    page.wait(lambda: re.search(r"pid 400[012]", page.text("#tooltip")))
 
 
 def test_search_says_how_much_it_matches(here, page, profiles):
@@ -420,6 +494,11 @@ def test_it_fits_any_width(driver, pages, width):
         page.run("location.hash = arguments[0]", "tab=" + tab)
         page.wait(lambda: page.find("#" + tab).is_displayed())
         assert page.run("return document.documentElement.scrollWidth") <= width, tab
+        # All tabs are there to be pressed, and code is to be read beside its costs.
+        assert page.run("const t = document.getElementById('tabs'); return t.scrollWidth <= t.clientWidth")
+        if tab == "source":
+            left = page.run("return document.querySelector('#listing td.text').getBoundingClientRect().left")
+            assert left < page.run("const s = document.querySelector('#listing .scroll').getBoundingClientRect(); return s.left + s.width * 0.6")
 
 
 def test_an_address_that_makes_no_sense_does_no_harm(driver, pages):
@@ -496,6 +575,14 @@ def test_deep_recursion_can_be_scrolled_and_zoomed(here, driver, one_python, wor
     page.run("document.getElementById('graph-view').scrollTop = 4000")
     page.wait(lambda: page.pixels("#graph-view .picture") != top)
     page.run("document.getElementById('graph-view').scrollTop = 0")
+    # On paper there is as much of it as a canvas can hold, and colours are part of what it says.
+    paper = "const g = document.getElementById('graph-view'); return [g.clientHeight, getComputedStyle(g).printColorAdjust]"
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        page.wait(lambda: page.run(paper) == [400 * 19 + 2, "exact"])
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    page.wait(lambda: page.run(paper)[0] == seen)
     for _ in range(5):
         page.press(Keys.ARROW_DOWN, "#graph-view")
     page.press(Keys.ENTER, "#graph-view")
@@ -529,6 +616,32 @@ def test_source_and_title(here, driver, work, one_python):
     script.write_text(script.read_text() + "# more\n")
     page = browser.Page(driver, make_page(here, r.path, work / "changed.html"), "#tab=source")
     assert "changed after the recording" in page.text("#listing .note")
+
+
+COLORED = '''"""A text,
+if it is long, and of # two lines."""
+import time
+half = 7 // 2  # not a comment before this
+word = "\u202etext" ''' + "'if'" + '''
+end = time.thread_time() + 0.3
+while time.thread_time() < end:
+    pass
+'''
+
+
+def test_words_of_source_are_told_apart(here, driver, work, one_python):
+    script = work / "colored.py"
+    script.write_text(COLORED)
+    r = recording.record(one_python, [str(script)], work)
+    assert r.returncode == 0, r.stderr
+    page = browser.Page(driver, make_page(here, r.path, work / "colored.html"), "#tab=source&file=%s" % script)
+    rows = page.run("return [...document.querySelectorAll('#listing tr[data-line]')].map(r => [r.querySelector('code').textContent,"
+                    " ...['string', 'comment', 'word'].map(k => [...r.querySelectorAll('.' + k)].map(e => e.textContent))])")
+    lines = COLORED.replace("\u202e", "\\u202e").splitlines()
+    assert [row[0] for row in rows] == lines
+    assert [row[1:] for row in rows[:4]] == [[[lines[0]], [], []], [[lines[1]], [], []], [[], [], ["import"]],
+                                             [[], ["# not a comment before this"], []]]
+    assert rows[4][1:] == [['"\\u202etext"', "'if'"], [], []] and rows[6][3] == ["while"]
 
 
 def test_only_source_code_is_read(here, one_python, work):

@@ -164,6 +164,29 @@ def test_on_a_terminal_it_fits(here, real, columns, options):
         assert "├─ " in shown or "└─ " in shown
 
 
+BRANCHES = """
+import time
+def spin():
+    end = time.thread_time() + 0.04
+    while time.thread_time() < end:
+        pass
+def level(n):
+    spin()
+    return level(n - 1) if n else None
+level(24)
+"""
+
+
+def test_a_tree_of_many_branches_leaves_room_for_names(here, one_python, work):
+    r = recording.record(one_python, ["-c", BRANCHES], work)
+    assert r.returncode == OK, r.stderr
+    shown = on_terminal(here, [here.pillion, "report", "--tree", r.path], 72)
+    lines = ESCAPE.sub("", shown).splitlines()[1:]
+    assert max(map(len, lines)) <= 72
+    deep = [line for line in lines if "⋯  " in line]
+    assert deep and any("level" in line for line in deep) and any("spin" in line for line in deep)
+
+
 def test_a_terminal_that_is_not_utf8_gets_ascii(here, real):
     shown = on_terminal(here, [here.pillion, "report", "--tree", real], 80, {"LC_ALL": "C"})
     assert ESCAPE.sub("", shown).isascii()

@@ -55,14 +55,14 @@ def of_stacks(stacks):
     return times
 
 
-def of_report(report):
-    """From report --json. Functions of one name are one, as they are to the other tools."""
+def of_report(report, unit="ns"):
+    """From report --json, in ns, or bytes or blocks. Functions of one name are one, as they are to the other tools."""
     uses = collections.Counter(f["function"] for f in report["functions"])
     times = Times(collections.Counter(), collections.Counter(),
                   frozenset(name for name, count in uses.items() if count > 1))
     for f in report["functions"]:
-        times.self_ns[f["function"]] += f["self_ns"]
-        times.total_ns[f["function"]] += f["total_ns"]
+        times.self_ns[f["function"]] += f["self_" + unit]
+        times.total_ns[f["function"]] += f["total_" + unit]
     return times
 
 

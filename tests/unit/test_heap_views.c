@@ -171,6 +171,26 @@ static void test_intervals(void)
 	CHECK(fabs(pln_amount_interval(&amount) / (19.6 * INTERVAL) - 1) < 0.001);
 }
 
+/* Each sum of whole numbers is the sum of the estimates, but for what one number is rounded by. */
+static void test_whole_numbers(void)
+{
+	struct pln_block_rest rest = { 0, 0 };
+	double bytes = 0, blocks = 0;
+	uint64_t whole_bytes = 0, whole_blocks = 0;
+
+	for (uint64_t size = 1; size <= 4000; size++) {
+		const struct pln_block_row block = { .size = size * 997, .interval = INTERVAL };
+		struct pln_block_sum whole = pln_block_whole(&block, &rest);
+
+		bytes += pln_block_weight(&block).bytes;
+		blocks += pln_block_weight(&block).blocks;
+		whole_bytes += whole.bytes;
+		whole_blocks += whole.blocks;
+		CHECK(fabs(bytes - (double)whole_bytes) < 0.51);
+		CHECK(fabs(blocks - (double)whole_blocks) < 0.51);
+	}
+}
+
 /* Without objects class by class; with them, what they got their memory by is taken off. */
 static void test_checks(void)
 {
@@ -226,6 +246,7 @@ int main(void)
 	test_views();
 	test_tree_holds_the_whole();
 	test_intervals();
+	test_whole_numbers();
 	test_checks();
 	test_peak_by_samples();
 	return check_result();

@@ -160,10 +160,12 @@ const Functions = (() => {
       this.graphOf(calleesGraph, fn, false)
     }
 
+    // Once the browser lays the page out anyway: to ask for the graph's width before would do that twice.
     graphOf(holder, fn, inverted) {
       const { app } = this
+      const graph = new Graph.FlameGraph(holder, this.hooks)
       const tree = new Tree.CallTree(app.model, app.calls, { from: fn, inverted, frames: app.state.frames })
-      new Graph.FlameGraph(holder, this.hooks).show(tree, { upwards: inverted })
+      requestAnimationFrame(() => graph.show(tree, { upwards: inverted }))
     }
   }
 

@@ -21,7 +21,8 @@ const Graph = (() => {
 
     listen() {
       const { holder } = this
-      new ResizeObserver(() => this.tree && this.layout()).observe(holder)
+      // Not for the height, which layout() itself sets.
+      new ResizeObserver(() => this.tree && this.holder.clientWidth !== this.width && this.layout(true)).observe(holder)
       holder.addEventListener('scroll', () => this.draw())
       holder.addEventListener('pointermove', event => this.hover(event))
       holder.addEventListener('pointerleave', () => this.leave())
@@ -43,6 +44,7 @@ const Graph = (() => {
 
     // ------------------------------------------------------------ layout
 
+    // While one zooms, the graph keeps its height: nothing below it jumps, and no other part of the page is laid out again.
     layout(toStart = false) {
       this.width = this.holder.clientWidth
       if (!this.width)
@@ -52,8 +54,11 @@ const Graph = (() => {
         this.rows.push([{ box, x: 0, width: this.width }])
       this.layoutBelow()
       const most = parseFloat(getComputedStyle(this.holder).getPropertyValue('--most-rows')) || 34
-      this.spacer.style.height = `${this.rows.length * ROW}px`
-      this.holder.style.height = `${Math.min(this.rows.length, most) * ROW + 2}px`
+      const high = Math.min(this.rows.length, most)
+      this.high = toStart ? high : Math.max(high, this.high)
+      this.depths = Math.max(this.rows.length, this.high)
+      this.spacer.style.height = `${this.depths * ROW}px`
+      this.holder.style.height = `${this.high * ROW + 2}px`
       if (toStart)
         this.holder.scrollTop = this.upwards ? this.holder.scrollHeight : 0
       this.resize()
@@ -82,9 +87,14 @@ const Graph = (() => {
       }
     }
 
+    // A canvas that is given a size is a new one, even if the size is the same.
     resize() {
       const ratio = window.devicePixelRatio || 1
       this.height = this.holder.clientHeight
+      const size = [this.width, this.height, ratio].join()
+      if (size === this.size)
+        return
+      this.size = size
       for (const canvas of [this.canvas, this.overlay]) {
         canvas.width = Math.round(this.width * ratio)
         canvas.height = Math.round(this.height * ratio)
@@ -96,12 +106,12 @@ const Graph = (() => {
 
     // From the top of what can be scrolled.
     topOf(depth) {
-      return (this.upwards ? this.rows.length - 1 - depth : depth) * ROW
+      return (this.upwards ? this.depths - 1 - depth : depth) * ROW
     }
 
     depthAt(y) {
       const row = Math.floor(y / ROW)
-      return this.upwards ? this.rows.length - 1 - row : row
+      return this.upwards ? this.depths - 1 - row : row
     }
 
     placeOf(box) {

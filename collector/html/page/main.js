@@ -48,6 +48,8 @@ const App = (() => {
         color: box => this.color(box), label: box => this.label(box), describe: (box, graph, event) => this.describe(box, graph, event),
         zoomed: box => this.zoomed(box), picked: box => this.go({ tab: 'functions', fn: box.fn }),
       })
+      // On paper nothing can be scrolled to: it takes another height.
+      matchMedia('print').addEventListener('change', () => this.state.tab === 'graph' && this.renderGraph())
       this.timeline = new Timeline.View(this.model, byId('timeline-canvas'), byId('timeline-legend'), {
         changed: range => this.go({ range }), describe: (lines, event) => tooltip(lines && lines.map(text => element('div', { text })), event),
       })
@@ -195,8 +197,22 @@ const App = (() => {
     zoomed(box) {
       const zoom = this.graph.tree.pathOf(box).map(({ fn }) => fn)
       this.state = { ...this.state, zoom }
-      history.replaceState(null, '', State.write(this.state))
+      this.writeAddressSeldom()
       this.renderCrumbs()
+    }
+
+    // The first time at once, and what follows soon after together: an address takes some milliseconds to
+    // change, and some browsers refuse to do that often.
+    writeAddressSeldom() {
+      if (this.pending)
+        return
+      history.replaceState(null, '', State.write(this.state))
+      const written = this.state
+      this.pending = setTimeout(() => {
+        this.pending = 0
+        if (this.state !== written)
+          this.writeAddressSeldom()
+      }, 300)
     }
 
     weight(value) {

@@ -6,19 +6,41 @@ const Source = (() => {
   const AROUND = 12 // lines shown before and behind one that costs something, in long files
   const LONG = 1500 // lines of a file that is shown whole
 
-  // Words of Python and C alike; strings and comments come first, so that nothing in them counts.
-  const TOKENS = /("""[\s\S]*?"""|'''[\s\S]*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(#[^\n]*|\/\/[^\n]*)|\b(and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield|None|True|False|static|const|struct|void|int|char|unsigned|switch|case|goto|sizeof|do)\b/g
+  // Strings and comments come first, so that nothing in them counts.
+  const STRING = /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/.source
+  const PYTHON = new RegExp(`("""[^]*?"""|'''[^]*?'''|${STRING})|(#[^\n]*)|\\b(and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield|None|True|False)\\b`, 'g')
+  const OTHER = new RegExp(`(${STRING})|(//[^\n]*|/\\*[^]*?\\*/)|\\b(break|case|char|const|continue|default|do|double|else|enum|float|for|goto|if|int|long|return|short|sizeof|static|struct|switch|typedef|union|unsigned|void|while)\\b`, 'g')
 
-  function colored(text) {
-    const parts = []
+  // Lines, each a list of [class or null, text]. What is a string or a comment may have several lines.
+  function coloredLines(file, text) {
+    const lines = [[]]
+    const add = (kind, piece) => piece.split('\n').forEach((part, i) => {
+      if (i)
+        lines.push([])
+      if (part)
+        lines[lines.length - 1].push([kind, part])
+    })
     let at = 0
-    for (const match of text.matchAll(TOKENS)) {
-      parts.push(text.slice(at, match.index))
-      parts.push(element('span', { className: match[1] ? 'string' : match[2] ? 'comment' : 'word', text: match[0] }))
+    for (const match of text.matchAll(/\.py[ixw]?$/.test(file) ? PYTHON : OTHER)) {
+      add(null, text.slice(at, match.index))
+      add(match[1] ? 'string' : match[2] ? 'comment' : 'word', match[0])
       at = match.index + match[0].length
     }
-    parts.push(text.slice(at))
-    return parts
+    add(null, text.slice(at))
+    if (!lines[lines.length - 1].length)
+      lines.pop()
+    return lines
+  }
+
+  // Characters that would hide what the code is are shown as what they are; tabs are not.
+  function codeCell(parts) {
+    let room = 2000
+    const shown = parts.map(([kind, text]) => {
+      const piece = text.slice(0, Math.max(room, 0)).replace(/\r$/, '').split('\t').map(Format.name).join('\t')
+      room -= text.length
+      return kind && piece ? element('span', { className: kind, text: piece }) : piece
+    })
+    return element('td', { className: 'text' }, element('code', { dir: 'ltr' }, ...shown, room < 0 ? '…' : ''))
   }
 
   function sumOf(lines) {
@@ -35,22 +57,27 @@ const Source = (() => {
       this.short = new Map(app.model.functions.file.map((file, fn) => [file, app.model.functions.shortFile[fn]]))
     }
 
-    // Files in the order of what the metric that is looked at says, as far as it is one of the columns.
-    ordered() {
-      const memory = Sums.METRICS[this.app.state.metric].memory
-      const parts = { cpu: [0, 1], gil: [0, 1], wall: [0, 1, 2], offcpu: [2] }[this.app.state.metric]
-      const rank = sums => memory ? sums[3] : parts.reduce((sum, i) => sum + sums[i], 0)
-      return [...this.lines].map(([file, lines]) => ({ file, lines, sums: sumOf(lines) }))
-        .map(entry => ({ ...entry, rank: rank(entry.sums) }))
+    // The columns that the metric which is looked at is about.
+    columns() {
+      return { cpu: [0, 1], gil: [0, 1], wall: [0, 1, 2], offcpu: [2] }[this.app.state.metric] || [3]
+    }
+
+    rank(sums) {
+      return this.columns().reduce((sum, i) => sum + sums[i], 0)
+    }
+
+    ordered(found) {
+      return [...found].map(([file, lines]) => ({ file, lines, sums: sumOf(lines) }))
+        .map(entry => ({ ...entry, rank: this.rank(entry.sums) }))
         .sort((a, b) => b.rank - a.rank || b.sums[3] - a.sums[3] || (a.file < b.file ? -1 : 1))
     }
 
     render() {
       const { app } = this
-      this.lines = Sums.byLine(app.model, app.filter)
-      const entries = this.ordered()
+      const found = Sums.byLine(app.model, app.filter)
+      const entries = this.ordered(found.lines)
       const chosen = entries.find(entry => entry.file === app.state.file) || entries.find(entry => this.texts.has(entry.file)) || entries[0]
-      const all = entries.reduce((sum, entry) => sum + entry.rank, 0)
+      const all = this.rank(found.all)
       Format.replace(this.files, ...entries.slice(0, 200).map(entry => this.fileItem(entry, entry === chosen, all)))
       if (chosen)
         this.renderFile(chosen)
@@ -61,7 +88,7 @@ const Source = (() => {
     fileItem({ file, rank }, chosen, all) {
       const item = element('button', { type: 'button', className: 'file', title: Format.name(file), 'aria-current': chosen ? 'true' : null,
         onclick: () => this.app.go({ file, line: 0 }) },
-        named(Format.shortPath(this.short.get(file) || file, 30)), element('span', { className: 'number dim', text: Format.percent(rank, all) }))
+        named(Format.shortPath(this.short.get(file) || file, 26)), element('span', { className: 'number dim', text: Format.percent(rank, all) }))
       item.style.setProperty('--part', all ? `${rank / all * 100}%` : '0%')
       return element('li', {}, item)
     }
@@ -75,21 +102,35 @@ const Source = (() => {
     }
 
     renderFile({ file, lines, sums }) {
-      const source = this.texts.get(file)
-      const texts = source ? source.text.split('\n') : []
-      if (texts.length && !texts[texts.length - 1])
-        texts.pop()
+      this.open(file)
       const most = Sums.COLUMNS.map((_, i) => [...lines.values()].reduce((found, line) => Math.max(found, line[i]), 0))
-      const rows = this.numbers(texts.length, lines).map(number => number < 0
+      const rows = this.numbers(this.code.length, lines).map(number => number < 0
         ? element('tr', { className: 'gap' }, element('td', { colSpan: 6, text: `⋯ ${-number} lines that cost nothing` }))
-        : this.row(number, lines.get(number), texts[number - 1], most))
+        : this.row(number, lines.get(number), most))
       Format.replace(this.listing, element('h2', {}, named(file)), this.note(file) ? element('p', { className: 'note', text: this.note(file) }) : null,
-        element('div', { className: 'scroll' }, element('table', { className: 'code' }, this.head(sums), element('tbody', {}, ...rows))))
+        element('div', { className: 'scroll' }, element('table', { className: `code ${this.columns().map(i => `for-${Sums.COLUMNS[i]}`).join(' ')}` },
+          this.head(sums), element('tbody', {}, ...rows))))
       this.reveal(lines)
     }
 
+    // The lines of the file that is shown. Their cells are made once: what changes are the numbers beside them.
+    open(file) {
+      if (this.shown === file)
+        return
+      const source = this.texts.get(file)
+      this.shown = file
+      this.code = source ? coloredLines(file, source.text) : []
+      this.cells = new Map()
+    }
+
+    codeOf(number) {
+      if (!this.cells.has(number))
+        this.cells.set(number, codeCell(this.code[number - 1] || []))
+      return this.cells.get(number)
+    }
+
     head(sums) {
-      const cell = (label, i) => element('th', { scope: 'col', className: 'number' }, label,
+      const cell = (label, i) => element('th', { scope: 'col', className: `number ${Sums.COLUMNS[i]}` }, label,
         element('span', { className: 'sum', text: sums[i] ? this.quantity(sums[i], i) : '–' }))
       return element('thead', {}, element('tr', {}, ...HEADS.map(cell), element('th', { className: 'number', text: 'Line' }), element('th', { text: 'Source' })))
     }
@@ -125,7 +166,7 @@ const Source = (() => {
       return shown
     }
 
-    row(number, sums, text, most) {
+    row(number, sums, most) {
       const cells = Sums.COLUMNS.map((column, i) => {
         const value = sums ? sums[i] : 0
         const cell = element('td', { className: `number heat ${column}`, text: value ? this.quantity(value, i) : '' })
@@ -135,16 +176,15 @@ const Source = (() => {
         }
         return cell
       })
-      const source = text === undefined ? [] : text.length > 2000 ? [Format.name(text.slice(0, 2000)), '…'] : colored(text.replace(/\r$/, ''))
       const row = element('tr', { className: number && number === this.app.state.line ? 'chosen' : '' }, ...cells,
-        element('td', { className: 'number line', text: number || '?' }), element('td', { className: 'text' }, element('code', { dir: 'ltr' }, ...source)))
+        element('td', { className: 'number line', text: number || '?' }), this.codeOf(number))
       row.dataset.line = number
       return row
     }
 
     // The line asked for, else the one that costs the most.
     reveal(lines) {
-      const [hottest] = [...lines].sort((a, b) => b[1][0] + b[1][1] - a[1][0] - a[1][1])
+      const [hottest] = [...lines].sort((a, b) => this.rank(b[1]) - this.rank(a[1]))
       const number = this.app.state.line || (hottest && hottest[0])
       const row = this.listing.querySelector(`tr[data-line="${number}"]`)
       const box = this.listing.querySelector('.scroll')

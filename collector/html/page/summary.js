@@ -13,6 +13,18 @@ const Summary = (() => {
   const count = number => figure(number, Format.grouped(number))
   const share = (part, whole) => Format.percent(part, whole)
 
+  // What wait(2) said of a process, as the report tells it.
+  const SIGNALS = { 1: 'SIGHUP', 2: 'SIGINT', 3: 'SIGQUIT', 4: 'SIGILL', 6: 'SIGABRT', 7: 'SIGBUS', 8: 'SIGFPE', 9: 'SIGKILL', 11: 'SIGSEGV', 13: 'SIGPIPE', 14: 'SIGALRM', 15: 'SIGTERM' }
+  function ending(status) {
+    const signal = status & 127
+    return signal ? `killed by ${SIGNALS[signal] || `signal ${signal}`}` : `exit ${status >> 8}`
+  }
+
+  // Each process has a peak of its own: the largest is told.
+  function isOfOne(memory) {
+    return memory.sum_of_peaks_bytes > memory.peak_bytes
+  }
+
   function dropCount(quality) {
     return Object.values(quality.drops).reduce((sum, n) => sum + n, 0) + quality.lost_records + quality.lost_samples
   }
@@ -29,7 +41,7 @@ const Summary = (() => {
       ['Duration', time(recording.duration_ns)],
       ['CPU', time(sums.cpu_ns)],
       ['Wall, all threads', time(sums.wall_ns)],
-      ...memory ? [['Peak memory', size(memory.peak_bytes)]] : [],
+      ...memory ? [[isOfOne(memory) ? 'Peak of one process' : 'Peak memory', size(memory.peak_bytes)]] : [],
       ['Samples', count(quality.samples)],
       ['Accounted', `${share(sums.cpu_ns, sums.clock_cpu_ns)} CPU`],
       ['Dropped', count(drops), drops > 0],
@@ -62,7 +74,7 @@ const Summary = (() => {
       ['Started', started.toISOString().replace('T', ' ').replace(/\.\d+Z/, ' UTC')],
       ['Duration', time(recording.duration_ns)],
       ['Python', first ? `${first.python_version || 'none found'}${first.free_threaded ? ' free-threaded' : ''}` : null, first ? `layout ${first.interpreter_status}` : ''],
-      ['Exit status', recording.exit_status === null ? 'not known' : String(recording.exit_status)],
+      ['Exit status', recording.exit_status === null ? 'not known' : ending(recording.exit_status)],
       ['State', recording.complete ? 'complete' : recording.truncated ? 'cut short' : 'unfinished'],
       ['Stopped', recording.stopped_ns ? time(recording.stopped_ns) : null, 'by the program: nothing in it was sampled'],
       ['Written by', `Pillion ${recording.pillion_version}`],
@@ -126,7 +138,7 @@ const Summary = (() => {
       ...Object.entries(m.heap).filter(([, c]) => c.alloc_calls).map(([name, c]) =>
         [name.replace(/_/g, ' '), size(c.alloc_bytes), `${Format.grouped(c.alloc_calls)} calls; counted`]),
       ['Live at the end', size(m.live_bytes)],
-      ['Peak', size(m.peak_bytes), `after ${Format.duration(m.peak_after_ns)}`],
+      ['Peak', size(m.peak_bytes), `${isOfOne(m) ? 'of one process, ' : ''}after ${Format.duration(m.peak_after_ns)}`],
       ...m.checks.map(c => [`Samples of ${c.of}`, size(c.sampled_bytes), `${Format.grouped(c.samples)} samples; ${(c.difference_share * 100).toFixed(1)} % off the count`]),
     ], 'memory')
   }
@@ -140,7 +152,7 @@ const Summary = (() => {
   function processes(info) {
     return wide('processes', 'Processes', ['PID', 'Command', 'Python', 'CPU', 'Wall', 'GIL held', 'Ended'],
       info.processes.slice(0, 200).map(p => [String(p.pid), named(p.command), p.python_version || '–', time(p.time.cpu_ns), time(p.time.wall_ns),
-        time(p.time.gil_hold_ns), p.exit_status === null ? p.ended ? 'not known' : 'no' : `status ${p.exit_status}`]))
+        time(p.time.gil_hold_ns), p.exit_status === null ? p.ended ? 'not known' : 'no' : ending(p.exit_status)]))
   }
 
   function threads(info) {

@@ -50,14 +50,51 @@ const Sums = (() => {
     }
   }
 
+  // Adds the cells of some moments to `self`, or takes them away: weights are whole, so that nothing is left.
+  function put(model, filter, mask, self, sign) {
+    const { node, weight } = model.cells
+    each(model, filter, mask, (start, end) => {
+      for (let i = start; i < end; i++)
+        self[node[i]] += sign * weight[i]
+    })
+  }
+
+  // From one range of moments to another that it overlaps: the stretches to be added and taken away.
+  function between([from, to], [newFrom, newTo]) {
+    const stretches = []
+    const add = (start, end, sign) => start < end && stretches.push({ range: [start, end], sign })
+    add(newFrom, from, 1)
+    add(from, newFrom, -1)
+    add(to, newTo, 1)
+    add(newTo, to, -1)
+    return stretches
+  }
+
+  // What calls have of their own. The sums of each set of classes are kept: when the time is moved, as by a
+  // brush, only what came in and what went out is added up.
+  const kept = new WeakMap() // by model: mask -> { self, threads, range }
+  function selfOf(model, filter, classes) {
+    const mask = maskOf(classes)
+    const range = filter.range || [0, model.moments]
+    const threads = filter.threads.join()
+    if (!kept.has(model))
+      kept.set(model, new Map())
+    let last = kept.get(model).get(mask)
+    const isNear = last && last.threads === threads && range[0] < last.range[1] && last.range[0] < range[1] &&
+      Math.abs(range[0] - last.range[0]) + Math.abs(range[1] - last.range[1]) < range[1] - range[0]
+    const stretches = isNear ? between(last.range, range) : [{ range, sign: 1 }]
+    if (!isNear)
+      last = { self: new Float64Array(model.nodes.count), threads }
+    for (const stretch of stretches)
+      put(model, { threads: filter.threads, range: stretch.range }, mask, last.self, stretch.sign)
+    kept.get(model).set(mask, { ...last, range })
+    return last.self
+  }
+
   // By call: its own weight, and that of all below it too.
   function byCall(model, filter, classes) {
-    const { cells, nodes } = model
-    const self = new Float64Array(nodes.count)
-    each(model, filter, maskOf(classes), (start, end) => {
-      for (let i = start; i < end; i++)
-        self[cells.node[i]] += cells.weight[i]
-    })
+    const { nodes } = model
+    const self = selfOf(model, filter, classes).slice()
     const total = self.slice()
     let all = 0
     for (let n = nodes.count - 1; n >= 0; n--) {
@@ -106,36 +143,71 @@ const Sums = (() => {
 
   // By file and line, in the four columns of the source view.
   const COLUMNS = ['python', 'native', 'wait', 'allocated']
-  function byLine(model, filter) {
-    const { cells, nodes, functions } = model
-    const waits = maskOf([...off, CLASS.runnable])
-    const lines = new Map() // file -> line -> four sums
-    const slots = new Array(nodes.count)
 
-    function slotOf(n) {
+  // The lines that a call counts for: that of the nearest Python code, and its own if it has a source file.
+  const known = new WeakMap() // by model
+  function placesOf(model) {
+    if (known.has(model))
+      return known.get(model)
+    const { nodes, functions } = model
+    const found = { count: 0, file: [], line: [], first: new Int32Array(nodes.count).fill(-1), second: new Int32Array(nodes.count).fill(-1) }
+    const files = new Map()
+    const idOf = n => {
+      const file = functions.file[nodes.fn[n]]
+      if (!files.has(file))
+        files.set(file, new Map())
+      const lines = files.get(file)
+      if (!lines.has(nodes.line[n])) {
+        lines.set(nodes.line[n], found.count++)
+        found.file.push(file)
+        found.line.push(nodes.line[n])
+      }
+      return lines.get(nodes.line[n])
+    }
+    for (let n = 0; n < nodes.count; n++) {
       const owner = nodes.owner[n]
       const at = nodes.python[owner] >= 0 ? nodes.python[owner] : owner
-      return [at !== owner && functions.file[nodes.fn[owner]] ? owner : -1, at].filter(m => m >= 0).map(m => {
-        const file = functions.file[nodes.fn[m]]
-        if (!lines.has(file))
-          lines.set(file, new Map())
-        const byNumber = lines.get(file)
-        if (!byNumber.has(nodes.line[m]))
-          byNumber.set(nodes.line[m], new Float64Array(COLUMNS.length))
-        return byNumber.get(nodes.line[m])
-      })
+      if (functions.file[nodes.fn[at]])
+        found.first[n] = idOf(at)
+      if (at !== owner && functions.file[nodes.fn[owner]])
+        found.second[n] = idOf(owner)
     }
+    known.set(model, found)
+    return found
+  }
 
-    each(model, filter, waits | maskOf([...cpu, CLASS.allocated]), (start, end, run) => {
-      for (let i = start; i < end; i++) {
-        const n = cells.node[i]
-        const column = waits >> run.cls & 1 ? 2 : run.cls === CLASS.allocated ? 3 : nodes.kind[nodes.owner[n]] === KIND.python ? 0 : 1
-        for (const sums of slots[n] = slots[n] || slotOf(n))
-          sums[column] += cells.weight[i]
+  // `all` is the whole of each column: a cost may be of two lines, in Python and in C.
+  function byLine(model, filter) {
+    const { nodes } = model
+    const places = placesOf(model)
+    const width = COLUMNS.length
+    const sums = new Float64Array(places.count * width)
+    const all = new Float64Array(width)
+    const add = (id, column, weight) => {
+      if (id >= 0)
+        sums[id * width + column] += weight
+    }
+    for (const [classes, column] of [[cpu, 0], [[...off, CLASS.runnable], 2], [[CLASS.allocated], 3]]) {
+      const self = selfOf(model, filter, classes)
+      for (let n = 0; n < nodes.count; n++) {
+        if (!self[n])
+          continue
+        const at = column === 0 && nodes.kind[nodes.owner[n]] !== KIND.python ? 1 : column
+        all[at] += self[n]
+        add(places.first[n], at, self[n])
+        add(places.second[n], at, self[n])
       }
-    })
-    lines.delete('')
-    return lines
+    }
+    const lines = new Map() // file -> line -> four sums
+    for (let id = 0; id < places.count; id++) {
+      const four = sums.subarray(id * width, (id + 1) * width)
+      if (!four.some(Boolean))
+        continue
+      if (!lines.has(places.file[id]))
+        lines.set(places.file[id], new Map())
+      lines.get(places.file[id]).set(places.line[id], four)
+    }
+    return { lines, all }
   }
 
   // Which metrics have anything at all.

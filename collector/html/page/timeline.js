@@ -149,7 +149,9 @@ const Timeline = (() => {
         context.moveTo(x, 2)
         context.lineTo(x, this.height)
         context.stroke()
-        context.fillText(at ? Format.duration(at) : '0', x + 3, 2)
+        const text = at ? Format.duration(at) : '0'
+        if (x + 3 + context.measureText(text).width <= this.width)
+          context.fillText(text, x + 3, 2)
       }
     }
 
@@ -203,9 +205,11 @@ const Timeline = (() => {
       this.label(context, `to ${most}`, top + 14, height - 14)
     }
 
+    // Several processes have a first thread each.
     threadLabel(index) {
-      const { name, entry, main } = this.model.threads[index]
-      return Format.name(!entry ? name : main ? `${entry}, first thread` : `${entry}, ${name}`)
+      const { name, entry, main, pid } = this.model.threads[index]
+      const first = this.model.info.processes.length > 1 ? `pid ${pid}` : 'first thread'
+      return Format.name(!entry ? name : main ? `${entry}, ${first}` : `${entry}, ${name}`)
     }
 
     drawThread(context, thread, top) {
@@ -326,8 +330,10 @@ const Timeline = (() => {
     }
 
     describeThread(thread, moment) {
-      const at = (thread * this.model.moments + moment) * STATES
-      const lines = [this.threadLabel(thread)]
+      const { model } = this
+      const at = (thread * model.moments + moment) * STATES
+      const { pid } = model.threads[thread]
+      const lines = [this.threadLabel(thread), ...pid && model.info.processes.length > 1 ? [`pid ${pid}`] : []]
       for (const [state, { label }] of Colors.STATES.entries()) {
         const ns = this.times[at + state]
         const where = state === 5 && ns ? this.waitsIn(thread, moment) : ''
