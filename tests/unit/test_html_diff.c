@@ -110,7 +110,7 @@ static void check_view(enum pln_view view)
 	make(&m, view);
 	CHECK_EQ(pln_html_diff_calls_build(&calls, &m.diff, SIZE_MAX), 0);
 	CHECK_EQ(calls.pruned.left_out, 0);
-	CHECK(m.diff.functions.count > 0);
+	CHECK(m.diff.functions.count > 2);
 	for (unsigned side = 0; side < PLN_DIFF_SIDES; side++) {
 		CHECK_EQ(calls.tree.weight[side], m.report[side].totals.all.weight);
 		for (uint32_t i = 0; i < m.diff.functions.count; i++)
@@ -124,7 +124,6 @@ static void test_calls_are_what_the_diff_says(void)
 {
 	check_view(PLN_VIEW_CPU);
 	check_view(PLN_VIEW_WALL);
-	check_view(PLN_VIEW_ALLOCATED);
 }
 
 /* The second process alone runs what has no symbols. */
