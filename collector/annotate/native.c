@@ -371,7 +371,8 @@ static void order_places(struct pln_native_code *code)
 /* ------------------------------------------------------------------- the whole */
 
 int pln_native_code_build(struct pln_native_code *code, const struct pln_report *report,
-			  uint32_t function, enum pln_syntax syntax)
+			  uint32_t function, enum pln_syntax syntax,
+			  struct pln_symbolizer *symbolizer)
 {
 	struct build b = { .code = code, .report = report, .profile = report->profile };
 	int err = -ENOMEM;
@@ -379,7 +380,8 @@ int pln_native_code_build(struct pln_native_code *code, const struct pln_report 
 	memset(code, 0, sizeof(*code));
 	code->function = function;
 	code->texts = pln_intern_new();
-	code->symbolizer = pln_symbolizer_new(NULL);
+	code->owns_symbolizer = !symbolizer;
+	code->symbolizer = symbolizer ? symbolizer : pln_symbolizer_new(NULL);
 	b.place_keys = pln_intern_new();
 	b.spot_keys = pln_intern_new();
 	b.source_keys = pln_intern_new();
@@ -412,7 +414,8 @@ void pln_native_code_free(struct pln_native_code *code)
 		free(code->places[i].instructions);
 	free(code->places);
 	free(code->sources);
-	pln_symbolizer_free(code->symbolizer);
+	if (code->owns_symbolizer)
+		pln_symbolizer_free(code->symbolizer);
 	pln_intern_free(code->texts);
 	memset(code, 0, sizeof(*code));
 }

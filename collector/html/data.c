@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * data.c - what the page is told, in four parts (see parts.h):
+ * data.c - what the page is told, in five parts (see parts.h):
  *
  *   info    JSON: what `pillion info --json` says
  *   model   JSON: functions, threads, moments, memory, sources, what was left out
@@ -10,6 +10,7 @@
  *           cells of one class and thread (class, thread, cells); then, of all cells, the
  *           columns moment (less that of the cell before in its run), node (signed, less that
  *           of the cell before in its run) and weight, in nanoseconds or bytes
+ *   code    JSON: instructions of the hottest native functions, see instructions.c; [] if none
  *
  * Varints are those of profile/codec.h. page/data.js reads it.
  */
@@ -22,6 +23,7 @@
 #include "html/cells.h"
 #include "html/functions.h"
 #include "html/html.h"
+#include "html/instructions.h"
 #include "html/parts.h"
 #include "html/sources.h"
 #include "report/names.h"
@@ -42,6 +44,7 @@ struct writer {
 	struct pln_html_threads threads;
 	struct pln_html_cells cells;
 	struct pln_html_sources sources;
+	struct pln_html_instructions instructions;
 	uint32_t *page_function; /* by function and place; PLN_NONE: not in the page */
 	uint32_t *functions; /* by id in the page */
 	uint32_t function_count;
@@ -235,6 +238,15 @@ static void put_left_out(const struct writer *w, struct pln_json *json)
 	pln_json_array_end(json);
 }
 
+/* One sentence, or none. */
+static void put_code_note(const struct writer *w, struct pln_json *json)
+{
+	char text[256];
+
+	pln_html_instructions_explain(&w->instructions, w->options->no_source, text, sizeof(text));
+	pln_json_text(json, "code_note", text);
+}
+
 static int put_model(const void *arg, FILE *out)
 {
 	const struct writer *w = arg;
@@ -261,6 +273,7 @@ static int put_model(const void *arg, FILE *out)
 	err = put_memory(w, &json);
 	put_sources(w, &json);
 	put_left_out(w, &json);
+	put_code_note(w, &json);
 	pln_json_object_end(&json);
 	return err;
 }
@@ -270,6 +283,14 @@ static int put_info(const void *arg, FILE *out)
 	const struct writer *w = arg;
 
 	pln_info_print_json(w->report, out);
+	return 0;
+}
+
+static int put_instructions(const void *arg, FILE *out)
+{
+	const struct writer *w = arg;
+
+	fputs(w->instructions.json ? w->instructions.json : "[]", out);
 	return 0;
 }
 
@@ -381,6 +402,8 @@ static int collect(struct writer *w)
 		err = choose_functions(w);
 	if (!err && !w->options->no_source)
 		err = pln_html_sources_read(&w->sources, &w->tree);
+	if (!err && !w->options->no_source)
+		err = pln_html_instructions_read(&w->instructions, w->report, w->page_function);
 	return err;
 }
 
@@ -399,11 +422,14 @@ int pln_html_data(struct pln_buffer *data, const struct pln_report *report,
 		err = put_nodes(data, &w);
 	if (!err)
 		err = put_cells(data, &w);
+	if (!err)
+		err = pln_html_put_text(data, put_instructions, &w);
 	pln_html_tree_free(&w.tree);
 	pln_html_pruned_free(&w.pruned);
 	pln_html_threads_free(&w.threads);
 	pln_html_cells_free(&w.cells);
 	pln_html_sources_free(&w.sources);
+	pln_html_instructions_free(&w.instructions);
 	free(w.page_function);
 	free(w.functions);
 	return err;

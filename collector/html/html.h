@@ -7,6 +7,7 @@
  *   cells.c     what was spent where, by thread and moment
  *   threads.c   the threads that the page tells apart
  *   sources.c   the source files that matter, as they are on this machine
+ *   instructions.c   the instructions of the hottest native functions
  *   data.c      all of that as bytes
  *   diff_calls.c, diff_data.c   the same of two profiles
  *   page.c      these bytes inside of the page, which bundle.cmake makes from page/

@@ -5,7 +5,7 @@ const Controls = (() => {
   const { byId } = Shell
   const KEYS = [
     ['1 … 8', 'metric'], ['g f s n i', 'flame graph, functions, source, native, summary (info)'], ['/', 'search'],
-    ['Esc', 'end the search, zoom out, look at all of the time'], ['0', 'zoom out'], ['w', 'all of the time'], ['v', 'invert the flame graph'],
+    ['Esc', 'leave instructions, end the search, zoom out, look at all of the time'], ['0', 'zoom out'], ['w', 'all of the time'], ['v', 'invert the flame graph'],
     ['t', 'theme'], ['p', 'print'], ['?', 'these keys'], ['Arrows, Enter', 'in the flame graph: move, zoom'], ['Arrows, + −', 'in the timeline: move and resize the time'],
   ]
 

@@ -147,7 +147,8 @@ const Functions = (() => {
           ` · self ${app.weight(fns.self[fn])} (${Format.percent(fns.self[fn], fns.all)}) · total ${app.weight(whole)} (${Format.percent(whole, fns.all)})`),
         element('p', { className: 'bar' },
           element('button', { type: 'button', text: 'Find in flame graph', onclick: () => app.find(fn) }),
-          app.hasSource(fn) ? element('button', { type: 'button', text: 'Show source', onclick: () => app.showSource(fn) }) : null),
+          app.hasSource(fn) ? element('button', { type: 'button', text: 'Show source', onclick: () => app.showSource(fn) }) : null,
+          model.code.has(fn) ? element('button', { type: 'button', text: 'Show instructions', onclick: () => app.go({ tab: 'native', code: fn }) }) : null),
         this.list('Callers', callers, whole), callersGraph, this.list('Callees', callees, whole), calleesGraph)
       this.graphOf(callersGraph, fn, true)
       this.graphOf(calleesGraph, fn, false)

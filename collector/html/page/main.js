@@ -9,6 +9,7 @@
 //   colors.js      of kinds, libraries, states      address.js    what is looked at, as address
 //   graph.js       the flame graph                  state.js      what is looked at here
 //   shell.js       theme, tabs, search, keys        controls.js   metric, threads, time
+//   instructions.js   of native functions
 //
 // All of them are in one scope, in the order of CMakeLists.txt: each gives away one name. The page of a diff is
 // made of some of them: see diff.js.
@@ -76,7 +77,9 @@ const App = (() => {
 
     // Escape: one step back to everything.
     back() {
-      if (this.state.search) {
+      if (this.state.tab === 'native' && this.state.code >= 0) {
+        this.go({ code: -1 })
+      } else if (this.state.search) {
         byId('search').blur()
         this.go({ search: '' })
       } else if (this.state.zoom.length) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the page of a profile was given: four parts (collector/html/data.c says which).
+// What the page of a profile was given: five parts (collector/html/data.c says which).
 const Profile = (() => {
   // In the order of enum pln_html_class in cells.h: on a CPU and off it by state of the GIL, ...
   const CLASS = { cpu: 0, offcpu: 4, runnable: 8, allocated: 9, live: 10, peak: 11, temporary: 12 }
@@ -33,10 +33,11 @@ const Profile = (() => {
     return cells
   }
 
-  function modelOf([info, model, nodes, cells]) {
+  function modelOf([info, model, nodes, cells, code]) {
     const read = { ...Data.json(model), info: Data.json(info), nodes: Data.readNodes(nodes, ['fn', 'line', 'guessed']), cells: readCells(cells) }
     Data.check(read.format)
     read.functions = Data.readFunctions(read.functions)
+    read.code = new Map(Data.json(code).map(of => [of.fn, of])) // by function, as far as there is any
     Data.prepare(read)
     return read
   }
