@@ -149,6 +149,12 @@ static int check_arguments(const struct pln_operands *operands, struct pln_diff_
 
 /* ----------------------------------------------------------------------- print */
 
+/* Standard output has what is read there, unless another place is named. */
+static bool goes_to_stdout(void)
+{
+	return args.output ? !strcmp(args.output, "-") : args.format != FORMAT_HTML;
+}
+
 /* A file is no terminal, whatever stdout is. */
 static int print(FILE *out, const void *arg)
 {
@@ -164,8 +170,9 @@ static int print(FILE *out, const void *arg)
 	case FORMAT_HTML:
 		return pln_html_diff_write(diff, args.title, out);
 	case FORMAT_TEXT:
-		screen = pln_report_screen(
-			args.output && args.color == PLN_COLOR_AUTO ? PLN_COLOR_NEVER : args.color);
+		screen = pln_report_screen(!goes_to_stdout() && args.color == PLN_COLOR_AUTO
+						   ? PLN_COLOR_NEVER
+						   : args.color);
 		screen.out = out;
 		pln_diff_text(diff, &screen);
 		return 0;
@@ -194,7 +201,7 @@ static int show(const struct pln_diff *diff)
 	const char *b = diff->side[PLN_DIFF_B]->path;
 	char beside[PATH_MAX];
 
-	if (args.output ? !strcmp(args.output, "-") : args.format != FORMAT_HTML)
+	if (goes_to_stdout())
 		return print_on_stdout(diff);
 	if (!args.output && pln_cli_name_beside(b, ".diff.html", beside, sizeof(beside))) {
 		pln_cli_message("%s: %s; name the output with -o", b, strerror(ENAMETOOLONG));

@@ -70,7 +70,7 @@ def expected_rows(rows, lines):
 def test_tables_are_those_of_the_diff(here, driver, pair, work, way):
     data = told(here, pair, *way)
     page = browser.Page(driver, make_page(here, pair, work / "way.html", *way))
-    named = [row for row in expected_rows(data["functions"], False)]
+    named = expected_rows(data["functions"], False)
     shown = shown_rows(page, "functions")
     # Native code without symbols goes by its library.
     assert [row[1:] for row in shown] == [row[1:] for row in named]
@@ -251,9 +251,10 @@ def test_summaries_stand_side_by_side(here, page, pair):
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_fits_any_width(driver, path, width):
     browser.resize(driver, width, 900)
+    page = browser.Page(driver, path)
     for tab in ("graph", "functions", "lines", "summary"):
-        page = browser.Page(driver, path, "#tab=" + tab)
-        assert page.find("#" + tab).is_displayed()
+        page.run("location.hash = arguments[0]", "tab=" + tab)
+        page.wait(lambda: page.find("#" + tab).is_displayed(), 60)
         assert page.run("return document.documentElement.scrollWidth") <= width, tab
 
 

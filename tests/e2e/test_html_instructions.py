@@ -5,8 +5,23 @@ import re
 import pytest
 
 import browser
-from test_annotate import DIVISION_LINE, annotate, instructions_by_objdump, program  # noqa: F401
+import place
+import recording
+from test_annotate import DIVISION_LINE, NATIVE, PROGRAM, annotate, instructions_by_objdump
 from test_html import driver, make_page, make_profile, told, unpacked, usual_size  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def program(session_work, one_python):
+    """A recording of what test_annotate.py has, and the folder with its sources and library."""
+    folder = session_work / "instructions"
+    folder.mkdir()
+    (folder / "app.py").write_text(PROGRAM)
+    (folder / "native.c").write_text(NATIVE)
+    library = place.host_compile(folder / "native.c", folder / "libnative.so", "-shared", "-fPIC", "-Wl,--build-id")
+    r = recording.record(one_python, [folder / "app.py", library], folder, options=["-F", "250"])
+    assert r.returncode == 0, r.stderr
+    return r.path
 
 
 @pytest.fixture(scope="module")
