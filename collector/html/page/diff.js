@@ -41,6 +41,7 @@ const Diff = (() => {
       Format.replace(byId('left-out'), ...model.left_out.map(line => element('p', { text: line })))
       byId('page').hidden = false
       this.graph = new Graph.FlameGraph(byId('graph-view'), {
+        outlines: true,
         color: box => Changes.color(model, this.change(box), this.state.noise), label: box => this.label(box),
         describe: (box, graph, event) => this.describe(box, event), zoomed: box => this.zoomed(box), picked: box => this.go({ tab: 'functions', search: this.exactly(box.fn) }),
       })
