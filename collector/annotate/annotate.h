@@ -118,14 +118,18 @@ struct pln_native_code {
 	size_t place_count;
 	const char **sources; /* source files; [0] is "" */
 	size_t source_count;
-	/* Owners of the texts above. */
 	struct pln_symbolizer *symbolizer;
-	struct pln_intern *texts;
+	bool owns_symbolizer;
+	struct pln_intern *texts; /* owner of the texts above */
 };
 
-/* Returns 0 or -errno; pln_native_code_free() is due in either case. */
+/*
+ * `symbolizer`: what reads the files, for those who ask for many functions of them; NULL: one
+ * of its own. Returns 0 or -errno; pln_native_code_free() is due in either case.
+ */
 int pln_native_code_build(struct pln_native_code *code, const struct pln_report *report,
-			  uint32_t function, enum pln_syntax syntax);
+			  uint32_t function, enum pln_syntax syntax,
+			  struct pln_symbolizer *symbolizer);
 void pln_native_code_free(struct pln_native_code *code);
 
 /* --------------------------------------------------------------------- output */

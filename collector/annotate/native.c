@@ -47,6 +47,7 @@ struct build {
 	struct pln_intern *spot_keys;
 	struct spot *spots;
 	uint32_t *frame_spot; /* by frame; PLN_NONE: not in the function */
+	bool *stack_leads; /* by stack: the function is on it */
 	uint64_t *spot_seen, *place_seen; /* the newest stack that it was on */
 	struct pln_intern *source_keys;
 };
@@ -178,6 +179,23 @@ static int find_spots(struct build *b)
 
 /* ---------------------------------------------------------------------- stacks */
 
+/* Most stacks have nothing of one function: a parent has a lower id, so one pass tells. */
+static int find_stacks(struct build *b)
+{
+	const struct pln_profile *p = b->profile;
+
+	b->stack_leads = malloc((p->stack_count + 1) * sizeof(*b->stack_leads));
+	if (!b->stack_leads)
+		return -ENOMEM;
+	for (size_t n = 0; n < p->stack_count; n++) {
+		uint32_t parent = p->stacks[n].parent;
+
+		b->stack_leads[n] = b->frame_spot[p->stacks[n].frame] != PLN_NONE ||
+				    (parent != PLN_NONE && b->stack_leads[parent]);
+	}
+	return 0;
+}
+
 static void add_stack(struct build *b, const struct pln_part *part, uint64_t stamp)
 {
 	const struct pln_profile *p = b->profile;
@@ -215,7 +233,7 @@ static int add_stacks(struct build *b)
 	for (size_t i = 0; i < count; i++) {
 		struct pln_part part = pln_part_at(&b->report->aggregate, view, i);
 
-		if (part.stack != PLN_NONE && part.amount.weight)
+		if (part.stack != PLN_NONE && part.amount.weight && b->stack_leads[part.stack])
 			add_stack(b, &part, i + 1);
 	}
 	return 0;
@@ -371,7 +389,8 @@ static void order_places(struct pln_native_code *code)
 /* ------------------------------------------------------------------- the whole */
 
 int pln_native_code_build(struct pln_native_code *code, const struct pln_report *report,
-			  uint32_t function, enum pln_syntax syntax)
+			  uint32_t function, enum pln_syntax syntax,
+			  struct pln_symbolizer *symbolizer)
 {
 	struct build b = { .code = code, .report = report, .profile = report->profile };
 	int err = -ENOMEM;
@@ -379,7 +398,8 @@ int pln_native_code_build(struct pln_native_code *code, const struct pln_report 
 	memset(code, 0, sizeof(*code));
 	code->function = function;
 	code->texts = pln_intern_new();
-	code->symbolizer = pln_symbolizer_new(NULL);
+	code->owns_symbolizer = !symbolizer;
+	code->symbolizer = symbolizer ? symbolizer : pln_symbolizer_new(NULL);
 	b.place_keys = pln_intern_new();
 	b.spot_keys = pln_intern_new();
 	b.source_keys = pln_intern_new();
@@ -389,6 +409,8 @@ int pln_native_code_build(struct pln_native_code *code, const struct pln_report 
 	if (!code->source_count)
 		goto out;
 	err = find_spots(&b);
+	if (!err)
+		err = find_stacks(&b);
 	if (!err)
 		err = add_stacks(&b);
 	if (!err)
@@ -401,6 +423,7 @@ out:
 	free(b.files);
 	free(b.spots);
 	free(b.frame_spot);
+	free(b.stack_leads);
 	free(b.spot_seen);
 	free(b.place_seen);
 	return err;
@@ -412,7 +435,8 @@ void pln_native_code_free(struct pln_native_code *code)
 		free(code->places[i].instructions);
 	free(code->places);
 	free(code->sources);
-	pln_symbolizer_free(code->symbolizer);
+	if (code->owns_symbolizer)
+		pln_symbolizer_free(code->symbolizer);
 	pln_intern_free(code->texts);
 	memset(code, 0, sizeof(*code));
 }

@@ -130,7 +130,7 @@ static int print_native(const struct pln_report *report, const struct pln_choice
 	struct pln_annotate_print print = how_to_print();
 	struct pln_screen screen = pln_report_screen(args.color);
 	struct pln_native_code code;
-	int err = pln_native_code_build(&code, report, choice->function, args.syntax);
+	int err = pln_native_code_build(&code, report, choice->function, args.syntax, NULL);
 
 	screen.out = pager->out;
 	if (!err && args.json)

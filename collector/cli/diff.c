@@ -12,22 +12,27 @@
 #include "cli/cli.h"
 #include "cli/pager.h"
 #include "cli/shared_options.h"
+#include "cli/write.h"
+#include "html/html.h"
 
 #define LIMIT_UNSET UINT64_MAX
 #define LIMIT_TEXT 10
 
-enum format { FORMAT_TEXT = 0, FORMAT_JSON, FORMAT_FOLDED };
-static const char *const formats[] = { "text", "json", "folded", NULL };
+enum format { FORMAT_TEXT = 0, FORMAT_JSON, FORMAT_FOLDED, FORMAT_HTML };
+static const char *const formats[] = { "text", "json", "folded", "html", NULL };
 
 static struct {
 	const char *threads;
 	const char *processes;
 	const char *fail_on;
+	const char *output;
+	const char *title;
 	unsigned view; /* enum pln_view */
 	unsigned format; /* enum format */
 	unsigned color; /* enum pln_color */
 	uint64_t limit;
 	bool absolute;
+	bool force;
 	bool json;
 	bool pager;
 } args = { .limit = LIMIT_UNSET, .pager = true };
@@ -60,7 +65,7 @@ static const struct pln_option options[] = {
 	  .name = "format",
 	  .letter = 'f',
 	  .metavar = "FORMAT",
-	  .help = "text (default), json, or folded: stacks with two counts, for flamegraph.pl",
+	  .help = "text (default), json, html: a page, or folded: for flamegraph.pl",
 	  .to = &args.format,
 	  .choices = formats },
 	{ .type = PLN_OPTION_FLAG,
@@ -68,6 +73,23 @@ static const struct pln_option options[] = {
 	  .letter = 'j',
 	  .help = "as -f json; all rows unless --limit says otherwise",
 	  .to = &args.json },
+	{ .type = PLN_OPTION_TEXT,
+	  .name = "output",
+	  .letter = 'o',
+	  .metavar = "OUT",
+	  .help = "where it goes; default: stdout, of html B's name with .diff.html",
+	  .to = &args.output },
+	{ .type = PLN_OPTION_FLAG,
+	  .name = "force",
+	  .rare = true,
+	  .help = "replace the output when it is there already",
+	  .to = &args.force },
+	{ .type = PLN_OPTION_TEXT,
+	  .name = "title",
+	  .rare = true,
+	  .metavar = "TEXT",
+	  .help = "heading of the page; default: the names of both profiles",
+	  .to = &args.title },
 	PLN_OPTION_ROWS(&args.limit),
 	PLN_OPTION_COLOR(&args.color),
 	PLN_OPTION_PAGER(&args.pager),
@@ -76,7 +98,7 @@ static const struct pln_option options[] = {
 static const char *const examples[] = {
 	"pillion diff before.pillion after.pillion",
 	"pillion diff --fail-on 5% main.pillion branch.pillion  # in CI",
-	"pillion diff -f folded a.pillion b.pillion | flamegraph.pl > d.svg",
+	"pillion diff -f html before.pillion after.pillion      # after.diff.html",
 	NULL,
 };
 
@@ -115,6 +137,8 @@ static int check_arguments(const struct pln_operands *operands, struct pln_diff_
 			&verb, "--fail-on wants a percentage, such as 5%%, not %s", args.fail_on);
 	if (args.json)
 		args.format = FORMAT_JSON;
+	if (args.title && args.format != FORMAT_HTML)
+		return pln_cli_usage_error(&verb, "--title is for the page: -f html");
 	what->fails = args.fail_on != NULL;
 	what->absolute = args.absolute;
 	what->limit = args.limit != LIMIT_UNSET	   ? args.limit
@@ -125,36 +149,78 @@ static int check_arguments(const struct pln_operands *operands, struct pln_diff_
 
 /* ----------------------------------------------------------------------- print */
 
-static int print(const struct pln_diff *diff)
+/* Standard output has what is read there, unless another place is named. */
+static bool goes_to_stdout(void)
 {
-	struct pln_screen screen = pln_report_screen(args.color);
+	return args.output ? !strcmp(args.output, "-") : args.format != FORMAT_HTML;
+}
+
+/* A file is no terminal, whatever stdout is. */
+static int print(FILE *out, const void *arg)
+{
+	const struct pln_diff *diff = arg;
+	struct pln_screen screen;
+
+	switch ((enum format)args.format) {
+	case FORMAT_JSON:
+		pln_diff_json(diff, out);
+		return 0;
+	case FORMAT_FOLDED:
+		return pln_diff_folded(diff, out);
+	case FORMAT_HTML:
+		return pln_html_diff_write(diff, args.title, out);
+	case FORMAT_TEXT:
+		screen = pln_report_screen(!goes_to_stdout() && args.color == PLN_COLOR_AUTO
+						   ? PLN_COLOR_NEVER
+						   : args.color);
+		screen.out = out;
+		pln_diff_text(diff, &screen);
+		return 0;
+	}
+	return 0;
+}
+
+static int print_on_stdout(const struct pln_diff *diff)
+{
 	struct pln_pager pager;
-	int err = 0, close_err;
+	int err, close_err;
 
 	pln_pager_open(&pager, args.pager && args.format == FORMAT_TEXT);
-	screen.out = pager.out;
-	if (args.format == FORMAT_JSON)
-		pln_diff_json(diff, pager.out);
-	else if (args.format == FORMAT_FOLDED)
-		err = pln_diff_folded(diff, pager.out);
-	else
-		pln_diff_text(diff, &screen);
+	err = print(pager.out, diff);
 	close_err = pln_pager_close(&pager);
-	return err ? err : close_err;
+	err = err ? err : close_err;
+	if (!err)
+		return PLN_EXIT_OK;
+	pln_cli_message("cannot compare: %s", strerror(-err));
+	return PLN_EXIT_FAILURE;
+}
+
+/* A page is a file of its own, named after B. */
+static int show(const struct pln_diff *diff)
+{
+	const char *b = diff->side[PLN_DIFF_B]->path;
+	char beside[PATH_MAX];
+
+	if (goes_to_stdout())
+		return print_on_stdout(diff);
+	if (!args.output && pln_cli_name_beside(b, ".diff.html", beside, sizeof(beside))) {
+		pln_cli_message("%s: %s; name the output with -o", b, strerror(ENAMETOOLONG));
+		return PLN_EXIT_FAILURE;
+	}
+	return pln_cli_write(args.output ? args.output : beside, args.force, print, diff);
 }
 
 static int compare(const struct pln_report *a, const struct pln_report *b,
 		   const struct pln_diff_options *what)
 {
 	struct pln_diff diff;
-	int err = pln_diff_build(&diff, a, b, what), status = PLN_EXIT_OK;
+	int err = pln_diff_build(&diff, a, b, what), status = PLN_EXIT_FAILURE;
 
-	if (!err)
-		err = print(&diff);
-	if (err) {
+	if (err)
 		pln_cli_message("cannot compare: %s", strerror(-err));
-		status = PLN_EXIT_FAILURE;
-	} else if (diff.failed || diff.whole_failed) {
+	else
+		status = show(&diff);
+	if (status == PLN_EXIT_OK && (diff.failed || diff.whole_failed)) {
 		pln_cli_message("%s%zu function%s grew by more than %s (--fail-on)",
 				diff.whole_failed ? "the whole and " : "", diff.failed,
 				diff.failed == 1 ? "" : "s", args.fail_on);

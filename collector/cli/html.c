@@ -32,7 +32,7 @@ static const struct pln_option options[] = {
 	  .to = &args.title },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "no-source",
-	  .help = "leave the text of source files out: lines have their numbers alone",
+	  .help = "leave source files and instructions out: lines have their numbers alone",
 	  .to = &args.no_source },
 	{ .type = PLN_OPTION_GROUP, .help = "What to show" },
 	PLN_OPTION_THREADS(&args.threads),

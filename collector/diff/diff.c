@@ -66,9 +66,11 @@ static bool add_row(struct pln_diff_table *table)
 			return false;
 		table->rows = rows;
 	}
-	table->rows[table->count++] = (struct pln_diff_row){
+	table->rows[count] = (struct pln_diff_row){
 		.function = { PLN_NONE, PLN_NONE },
+		.met = (uint32_t)count,
 	};
+	table->count++;
 	return true;
 }
 
@@ -97,6 +99,8 @@ static uint32_t row_of(struct build *b, unsigned side, uint32_t function, uint32
 		b->table->rows[id].python = f && f->kind == PLN_FUNCTION_PYTHON;
 	}
 	row = &b->table->rows[id];
+	if (!b->by_line)
+		b->diff->function_row[side][function] = id;
 	if (row->function[side] == PLN_NONE) {
 		row->function[side] = function;
 		row->line[side] = b->by_line ? line : 0;
@@ -104,12 +108,24 @@ static uint32_t row_of(struct build *b, unsigned side, uint32_t function, uint32
 	return id;
 }
 
+/* The table of functions tells which row a function has got. */
+static int expect_functions(struct build *b, unsigned side)
+{
+	size_t size = (b->diff->side[side]->profile->function_count + 1) * sizeof(uint32_t);
+
+	b->diff->function_row[side] = malloc(size);
+	if (!b->diff->function_row[side])
+		return -ENOMEM;
+	memset(b->diff->function_row[side], 0xff, size);
+	return 0;
+}
+
 static int find_rows(struct build *b, unsigned side)
 {
 	const struct pln_profile *p = b->diff->side[side]->profile;
 
 	b->location_row = malloc((p->location_count + 1) * sizeof(*b->location_row));
-	if (!b->location_row)
+	if (!b->location_row || (!b->by_line && expect_functions(b, side)))
 		return -ENOMEM;
 	for (size_t i = 0; i < p->location_count; i++) {
 		b->location_row[i] =
@@ -257,9 +273,31 @@ static void find_changes(struct pln_diff *diff, struct pln_diff_table *table)
 		qsort(table->rows, kept, sizeof(*table->rows), by_change);
 }
 
+/* Rows were left out and moved since they were met. */
+static int follow_rows(struct pln_diff *diff, size_t met)
+{
+	const struct pln_diff_table *table = &diff->functions;
+	uint32_t *now = malloc((met + 1) * sizeof(*now));
+
+	if (!now)
+		return -ENOMEM;
+	memset(now, 0xff, (met + 1) * sizeof(*now));
+	for (size_t i = 0; i < table->count; i++)
+		now[table->rows[i].met] = (uint32_t)i;
+	for (unsigned side = 0; side < PLN_DIFF_SIDES; side++) {
+		uint32_t *rows = diff->function_row[side];
+
+		for (size_t f = 0; f <= diff->side[side]->profile->function_count; f++)
+			rows[f] = rows[f] == PLN_NONE ? PLN_NONE : now[rows[f]];
+	}
+	free(now);
+	return 0;
+}
+
 static int build_table(struct pln_diff *diff, struct pln_diff_table *table, bool by_line)
 {
 	struct build b = { .diff = diff, .table = table, .by_line = by_line };
+	size_t met = 0;
 	int err = -ENOMEM;
 
 	b.keys = pln_intern_new();
@@ -267,8 +305,12 @@ static int build_table(struct pln_diff *diff, struct pln_diff_table *table, bool
 		err = add_side(&b, PLN_DIFF_A);
 	if (!err)
 		err = add_side(&b, PLN_DIFF_B);
-	if (!err)
+	if (!err) {
+		met = table->count;
 		find_changes(diff, table);
+	}
+	if (!err && !by_line)
+		err = follow_rows(diff, met);
 	pln_intern_free(b.keys);
 	pln_buffer_free(&b.key);
 	return err;
@@ -338,6 +380,8 @@ void pln_diff_free(struct pln_diff *diff)
 {
 	free(diff->functions.rows);
 	free(diff->lines.rows);
+	for (unsigned side = 0; side < PLN_DIFF_SIDES; side++)
+		free(diff->function_row[side]);
 	memset(diff, 0, sizeof(*diff));
 }
 

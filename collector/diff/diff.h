@@ -25,6 +25,7 @@ struct pln_diff_row {
 	/* By side; PLN_NONE: not there. The count of functions: time without a stack. */
 	uint32_t function[PLN_DIFF_SIDES];
 	uint32_t line[PLN_DIFF_SIDES]; /* 0 in the table of functions, or unknown */
+	uint32_t met; /* how many rows were met before it */
 	bool python;
 	bool unnamed; /* all native code of a library that has no symbols */
 	struct pln_amount self_amount[PLN_DIFF_SIDES];
@@ -52,6 +53,9 @@ struct pln_diff {
 	struct pln_noise_whole whole[PLN_DIFF_SIDES];
 	struct pln_change all; /* absolute */
 	struct pln_diff_table functions, lines;
+	/* By function of the side, and behind the last one time without a stack: its row of
+	 * functions; PLN_NONE: the view has nothing of it. */
+	uint32_t *function_row[PLN_DIFF_SIDES];
 	size_t grew, shrank; /* functions beyond noise, by self or total */
 	/* Functions that grew by more than `fail_on` even without the noise; with `absolute` the
 	 * whole may, too. */

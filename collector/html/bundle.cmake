@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # bundle.cmake - one page out of page/: template, style and scripts, in the order they are named.
 #
-#   cmake -D page=DIRECTORY -D scripts=FILE,FILE... -D head=OUT -D tail=OUT -P bundle.cmake
+#   cmake -D html=FILE -D style=FILE -D scripts=FILE,FILE... -D head=OUT -D tail=OUT -P bundle.cmake
 #
 # The page may run this one script and use this one style, by their hashes, and nothing else: no
 # request can leave it. It is cut in two where the template says @DATA@.
@@ -30,8 +30,8 @@ function(forbid text word)
   endif()
 endfunction()
 
-file(READ ${page}/page.html html)
-file(READ ${page}/style.css style)
+file(READ ${html} html)
+file(READ ${style} style)
 set(script "(() => {\n\"use strict\";\n")
 string(REPLACE "," ";" scripts "${scripts}")
 foreach(file ${scripts})

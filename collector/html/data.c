@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * data.c - what the page is told.
- *
- *   "PLNH", then four parts, each a 32-bit size (least byte first) and as many bytes:
+ * data.c - what the page is told, in five parts (see parts.h):
  *
  *   info    JSON: what `pillion info --json` says
  *   model   JSON: functions, threads, moments, memory, sources, what was left out
@@ -12,6 +10,7 @@
  *           cells of one class and thread (class, thread, cells); then, of all cells, the
  *           columns moment (less that of the cell before in its run), node (signed, less that
  *           of the cell before in its run) and weight, in nanoseconds or bytes
+ *   code    JSON: instructions of the hottest native functions, see instructions.c; [] if none
  *
  * Varints are those of profile/codec.h. page/data.js reads it.
  */
@@ -22,7 +21,10 @@
 #include <pillion/pillion.h>
 
 #include "html/cells.h"
+#include "html/functions.h"
 #include "html/html.h"
+#include "html/instructions.h"
+#include "html/parts.h"
 #include "html/sources.h"
 #include "report/names.h"
 
@@ -34,18 +36,6 @@
 #define FEW_SAMPLES 1500000u
 #define SERIES_MAX 100u
 
-/* In the order of page/data.js. */
-enum function_kind {
-	KIND_PYTHON,
-	KIND_NATIVE,
-	KIND_GC,
-	KIND_GIL,
-	KIND_BLOCKED,
-	KIND_RUNNABLE,
-	KIND_SMALL,
-	KIND_NO_STACK,
-};
-
 struct writer {
 	const struct pln_report *report;
 	const struct pln_html_options *options;
@@ -54,6 +44,7 @@ struct writer {
 	struct pln_html_threads threads;
 	struct pln_html_cells cells;
 	struct pln_html_sources sources;
+	struct pln_html_instructions instructions;
 	uint32_t *page_function; /* by function and place; PLN_NONE: not in the page */
 	uint32_t *functions; /* by id in the page */
 	uint32_t function_count;
@@ -84,114 +75,17 @@ static int choose_functions(struct writer *w)
 	return 0;
 }
 
-/* The collector's outermost functions, and those that it is in most of its time. */
-static bool is_collector(const struct pln_function *f)
+static void put_function(const struct writer *w, struct pln_json *json, uint32_t id)
 {
-	static const char *const names[] = {
-		"gc_collect_main",
-		"gc_collect_region",
-		"gc_collect_young",
-		"gc_collect_full",
-		"gc_collect_increment",
-		"gc_collect_with_callback",
-		"gc_collect",
-		"gc_collect_generations",
-		"collect_generations",
-		"collect",
-		"collect_with_callback",
-		"_PyGC_Collect",
-		"PyGC_Collect",
-		"_PyGC_CollectNoFail",
-		"gc_collect_internal",
-		"gc_alloc",
-		"deduce_unreachable",
-		"update_refs",
-		"subtract_refs",
-		"visit_decref",
-		"visit_reachable",
-		"move_unreachable",
-		"mark_stacks",
-		"mark_all_reachable",
-		"delete_garbage",
-		"untrack_tuples",
-		"handle_weakrefs",
-	};
+	struct pln_html_function function;
 
-	if (strncmp(f->module, "python", 6) && strncmp(f->module, "libpython", 9))
-		return false;
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		if (!strcmp(f->name, names[i]))
-			return true;
-	}
-	return false;
-}
-
-static const struct {
-	const char *name;
-	enum function_kind kind;
-} places[] = {
-	[PLN_HTML_NO_STACK] = { "(no stack)", KIND_NO_STACK },
-	[PLN_HTML_SMALL] = { "(small calls)", KIND_SMALL },
-	[PLN_HTML_RUNNABLE] = { "waiting for a CPU", KIND_RUNNABLE },
-	[PLN_HTML_GIL] = { "waiting for the GIL", KIND_GIL },
-	[PLN_HTML_ELSEWHERE] = { "blocked outside of system calls", KIND_BLOCKED },
-};
-
-static const char *place_name(uint32_t place, char *buffer, size_t size)
-{
-	const char *call;
-
-	if (place < PLN_HTML_SYSCALL)
-		return places[place].name;
-	call = pln_syscall_name((int32_t)(place - PLN_HTML_SYSCALL));
-	if (!call)
-		snprintf(buffer, size, "system call %u", place - PLN_HTML_SYSCALL);
-	return call ? call : buffer;
-}
-
-/* As put_function(), with no file and no library. */
-static void put_place(struct pln_json *json, uint32_t place)
-{
-	char buffer[32];
-	const char *name = place_name(place, buffer, sizeof(buffer));
-	const char *const texts[] = { name, name, "", "", "" };
-
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-		pln_json_text(json, NULL, texts[i]);
-	pln_json_number(json, NULL, 0);
-	pln_json_number(json, NULL, place < PLN_HTML_SYSCALL ? places[place].kind : KIND_BLOCKED);
-}
-
-/* Name, name without what is long in it, file, short file, library, first line, kind. */
-static void put_function(struct writer *w, struct pln_json *json, uint32_t id)
-{
-	const struct pln_profile *p = w->report->profile;
-	const struct pln_function *f;
-	char shorter[512];
-
-	pln_json_array(json, NULL);
-	if (id >= p->function_count) {
-		put_place(json, id - (uint32_t)p->function_count);
-		pln_json_array_end(json);
-		return;
-	}
-	f = &p->functions[id];
-	pln_json_text(json, NULL, f->name);
-	pln_json_text(json, NULL, pln_short_function_name(p, id, shorter, sizeof(shorter)));
-	pln_json_text(json, NULL, f->file);
-	pln_json_text(json, NULL, pln_short_file(f->file, p->recording.working_directory));
-	pln_json_text(json, NULL, f->module);
-	pln_json_number(json, NULL, f->first_line);
-	pln_json_number(json, NULL,
-			f->kind == PLN_FUNCTION_PYTHON ? KIND_PYTHON
-			: is_collector(f)	       ? KIND_GC
-						       : KIND_NATIVE);
-	pln_json_array_end(json);
+	pln_html_function(&function, w->report->profile, id);
+	pln_html_put_function(json, &function);
 }
 
 /* ---------------------------------------------------------------- threads */
 
-static void put_thread(struct writer *w, struct pln_json *json, size_t index)
+static void put_thread(const struct writer *w, struct pln_json *json, size_t index)
 {
 	const struct pln_profile *p = w->report->profile;
 	uint32_t id = w->threads.threads[index];
@@ -258,7 +152,7 @@ static void find_points(const struct writer *w, struct series *s, uint32_t proce
 	}
 }
 
-static void put_series(struct writer *w, struct pln_json *json, struct series *s)
+static void put_series(const struct writer *w, struct pln_json *json, struct series *s)
 {
 	const struct pln_profile *p = w->report->profile;
 	unsigned left = SERIES_MAX;
@@ -279,7 +173,7 @@ static void put_series(struct writer *w, struct pln_json *json, struct series *s
 	pln_json_array_end(json);
 }
 
-static int put_memory(struct writer *w, struct pln_json *json)
+static int put_memory(const struct writer *w, struct pln_json *json)
 {
 	struct series s = {
 		.most = calloc(w->cells.moments, sizeof(*s.most)),
@@ -298,7 +192,7 @@ static int put_memory(struct writer *w, struct pln_json *json)
 
 /* -------------------------------------------------------------- the model */
 
-static void put_sources(struct writer *w, struct pln_json *json)
+static void put_sources(const struct writer *w, struct pln_json *json)
 {
 	pln_json_array(json, "sources");
 	for (size_t i = 0; i < w->sources.count; i++) {
@@ -314,7 +208,7 @@ static void put_sources(struct writer *w, struct pln_json *json)
 }
 
 /* One sentence for each thing that the page does not have. */
-static void put_left_out(struct writer *w, struct pln_json *json)
+static void put_left_out(const struct writer *w, struct pln_json *json)
 {
 	char text[256];
 
@@ -344,8 +238,18 @@ static void put_left_out(struct writer *w, struct pln_json *json)
 	pln_json_array_end(json);
 }
 
-static int put_model(struct writer *w, FILE *out)
+/* One sentence, or none. */
+static void put_code_note(const struct writer *w, struct pln_json *json)
 {
+	char text[256];
+
+	pln_html_instructions_explain(&w->instructions, w->options->no_source, text, sizeof(text));
+	pln_json_text(json, "code_note", text);
+}
+
+static int put_model(const void *arg, FILE *out)
+{
+	const struct writer *w = arg;
 	struct pln_json json = { .out = out };
 	int err;
 
@@ -369,52 +273,28 @@ static int put_model(struct writer *w, FILE *out)
 	err = put_memory(w, &json);
 	put_sources(w, &json);
 	put_left_out(w, &json);
+	put_code_note(w, &json);
 	pln_json_object_end(&json);
 	return err;
 }
 
-static int put_info(struct writer *w, FILE *out)
+static int put_info(const void *arg, FILE *out)
 {
+	const struct writer *w = arg;
+
 	pln_info_print_json(w->report, out);
 	return 0;
 }
 
+static int put_instructions(const void *arg, FILE *out)
+{
+	const struct writer *w = arg;
+
+	fputs(w->instructions.json ? w->instructions.json : "[]", out);
+	return 0;
+}
+
 /* --------------------------------------------------------------- the parts */
-
-static void put_size(struct pln_buffer *data, size_t size)
-{
-	for (unsigned i = 0; i < 4; i++)
-		pln_put_byte(data, (uint8_t)(size >> 8 * i));
-}
-
-static int put_part(struct pln_buffer *data, const struct pln_buffer *part)
-{
-	if (part->failed)
-		return -ENOMEM;
-	if (part->size > UINT32_MAX)
-		return -EFBIG;
-	put_size(data, part->size);
-	pln_put_bytes(data, part->data, part->size);
-	return data->failed ? -ENOMEM : 0;
-}
-
-static int put_text(struct pln_buffer *data, struct writer *w,
-		    int (*write)(struct writer *w, FILE *out))
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-	int err = out ? write(w, out) : -ENOMEM;
-
-	if (out && fclose(out) && !err)
-		err = -ENOMEM;
-	if (!err) {
-		put_size(data, size);
-		pln_put_bytes(data, text, size);
-	}
-	free(text);
-	return err ? err : data->failed ? -ENOMEM : 0;
-}
 
 static int put_nodes(struct pln_buffer *data, const struct writer *w)
 {
@@ -422,16 +302,14 @@ static int put_nodes(struct pln_buffer *data, const struct writer *w)
 	struct pln_buffer part = { 0 };
 	int err;
 
-	pln_put_varint(&part, w->pruned.count);
-	for (size_t n = 0; n < w->pruned.count; n++)
-		pln_put_varint(&part, n ? nodes[n - 1].depth + 1 - nodes[n].depth : 0);
+	pln_html_put_depths(&part, &w->pruned);
 	for (size_t n = 0; n < w->pruned.count; n++)
 		pln_put_varint(&part, w->page_function[nodes[n].function]);
 	for (size_t n = 0; n < w->pruned.count; n++)
 		pln_put_varint(&part, nodes[n].line);
 	for (size_t n = 0; n < w->pruned.count; n++)
 		pln_put_varint(&part, nodes[n].guessed);
-	err = put_part(data, &part);
+	err = pln_html_put_part(data, &part);
 	pln_buffer_free(&part);
 	return err;
 }
@@ -477,7 +355,7 @@ static int put_cells(struct pln_buffer *data, const struct writer *w)
 						       : (int64_t)pln_html_cell_node(&c[i - 1])));
 	for (size_t i = 0; i < cells->count; i++)
 		pln_put_varint(&part, c[i].weight);
-	err = put_part(data, &part);
+	err = pln_html_put_part(data, &part);
 	pln_buffer_free(&part);
 	return err;
 }
@@ -524,6 +402,8 @@ static int collect(struct writer *w)
 		err = choose_functions(w);
 	if (!err && !w->options->no_source)
 		err = pln_html_sources_read(&w->sources, &w->tree);
+	if (!err && !w->options->no_source)
+		err = pln_html_instructions_read(&w->instructions, w->report, w->page_function);
 	return err;
 }
 
@@ -533,20 +413,23 @@ int pln_html_data(struct pln_buffer *data, const struct pln_report *report,
 	struct writer w = { .report = report, .options = options };
 	int err = collect(&w);
 
-	pln_put_bytes(data, "PLNH", 4);
+	pln_html_put_magic(data);
 	if (!err)
-		err = put_text(data, &w, put_info);
+		err = pln_html_put_text(data, put_info, &w);
 	if (!err)
-		err = put_text(data, &w, put_model);
+		err = pln_html_put_text(data, put_model, &w);
 	if (!err)
 		err = put_nodes(data, &w);
 	if (!err)
 		err = put_cells(data, &w);
+	if (!err)
+		err = pln_html_put_text(data, put_instructions, &w);
 	pln_html_tree_free(&w.tree);
 	pln_html_pruned_free(&w.pruned);
 	pln_html_threads_free(&w.threads);
 	pln_html_cells_free(&w.cells);
 	pln_html_sources_free(&w.sources);
+	pln_html_instructions_free(&w.instructions);
 	free(w.page_function);
 	free(w.functions);
 	return err;

@@ -7,7 +7,9 @@
  *   cells.c     what was spent where, by thread and moment
  *   threads.c   the threads that the page tells apart
  *   sources.c   the source files that matter, as they are on this machine
+ *   instructions.c   the instructions of the hottest native functions
  *   data.c      all of that as bytes
+ *   diff_calls.c, diff_data.c   the same of two profiles
  *   page.c      these bytes inside of the page, which bundle.cmake makes from page/
  *
  * The page gets weights of calls, not samples: it grows with what a program does, not
@@ -20,6 +22,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "diff/diff.h"
 #include "profile/codec.h"
 #include "report/report.h"
 
@@ -39,5 +42,9 @@ int pln_html_data(struct pln_buffer *data, const struct pln_report *report,
 /* Writes the whole page. Returns 0 or -errno, write errors included. */
 int pln_html_write(const struct pln_report *report, const struct pln_html_options *options,
 		   FILE *out);
+
+/* The same of a diff, in its view: see diff_data.c. `title` NULL: that it is one. */
+int pln_html_diff_data(struct pln_buffer *data, const struct pln_diff *diff, const char *title);
+int pln_html_diff_write(const struct pln_diff *diff, const char *title, FILE *out);
 
 #endif

@@ -13,16 +13,24 @@
 #include "export/gzip.h"
 #include "html/html.h"
 
-__asm__(".pushsection .rodata\n"
-	".global pln_html_head, pln_html_head_end, pln_html_tail, pln_html_tail_end\n"
-	"pln_html_head: .incbin \"" PLN_HTML_HEAD "\"\n"
-	"pln_html_head_end:\n"
-	"pln_html_tail: .incbin \"" PLN_HTML_TAIL "\"\n"
-	"pln_html_tail_end:\n"
-	".popsection\n");
+/* A file of the bundle as bytes, from `name` up to `name`_end. */
+#define BUNDLED(name, file)                                                                        \
+	__asm__(".pushsection .rodata\n"                                                           \
+		".global " #name ", " #name "_end\n" #name ": .incbin \"" file "\"\n" #name        \
+		"_end:\n"                                                                          \
+		".popsection\n");                                                                  \
+	extern const char name[], name##_end[]
 
-extern const char pln_html_head[], pln_html_head_end[];
-extern const char pln_html_tail[], pln_html_tail_end[];
+BUNDLED(pln_html_head, PLN_HTML_BUNDLES "page_head.html");
+BUNDLED(pln_html_tail, PLN_HTML_BUNDLES "page_tail.html");
+BUNDLED(pln_html_diff_head, PLN_HTML_BUNDLES "diff_head.html");
+BUNDLED(pln_html_diff_tail, PLN_HTML_BUNDLES "diff_tail.html");
+
+/* What stands around the data. */
+struct shell {
+	const char *head, *head_end;
+	const char *tail, *tail_end;
+};
 
 #define LINE 18999u /* bytes that make one line, a multiple of 3 */
 
@@ -81,23 +89,45 @@ static int compress_data(const struct pln_buffer *data, char **bytes, size_t *si
 	return err ? err : end;
 }
 
-int pln_html_write(const struct pln_report *report, const struct pln_html_options *options,
-		   FILE *out)
+static int write_page(FILE *out, const struct shell *shell, const struct pln_buffer *data)
 {
-	struct pln_buffer data = { 0 };
 	char *bytes = NULL;
 	size_t size = 0;
-	int err = pln_html_data(&data, report, options);
+	int err = compress_data(data, &bytes, &size);
 
 	if (!err)
-		err = compress_data(&data, &bytes, &size);
-	pln_buffer_free(&data);
-	if (!err)
-		err = write_all(out, pln_html_head, (size_t)(pln_html_head_end - pln_html_head));
+		err = write_all(out, shell->head, (size_t)(shell->head_end - shell->head));
 	if (!err)
 		err = write_base64(out, bytes, size);
 	if (!err)
-		err = write_all(out, pln_html_tail, (size_t)(pln_html_tail_end - pln_html_tail));
+		err = write_all(out, shell->tail, (size_t)(shell->tail_end - shell->tail));
 	free(bytes);
+	return err;
+}
+
+int pln_html_write(const struct pln_report *report, const struct pln_html_options *options,
+		   FILE *out)
+{
+	const struct shell shell = { pln_html_head, pln_html_head_end, pln_html_tail,
+				     pln_html_tail_end };
+	struct pln_buffer data = { 0 };
+	int err = pln_html_data(&data, report, options);
+
+	if (!err)
+		err = write_page(out, &shell, &data);
+	pln_buffer_free(&data);
+	return err;
+}
+
+int pln_html_diff_write(const struct pln_diff *diff, const char *title, FILE *out)
+{
+	const struct shell shell = { pln_html_diff_head, pln_html_diff_head_end, pln_html_diff_tail,
+				     pln_html_diff_tail_end };
+	struct pln_buffer data = { 0 };
+	int err = pln_html_diff_data(&data, diff, title);
+
+	if (!err)
+		err = write_page(out, &shell, &data);
+	pln_buffer_free(&data);
 	return err;
 }

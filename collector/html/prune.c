@@ -21,10 +21,15 @@ struct walk {
 /* A call never weighs more than its caller, so what is kept is a tree. */
 static double share_of(const struct pln_html_tree *tree, const struct pln_html_node *node)
 {
-	double ns = tree->ns ? (double)node->ns / (double)tree->ns : 0;
-	double bytes = tree->bytes ? (double)node->bytes / (double)tree->bytes : 0;
+	double most = 0;
 
-	return ns > bytes ? ns : bytes;
+	for (unsigned i = 0; i < PLN_HTML_WEIGHTS; i++) {
+		double all = (double)tree->weight[i];
+
+		if (all > 0 && (double)node->weight[i] / all > most)
+			most = (double)node->weight[i] / all;
+	}
+	return most;
 }
 
 static int descending(const void *a, const void *b)
@@ -86,9 +91,8 @@ static uint32_t put(struct walk *w, const struct pln_html_page_node *node)
 
 static void put_small(struct walk *w, uint32_t depth)
 {
-	put(w, &(struct pln_html_page_node){
-		       .depth = depth,
-		       .function = (uint32_t)w->tree->profile->function_count + PLN_HTML_SMALL });
+	put(w, &(struct pln_html_page_node){ .depth = depth,
+					     .function = w->tree->first_place + PLN_HTML_SMALL });
 }
 
 /* What is too small stands right behind its caller, where give_small() finds it. */
@@ -129,8 +133,7 @@ static void put_nodes(struct walk *w)
 
 static bool is_small(const struct walk *w, uint32_t page_node)
 {
-	return w->pruned->nodes[page_node].function ==
-	       w->tree->profile->function_count + PLN_HTML_SMALL;
+	return w->pruned->nodes[page_node].function == w->tree->first_place + PLN_HTML_SMALL;
 }
 
 static void give_small(struct walk *w)

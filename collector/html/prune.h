@@ -3,7 +3,8 @@
  * prune.h - the calls that go into the page, in depth-first order.
  *
  * Where there are more than a page is good for, those that weigh the least, in time and in
- * memory, are put together under each call that called them: nothing is lost from any sum.
+ * memory (in a diff: in A and in B), are put together under each call that called them: nothing is
+ * lost from any sum.
  */
 #ifndef PILLION_COLLECTOR_HTML_PRUNE_H
 #define PILLION_COLLECTOR_HTML_PRUNE_H
@@ -22,7 +23,7 @@ struct pln_html_pruned {
 	size_t count;
 	uint32_t *page_node; /* by node of the tree: that of the page that it is part of */
 	size_t left_out; /* nodes of the tree that are part of others */
-	double share; /* of all time and of all memory, that each of them has at most */
+	double share; /* of all of either weight, that each of them has at most */
 };
 
 /* Returns 0 or -errno. pln_html_pruned_free() is due in either case. */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -53,12 +54,14 @@ static int add_weight(struct list *list, const char *name, double weight)
 /* By node, what is spent in itself, as shares of all time and all memory. */
 static double *own_weights(const struct pln_html_tree *tree)
 {
-	double ns = tree->ns ? (double)tree->ns : 1, bytes = tree->bytes ? (double)tree->bytes : 1;
+	double ns = fmax((double)tree->weight[PLN_HTML_NS], 1);
+	double bytes = fmax((double)tree->weight[PLN_HTML_BYTES], 1);
 	double *own = calloc(tree->count + 1, sizeof(*own));
 
 	for (size_t n = 0; own && n < tree->count; n++) {
 		const struct pln_html_node *node = &tree->nodes[n];
-		double weight = (double)node->ns / ns + (double)node->bytes / bytes;
+		double weight = (double)node->weight[PLN_HTML_NS] / ns +
+				(double)node->weight[PLN_HTML_BYTES] / bytes;
 
 		own[n] += weight;
 		if (node->parent != PLN_NONE)

@@ -8,14 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What makes a node itself. */
-struct key {
-	uint32_t parent;
-	uint32_t function;
-	uint32_t line;
-	uint32_t guessed;
-};
-
 enum pln_html_place pln_html_wait_place(uint32_t gil, int32_t syscall_nr)
 {
 	if (gil == PILLION_GIL_WAITS)
@@ -25,11 +17,10 @@ enum pln_html_place pln_html_wait_place(uint32_t gil, int32_t syscall_nr)
 	return (enum pln_html_place)(PLN_HTML_SYSCALL + (unsigned)syscall_nr);
 }
 
-/* The node of a key, added when it is new; PLN_NONE: out of memory. */
-static uint32_t add_node(struct pln_html_tree *tree, const struct key *key)
+uint32_t pln_html_tree_add(struct pln_html_tree *tree, const struct pln_html_call *call)
 {
 	bool is_new;
-	uint32_t id = pln_intern_add(tree->keys, key, sizeof(*key), &is_new);
+	uint32_t id = pln_intern_add(tree->keys, call, sizeof(*call), &is_new);
 
 	if (id == PLN_NONE || !is_new)
 		return id;
@@ -43,25 +34,24 @@ static uint32_t add_node(struct pln_html_tree *tree, const struct key *key)
 		tree->capacity = capacity;
 	}
 	tree->nodes[id] = (struct pln_html_node){
-		.parent = key->parent,
-		.function = key->function,
-		.line = key->line,
-		.guessed = key->guessed,
+		.parent = call->parent,
+		.function = call->function,
+		.line = call->line,
+		.guessed = call->guessed,
 	};
 	tree->count = id + 1;
 	return id;
 }
 
-static struct key place_key(const struct pln_html_tree *tree, uint32_t parent,
-			    enum pln_html_place place)
+static struct pln_html_call place_key(const struct pln_html_tree *tree, uint32_t parent,
+				      enum pln_html_place place)
 {
-	return (struct key){ .parent = parent,
-			     .function = (uint32_t)tree->profile->function_count + place };
+	return (struct pln_html_call){ .parent = parent, .function = tree->first_place + place };
 }
 
 uint32_t pln_html_tree_call(const struct pln_html_tree *tree, uint32_t stack)
 {
-	struct key key = place_key(tree, PLN_NONE, PLN_HTML_NO_STACK);
+	struct pln_html_call key = place_key(tree, PLN_NONE, PLN_HTML_NO_STACK);
 
 	return stack < tree->profile->stack_count ? tree->stack_node[stack]
 						  : pln_intern_find(tree->keys, &key, sizeof(key));
@@ -70,7 +60,7 @@ uint32_t pln_html_tree_call(const struct pln_html_tree *tree, uint32_t stack)
 uint32_t pln_html_tree_wait(const struct pln_html_tree *tree, uint32_t stack,
 			    enum pln_html_place place)
 {
-	struct key key = place_key(tree, pln_html_tree_call(tree, stack), place);
+	struct pln_html_call key = place_key(tree, pln_html_tree_call(tree, stack), place);
 
 	return pln_intern_find(tree->keys, &key, sizeof(key));
 }
@@ -108,7 +98,7 @@ static int add_calls(struct pln_html_tree *tree)
 
 	for (uint32_t n = 0; n < p->stack_count; n++) {
 		uint32_t parent = p->stacks[n].parent, frame = p->stacks[n].frame;
-		struct key key = {
+		struct pln_html_call key = {
 			.parent = parent == PLN_NONE ? PLN_NONE : tree->stack_node[parent],
 			.guessed = p->frames[frame].guessed,
 		};
@@ -119,7 +109,7 @@ static int add_calls(struct pln_html_tree *tree)
 		     i-- > p->frame_first_location[frame];) {
 			key.function = p->locations[i].function;
 			key.line = p->locations[i].line;
-			key.parent = add_node(tree, &key);
+			key.parent = pln_html_tree_add(tree, &key);
 			if (key.parent == PLN_NONE)
 				return -ENOMEM;
 		}
@@ -132,20 +122,21 @@ static int add_calls(struct pln_html_tree *tree)
 
 static uint32_t add_stack(struct pln_html_tree *tree, uint32_t stack)
 {
-	const struct key none = place_key(tree, PLN_NONE, PLN_HTML_NO_STACK);
+	const struct pln_html_call none = place_key(tree, PLN_NONE, PLN_HTML_NO_STACK);
 
-	return stack < tree->profile->stack_count ? tree->stack_node[stack] : add_node(tree, &none);
+	return stack < tree->profile->stack_count ? tree->stack_node[stack]
+						  : pln_html_tree_add(tree, &none);
 }
 
 static int add_wait(struct pln_html_tree *tree, uint32_t call, enum pln_html_place place,
 		    uint64_t ns)
 {
-	const struct key key = place_key(tree, call, place);
-	uint32_t node = ns ? add_node(tree, &key) : call;
+	const struct pln_html_call key = place_key(tree, call, place);
+	uint32_t node = ns ? pln_html_tree_add(tree, &key) : call;
 
 	if (node == PLN_NONE)
 		return -ENOMEM;
-	tree->nodes[node].ns += ns;
+	tree->nodes[node].weight[PLN_HTML_NS] += ns;
 	return 0;
 }
 
@@ -156,7 +147,7 @@ static int add_cell(struct pln_html_tree *tree, const struct pln_cell *cell)
 
 	if (call == PLN_NONE)
 		return -ENOMEM;
-	tree->nodes[call].ns += cell->cpu_ns;
+	tree->nodes[call].weight[PLN_HTML_NS] += cell->cpu_ns;
 	err = add_wait(tree, call, pln_html_wait_place(cell->gil, cell->syscall_nr),
 		       cell->offcpu_ns);
 	return err ? err : add_wait(tree, call, PLN_HTML_RUNNABLE, cell->runnable_ns);
@@ -175,19 +166,21 @@ static int add_blocks(struct pln_html_tree *tree, const struct pln_aggregate *a)
 		call = add_stack(tree, block->stack);
 		if (call == PLN_NONE)
 			return -ENOMEM;
-		tree->nodes[call].bytes += (uint64_t)fmin(pln_block_weight(block).bytes, 0x1p50);
+		tree->nodes[call].weight[PLN_HTML_BYTES] +=
+			(uint64_t)fmin(pln_block_weight(block).bytes, 0x1p50);
 	}
 	return 0;
 }
 
-static void sum_up(struct pln_html_tree *tree)
+void pln_html_tree_sum_up(struct pln_html_tree *tree)
 {
 	for (size_t n = tree->count; n-- > 0;) {
 		const struct pln_html_node *node = &tree->nodes[n];
-		bool root = node->parent == PLN_NONE;
+		uint64_t *sum =
+			node->parent == PLN_NONE ? tree->weight : tree->nodes[node->parent].weight;
 
-		*(root ? &tree->ns : &tree->nodes[node->parent].ns) += node->ns;
-		*(root ? &tree->bytes : &tree->nodes[node->parent].bytes) += node->bytes;
+		for (unsigned i = 0; i < PLN_HTML_WEIGHTS; i++)
+			sum[i] += node->weight[i];
 	}
 }
 
@@ -196,7 +189,11 @@ int pln_html_tree_build(struct pln_html_tree *tree, const struct pln_report *rep
 	const struct pln_aggregate *a = &report->aggregate;
 	int err;
 
-	*tree = (struct pln_html_tree){ .profile = report->profile, .keys = pln_intern_new() };
+	*tree = (struct pln_html_tree){
+		.profile = report->profile,
+		.first_place = (uint32_t)report->profile->function_count,
+		.keys = pln_intern_new(),
+	};
 	tree->stack_node = malloc((report->profile->stack_count + 1) * sizeof(uint32_t));
 	if (!tree->keys || !tree->stack_node)
 		return -ENOMEM;
@@ -207,7 +204,7 @@ int pln_html_tree_build(struct pln_html_tree *tree, const struct pln_report *rep
 	if (!err)
 		err = add_blocks(tree, a);
 	if (!err)
-		sum_up(tree);
+		pln_html_tree_sum_up(tree);
 	return err;
 }
 

@@ -24,30 +24,50 @@ enum pln_html_place {
 #define PLN_HTML_SYSCALLS 1024u
 #define PLN_HTML_PLACES (PLN_HTML_SYSCALL + PLN_HTML_SYSCALLS)
 
+/* What a call has, to tell large from small; in the tree of a diff: what it has in A and in B. */
+enum {
+	PLN_HTML_NS = 0, /* wall time */
+	PLN_HTML_BYTES = 1, /* allocated, roughly */
+	PLN_HTML_WEIGHTS = 2,
+};
+
+/* What tells a call from others. */
+struct pln_html_call {
+	uint32_t parent; /* PLN_NONE: it is a root */
+	uint32_t function;
+	uint32_t line;
+	uint32_t guessed;
+};
+
 struct pln_html_node {
 	uint32_t parent; /* lower than its own id; PLN_NONE at a root */
-	uint32_t function; /* of the profile, or its function_count + enum pln_html_place */
+	uint32_t function; /* below first_place, or first_place + enum pln_html_place */
 	uint32_t line; /* 0: unknown */
 	bool guessed;
 	/* Of all kept threads; with all below it once the tree is built. */
-	uint64_t ns; /* wall time */
-	uint64_t bytes; /* allocated, roughly: to tell large from small */
+	uint64_t weight[PLN_HTML_WEIGHTS];
 };
 
 struct pln_html_tree {
-	const struct pln_profile *profile;
+	const struct pln_profile *profile; /* NULL: the tree of a diff */
+	uint32_t first_place; /* how many functions there are */
 	struct pln_intern *keys;
 	struct pln_html_node *nodes;
 	size_t count;
 	size_t capacity;
 	uint32_t *stack_node; /* by stack: its innermost call; PLN_NONE: nothing is there */
-	uint64_t ns; /* sums over all */
-	uint64_t bytes;
+	uint64_t weight[PLN_HTML_WEIGHTS]; /* sums over all */
 };
 
 /* Returns 0 or -errno. pln_html_tree_free() is due in either case. */
 int pln_html_tree_build(struct pln_html_tree *tree, const struct pln_report *report);
 void pln_html_tree_free(struct pln_html_tree *tree);
+
+/* For whoever builds another one: the node of a call, added when it is new; PLN_NONE: out of
+ * memory. */
+uint32_t pln_html_tree_add(struct pln_html_tree *tree, const struct pln_html_call *call);
+/* Adds each node's weight to its callers', and to the sums over all. */
+void pln_html_tree_sum_up(struct pln_html_tree *tree);
 
 /* Where time is that a thread spends off a CPU. */
 enum pln_html_place pln_html_wait_place(uint32_t gil, int32_t syscall_nr);

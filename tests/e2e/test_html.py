@@ -202,7 +202,7 @@ def test_summary_says_how_processes_ended(here, driver, one_python, work):
     # What is live is summed over processes, peaks are not: both places say so.
     assert "Peak of one process" in page.text("#facts")
     shown = here.run([here.pillion, "info", r.path], env={"COLUMNS": "200"}).stdout
-    assert re.search(r"live +.* at the peak of one process, after", shown), shown
+    assert re.search(r"live +.* in 2 processes, .*; at most .* in one, .* after its start", shown), shown
 
 
 def test_lines_are_the_reports(here, driver, profiles, pages):

@@ -344,7 +344,7 @@ static void check_parts(const struct pln_buffer *data)
 
 		at += 4 + (s[0] | (size_t)s[1] << 8 | (size_t)s[2] << 16 | (size_t)s[3] << 24);
 	}
-	CHECK_EQ(parts, 4);
+	CHECK_EQ(parts, 5);
 	CHECK_EQ(at, data->size);
 }
 

@@ -1,27 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The controls above the views: metric, threads, search, theme, tabs, keys.
+// The controls above the views of a profile: metric, threads, time.
 const Controls = (() => {
   const { element, named } = Format
+  const { byId } = Shell
   const KEYS = [
     ['1 … 8', 'metric'], ['g f s n i', 'flame graph, functions, source, native, summary (info)'], ['/', 'search'],
-    ['Esc', 'end the search, zoom out, look at all of the time'], ['0', 'zoom out'], ['w', 'all of the time'], ['v', 'invert the flame graph'],
+    ['Esc', 'leave instructions, end the search, zoom out, look at all of the time'], ['0', 'zoom out'], ['w', 'all of the time'], ['v', 'invert the flame graph'],
     ['t', 'theme'], ['p', 'print'], ['?', 'these keys'], ['Arrows, Enter', 'in the flame graph: move, zoom'], ['Arrows, + −', 'in the timeline: move and resize the time'],
   ]
-
-  function byId(id) {
-    return document.getElementById(id)
-  }
-
-  // A pattern, or null: nothing is searched for. What is no regular expression is searched for as it is.
-  function pattern(text) {
-    if (!text)
-      return null
-    try {
-      return new RegExp(text, 'i')
-    } catch {
-      return new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'i')
-    }
-  }
 
   function metrics(app) {
     const present = Sums.present(app.model)
@@ -85,36 +71,16 @@ const Controls = (() => {
     return item
   }
 
-  // --------------------------------------------------------------- theme
+  // -------------------------------------------------------------- the rest
 
-  function theme(app) {
-    const chosen = app.state.theme
-    const isDark = chosen === 'dark' || (chosen === 'system' && matchMedia('(prefers-color-scheme: dark)').matches)
-    document.documentElement.dataset.theme = isDark ? 'dark' : 'light'
-    byId('theme').textContent = { system: 'Theme: system', light: 'Theme: light', dark: 'Theme: dark' }[chosen]
-    Colors.setDark(isDark)
-  }
-
-  function nextTheme(app) {
-    app.go({ theme: State.THEMES[(State.THEMES.indexOf(app.state.theme) + 1) % State.THEMES.length] })
-  }
-
-  // ---------------------------------------------------------------- keys
+  const TABS = { g: 'graph', f: 'functions', s: 'source', n: 'native', i: 'summary' }
+  const BOXES = [['invert', 'inverted'], ['upwards', 'upwards', true], ['by-line', 'byLine']]
 
   function press(app, key) {
-    const present = Object.keys(Sums.METRICS)
-    const tabs = { g: 'graph', f: 'functions', s: 'source', n: 'native', i: 'summary' }
-    const others = {
-      '/': () => byId('search').focus(), '?': () => byId('help').showModal(), 0: () => app.go({ zoom: [] }), w: () => app.go({ range: null }),
-      v: () => app.go({ inverted: !app.state.inverted, zoom: [] }), t: () => nextTheme(app), p: () => window.print(),
-      Escape: () => app.back(),
-    }
-    if (tabs[key])
-      app.go({ tab: tabs[key] })
-    else if (others[key])
-      others[key]()
+    if (key === 'w')
+      app.go({ range: null })
     else if (/^[1-8]$/.test(key) && !byId('metrics').children[key - 1].disabled)
-      app.go({ metric: present[key - 1] })
+      app.go({ metric: Object.keys(Sums.METRICS)[key - 1] })
     else
       return false
     return true
@@ -122,50 +88,24 @@ const Controls = (() => {
 
   function listen(app) {
     const { go } = app
-    byId('search').addEventListener('input', event => go({ search: event.target.value }))
+    Shell.listen(app, { keys: KEYS, tabs: TABS, boxes: BOXES, others: key => press(app, key) })
     byId('whole-time').addEventListener('click', () => go({ range: null }))
-    byId('reset-zoom').addEventListener('click', () => go({ zoom: [] }))
-    byId('theme').addEventListener('click', () => nextTheme(app))
-    byId('print').addEventListener('click', () => window.print())
-    byId('help-button').addEventListener('click', () => byId('help').showModal())
-    for (const [id, key] of [['invert', 'inverted'], ['upwards', 'upwards'], ['by-line', 'byLine']])
-      byId(id).addEventListener('change', event => go({ [key]: event.target.checked, ...key === 'upwards' ? {} : { zoom: [] } }))
     byId('frames').addEventListener('change', event => go({ frames: event.target.value, zoom: [] }))
     byId('color-by').addEventListener('change', event => go({ color: event.target.value }))
-    for (const tab of document.querySelectorAll('[data-tab]'))
-      tab.addEventListener('click', () => go({ tab: tab.dataset.tab }))
-    document.addEventListener('keydown', event => {
-      const isTyping = event.target.matches('input:not([type=checkbox]), select, textarea')
-      if (event.ctrlKey || event.metaKey || event.altKey || byId('help').open)
-        return
-      if (isTyping && event.key !== 'Escape')
-        return
-      if (press(app, event.key))
-        event.preventDefault()
-    })
     document.addEventListener('click', event => {
       if (!byId('threads').contains(event.target) && event.target.isConnected)
         byId('threads').open = false
     })
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => app.render())
-    Format.replace(byId('help-keys'), ...KEYS.map(([keys, what]) => element('div', {}, element('dt', {}, element('kbd', { text: keys })), element('dd', { text: what }))))
   }
 
   // What the controls show follows the state.
   function render(app) {
     const { state } = app
+    Shell.render(app, BOXES)
     for (const button of byId('metrics').children)
       button.setAttribute('aria-checked', button.dataset.metric === state.metric)
-    for (const tab of document.querySelectorAll('[data-tab]')) {
-      tab.setAttribute('aria-selected', tab.dataset.tab === state.tab)
-      byId(tab.dataset.tab).hidden = tab.dataset.tab !== state.tab
-    }
-    for (const [id, key] of [['invert', 'inverted'], ['upwards', 'upwards'], ['by-line', 'byLine']])
-      byId(id).checked = state[key]
     byId('color-by').value = state.color
     byId('frames').value = state.frames
-    if (byId('search').value !== state.search)
-      byId('search').value = state.search
     const whole = byId('whole-time')
     whole.hidden = !state.range
     if (state.range)
@@ -173,5 +113,5 @@ const Controls = (() => {
     threads(app)
   }
 
-  return { byId, pattern, metrics, listen, render, theme }
+  return { metrics, listen, render }
 })()

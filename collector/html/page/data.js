@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What the page was given: base64, gzip, four parts (collector/html/data.c says which), made into typed arrays.
+// What a page was given: base64, gzip, parts (collector/html/parts.h), and what both pages know of functions and
+// of calls. profile.js and changes.js read the rest, each for its own page.
 const Data = (() => {
-  // In the order of enum function_kind in data.c.
+  // In the order of enum pln_html_kind in functions.h.
   const KIND = { python: 0, native: 1, gc: 2, gil: 3, blocked: 4, runnable: 5, small: 6, none: 7 }
-  // In the order of enum pln_html_class in cells.h: on a CPU and off it by state of the GIL, ...
-  const CLASS = { cpu: 0, offcpu: 4, runnable: 8, allocated: 9, live: 10, peak: 11, temporary: 12 }
-  const GIL = { unknown: 0, none: 1, holds: 2, waits: 3 }
 
   function bytesOf(base64) {
     const text = base64.replace(/\s+/g, '')
@@ -70,16 +68,17 @@ const Data = (() => {
     }
   }
 
-  // Calls in depth-first order: those below call n are n + 1 up to end[n].
-  function readNodes(bytes) {
+  // Calls in depth-first order: those below call n are n + 1 up to end[n]. Columns that are not there are 0.
+  function readNodes(bytes, columns) {
     const reader = new Reader(bytes)
     const count = reader.varint()
     const up = reader.column(new Uint32Array(count))
     const nodes = {
-      count, fn: reader.column(new Uint32Array(count)), line: reader.column(new Uint32Array(count)),
-      guessed: reader.column(new Uint8Array(count)), parent: new Int32Array(count),
-      end: new Uint32Array(count),
+      count, fn: new Uint32Array(count), line: new Uint32Array(count), guessed: new Uint8Array(count),
+      parent: new Int32Array(count), end: new Uint32Array(count),
     }
+    for (const column of columns)
+      reader.column(nodes[column])
     const path = []
     for (let n = 0; n < count; n++) {
       path.length -= up[n]
@@ -98,34 +97,6 @@ const Data = (() => {
         nodes.end[parent] = nodes.end[n]
     }
     return nodes
-  }
-
-  function readCells(bytes) {
-    const reader = new Reader(bytes)
-    const runs = []
-    let count = 0
-    for (let left = reader.varint(); left > 0; left--) {
-      const run = { cls: reader.varint(), thread: reader.varint(), start: count, end: 0 }
-      count += reader.varint()
-      run.end = count
-      runs.push(run)
-    }
-    const cells = {
-      runs, count, moment: reader.column(new Uint16Array(count)), node: new Int32Array(count),
-      weight: null,
-    }
-    for (let i = 0; i < count; i++) {
-      const zigzag = reader.varint()
-      cells.node[i] = zigzag % 2 ? -(zigzag + 1) / 2 : zigzag / 2
-    }
-    cells.weight = reader.column(new Float64Array(count))
-    for (const { start, end } of runs) {
-      for (let i = start + 1; i < end; i++) {
-        cells.moment[i] += cells.moment[i - 1]
-        cells.node[i] += cells.node[i - 1]
-      }
-    }
-    return cells
   }
 
   // Facts about calls that no filter changes.
@@ -166,25 +137,31 @@ const Data = (() => {
     return inner
   }
 
-  function modelOf(bytes) {
-    const [info, model, nodes, cells] = parts(bytes)
-    const text = part => JSON.parse(new TextDecoder().decode(part))
-    const read = { ...text(model), info: text(info), nodes: readNodes(nodes), cells: readCells(cells) }
-    if (read.format !== 1)
-      throw new Error(`the data of this page has format ${read.format}, which it does not know`)
-    read.functions = readFunctions(read.functions)
-    prepare(read)
-    return read
+  function json(part) {
+    return JSON.parse(new TextDecoder().decode(part))
   }
 
-  async function load() {
+  function check(format) {
+    if (format !== 1)
+      throw new Error(`the data of this page has format ${format}, which it does not know`)
+  }
+
+  // Where a function is, in few words.
+  function place({ functions }, fn) {
+    if (functions.kind[fn] === KIND.python)
+      return `${Format.shortPath(functions.shortFile[fn])}:${functions.line[fn]}`
+    return functions.library[fn] || ''
+  }
+
+  // `modelOf`: from the parts to what the page works with.
+  async function load(modelOf) {
     if (typeof DecompressionStream === 'undefined')
       throw new Error('this browser is too old: it takes Chrome or Edge 111, Firefox 113, Safari 16.4, or later')
     const holder = document.getElementById('profile')
     const bytes = bytesOf(holder.textContent)
     holder.remove()
-    return modelOf(await unpacked(bytes))
+    return modelOf(parts(await unpacked(bytes)))
   }
 
-  return { KIND, CLASS, GIL, load }
+  return { KIND, Reader, readFunctions, readNodes, prepare, json, check, place, load }
 })()

@@ -5,13 +5,6 @@ const Functions = (() => {
   const { element, named } = Format
   const ROWS = 100
 
-  function place(model, fn) {
-    const { functions } = model
-    if (functions.kind[fn] === KIND.python)
-      return `${Format.shortPath(functions.shortFile[fn])}:${functions.line[fn]}`
-    return functions.library[fn] || ''
-  }
-
   // A share as a bar behind its number.
   function shareCell(part, whole) {
     const cell = element('td', { className: 'number share', text: part ? Format.percent(part, whole) : '' })
@@ -29,7 +22,7 @@ const Functions = (() => {
     const { functions } = model
     return element('td', { className: 'name' }, dot(model, fn),
       element('button', { type: 'button', className: 'link', title: Format.name(functions.name[fn]), onclick },
-        named(functions.short[fn])), ' ', named(place(model, fn), { className: 'dim' }))
+        named(functions.short[fn])), ' ', named(Data.place(model, fn), { className: 'dim' }))
   }
 
   // Callers of the outermost calls of a function, and what it calls itself, recursion apart.
@@ -150,11 +143,12 @@ const Functions = (() => {
       const calleesGraph = element('div', { className: 'graph small', tabindex: 0, 'aria-label': 'Callees as a graph' })
       Format.replace(this.sandwich,
         element('h2', {}, dot(model, fn), named(model.functions.name[fn])),
-        element('p', { className: 'dim' }, named(place(model, fn)),
+        element('p', { className: 'dim' }, named(Data.place(model, fn)),
           ` · self ${app.weight(fns.self[fn])} (${Format.percent(fns.self[fn], fns.all)}) · total ${app.weight(whole)} (${Format.percent(whole, fns.all)})`),
         element('p', { className: 'bar' },
           element('button', { type: 'button', text: 'Find in flame graph', onclick: () => app.find(fn) }),
-          app.hasSource(fn) ? element('button', { type: 'button', text: 'Show source', onclick: () => app.showSource(fn) }) : null),
+          app.hasSource(fn) ? element('button', { type: 'button', text: 'Show source', onclick: () => app.showSource(fn) }) : null,
+          model.code.has(fn) ? element('button', { type: 'button', text: 'Show instructions', onclick: () => app.go({ tab: 'native', code: fn }) }) : null),
         this.list('Callers', callers, whole), callersGraph, this.list('Callees', callees, whole), calleesGraph)
       this.graphOf(callersGraph, fn, true)
       this.graphOf(calleesGraph, fn, false)
@@ -169,5 +163,5 @@ const Functions = (() => {
     }
   }
 
-  return { View, place, shareCell, dot, nameCell }
+  return { View, shareCell, dot, nameCell }
 })()

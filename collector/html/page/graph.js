@@ -8,7 +8,8 @@ const Graph = (() => {
   const FONT = '11.5px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
 
   class FlameGraph {
-    // `hooks`: color(box), label(box), describe(box, graph), zoomed(box), picked(box), detail element.
+    // `hooks`: color(box), label(box), describe(box, graph, event), zoomed(box), picked(box). With `outlines`, what is
+    // searched for keeps its colour and is framed.
     constructor(holder, hooks) {
       Object.assign(this, { holder, hooks, tree: null, zoom: null, focus: null, rows: [], upwards: false, matches: null })
       this.canvas = Format.element('canvas', { className: 'picture' })
@@ -143,13 +144,22 @@ const Graph = (() => {
     drawRow(context, row, top) {
       for (const { box, x, width } of row) {
         const hit = this.matches && box.parent && this.matches(box)
-        context.fillStyle = !box.parent ? this.ink.root : hit ? this.ink.hit : this.hooks.color(box)
+        const filled = hit && !this.hooks.outlines
+        context.fillStyle = !box.parent ? this.ink.root : filled ? this.ink.hit : this.hooks.color(box)
         context.globalAlpha = this.matches && !hit && box.parent ? 0.42 : 1
         context.fillRect(x, top, Math.max(width - (width > 3 ? 1 : 0.3), 0.4), ROW - 1)
+        if (hit && !filled)
+          this.frame(context, x, top, width, this.ink.hit)
         if (width > 26)
-          this.drawText(context, this.hooks.label(box), x, top, width, hit)
+          this.drawText(context, this.hooks.label(box), x, top, width, filled)
       }
       context.globalAlpha = 1
+    }
+
+    frame(context, x, top, width, ink) {
+      context.strokeStyle = ink
+      context.lineWidth = 1.5
+      context.strokeRect(x + 0.75, top + 0.75, Math.max(width - 2, 1), ROW - 2.5)
     }
 
     textWidth(context, text) {
@@ -179,10 +189,7 @@ const Graph = (() => {
       const place = this.focus && this.placeOf(this.focus)
       if (!place)
         return
-      context.strokeStyle = this.ink.text
-      context.lineWidth = 1.5
-      const top = this.topOf(this.focus.depth) - this.holder.scrollTop
-      context.strokeRect(place.x + 0.75, top + 0.75, Math.max(place.width - 2, 1), ROW - 2.5)
+      this.frame(context, place.x, this.topOf(this.focus.depth) - this.holder.scrollTop, place.width, this.ink.text)
     }
 
     // --------------------------------------------------------- interaction

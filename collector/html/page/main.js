@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT
 // The page as a whole: from what is looked at (the state) to sums, and from these to the view that is shown.
 //
-//   format.js      quantities, names, elements      graph.js      the flame graph
-//   data.js        what the page was given          timeline.js   the recording over time, the choice of time
-//   sums.js        sums for metric, threads, time   functions.js  table of functions, callers and callees
-//   tree.js        boxes of a flame graph           source.js     lines of files
-//   colors.js      of kinds, libraries, states      native.js     libraries, their functions and lines
-//   state.js       what is looked at, as address    summary.js    the recording in figures
-//   controls.js    metric, threads, search, keys
+//   format.js      quantities, names, elements      timeline.js   the recording over time, the choice of time
+//   data.js        what a page was given            functions.js  table of functions, callers and callees
+//   profile.js     what this one was given          source.js     lines of files
+//   sums.js        sums for metric, threads, time   native.js     libraries, their functions and lines
+//   tree.js        boxes of a flame graph           summary.js    the recording in figures
+//   colors.js      of kinds, libraries, states      address.js    what is looked at, as address
+//   graph.js       the flame graph                  state.js      what is looked at here
+//   shell.js       theme, tabs, search, keys        controls.js   metric, threads, time
+//   instructions.js   of native functions
 //
-// All of them are in one scope, in the order of CMakeLists.txt: each gives away one name.
+// All of them are in one scope, in the order of CMakeLists.txt: each gives away one name. The page of a diff is
+// made of some of them: see diff.js.
 const App = (() => {
-  const { byId } = Controls
+  const { byId, tooltip } = Shell
   const { element, named } = Format
 
   class Page {
@@ -37,9 +40,7 @@ const App = (() => {
       byId('page').hidden = false
       Controls.metrics(this)
       Controls.listen(this)
-      Controls.theme(this)
       this.makeViews()
-      window.addEventListener('hashchange', () => this.restore())
       this.render(true)
     }
 
@@ -78,7 +79,9 @@ const App = (() => {
 
     // Escape: one step back to everything.
     back() {
-      if (this.state.search) {
+      if (this.state.tab === 'native' && this.state.code >= 0) {
+        this.go({ code: -1 })
+      } else if (this.state.search) {
         byId('search').blur()
         this.go({ search: '' })
       } else if (this.state.zoom.length) {
@@ -101,7 +104,7 @@ const App = (() => {
     // By function, and by call for "file.py:12".
     search() {
       const { functions, nodes } = this.model
-      const pattern = Controls.pattern(this.state.search)
+      const pattern = Shell.pattern(this.state.search)
       this.matches = null
       this.matchesBox = null
       byId('matched').textContent = ''
@@ -122,7 +125,7 @@ const App = (() => {
         withCall[nodes.fn[n]] |= matchesCall(n) ? 1 : 0
       this.matches = fn => withCall[fn] === 1
       this.matchesBox = box => named[box.fn] || (isPlace && box.calls.some(matchesCall))
-      this.matched = Sums.matched(this.model, this.calls, matchesCall)
+      this.matched = Tree.matched(this.model.nodes, this.calls.self, matchesCall)
       byId('matched').textContent = `${Format.percent(this.matched, this.calls.all)} matched`
       byId('matched').dataset.weight = this.matched
     }
@@ -131,7 +134,6 @@ const App = (() => {
 
     render(newSums = false) {
       const before = performance.now()
-      Controls.theme(this)
       if (newSums)
         this.sum()
       this.search()
@@ -158,14 +160,7 @@ const App = (() => {
     }
 
     renderCrumbs() {
-      const path = this.graph.tree.pathOf(this.graph.zoom)
-      const items = [element('button', { type: 'button', className: 'link', text: 'all', onclick: () => this.graph.zoomTo(this.graph.tree.root) })]
-      const shown = path.length > 8 ? path.slice(-7) : path
-      if (shown.length < path.length)
-        items.push(element('span', { className: 'dim', text: `${path.length - shown.length} callers` }))
-      for (const box of shown)
-        items.push(element('button', { type: 'button', className: 'link', onclick: () => this.graph.zoomTo(box) }, named(this.model.functions.short[box.fn])))
-      Format.replace(byId('crumbs'), ...items)
+      Shell.crumbs(this.graph, byId('crumbs'), box => this.model.functions.short[box.fn])
     }
 
     renderLegend() {
@@ -248,7 +243,7 @@ const App = (() => {
         parts.push(`${Format.percent(box.weight, box.parent.weight)} of ${graph.tree.inverted ? 'the callee' : 'its caller'}`)
       if (!graph.tree.inverted)
         parts.push(`self ${this.weight(graph.tree.selfOf(box))}`)
-      const where = Functions.place(this.model, box.fn)
+      const where = Data.place(this.model, box.fn)
       const what = () => [named(functions.name[box.fn]), box.line ? `:${box.line}` : null, where ? element('span', { className: 'dim' }, ' ', named(where)) : null]
       if (isMain)
         Format.replace(byId('graph-detail'), ...what(), ` · ${parts.join(' · ')}`)
@@ -256,8 +251,7 @@ const App = (() => {
     }
 
     find(fn) {
-      const escaped = this.model.functions.name[fn].replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-      this.go({ tab: 'graph', search: `^${escaped}$`, zoom: [] })
+      this.go({ tab: 'graph', search: `^${Shell.escaped(this.model.functions.name[fn])}$`, zoom: [] })
     }
 
     hasSource(fn) {
@@ -269,26 +263,7 @@ const App = (() => {
     }
   }
 
-  // Beside the pointer, inside of the window.
-  function tooltip(lines, event) {
-    const box = byId('tooltip')
-    box.hidden = !lines || !event
-    if (box.hidden)
-      return
-    Format.replace(box, ...lines)
-    const { innerWidth, innerHeight } = window
-    const left = Math.min(event.clientX + 14, innerWidth - box.offsetWidth - 8)
-    const below = event.clientY + 18
-    box.style.left = `${Math.max(left, 4)}px`
-    box.style.top = `${below + box.offsetHeight > innerHeight ? Math.max(event.clientY - box.offsetHeight - 12, 4) : below}px`
-  }
-
   return { Page }
 })()
 
-Data.load().then(model => new App.Page(model).start()).catch(error => {
-  const box = document.getElementById('fatal')
-  box.hidden = false
-  box.textContent = `This page cannot be shown: ${error.message}`
-  throw error
-})
+Shell.open(Profile.modelOf, model => new App.Page(model).start())

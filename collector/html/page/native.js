@@ -44,9 +44,15 @@ const Native = (() => {
 
     render() {
       const { app } = this
+      const code = app.model.code.get(app.state.code)
+      if (code) {
+        Instructions.render(app, this.holder, code)
+        return
+      }
       const libraries = hotspots(app.model, app.calls)
       Format.replace(this.holder, ...libraries.map((library, i) => this.library(library, i)),
-        libraries.length ? null : element('p', { className: 'dim', text: app.nothing() }))
+        libraries.length ? null : element('p', { className: 'dim', text: app.nothing() }),
+        app.model.code_note ? element('p', { className: 'code-note dim', text: app.model.code_note }) : null)
     }
 
     // A row that opens; what is in it is made when it does.
@@ -87,7 +93,12 @@ const Native = (() => {
         named(functions.short[entry.fn], { title: Format.name(functions.name[entry.fn]) }), lead))
       summary.dataset.name = functions.name[entry.fn]
       summary.dataset.weight = entry.weight
-      return this.fold(`function ${entry.fn}`, false, summary, () => [this.leads(entry), this.lines(entry)])
+      return this.fold(`function ${entry.fn}`, false, summary, () => [this.instructions(entry), this.leads(entry), this.lines(entry)].filter(Boolean))
+    }
+
+    instructions({ fn }) {
+      const { app } = this
+      return app.model.code.has(fn) ? element('section', {}, Instructions.link(app, fn, 'Its instructions')) : null
     }
 
     pythonPlace({ fn, line }) {

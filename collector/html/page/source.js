@@ -108,7 +108,7 @@ const Source = (() => {
         ? element('tr', { className: 'gap' }, element('td', { colSpan: 6, text: `⋯ ${-number} lines that cost nothing` }))
         : this.row(number, lines.get(number), most))
       Format.replace(this.listing, element('h2', {}, named(file)), this.note(file) ? element('p', { className: 'note', text: this.note(file) }) : null,
-        element('div', { className: 'scroll' }, element('table', { className: `code ${this.columns().map(i => `for-${Sums.COLUMNS[i]}`).join(' ')}` },
+        this.instructions(file), element('div', { className: 'scroll' }, element('table', { className: `code ${this.columns().map(i => `for-${Sums.COLUMNS[i]}`).join(' ')}` },
           this.head(sums), element('tbody', {}, ...rows))))
       this.reveal(lines)
     }
@@ -127,6 +127,14 @@ const Source = (() => {
       if (!this.cells.has(number))
         this.cells.set(number, codeCell(this.code[number - 1] || []))
       return this.cells.get(number)
+    }
+
+    // Of a file of C, functions that there is more to see of.
+    instructions(file) {
+      const { app } = this
+      const { functions, code } = app.model
+      const links = [...code.keys()].filter(fn => functions.file[fn] === file).map(fn => Instructions.link(app, fn, named(functions.short[fn])))
+      return links.length ? element('p', { className: 'bar' }, 'Instructions of ', ...links) : null
     }
 
     head(sums) {

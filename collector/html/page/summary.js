@@ -50,25 +50,50 @@ const Summary = (() => {
   }
 
   function showFacts(info, holder) {
-    Format.replace(holder, ...facts(info).map(([name, value, warn]) =>
+    showFigures(facts(info), holder)
+  }
+
+  function showFigures(figures, holder) {
+    Format.replace(holder, ...figures.map(([name, value, warn]) =>
       element('div', { className: warn ? 'warn' : '' }, element('dt', { text: name }), element('dd', {}, value))))
   }
 
-  function table(title, rows, id) {
-    const shown = rows.filter(row => row[1] !== null && row[1] !== undefined)
-    return element('section', { className: 'card', id: `summary-${id}` }, element('h2', { text: title }),
-      element('table', {}, element('tbody', {}, ...shown.map(([name, value, remark]) => {
-        const row = element('tr', {}, element('th', { scope: 'row', text: name }), element('td', {}, value), element('td', { className: 'dim' }, remark || ''))
-        row.dataset.name = name
-        return row
-      }))))
+  // Rows of name, value and remark; without a value they are left out.
+  function section(title, rows, id) {
+    return { title, id, rows: rows.filter(row => row[1] !== null && row[1] !== undefined) }
+  }
+
+  function card({ title, id }, ...content) {
+    return element('section', { className: 'card', id: `summary-${id}` }, element('h2', { text: title }), element('table', {}, ...content))
+  }
+
+  function row(name, ...cells) {
+    const made = element('tr', {}, element('th', { scope: 'row', text: name }), ...cells)
+    made.dataset.name = name
+    return made
+  }
+
+  function alone(of) {
+    return card(of, element('tbody', {}, ...of.rows.map(([name, value, remark]) =>
+      row(name, element('td', {}, value), element('td', { className: 'dim' }, remark || '')))))
+  }
+
+  // The same section of two recordings, side by side.
+  function beside(a, b) {
+    const names = [...new Set([...a.rows, ...b.rows].map(([name]) => name))]
+    const cell = (of, name) => {
+      const [, value, remark] = of.rows.find(found => found[0] === name) || [name, '–']
+      return element('td', {}, value, remark ? element('div', { className: 'dim', text: remark }) : null)
+    }
+    return card(a, element('thead', {}, element('tr', {}, ...['', 'A', 'B'].map(text => element('th', { scope: 'col', text })))),
+      element('tbody', {}, ...names.map(name => row(name, cell(a, name), cell(b, name)))))
   }
 
   function recorded(info) {
     const { recording } = info
     const started = new Date(recording.start_unix_ns / 1e6)
     const [first] = info.processes
-    return table('Recording', [
+    return section('Recording', [
       ['Command', named(recording.command)],
       ['Host', named(recording.host)],
       ['Started', started.toISOString().replace('T', ' ').replace(/\.\d+Z/, ' UTC')],
@@ -84,7 +109,7 @@ const Summary = (() => {
   function rates(info) {
     const { recording, quality, contents } = info
     const per = value => Format.grouped(value)
-    return table('Samples', [
+    return section('Samples', [
       ['Samples', count(quality.samples), `${Format.grouped(quality.on_cpu_samples)} on a CPU, ${Format.grouped(quality.blocked_samples)} blocked`],
       ['Rate', `${per(recording.reached_hz)} a CPU second`, `of ${per(recording.asked_hz)} asked`],
       ['Ticks', `${per(recording.reached_ticks_hz)} a second`, `of ${per(recording.asked_ticks_hz)} asked`],
@@ -97,7 +122,7 @@ const Summary = (() => {
 
   function accounting(info) {
     const { time: t, accounting: a } = info
-    return table('Where the time is', [
+    return section('Where the time is', [
       ['On a CPU', time(t.cpu_ns), `${share(t.cpu_ns, t.clock_cpu_ns)} of the kernel's ${Format.duration(t.clock_cpu_ns)}`],
       ['Off-CPU', time(t.offcpu_ns)],
       ['Waiting for a CPU', time(t.runnable_ns)],
@@ -113,7 +138,7 @@ const Summary = (() => {
 
   function costs(info) {
     const { cost } = info
-    return table('What it cost', [
+    return section('What it cost', [
       ['Of the program\'s CPU', ownShare(info)],
       ['Handler', time(cost.handler_ns), `${Format.grouped(cost.handler_calls)} calls`],
       ['Sampling thread', time(cost.sampler_cpu_ns)],
@@ -126,15 +151,13 @@ const Summary = (() => {
   function drops(info) {
     const { quality } = info
     const rows = Object.entries(quality.drops).filter(([, n]) => n).map(([cause, n]) => [cause.replace(/_/g, ' '), count(n)])
-    return table('What was dropped', [...rows.length ? rows : [['Samples', 'none']],
+    return section('What was dropped', [...rows.length ? rows : [['Samples', 'none']],
       ['Records without sense', quality.lost_records ? count(quality.lost_records) : null],
       ['Given up, disk full', quality.lost_samples ? count(quality.lost_samples) : null]], 'drops')
   }
 
   function memory({ memory: m }) {
-    if (!m)
-      return null
-    return table('Memory', [
+    return section('Memory', !m ? [] : [
       ...Object.entries(m.heap).filter(([, c]) => c.alloc_calls).map(([name, c]) =>
         [name.replace(/_/g, ' '), size(c.alloc_bytes), `${Format.grouped(c.alloc_calls)} calls; counted`]),
       ['Live at the end', size(m.live_bytes)],
@@ -169,11 +192,21 @@ const Summary = (() => {
       element('ul', {}, ...items.map(text => element('li', {}, named(text))))) : null
   }
 
+  function sections(info) {
+    return [recorded(info), rates(info), accounting(info), costs(info), drops(info), memory(info)]
+  }
+
   function render(model, holder) {
     const { info } = model
-    Format.replace(holder, element('div', { className: 'cards' }, recorded(info), rates(info), accounting(info), costs(info), drops(info), memory(info),
+    Format.replace(holder, element('div', { className: 'cards' }, ...sections(info).filter(of => of.rows.length).map(alone),
       notes(model), processes(info), threads(info)))
   }
 
-  return { showFacts, render }
+  // Of the recordings A and B.
+  function compare([a, b], holder) {
+    const right = sections(b)
+    Format.replace(holder, element('div', { className: 'cards' }, ...sections(a).map((of, i) => of.rows.length || right[i].rows.length ? beside(of, right[i]) : null).filter(Boolean)))
+  }
+
+  return { showFacts, showFigures, render, compare }
 })()

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Sums over cells: what every view shows comes from here, for a metric, some threads and a range of time.
 const Sums = (() => {
-  const { CLASS, GIL, KIND } = Data
+  const { KIND } = Data
+  const { CLASS, GIL } = Profile
   const cpu = [0, 1, 2, 3].map(gil => CLASS.cpu + gil)
   const off = [0, 1, 2, 3].map(gil => CLASS.offcpu + gil)
   const METRICS = {
@@ -127,20 +128,6 @@ const Sums = (() => {
     return sums
   }
 
-  // The share that a set of functions is on the stack of, and in itself: `matches` by function.
-  function matched(model, calls, matches) {
-    const { nodes } = model
-    const on = new Uint8Array(nodes.count)
-    let sum = 0
-    for (let n = 0; n < nodes.count; n++) {
-      const parent = nodes.parent[n]
-      on[n] = matches(n) || (parent >= 0 && on[parent]) ? 1 : 0
-      if (on[n])
-        sum += calls.self[n]
-    }
-    return sum
-  }
-
   // By file and line, in the four columns of the source view.
   const COLUMNS = ['python', 'native', 'wait', 'allocated']
 
@@ -216,5 +203,5 @@ const Sums = (() => {
     return Object.keys(METRICS).filter(key => seen & maskOf(METRICS[key].classes))
   }
 
-  return { METRICS, COLUMNS, each, maskOf, byCall, byFunction, byLine, matched, present, off }
+  return { METRICS, COLUMNS, each, maskOf, byCall, byFunction, byLine, present, off }
 })()

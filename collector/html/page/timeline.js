@@ -2,7 +2,8 @@
 // The recording over time: CPUs in use, memory, and what each thread does. A drag chooses the time that all
 // views are of.
 const Timeline = (() => {
-  const { CLASS, GIL, KIND } = Data
+  const { KIND } = Data
+  const { CLASS, GIL } = Profile
   const { element } = Format
   const AXIS = 18
   const CHART = 34

@@ -2,8 +2,8 @@
 // The tree that a flame graph shows: calls of one function merged, from the root or from the leaf. Children are
 // made when they are first asked for, so that opening a large profile costs what is seen of it.
 const Tree = (() => {
-  // A box of the graph stands for calls: `calls` of the profile's tree; from the leaf, each with the weight that
-  // it leads to.
+  // A box of the graph stands for calls: `calls` of the profile's tree; from the leaf, each with the call whose weight
+  // it has.
   class Box {
     constructor(fn, line, parent) {
       this.fn = fn
@@ -13,15 +13,16 @@ const Tree = (() => {
       this.weight = 0
       this.guessed = true // as long as all of its calls are
       this.calls = []
-      this.weights = [] // inverted: of each of the calls
+      this.origins = [] // inverted: for each of the calls, the one that the tree began at
       this.children = null
     }
   }
 
   class CallTree {
-    // `from`: a function that the tree begins at, or -1: all of the recording.
-    constructor(model, sums, { inverted = false, byLine = false, frames = 'all', from = -1 } = {}) {
-      Object.assign(this, { model, sums, inverted, byLine, frames })
+    // `from`: a function that the tree begins at, or -1: all of the recording. `has`: sums by call that a call is in
+    // the tree for, when it has no weight itself.
+    constructor(model, sums, { inverted = false, byLine = false, frames = 'all', from = -1, has = sums } = {}) {
+      Object.assign(this, { model, sums, inverted, byLine, frames, from, has })
       this.root = new Box(-1, 0, null)
       this.root.weight = sums.all
       if (from >= 0)
@@ -48,7 +49,7 @@ const Tree = (() => {
       const groups = new Map()
       for (let i = 0; i < box.calls.length; i++) {
         if (this.inverted)
-          this.addCaller(groups, box, this.model.nodes.parent[box.calls[i]], box.weights[i])
+          this.addCaller(groups, box, this.model.nodes.parent[box.calls[i]], box.origins[i])
         else
           this.addCallees(groups, box, box.calls[i])
       }
@@ -79,7 +80,7 @@ const Tree = (() => {
     }
 
     addCall(groups, box, n) {
-      if (!this.sums.total[n])
+      if (!this.has.total[n])
         return
       if (this.hides(n)) {
         this.addCallees(groups, box, n)
@@ -90,16 +91,16 @@ const Tree = (() => {
       group.calls.push(n)
     }
 
-    addCaller(groups, box, n, weight) {
+    addCaller(groups, box, n, origin) {
       let at = n
       while (at >= 0 && this.hides(at))
         at = this.model.nodes.parent[at]
       if (at < 0)
         return
       const group = this.group(groups, box, at)
-      group.weight += weight
+      group.weight += (this.from >= 0 ? this.sums.total : this.sums.self)[origin]
       group.calls.push(at)
-      group.weights.push(weight)
+      group.origins.push(origin)
     }
 
     beginAtRoots() {
@@ -114,8 +115,8 @@ const Tree = (() => {
       const { count } = this.model.nodes
       const groups = new Map()
       for (let n = 0; n < count; n++) {
-        if (this.sums.self[n])
-          this.addCaller(groups, this.root, n, this.sums.self[n])
+        if (this.has.self[n])
+          this.addCaller(groups, this.root, n, n)
       }
       this.order(this.root, groups)
     }
@@ -131,10 +132,19 @@ const Tree = (() => {
         const group = this.group(groups, this.root, n)
         group.weight += this.sums.total[n]
         group.calls.push(n)
-        group.weights.push(this.sums.total[n])
+        group.origins.push(n)
         this.root.weight += this.sums.total[n]
       }
       this.order(this.root, groups)
+    }
+
+    // What a box has in other sums than those that the tree is drawn by.
+    valueOf(box, sums) {
+      if (!box.parent)
+        return sums.all
+      const calls = this.inverted ? box.origins : box.calls
+      const values = this.inverted && this.from < 0 ? sums.self : sums.total
+      return calls.reduce((sum, n) => sum + values[n], 0)
     }
 
     // What a box has that none of its children has.
@@ -163,5 +173,18 @@ const Tree = (() => {
     }
   }
 
-  return { CallTree }
+  // What is spent in calls that match, and below them: of `self`, by call.
+  function matched(nodes, self, matches) {
+    const on = new Uint8Array(nodes.count)
+    let sum = 0
+    for (let n = 0; n < nodes.count; n++) {
+      const parent = nodes.parent[n]
+      on[n] = matches(n) || (parent >= 0 && on[parent]) ? 1 : 0
+      if (on[n])
+        sum += self[n]
+    }
+    return sum
+  }
+
+  return { CallTree, matched }
 })()
