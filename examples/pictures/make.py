@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: MIT
 """Makes the pictures that README shows: each is the page of a recording, in Debian's Chromium.
 
-    PYTHONPATH=/where/django/and/numpy/are "$PLN_WORK/venv/bin/python" examples/pictures/make.py [NAME...]
+    "$PLN_WORK/venv/bin/pip" install pillow
+    "$PLN_WORK/venv/bin/python" examples/pictures/make.py [NAME...]
 
-Records the examples with the Pillion that tests/run.sh has installed in PLN_WORK (and the
-system's python3), opens each page at the place that README tells of, and writes NAME.png here.
-Needs what tests/run.sh installs, and Pillow in the same venv; look at what comes out before you commit it.
+Records the examples with the Pillion that tests/run.sh has installed in PLN_WORK, and Debian's
+python3; opens each page at the place that README tells of, and writes NAME.png here. Look at
+what comes out before you commit it: on a machine that is busy, all threads wait for a CPU.
 """
 import io
-import os
 import pathlib
 import sys
 import tempfile
@@ -21,6 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests" / "lib"))
 
 import browser  # noqa: E402
+import interpreters  # noqa: E402
 import place  # noqa: E402
 
 WIDTH = 1200
@@ -48,14 +49,15 @@ PICTURES = {
 
 
 def record(name, picture, directory):
+    """The page of a recording."""
+    python = next(i for i in interpreters.supported() if i.origin == "debian")
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": place.packages(python, "django", "numpy"), "PYTHONDONTWRITEBYTECODE": "1"}
     profile = directory / (name + ".pillion")
     command = ["python3", *("examples/" + picture.command).split()]
-    words = [place.HERE.pillion, "record", "-q", *picture.options, "-o", profile, "--", *command]
-    packages = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
-    result = place.HERE.run(words, cwd=HERE.parents[1], env={"PATH": "/usr/bin:/bin", **packages})
-    assert result.returncode == 0, result.stderr
-    result = place.HERE.run([place.HERE.pillion, "html", profile], cwd=directory)
-    assert result.returncode == 0, result.stderr
+    for words in ([place.HERE.pillion, "record", "-q", *picture.options, "-o", profile, "--", *command],
+                  [place.HERE.pillion, "html", profile]):
+        result = place.HERE.run(words, cwd=HERE.parents[1], env=env)
+        assert result.returncode == 0, result.stderr
     return directory / (name + ".html")
 
 
@@ -69,7 +71,7 @@ def main(names):
                 page = browser.Page(driver, record(name, picture, pathlib.Path(directory)), picture.address)
                 page.run(picture.script)
                 shot = Image.open(io.BytesIO(driver.get_screenshot_as_png()))
-                shot.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(HERE / (name + ".png"), optimize=True)
+                shot.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1).save(HERE / (name + ".png"), optimize=True)
                 print("%s.png: %d bytes" % (name, (HERE / (name + ".png")).stat().st_size))
     finally:
         driver.quit()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A test suite that takes too long, for two reasons that `--durations` cannot tell apart.
 
-    pillion record -o tests.pillion -- python3 -m pytest -q examples/slow_tests
+    pillion record -o tests.pillion -- pytest -q examples/slow_tests
+    pillion report --lines --view wall tests.pillion
 
 pytest says which tests are slow. The profile says why: `test_retry` sleeps, in the code that it
 tests, and `shop`, a fixture, builds the same shop anew for each test that wants one.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Each example is run by the commands that README has for it, and its profile shows what README says one learns."""
+import ast
 import functools
 import json
 import os
@@ -96,6 +97,21 @@ def test_no_example_is_left_unmentioned():
     assert not missing, missing
 
 
+def test_lines_in_readme_are_those_of_the_sources():
+    """`file.py:12  function`, however short the file's name was cut, and `12  source` as annotate has it."""
+    sources = [p for p in EXAMPLES.rglob("*.py")]
+    told = [(p, int(line), name) for end, line, name in re.findall(r"([\w/]+\.py):(\d+) +(\w+)", section())
+            for p in sources if str(p).endswith(end)]
+    assert len(told) >= 12
+    for path, line, name in told:
+        functions = [node for node in ast.walk(ast.parse(path.read_text()))
+                     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.lineno <= line <= node.end_lineno]
+        assert name in [node.name for node in functions], (path, line, name)
+    lines = (EXAMPLES / "django_page.py").read_text().splitlines()
+    annotated = re.findall(r"^[ \d.]+ (\d+)  ( +return .*)$", section(), re.M)
+    assert len(annotated) == 2 and all(lines[int(number) - 1] == text for number, text in annotated), annotated
+
+
 def test_pictures_are_there_and_small():
     shown = re.findall(r"!\[[^]]+\]\((examples/pictures/[^)]+)\)", section())
     kept = {p.name for p in (EXAMPLES / "pictures").glob("*.png")}
@@ -184,6 +200,24 @@ def test_pytest(example):
     assert "| wall time |" in summary and "| waiting for the GIL |" in summary
 
 
+# Interrupts a cell, as the button does: by a signal to the kernel's process group, `pillion record` included.
+INTERRUPT = """
+import jupyter_client
+manager = jupyter_client.KernelManager(kernel_name="pillion")
+manager.start_kernel()
+client = manager.client()
+client.start_channels()
+client.wait_for_ready(timeout=60)
+cell = client.execute("print('begun', flush=True)\\nimport time\\ntime.sleep(300)")
+while client.get_iopub_msg(timeout=60)["msg_type"] != "stream":
+    pass
+manager.interrupt_kernel()
+print(client.get_shell_msg(timeout=60)["content"]["ename"])
+client.stop_channels()
+manager.shutdown_kernel()
+"""
+
+
 @pytest.mark.long
 def test_jupyter(example):
     shell, _ = example("A Jupyter kernel")
@@ -193,6 +227,10 @@ def test_jupyter(example):
     assert blocked(report, "clock_nanosleep", "load") > 0.9
     totals = {f["function"]: f["total_ns"] for f in report["functions"] if "ipykernel_" in f["file"]}
     assert totals["squares"] > 0.5e9, totals
+    (shell.work / "interrupt.py").write_text(INTERRUPT)
+    assert shell.run("python3 interrupt.py").split() == ["KeyboardInterrupt"]
+    [profile] = shell.work.glob("kernel.*.pillion")
+    assert shell.report(profile)["recording"]["complete"]
 
 
 def task_words(task, file, work):
