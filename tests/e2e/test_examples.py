@@ -220,19 +220,27 @@ def test_pytest(example):
 
 # Interrupts a cell, as the button does: by a signal to the kernel's process group, `pillion record` included.
 INTERRUPT = """
+import os, time
 import jupyter_client
 manager = jupyter_client.KernelManager(kernel_name="pillion")
 manager.start_kernel()
 client = manager.client()
 client.start_channels()
-client.wait_for_ready(timeout=60)
-cell = client.execute("print('begun', flush=True)\\nimport time\\ntime.sleep(300)")
-while client.get_iopub_msg(timeout=60)["msg_type"] != "stream":
-    pass
-manager.interrupt_kernel()
-print(client.get_shell_msg(timeout=60)["content"]["ename"])
-client.stop_channels()
-manager.shutdown_kernel()
+try:
+    client.wait_for_ready(timeout=60)
+    cell = client.execute("import time\\nopen('begun', 'w').close()\\ntime.sleep(300)")
+    deadline = time.monotonic() + 60
+    while not os.path.exists("begun") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    manager.interrupt_kernel()
+    # The first answers may be to the questions whether it is there.
+    reply = client.get_shell_msg(timeout=60)
+    while reply["parent_header"]["msg_id"] != cell:
+        reply = client.get_shell_msg(timeout=60)
+    print(reply["content"]["ename"])
+finally:
+    client.stop_channels()
+    manager.shutdown_kernel()
 """
 
 
