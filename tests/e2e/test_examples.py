@@ -65,8 +65,8 @@ class Shell:
         self.env = {"PATH": os.pathsep.join(map(str, path)), "HOME": str(work), "PYTHONDONTWRITEBYTECODE": "1",
                     **({"PYTHONPATH": directory} if directory else {})}
 
-    def run(self, command, cwd=None, **more):
-        result = place.HERE.run(["bash", "-euo", "pipefail", "-c", command], cwd=cwd or self.work, env={**self.env, **more})
+    def run(self, command, **more):
+        result = place.HERE.run(["bash", "-euo", "pipefail", "-c", command], cwd=self.work, env={**self.env, **more})
         assert result.returncode == 0, (command, result.stdout[-3000:], result.stderr[-3000:])
         return result.stdout
 
