@@ -111,7 +111,8 @@ def test_readme_has_these_examples_and_no_other():
 def test_no_example_is_left_unmentioned():
     text = (place.REPO / "README.md").read_text()
     missing = [p.name for p in EXAMPLES.iterdir()
-               if p.name not in ("pictures", "__pycache__") and "examples/" + p.name not in text]
+               if p.name not in ("pictures", "__pycache__") and p.suffix not in (".pillion", ".html")
+               and "examples/" + p.name not in text]
     assert not missing, missing
 
 
@@ -177,7 +178,7 @@ def test_asyncio(example):
     assert blocked(report, "recvfrom", "ask_warehouse") > 0.6
     lines = of_file(report["lines"], "asyncio_service.py")
     assert line_of(lines, "summary")["total_ns"] > 0.1 * report["time"]["wall_ns"]
-    assert "ask_warehouse" in said[1] and "epoll_wait" in said[1]
+    assert "ask_warehouse" in said[1] and "summary" in said[1]
 
 
 def test_gil(example):
