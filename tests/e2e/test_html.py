@@ -355,6 +355,16 @@ def test_each_option_changes_the_picture_and_comes_back_with_the_address(page, c
     assert browser.Page(page.driver, page.address[len("file://"):], address).pixels("#graph-view .picture") == changed
 
 
+def test_libraries_can_be_told_apart(driver, pages):
+    import colorsys
+    page = browser.Page(driver, pages["synthetic"], "#metric=cpu&color=library&frames=all")
+    colors = page.run("return [...document.querySelectorAll('#graph-legend .swatch')].map(s =>"
+                      " getComputedStyle(s).backgroundColor.match(/\\d+/g).map(Number))")
+    hues = sorted(360 * colorsys.rgb_to_hls(*(c / 255 for c in color))[0] for color in colors)
+    assert len(hues) > 3
+    assert min(b - a for a, b in zip(hues, hues[1:] + [hues[0] + 360])) > 6, hues
+
+
 def click_row(page, depth, share=0.1):
     from selenium.webdriver.common.action_chains import ActionChains
     graph = page.find("#graph-view")

@@ -59,17 +59,29 @@ const Colors = (() => {
     return file.startsWith('/') || parts.length < 2 ? parts[parts.length - 1] || '?' : parts[0]
   }
 
+  // Libraries are numbered by their weight in all of the recording. By the golden angle, the hue of each is far
+  // from those before it: the heaviest differ the most.
+  const numbers = new WeakMap() // by model: library -> number
+  function rank(model, weights) {
+    const sums = new Map()
+    for (let fn = 0; fn < model.functions.count; fn++) {
+      const library = libraryOf(model, fn)
+      sums.set(library, (sums.get(library) || 0) + weights[fn])
+    }
+    numbers.set(model, new Map([...sums].sort((a, b) => b[1] - a[1]).map(([library], i) => [library, i])))
+  }
+
   function byLibrary(model, box) {
     const kind = model.functions.kind[box.fn]
     if (kind !== KIND.python && !model.functions.library[box.fn])
       return byKind(model, box)
-    const hash = hashOf(libraryOf(model, box.fn))
-    return css([hash % 360, 38 + (hash >>> 9) % 18, 78, 34])
+    const number = numbers.get(model).get(libraryOf(model, box.fn))
+    return css([(200 + Math.round(number * 137.508)) % 360, 38 + number % 3 * 8, 78, 34])
   }
 
   function setDark(isDark) {
     dark = isDark
   }
 
-  return { KINDS, STATES, css, byKind, byLibrary, libraryOf, kindOf, setDark }
+  return { KINDS, STATES, css, byKind, byLibrary, rank, libraryOf, kindOf, setDark }
 })()

@@ -45,6 +45,9 @@ const App = (() => {
     }
 
     makeViews() {
+      const { model } = this
+      const whole = Sums.byCall(model, { threads: model.threads.map(() => true) }, Sums.METRICS.wall.classes)
+      Colors.rank(model, Sums.byFunction(model, whole).self)
       this.graph = new Graph.FlameGraph(byId('graph-view'), {
         color: box => this.color(box), label: box => this.label(box), describe: (box, graph, event) => this.describe(box, graph, event),
         zoomed: box => this.zoomed(box), picked: box => this.go({ tab: 'functions', fn: box.fn }),
