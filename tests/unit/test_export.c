@@ -144,15 +144,16 @@ static void test_pprof(void)
 	static uint8_t message[1 << 20];
 	size_t size;
 	char *gzipped = exported(pln_export_pprof, PLN_VIEW_CPU, false, false, &size);
-	const uint64_t expected[] = { 10, 85 * TINY_MS, 233 * TINY_MS, 145 * TINY_MS };
+	const uint64_t expected[] = { 10, 85 * TINY_MS, 233 * TINY_MS, 145 * TINY_MS,
+				      93 * TINY_MS };
 
 	CHECK(size > 2 && !memcmp(gzipped, "\x1f\x8b", 2));
 	size = gunzip(gzipped, size, message, sizeof(message));
-	for (unsigned v = 0; v < 4; v++) {
+	for (unsigned v = 0; v < 5; v++) {
 		unsigned fields[16] = { 0 };
 
 		CHECK_EQ(sum_of_values(message, size, v, fields), expected[v]);
-		CHECK_EQ(fields[1], 4); /* sample types */
+		CHECK_EQ(fields[1], 5); /* sample types */
 		CHECK_EQ(fields[3], 3); /* mappings */
 		CHECK_EQ(fields[4], 8); /* seven frames, and no stack */
 		CHECK_EQ(fields[5], 9); /* functions */
