@@ -210,15 +210,18 @@ def test_lines_are_the_reports(here, driver, profiles, pages):
     cpu = told(here, "report", profile, "--view", "cpu")["lines"]
     expected = {(line["file"], line["line"]): [line["self_ns"], line["native_ns"]] for line in cpu
                 if line["kind"] == "python" and line["self_ns"] + line["native_ns"]}
+    totals = {(line["file"], line["line"]): line["total_ns"] for line in cpu if line["kind"] == "python"}
     page = browser.Page(driver, pages["real"], "#tab=source")
-    shown = {}
+    shown, shown_totals = {}, {}
     for index in range(len(page.all("#files .file"))):
         page.run("document.querySelectorAll('#files .file')[arguments[0]].click()", index)
         name = page.text("#listing h2")
         rows = page.run("return [...document.querySelectorAll('#listing tr[data-line]')].map(r => [+r.dataset.line,"
-                        " +(r.children[0].dataset.value || 0), +(r.children[1].dataset.value || 0)])")
-        shown.update({(name, line): [python, native] for line, python, native in rows if python + native})
+                        " +(r.children[0].dataset.value || 0), +(r.children[1].dataset.value || 0), +(r.children[4].dataset.value || 0)])")
+        shown.update({(name, line): [python, native] for line, python, native, _ in rows if python + native})
+        shown_totals.update({(name, line): total for line, _, _, total in rows})
     assert {key: shown.get(key) for key in expected} == expected
+    assert {key: shown_totals.get(key) for key in totals} == totals
 
 
 def test_a_file_has_its_share_of_the_whole(here, driver, profiles, pages):

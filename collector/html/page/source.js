@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Source files beside what their lines cost: in Python, in the native code below it, in waiting, and in memory.
+// Source files beside what their lines cost: in Python, in the native code below it, in waiting, in memory, and with
+// all that they call.
 const Source = (() => {
   const { element, named } = Format
-  const HEADS = ['Python', 'Native', 'Waits', 'Allocated']
+  const HEADS = ['Python', 'Native', 'Waits', 'Allocated', 'With calls']
   const AROUND = 12 // lines shown before and behind one that costs something, in long files
+  const TOTAL = Sums.COLUMNS.indexOf('total')
   const LONG = 1500 // lines of a file that is shown whole
 
   // Strings and comments come first, so that nothing in them counts.
@@ -57,6 +59,10 @@ const Source = (() => {
       this.short = new Map(app.model.functions.file.map((file, fn) => [file, app.model.functions.shortFile[fn]]))
     }
 
+    metric() {
+      return Sums.METRICS[this.app.state.metric]
+    }
+
     // The columns that the metric which is looked at is about.
     columns() {
       return { cpu: [0, 1], gil: [0, 1], wall: [0, 1, 2], offcpu: [2] }[this.app.state.metric] || [3]
@@ -74,7 +80,7 @@ const Source = (() => {
 
     render() {
       const { app } = this
-      const found = Sums.byLine(app.model, app.filter)
+      const found = Sums.byLine(app.model, app.filter, app.calls)
       const entries = this.ordered(found.lines)
       const chosen = entries.find(entry => entry.file === app.state.file) || entries.find(entry => this.texts.has(entry.file)) || entries[0]
       const all = this.rank(found.all)
@@ -105,7 +111,7 @@ const Source = (() => {
       this.open(file)
       const most = Sums.COLUMNS.map((_, i) => [...lines.values()].reduce((found, line) => Math.max(found, line[i]), 0))
       const rows = this.numbers(this.code.length, lines).map(number => number < 0
-        ? element('tr', { className: 'gap' }, element('td', { colSpan: 6, text: `⋯ ${-number} lines that cost nothing` }))
+        ? element('tr', { className: 'gap' }, element('td', { colSpan: Sums.COLUMNS.length + 2, text: `⋯ ${-number} lines that cost nothing` }))
         : this.row(number, lines.get(number), most))
       Format.replace(this.listing, element('h2', {}, named(file)), this.note(file) ? element('p', { className: 'note', text: this.note(file) }) : null,
         this.instructions(file), element('div', { className: 'scroll' }, element('table', { className: `code ${this.columns().map(i => `for-${Sums.COLUMNS[i]}`).join(' ')}` },
@@ -138,13 +144,14 @@ const Source = (() => {
     }
 
     head(sums) {
+      // Totals of lines do not add up.
       const cell = (label, i) => element('th', { scope: 'col', className: `number ${Sums.COLUMNS[i]}` }, label,
-        element('span', { className: 'sum', text: sums[i] ? this.quantity(sums[i], i) : '–' }))
+        element('span', { className: 'sum', text: i === TOTAL ? this.metric().label : sums[i] ? this.quantity(sums[i], i) : '–' }))
       return element('thead', {}, element('tr', {}, ...HEADS.map(cell), element('th', { className: 'number', text: 'Line' }), element('th', { text: 'Source' })))
     }
 
     quantity(value, column) {
-      return column === 3 ? Format.bytes(value) : Format.duration(value)
+      return column === 3 || (column === TOTAL && this.metric().memory) ? Format.bytes(value) : Format.duration(value)
     }
 
     // Line numbers to show; less than 0: that many are left out.

@@ -128,16 +128,19 @@ const Sums = (() => {
     return sums
   }
 
-  // By file and line, in the four columns of the source view.
-  const COLUMNS = ['python', 'native', 'wait', 'allocated']
+  // By file and line, in the columns of the source view: four of its own, and all below it for one metric.
+  const COLUMNS = ['python', 'native', 'wait', 'allocated', 'total']
+  const TOTAL = 4
 
-  // The lines that a call counts for: that of the nearest Python code, and its own if it has a source file.
+  // The lines that a call counts for: that of the nearest Python code, and its own if it has a source file. What is
+  // below it counts for its line, unless a caller of it is at the same one.
   const known = new WeakMap() // by model
   function placesOf(model) {
     if (known.has(model))
       return known.get(model)
     const { nodes, functions } = model
-    const found = { count: 0, file: [], line: [], first: new Int32Array(nodes.count).fill(-1), second: new Int32Array(nodes.count).fill(-1) }
+    const found = { count: 0, file: [], line: [], first: new Int32Array(nodes.count).fill(-1), second: new Int32Array(nodes.count).fill(-1),
+      outer: new Int32Array(nodes.count).fill(-1) }
     const files = new Map()
     const idOf = n => {
       const file = functions.file[nodes.fn[n]]
@@ -151,8 +154,18 @@ const Sums = (() => {
       }
       return lines.get(nodes.line[n])
     }
+    const open = [] // by place: calls at it that we are in
+    const path = []
     for (let n = 0; n < nodes.count; n++) {
       const owner = nodes.owner[n]
+      while (path.length && path[path.length - 1].end <= n)
+        open[path.pop().id]--
+      if (owner === n && functions.file[nodes.fn[n]]) {
+        const id = idOf(n)
+        open[id] = (open[id] || 0) + 1
+        found.outer[n] = open[id] === 1 ? id : -1
+        path.push({ id, end: nodes.end[n] })
+      }
       const at = nodes.python[owner] >= 0 ? nodes.python[owner] : owner
       if (functions.file[nodes.fn[at]])
         found.first[n] = idOf(at)
@@ -163,8 +176,8 @@ const Sums = (() => {
     return found
   }
 
-  // `all` is the whole of each column: a cost may be of two lines, in Python and in C.
-  function byLine(model, filter) {
+  // `all` is the whole of each column: a cost may be of two lines, in Python and in C. `calls` is of byCall().
+  function byLine(model, filter, calls) {
     const { nodes } = model
     const places = placesOf(model)
     const width = COLUMNS.length
@@ -185,14 +198,19 @@ const Sums = (() => {
         add(places.second[n], at, self[n])
       }
     }
-    const lines = new Map() // file -> line -> four sums
+    for (let n = 0; n < nodes.count; n++) {
+      if (calls.total[n])
+        add(places.outer[n], TOTAL, calls.total[n])
+    }
+    all[TOTAL] = calls.all
+    const lines = new Map() // file -> line -> its columns
     for (let id = 0; id < places.count; id++) {
-      const four = sums.subarray(id * width, (id + 1) * width)
-      if (!four.some(Boolean))
+      const columns = sums.subarray(id * width, (id + 1) * width)
+      if (!columns.some(Boolean))
         continue
       if (!lines.has(places.file[id]))
         lines.set(places.file[id], new Map())
-      lines.get(places.file[id]).set(places.line[id], four)
+      lines.get(places.file[id]).set(places.line[id], columns)
     }
     return { lines, all }
   }
