@@ -160,6 +160,8 @@ for i in range(50):
 print(len(set(places)))
 """, library], work)
     calls, total, freed, freed_bytes = profile.processes[0]["heap"][recording.HEAP_MAPPING]
-    assert int(out) == 1 and total >= 50 * 64 << 20
-    assert 50 <= freed <= calls
-    assert total - (100 << 20) <= freed_bytes <= total
+    left = int(out) - 1  # places that nothing was mapped at again: those look live to the end
+    assert left < 10, "the kernel hands out other places: the test proves nothing"
+    assert total >= 50 * 64 << 20
+    assert 50 <= freed + left and freed <= calls
+    assert total - (100 << 20) - (left * 64 << 20) <= freed_bytes <= total

@@ -91,8 +91,9 @@ def test_memory_adds_up(here, parts, merged, view):
     whole = report(here, merged, "--view", view)
     each = [report(here, part, "--view", view) for part in parts]
     assert whole["view_total"]["samples"] == sum(r["view_total"]["samples"] for r in each)
-    # Estimates are rounded to bytes by stack.
-    assert abs(whole["view_total"]["bytes"] - sum(r["view_total"]["bytes"] for r in each)) <= 2
+    # A block's estimate is made whole with what the blocks before it left over: it may differ by a byte.
+    difference = abs(whole["view_total"]["bytes"] - sum(r["view_total"]["bytes"] for r in each))
+    assert difference <= whole["view_total"]["samples"]
 
 
 def test_processes_stay_who_they_were(here, parts, merged):
