@@ -119,14 +119,18 @@ static uint32_t find_version(void)
 	return get_version ? parse_version(get_version()) : 0;
 }
 
+/*
+ * Those of a program that is, or is linked to, an interpreter: else NULL. Not by dlsym(), which
+ * allocates to say that there is none, in each `ls` of a script.
+ */
+__attribute__((weak)) extern const char *Py_GetVersion(void);
+__attribute__((weak)) extern void PyConfig_InitPythonConfig(void *); /* 3.8+ */
+
 bool pln_python_find_too_old(void)
 {
-	const char *(*get_version)(void) = NULL;
-
-	*(void **)&get_version = dlsym(RTLD_DEFAULT, "Py_GetVersion");
-	if (!get_version || dlsym(RTLD_DEFAULT, "PyConfig_InitPythonConfig")) /* 3.8+ */
+	if (!Py_GetVersion || PyConfig_InitPythonConfig)
 		return false;
-	pln_python.version_hex = parse_version(get_version());
+	pln_python.version_hex = parse_version(Py_GetVersion());
 	pln_store_relaxed(&pln_python.refused, true);
 	refused_because = "it is older than CPython 3.8";
 	state = REFUSED;

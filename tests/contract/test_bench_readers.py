@@ -120,7 +120,8 @@ def test_pillion_is_read(here, one_python, work):
     # At least a quarter of a second each, less two periods; more, when the machine stalls within a call.
     assert calls[LEAF] > 225e6 and calls[SQUEEZE] > 225e6 and sum(calls.values()) > 0.95 * profile.total
     assert profile.each == shape.ONE and profile.samples >= 15
-    assert all(f.line in LINES[f.name] for f in own_frames(profile))
+    imports = {("<module>", line) for line in (3, 4, 5, 7)}  # a sample may come before main()
+    assert all(f.line in LINES[f.name] or (f.name, f.line) in imports for f in own_frames(profile))
 
 
 # ------------------------------------------------------- tracers
