@@ -55,11 +55,11 @@ EXPECTED = {
 BROKEN = (recording.FLAG_NATIVE_TRUNCATED | recording.FLAG_PYTHON_TRUNCATED |
           recording.FLAG_PYTHON_FAILED | recording.FLAG_GUESSED | recording.FLAG_JOIN_MISMATCH)
 NO_MARKERS = 1 << 8  # of the wire's sample flags
-SECONDS, HZ, ENOUGH = 0.15, 200, 8
+SECONDS, HZ, ENOUGH = 0.25, 200, 8
 
 
 @pytest.fixture(scope="session")
-def run_of(session_work):
+def recorded(session_work):
     """Records the program once for each interpreter; every scenario is in it."""
 
     @functools.lru_cache(maxsize=None)
@@ -68,10 +68,17 @@ def run_of(session_work):
         truth = session_work / ("truth-%s.json" % interpreter.id)
         profile, _ = recording.record_ok(
             interpreter, [place.WORKLOADS / "mixed_stacks.py", truth, str(SECONDS)], session_work,
-            options=["-F", str(HZ)], env={"PYTHONPATH": extension}, name=interpreter.id + ".pillion")
+            options=["-F", str(HZ), "--force"], env={"PYTHONPATH": extension}, name=interpreter.id + ".pillion")
         return types.SimpleNamespace(profile=profile, truth=json.loads(truth.read_text()))
 
     return run
+
+
+@pytest.fixture
+def run_of(recorded, request):
+    if getattr(request.node, "execution_count", 1) > 1:  # run again, with --reruns: of what failed, nothing is kept
+        recorded.cache_clear()
+    return recorded
 
 
 def simple(name):
