@@ -58,7 +58,11 @@ int pln_unheard_keep(int segment_fd, enum pln_hello_reason reason)
 	kept_fd = fcntl(segment_fd, F_DUPFD_CLOEXEC, FIRST_FD);
 	if (kept_fd < 0)
 		kept_fd = fcntl(segment_fd, F_DUPFD_CLOEXEC, 3);
-	if (kept_fd < 0 || identify(kept_fd, &kept))
+	if (kept_fd >= 0 && identify(kept_fd, &kept)) {
+		close(kept_fd);
+		kept_fd = -1;
+	}
+	if (kept_fd < 0)
 		return -EMFILE;
 	kept_reason = reason;
 	pause_ns = PAUSE_NS;
