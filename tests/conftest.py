@@ -36,6 +36,17 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(skip)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """What is run again, with --reruns, gets its recordings made again: one of them may be the cause.
+
+    With session_work end all fixtures that keep something in it.
+    """
+    if getattr(item, "execution_count", 1) > 1:
+        for definition in item._fixtureinfo.name2fixturedefs.get("session_work", ()):
+            definition.finish(item._request)
+
+
 def pytest_terminal_summary(terminalreporter):
     """What failed the first time, with --reruns: to be looked into like any other failure."""
     for report in terminalreporter.stats.get("rerun", []):

@@ -9,7 +9,7 @@
 #   tests/run.sh -k EXPRESSION   only the Python tests that match (as pytest's -k)
 #   tests/run.sh --minor 3.12    only interpreters of this minor (may be repeated)
 #   tests/run.sh --free-threaded  also a CPython without the GIL, built first (ten minutes)
-#   tests/run.sh --retry         what fails runs once more; the last line counts the reruns
+#   tests/run.sh --retry         what fails runs again, at most twice; the last line counts the reruns
 #   tests/run.sh --no-install    trust that everything needed is there
 #
 # Needs Debian 12 or later. As root it can do everything; as another user, give it a
@@ -142,7 +142,7 @@ build_sid() {
 }
 
 unit_tests() {
-    ctest --test-dir "$1" --output-on-failure -j "$jobs" --no-tests=error ${retry:+--repeat until-pass:2} "${@:2}"
+    ctest --test-dir "$1" --output-on-failure -j "$jobs" --no-tests=error ${retry:+--repeat until-pass:3} "${@:2}"
 }
 
 sanitizers() {
@@ -182,7 +182,7 @@ step() {
 python_tests() {
     local options=(-q -p no:cacheprovider -ra --durations=10 --rootdir "$repo/tests")
     [ -n "$long" ] && options+=(--long)
-    [ -n "$retry" ] && options+=(--reruns 1 -rR)
+    [ -n "$retry" ] && options+=(--reruns 2 -rR)
     [ -n "$quick" ] && options+=(-m "not full")
     [ -n "$keyword" ] && options+=(-k "$keyword")
     PYTHONDONTWRITEBYTECODE=1 "$PLN_WORK/venv/bin/pytest" "${options[@]}" "${minors[@]}" \

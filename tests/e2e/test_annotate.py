@@ -27,6 +27,10 @@ def numbers(seconds):
 def divides():
     native.outer(60000000)
 
+def drops():
+    for _ in range(20):
+        bytes(4000000)
+
 def sleeps():
     keep = [bytes(4000000) for _ in range(20)]
     time.sleep(0.4)
@@ -34,6 +38,7 @@ def sleeps():
 
 thread = threading.Thread(target=sleeps)
 thread.start()
+drops()
 numbers(0.5)
 divides()
 thread.join()

@@ -59,7 +59,7 @@ SECONDS, HZ, ENOUGH = 0.25, 200, 8
 
 
 @pytest.fixture(scope="session")
-def recorded(session_work):
+def run_of(session_work):
     """Records the program once for each interpreter; every scenario is in it."""
 
     @functools.lru_cache(maxsize=None)
@@ -68,17 +68,10 @@ def recorded(session_work):
         truth = session_work / ("truth-%s.json" % interpreter.id)
         profile, _ = recording.record_ok(
             interpreter, [place.WORKLOADS / "mixed_stacks.py", truth, str(SECONDS)], session_work,
-            options=["-F", str(HZ), "--force"], env={"PYTHONPATH": extension}, name=interpreter.id + ".pillion")
+            options=["-F", str(HZ)], env={"PYTHONPATH": extension}, name=interpreter.id + ".pillion")
         return types.SimpleNamespace(profile=profile, truth=json.loads(truth.read_text()))
 
     return run
-
-
-@pytest.fixture
-def run_of(recorded, request):
-    if getattr(request.node, "execution_count", 1) > 1:  # run again, with --reruns: of what failed, nothing is kept
-        recorded.cache_clear()
-    return recorded
 
 
 def simple(name):
