@@ -13,6 +13,9 @@
  *
  * Code objects behind the heads of step 1 are met again next time; taking one twice
  * changes nothing.
+ *
+ * Modules are told of in the control lane, but late: the target looks at the loader's list
+ * at its ticks. A sample in code that was loaded since the last one waits in its lane.
  */
 #include "ingest/target.h"
 
@@ -24,6 +27,9 @@
 
 #include "ingest/burst.h"
 #include "ingest/scratch.h"
+
+#define WAITS_AT_MOST_NS 500000000u /* a target that does not tick tells of no module */
+#define WAITS_UP_TO_PERCENT 50 /* in a lane that is fuller, nothing waits */
 
 struct lane_pass {
 	struct pln_lane_view view;
@@ -84,6 +90,21 @@ static void take_codes(struct pln_target *t, struct pln_lane_view view)
 	}
 }
 
+static unsigned percent_full(const struct lane_pass *pass)
+{
+	uint64_t used = pass->limit - pass->tail;
+
+	return used < pass->view.data_size ? (unsigned)(used * 100 / pass->view.data_size) : 100;
+}
+
+/* Whether the target will still tell what a sample's addresses are in. */
+static bool must_wait(const struct pln_target *t, const struct lane_pass *pass,
+		      const struct pln_record *rec)
+{
+	return rec->type == PILLION_RECORD_SAMPLE && percent_full(pass) <= WAITS_UP_TO_PERCENT &&
+	       pln_target_sample_is_early(t, rec, WAITS_AT_MOST_NS);
+}
+
 /* Step 3. */
 static void take_samples(struct pln_target *t, const struct lane_pass *pass)
 {
@@ -91,7 +112,8 @@ static void take_samples(struct pln_target *t, const struct lane_pass *pass)
 	struct pln_record *copy;
 	int64_t size;
 
-	while ((size = copy_record(t, pass->view, pos, pass->limit, &copy)) > 0) {
+	while ((size = copy_record(t, pass->view, pos, pass->limit, &copy)) > 0 &&
+	       !must_wait(t, pass, copy)) {
 		if (copy->type == PILLION_RECORD_SAMPLE)
 			pln_target_take_sample(t, copy, pass->is_sampler);
 		else if (copy->type == PILLION_RECORD_FREE)
@@ -171,14 +193,24 @@ static void take_all_codes(struct pln_target *t)
 			take_codes(t, pln_segment_lane(&t->segment, i));
 }
 
-static unsigned percent_full(const struct lane_pass *pass)
+/*
+ * A tick is over when the next has begun. Before the control lane is taken: what that tick told is
+ * in it.
+ */
+static void note_tick(struct pln_target *t, bool last)
 {
-	uint64_t used = pass->limit - pass->tail;
+	/* relaxed: a clock value */
+	uint64_t beat_ns = pln_load_relaxed(&t->segment.shared->heartbeat_ns);
 
-	return used < pass->view.data_size ? (unsigned)(used * 100 / pass->view.data_size) : 100;
+	if (last) {
+		t->told_until_ns = UINT64_MAX;
+	} else if (beat_ns != t->beat_ns) {
+		t->told_until_ns = t->beat_ns - (t->beat_ns ? PILLION_MODULES_WITHIN_NS : 0);
+		t->beat_ns = beat_ns;
+	}
 }
 
-unsigned pln_target_drain(struct pln_target *t, uint64_t now_ns)
+unsigned pln_target_drain(struct pln_target *t, uint64_t now_ns, bool last)
 {
 	unsigned fullest = 0;
 	struct lane_pass *passes = pln_scratch_passes(t->scratch, (t->segment.lane_count + 1) *
@@ -189,6 +221,7 @@ unsigned pln_target_drain(struct pln_target *t, uint64_t now_ns)
 		return 0;
 	t->drain_ns = now_ns;
 	pln_target_note_burst(t);
+	note_tick(t, last);
 	count = note_lanes(t, passes);
 	take_control(t);
 	take_all_codes(t);

@@ -408,6 +408,21 @@ static bool is_plausible(const struct pln_target *t, const struct pln_sample *re
 	       rec->offcpu_ns < MAX_SPAN_NS && rec->runnable_ns < MAX_SPAN_NS;
 }
 
+bool pln_target_sample_is_early(const struct pln_target *t, const struct pln_record *record,
+				uint64_t at_most_ns)
+{
+	const struct pln_sample *rec = (const void *)record;
+	struct parts p;
+
+	if (record->size < sizeof(*rec) || rec->time_ns <= t->told_until_ns ||
+	    !is_plausible(t, rec) || rec->time_ns + at_most_ns < t->drain_ns || !split(rec, &p))
+		return false;
+	for (unsigned i = 0; i < p.native_count; i++)
+		if (!pln_modules_find(&t->modules, p.pc[i], rec->time_ns))
+			return true;
+	return false;
+}
+
 void pln_target_take_sample(struct pln_target *t, const struct pln_record *record,
 			    bool from_sampler)
 {

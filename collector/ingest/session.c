@@ -377,7 +377,7 @@ static unsigned drain_all(struct pln_session *s)
 		now_ns = pln_session_now_ns();
 		/* relaxed: a clock value */
 		pln_store_relaxed(&t->segment.shared->collector_ns, now_ns);
-		percent = pln_target_drain(t, now_ns);
+		percent = pln_target_drain(t, now_ns, false);
 		pln_target_follow_heap(t);
 		if (fullest < percent)
 			fullest = percent;

@@ -432,7 +432,7 @@ void pln_target_end(struct pln_target *t, uint64_t now_ns, bool gone)
 {
 	if (t->ended)
 		return;
-	(void)pln_target_drain(t, now_ns);
+	(void)pln_target_drain(t, now_ns, true);
 	pln_target_take_burst(t, true);
 	read_totals(t);
 	pln_target_read_heap(t, gone);

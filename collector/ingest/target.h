@@ -113,6 +113,8 @@ struct pln_target {
 
 	uint64_t eval_lo, eval_hi;
 	uint64_t drain_ns; /* when the drain that is going on began */
+	uint64_t beat_ns; /* start of the target's last tick that we saw */
+	uint64_t told_until_ns; /* modules that were loaded by then, it has told of */
 	uint64_t sample_time_ns; /* of the walk that is being finished */
 	uint64_t samples;
 	struct pln_target_burst *burst; /* NULL: not in burst mode, or nothing noted yet */
@@ -185,10 +187,10 @@ void pln_target_follow_heap(struct pln_target *t);
 /* -------------------------------------------------------------- drain.c */
 
 /*
- * Takes every record that is committed by now (`now_ns`). Returns how full the fullest
- * lane was, in percent.
+ * Takes what is committed by now (`now_ns`); the `last` time, nothing waits for what may explain
+ * it. Returns how full the fullest lane was, in percent.
  */
-unsigned pln_target_drain(struct pln_target *t, uint64_t now_ns);
+unsigned pln_target_drain(struct pln_target *t, uint64_t now_ns, bool last);
 
 /* The row's clocks count from the thread's start: takes off them what earlier files have. */
 void pln_target_thread_since(struct pln_target_thread *thread);
@@ -214,6 +216,13 @@ uint32_t pln_target_function(struct pln_target *t, struct pln_target_code *code)
 
 struct pln_scratch *pln_scratch_new(void);
 void pln_scratch_free(struct pln_scratch *s);
+
+/*
+ * Whether the sample has addresses of no module that we know, and is so new that the target may
+ * still tell of one; for `at_most_ns` after it was taken.
+ */
+bool pln_target_sample_is_early(const struct pln_target *t, const struct pln_record *rec,
+				uint64_t at_most_ns);
 
 /* A record of type SAMPLE; `from_sampler` tells the lane. */
 void pln_target_take_sample(struct pln_target *t, const struct pln_record *rec, bool from_sampler);

@@ -44,6 +44,9 @@
 #define PILLION_HELLO_MAGIC 0x4c454850u /* "PHEL" */
 #define PILLION_TOKEN_SIZE 16
 #define PILLION_LABELS_SIZE 1280
+/* A target that ticks tells of a module at the latest in the first tick that begins so long after
+ * it was loaded. */
+#define PILLION_MODULES_WITHIN_NS 5000000u
 
 /* Why a sample, or a part of one, was not recorded. Counted in the segment. */
 enum pln_drop {

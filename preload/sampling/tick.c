@@ -42,7 +42,6 @@
 #define COLLECTOR_SILENT_NS (5 * PLN_SECOND_NS)
 #define SIGNAL_BLOCKED_NS (500 * 1000000ull) /* CPU time without a sample */
 #define SELDOM_NS 160000000ull /* between looks at what changes slowly, whatever the rate */
-#define MODULES_NS 5000000ull /* between looks at the loader's list */
 #define TABLES_NS 30000000ull /* a process that ends before needs no unwind tables */
 #define OFF_WORTH 20 /* less off-CPU time than this part of a tick waits for more */
 #define READ_SHARE 100 /* at most this part of the time is spent on reading stacks */
@@ -443,7 +442,7 @@ void pln_tick(void)
 	pln_objects_tick();
 	pln_python_tick();
 	pln_stack_bounds_refresh();
-	if (is_time(&modules_ns, MODULES_NS, now) || pln_native_refresh_is_due())
+	if (is_time(&modules_ns, PILLION_MODULES_WITHIN_NS, now) || pln_native_refresh_is_due())
 		pln_announce_modules(wants_native() && now - began_ns > TABLES_NS);
 	pln_scan_threads(now);
 	visit_all();

@@ -127,11 +127,12 @@ def test_a_program_in_step_with_the_sampling_is_measured_right(one_python, work)
 def test_short_threads_are_seen_in_proportion(interpreter, work):
     """Threads of 2 ms, less than a period and less than the kernel's tick. Some 150 samples, each by
     chance: 4 sigma are 33 %. On a crowded machine turns begin at the kernel's ticks, and end before the
-    next: fewer are met."""
+    next: fewer are met, and what was not is told of as unsampled."""
     profile, out = recording.record_ok(interpreter, [place.WORKLOADS / "short_threads.py", "0.002", "4"], work)
     spent = json.loads(out)
     measured = profile.total("cpu_ns", profile.calling("short"))
-    assert 0.6 * spent["short"] < measured < 1.4 * spent["short"], (measured / 1e9, spent)
+    crowded = profile.total("runnable_ns") > 0.1 * profile.total("cpu_ns")
+    assert (0.2 if crowded else 0.6) * spent["short"] < measured < 1.4 * spent["short"], (measured / 1e9, spent)
     [main] = [t for t in profile.threads if t["is_main"]]
     measured = profile.by_thread("cpu_ns")[profile.threads.index(main)]
     assert abs(measured - main["cpu_ns"]) < 0.02 * main["cpu_ns"] + PERIOD_NS

@@ -65,9 +65,11 @@ def test_threads_without_python_are_sampled(interpreter, work):
     for tid in json.loads(out):
         index, = [i for i, t in enumerate(profile.threads) if t["tid"] == tid]
         own = [s for s in profile.samples if s.thread == index]
-        # They look at their clocks now and then, and write to one line of memory: 0.3 s and more.
-        clock = profile.threads[index]["cpu_ns"]
-        assert 0.29e9 <= clock <= 0.6e9 and abs(profile.total("cpu_ns", own) - clock) <= 0.02e9
+        # They look at their clocks now and then, and write to one line of memory: 0.3 s and more. On a
+        # crowded machine turns begin at the kernel's ticks, and a sample or two are by chance not there.
+        clock, unsampled = (profile.threads[index][key] for key in ("cpu_ns", "unsampled_cpu_ns"))
+        assert 0.29e9 <= clock <= 0.6e9
+        assert -0.001e9 <= profile.total("cpu_ns", own) + unsampled - clock <= 0.03e9 and unsampled <= 0.06e9
         assert profile.threads[index]["name"] == "burner"
         assert not profile.threads[index]["has_python"]
         on_cpu = [s for s in own if s.on_cpu]

@@ -46,22 +46,22 @@ def record_rotating(python, work, *options, program=TWO_THREADS, seconds="3.5"):
 
 
 def test_each_file_is_whole_by_itself(one_python, work):
+    """On a crowded machine a file may be ended late, never early."""
     profiles, result = record_rotating(one_python, work, "--rotate", "1s", "--label", "env=test")
-    assert len(profiles) in (3, 4), result.stderr
-    for profile in profiles[:3]:
+    assert len(profiles) in (2, 3, 4), result.stderr
+    for profile in profiles[:-1]:
         assert profile.data["complete"] and profile.data["symbolized"]
         [process] = profile.processes
         assert process["interpreter_status"] == recording.CHECKED
         assert not [f for f in profile.data["functions"] if f["name"] == "<unknown>" and not f["kind"]][1:]
         # One waits on the same stack in all of them; no sample but the first ever described it.
         waiting = profile.calling("waits_for_ever")
-        assert 0.6e9 < profile.total("offcpu_ns", waiting) < 1.4e9
-        assert len({s.thread for s in waiting}) == 1
+        index, = {s.thread for s in waiting}
+        lived = profile.threads[index]["seen_ns"] - profile.threads[index]["start_ns"]
+        assert lived > 0.6e9 and abs(profile.total("offcpu_ns", waiting) - lived) < 0.4e9
         assert profile.calling("burns")
-        for thread in profile.threads:
-            assert thread["seen_ns"] - thread["start_ns"] < 1.6e9
     starts = [p.data["start_ns"] for p in profiles]
-    assert starts == sorted(starts) and len(set(starts)) == len(starts)
+    assert all(later - earlier >= 0.99e9 for earlier, later in zip(starts, starts[1:]))
 
 
 def test_together_they_are_what_one_would_have_been(one_python, work):

@@ -65,7 +65,7 @@ static void put(struct bench *b, unsigned where, uint8_t type, const uint8_t *bo
 
 	memcpy((char *)record + sizeof(struct pln_record), body, words * 8);
 	if (!fake_put(lane, room, type, record, size)) {
-		(void)pln_target_drain(b->target, NOW_NS);
+		(void)pln_target_drain(b->target, NOW_NS, false);
 		fake_put(lane, room, type, record, size);
 	}
 }
@@ -86,7 +86,7 @@ static void play(struct bench *b, const uint8_t *data, size_t size)
 			words = (size - HEADER) / 8;
 		bytes = words * 8;
 		if (data[0] == FUZZ_DRAIN) {
-			(void)pln_target_drain(b->target, NOW_NS);
+			(void)pln_target_drain(b->target, NOW_NS, false);
 			pln_target_publish(b->target);
 		} else if (data[0] == FUZZ_SLOT) {
 			put_slot(b, data[1], data + HEADER, bytes);
@@ -107,7 +107,7 @@ static void move(struct bench *b, int fd)
 						 .working_directory = "/",
 						 .exit_status = -1 };
 
-	(void)pln_target_drain(b->target, NOW_NS);
+	(void)pln_target_drain(b->target, NOW_NS, false);
 	pln_target_publish_all(b->target);
 	if (pln_writer_open(&b->next_writer, fd, &recording) ||
 	    pln_tables_open(&b->next_tables, b->next_writer) ||

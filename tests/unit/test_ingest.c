@@ -125,6 +125,7 @@ static void test_unknown_code_keeps_its_place(void)
 
 	fixture_open(&fx, 0);
 	join(&fx, &f, 1);
+	CHECK(fake_module(&f, 0x1000, 0x2000, "/one.so", 1));
 	CHECK(fake_sample(&f, fake_lane(&f, 0), &s));
 	CHECK(fixture_serve(&fx, 120, NULL, NULL));
 	/* Known later: samples from then on have the name. */
@@ -138,9 +139,9 @@ static void test_unknown_code_keeps_its_place(void)
 
 	rows = fixture_rows(&fx, &count);
 	if (CHECK_EQ(count, 3)) {
-		CHECK_STR(fixture_stack(&fx, rows[0].stack), "0x1020;<unknown>:0");
-		CHECK_STR(fixture_stack(&fx, rows[1].stack), "0x1020;late:1");
-		CHECK_STR(fixture_stack(&fx, rows[2].stack), "0x1020;<unknown>:0");
+		CHECK_STR(fixture_stack(&fx, rows[0].stack), "one.so+0x20;<unknown>:0");
+		CHECK_STR(fixture_stack(&fx, rows[1].stack), "one.so+0x20;late:1");
+		CHECK_STR(fixture_stack(&fx, rows[2].stack), "one.so+0x20;<unknown>:0");
 	}
 	if (CHECK_EQ(fx.profile->note_count, 1))
 		CHECK(strstr(fx.profile->notes[0].text, "1 code objects were never described"));
@@ -185,6 +186,98 @@ static void test_modules_come_and_go(void)
 	CHECK_EQ(count, 5);
 	for (size_t i = 0; i < count; i++)
 		CHECK_STR(fixture_stack(&fx, rows[i].stack), expected[i].stack);
+	free(rows);
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
+/* What the collector takes for the start of the target's newest tick. */
+static void tick(const struct fake *f, uint64_t time_ns)
+{
+	pln_store_relaxed(&f->seg->heartbeat_ns, time_ns);
+}
+
+static uint64_t sample_count(struct pln_session *session)
+{
+	struct pln_session_summary sum;
+
+	pln_session_summarize(session, &sum);
+	return sum.samples;
+}
+
+static bool has_one(void *arg)
+{
+	return sample_count(arg) >= 1;
+}
+
+static bool has_three(void *arg)
+{
+	return sample_count(arg) >= 3;
+}
+
+static const uint64_t in_one[] = { 0x1010 }, in_none[] = { 0x5010 };
+
+/*
+ * Samples in a library that has just been loaded: they wait, those behind them too, until the
+ * target has had a look at the loader's list, whether or not it found anything. All of it is a
+ * little ahead of the clock, so that no pause of this machine makes a sample too old to wait.
+ */
+static void test_samples_wait_for_their_modules(void)
+{
+	struct fake_sample s = { .serial = 1, .native_count = 1 };
+	struct pln_sample_row *rows;
+	struct fixture fx;
+	struct fake f;
+	size_t count;
+
+	fixture_open(&fx, 0);
+	join(&fx, &f, 1);
+	s.time_ns = now_ns() + 900000000u;
+	tick(&f, s.time_ns - 1);
+	for (s.hash = 1; s.hash <= 3; s.hash++) {
+		s.pc = s.hash == 2 ? in_none : in_one;
+		CHECK(fake_sample(&f, fake_lane(&f, 0), &s));
+	}
+	CHECK(fixture_serve(&fx, 120, NULL, NULL));
+	CHECK_EQ(sample_count(fx.session), 0);
+	CHECK(fake_module(&f, 0x1000, 0x2000, "/one.so", s.time_ns));
+	tick(&f, s.time_ns + 2 * PILLION_MODULES_WITHIN_NS);
+	CHECK(fixture_serve(&fx, 10000, has_one, fx.session));
+	CHECK_EQ(sample_count(fx.session), 1);
+	tick(&f, s.time_ns + 4 * PILLION_MODULES_WITHIN_NS);
+	CHECK(fixture_serve(&fx, 10000, has_three, fx.session));
+	fixture_finish(&fx);
+	rows = fixture_rows(&fx, &count);
+	if (CHECK_EQ(count, 3)) {
+		CHECK_STR(fixture_stack(&fx, rows[0].stack), "one.so+0x10");
+		CHECK_STR(fixture_stack(&fx, rows[1].stack), "0x5010");
+		CHECK_STR(fixture_stack(&fx, rows[2].stack), "one.so+0x10");
+	}
+	free(rows);
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
+/* Nor do they wait for a target that has stopped ticking, or for one that has ended. */
+static void test_samples_wait_for_some_time_only(void)
+{
+	struct fake_sample s = { .serial = 1, .hash = 1, .pc = in_none, .native_count = 1 };
+	struct pln_sample_row *rows;
+	struct fixture fx;
+	struct fake f;
+	size_t count;
+
+	fixture_open(&fx, 0);
+	join(&fx, &f, 1);
+	s.time_ns = now_ns();
+	CHECK(fake_sample(&f, fake_lane(&f, 0), &s));
+	CHECK(fixture_serve(&fx, 10000, has_one, fx.session));
+	s.hash = 2;
+	s.time_ns = now_ns();
+	CHECK(fake_sample(&f, fake_lane(&f, 0), &s));
+	fixture_finish(&fx);
+	rows = fixture_rows(&fx, &count);
+	CHECK_EQ(count, 2);
 	free(rows);
 	fake_destroy(&f);
 	fixture_close(&fx);
@@ -603,6 +696,8 @@ int main(void)
 	test_stacks_and_lines();
 	test_unknown_code_keeps_its_place();
 	test_modules_come_and_go();
+	test_samples_wait_for_their_modules();
+	test_samples_wait_for_some_time_only();
 	test_own_frames_are_left_out();
 	test_nothing_is_lost_when_the_lane_wraps();
 	test_totals_and_clocks();
