@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,7 @@
 
 #include <pillion/atomic.h>
 
+#include "ingest/roots.h"
 #include "ingest/session_i.h"
 
 #define MS 1000000ull
@@ -226,6 +229,9 @@ static void note_refused(struct pln_session *s, const char *why)
 	char text[PLN_WHY_SIZE + 32];
 
 	s->summary.refused_count++;
+	/* Of many for one reason the end tells how many they were. */
+	if (!strcmp(s->summary.refused, why))
+		return;
 	snprintf(s->summary.refused, sizeof(s->summary.refused), "%s", why);
 	snprintf(text, sizeof(text), "a process was refused: %s", why);
 	pln_session_note(s, 1, text);
@@ -288,7 +294,18 @@ static void on_hello(struct pln_watch *watch)
 	drop_guest(guest);
 }
 
-static void drop_oldest_guest(struct pln_session *s)
+/* Its hello may wait since it came: while we are busy, or stopped, nobody is asked. */
+static void serve_or_drop(struct pln_guest *guest)
+{
+	struct pollfd said = { .fd = guest->watch.fd, .events = POLLIN };
+
+	if (poll(&said, 1, 0) > 0)
+		on_hello(&guest->watch);
+	else
+		drop_guest(guest);
+}
+
+static void make_room_for_guest(struct pln_session *s)
 {
 	struct pln_guest *oldest = s->guests;
 
@@ -296,7 +313,7 @@ static void drop_oldest_guest(struct pln_session *s)
 	while (oldest && oldest->next)
 		oldest = oldest->next;
 	if (oldest)
-		drop_guest(oldest);
+		serve_or_drop(oldest);
 }
 
 static void add_guest(struct pln_session *s, int conn)
@@ -307,8 +324,8 @@ static void add_guest(struct pln_session *s, int conn)
 		close(conn);
 		return;
 	}
-	if (s->guest_count >= MAX_GUESTS)
-		drop_oldest_guest(s);
+	if (s->guest_count >= MAX_GUESTS || !pln_descriptor_may_stay(conn))
+		make_room_for_guest(s);
 	guest->session = s;
 	guest->since_ns = pln_session_now_ns();
 	guest->watch = (struct pln_watch){ conn, on_hello };
@@ -346,7 +363,7 @@ static void drop_silent_guests(struct pln_session *s, uint64_t now_ns)
 	for (; guest; guest = next) {
 		next = guest->next;
 		if (now_ns - guest->since_ns > GUEST_PATIENCE)
-			drop_guest(guest);
+			serve_or_drop(guest);
 	}
 }
 
@@ -627,10 +644,33 @@ void pln_session_end_part(struct pln_part *part, uint64_t end_ns, int exit_statu
 	s->summary.bytes += s->part_bytes;
 }
 
+/* What all of it came to, for those who read the profile and did not see our last words. */
+static void note_shortages(struct pln_session *s)
+{
+	struct pln_session_summary sum;
+	char text[PLN_WHY_SIZE + 64];
+
+	pln_session_summarize(s, &sum);
+	if (sum.refused_count > 1) {
+		snprintf(text, sizeof(text), "%" PRIu32 " processes were refused, the last: %s",
+			 sum.refused_count, sum.refused);
+		pln_session_note(s, 1, text);
+	}
+	if (sum.nameless) {
+		snprintf(text, sizeof(text),
+			 "%" PRIu32 " processes of containers have native frames without names: no "
+			 "descriptor was left for their files; raise the limit (ulimit -n)",
+			 sum.nameless);
+		pln_session_note(s, 1, text);
+	}
+}
+
 static void close_profile(struct pln_session *s, int exit_status)
 {
-	struct pln_part part = pln_session_part(s);
+	struct pln_part part;
 
+	note_shortages(s);
+	part = pln_session_part(s);
 	if (exit_status == -1)
 		exit_status = status_of_first(s);
 	pln_session_end_part(&part, end_of_recording(s), exit_status);
@@ -683,6 +723,7 @@ void pln_session_add_presence(struct pln_session_summary *sum, const struct pln_
 	sum->processes++;
 	sum->running += t->row.end_ns == 0;
 	sum->threads += (uint32_t)t->thread_count;
+	sum->nameless += t->root && !pln_root_is_kept(t->root);
 	if (t->row.interpreter_status == PILLION_INTERPRETER_REFUSED) {
 		sum->native_only++;
 		snprintf(sum->native_only_why, sizeof(sum->native_only_why), "%s",

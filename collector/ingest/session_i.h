@@ -25,6 +25,7 @@ struct pln_session_target {
 	struct pln_session *session;
 	struct pln_watch watch;
 	bool watched;
+	bool being_named; /* it had ended when the search for names began that goes on */
 };
 
 /* One file of the recording, and what is needed to end it. */

@@ -18,6 +18,7 @@
 #include "session_fixture.h"
 
 #define LANE_DATA 65536u
+#define CROWD 200u /* less than the queue of the socket holds */
 
 static bool has_joined(void *arg)
 {
@@ -503,6 +504,26 @@ static void test_a_hello_in_the_queue_is_not_lost(void)
 	fixture_close(&fx);
 }
 
+/* While we were stopped, or busy, more came than are waited for at a time. */
+static void test_hellos_of_a_crowd_are_not_lost(void)
+{
+	struct fixture fx;
+	struct fake f;
+	int sock;
+
+	fixture_open(&fx, 0);
+	CHECK(fake_create(&f, 1, LANE_DATA, true) == 0);
+	for (unsigned i = 0; i < CROWD; i++) {
+		sock = fake_hello(&f, fx.address, fx.token, PILLION_WIRE_VERSION);
+		CHECK(sock >= 0);
+		close(sock);
+	}
+	fixture_finish(&fx);
+	CHECK(fx.profile && fx.profile->process_count == CROWD);
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
 static bool is_over(void *arg)
 {
 	return ((struct fixture *)arg)->over_events > 0;
@@ -613,6 +634,7 @@ int main(void)
 	test_ends();
 	test_a_second_hello_of_a_process_ends_the_first();
 	test_a_hello_in_the_queue_is_not_lost();
+	test_hellos_of_a_crowd_are_not_lost();
 	test_duration();
 	test_idle();
 	test_readable_while_written();
