@@ -37,6 +37,7 @@
 #define FLUSH_INTERVAL SECOND
 #define FIRST_FLUSHES (100 * MS) /* of the first second: most definitions are made there */
 #define GUEST_PATIENCE (5 * SECOND) /* for a hello, once connected */
+#define GUEST_GRACE SECOND /* the same, while others wait for its place */
 #define MAX_GUESTS 64
 #define QUIET_AFTER (200 * MS) /* a target goes quiet within a few ticks */
 #define IDLE_AFTER (500 * MS)
@@ -274,46 +275,56 @@ static void drop_guest(struct pln_guest *guest)
 	free(guest);
 }
 
-static void on_hello(struct pln_watch *watch)
+static void listen_again(struct pln_session *s)
 {
-	struct pln_guest *guest = pln_watch_owner(watch, struct pln_guest, watch);
+	if (!s->listening)
+		s->listening = !pln_loop_add(s->options.loop, &s->listener);
+}
+
+static void stop_listening(struct pln_session *s)
+{
+	pln_loop_remove(s->options.loop, &s->listener);
+	s->listening = false;
+}
+
+static void serve_guest(struct pln_guest *guest)
+{
 	struct pln_session *s = guest->session;
 	char why[PLN_WHY_SIZE] = "";
 	int error;
 
-	if (pln_control_is_next(watch->fd)) {
-		pln_control_serve(s, watch->fd);
+	if (pln_control_is_next(guest->watch.fd)) {
+		pln_control_serve(s, guest->watch.fd);
 		drop_guest(guest);
 		return;
 	}
-	error = admit(s, watch->fd, why, sizeof(why));
-	pln_hello_answer(watch->fd, error, why);
+	error = admit(s, guest->watch.fd, why, sizeof(why));
+	pln_hello_answer(guest->watch.fd, error, why);
 	/* To come too late, or to die on the way, is no one's mistake. */
 	if (error && error != -ECANCELED && error != -ECONNRESET)
 		note_refused(s, why);
 	drop_guest(guest);
 }
 
+static void on_hello(struct pln_watch *watch)
+{
+	struct pln_guest *guest = pln_watch_owner(watch, struct pln_guest, watch);
+	struct pln_session *s = guest->session;
+
+	serve_guest(guest);
+	/* There is room again. */
+	listen_again(s);
+}
+
 /* Its hello may wait since it came: while we are busy, or stopped, nobody is asked. */
-static void serve_or_drop(struct pln_guest *guest)
+static bool serve_if_it_spoke(struct pln_guest *guest)
 {
 	struct pollfd said = { .fd = guest->watch.fd, .events = POLLIN };
 
-	if (poll(&said, 1, 0) > 0)
-		on_hello(&guest->watch);
-	else
-		drop_guest(guest);
-}
-
-static void make_room_for_guest(struct pln_session *s)
-{
-	struct pln_guest *oldest = s->guests;
-
-	/* New ones are put in front. */
-	while (oldest && oldest->next)
-		oldest = oldest->next;
-	if (oldest)
-		serve_or_drop(oldest);
+	if (poll(&said, 1, 0) <= 0)
+		return false;
+	serve_guest(guest);
+	return true;
 }
 
 static void add_guest(struct pln_session *s, int conn)
@@ -324,8 +335,6 @@ static void add_guest(struct pln_session *s, int conn)
 		close(conn);
 		return;
 	}
-	if (s->guest_count >= MAX_GUESTS || !pln_descriptor_may_stay(conn))
-		make_room_for_guest(s);
 	guest->session = s;
 	guest->since_ns = pln_session_now_ns();
 	guest->watch = (struct pln_watch){ conn, on_hello };
@@ -336,24 +345,44 @@ static void add_guest(struct pln_session *s, int conn)
 		drop_guest(guest);
 }
 
+/*
+ * The oldest goes: served when it has spoken, dropped when it had its time. False: it just came,
+ * and its hello is on the way; whoever waits outside meanwhile loses nothing.
+ */
+static bool make_room(struct pln_session *s)
+{
+	struct pln_guest *oldest = s->guests;
+
+	/* New ones are put in front. */
+	while (oldest && oldest->next)
+		oldest = oldest->next;
+	if (!oldest || serve_if_it_spoke(oldest))
+		return true;
+	if (pln_session_now_ns() - oldest->since_ns <= GUEST_GRACE)
+		return false;
+	drop_guest(oldest);
+	return true;
+}
+
 static void on_connect(struct pln_watch *watch)
 {
 	struct pln_session *s = pln_watch_owner(watch, struct pln_session, listener);
-	int conn;
+	bool crowded, room = true;
 
-	while ((conn = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+	while (room) {
+		int conn = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (conn < 0) {
+			/* It stays readable: let the next tick try again, rather than spin. */
+			room = errno != EMFILE && errno != ENFILE;
+			break;
+		}
 		add_guest(s, conn);
-	if (errno == EMFILE || errno == ENFILE) {
-		/* It stays readable: let the next tick try again, rather than spin. */
-		pln_loop_remove(s->options.loop, &s->listener);
-		s->listening = false;
+		crowded = s->guest_count >= MAX_GUESTS || !pln_descriptor_may_stay(conn);
+		room = !crowded || make_room(s);
 	}
-}
-
-static void listen_again(struct pln_session *s)
-{
-	if (!s->listening)
-		s->listening = !pln_loop_add(s->options.loop, &s->listener);
+	if (!room)
+		stop_listening(s);
 }
 
 static void drop_silent_guests(struct pln_session *s, uint64_t now_ns)
@@ -362,8 +391,8 @@ static void drop_silent_guests(struct pln_session *s, uint64_t now_ns)
 
 	for (; guest; guest = next) {
 		next = guest->next;
-		if (now_ns - guest->since_ns > GUEST_PATIENCE)
-			serve_or_drop(guest);
+		if (now_ns - guest->since_ns > GUEST_PATIENCE && !serve_if_it_spoke(guest))
+			drop_guest(guest);
 	}
 }
 
@@ -539,8 +568,7 @@ static void close_doors(struct pln_session *s)
 		s->timer.fd = -1;
 	}
 	if (s->listening)
-		pln_loop_remove(s->options.loop, &s->listener);
-	s->listening = false;
+		stop_listening(s);
 }
 
 /*
