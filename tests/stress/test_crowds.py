@@ -82,7 +82,7 @@ def let_in_and_out(here, python, work, count, kind):
 
 
 def test_more_processes_at_once_than_descriptors(here, one_python, work, times):
-    profile, said = let_in_and_out(here, one_python, work, 100 * times, "our mounts")
+    profile, said = let_in_and_out(here, one_python, work, 200 if times > 1 else 100, "our mounts")
     assert profile.data["complete"] and profile.data["symbolized"]
     assert "refused" not in " ".join(profile.notes) and "could not" not in said and "ulimit" not in said
 
