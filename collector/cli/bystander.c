@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * bystander.c - see bystander.h.
+ *
+ * Its word may come before our signal or after it. A signal whose word is not there yet waits,
+ * and nothing else does: who sends us one every few milliseconds must neither keep us from
+ * draining the targets nor from seeing that the command has ended.
  */
 #include "cli/bystander.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define NAME "bystander"
-#define PATIENCE_MS 50 /* between our signal and its word */
+#define PATIENCE_NS 50000000ull /* between our signal and its word */
 #define STALE_NS 1000000000ull /* what it got before was about something else */
 
 struct word {
@@ -72,7 +76,7 @@ void pln_bystander_start(struct pln_bystander *b, char *arguments, size_t size)
 	sigset_t all, old;
 	int told[2];
 
-	*b = (struct pln_bystander){ .fd = -1 };
+	*b = (struct pln_bystander){ .words.fd = -1, .timer.fd = -1 };
 	if (pipe2(told, O_CLOEXEC | O_NONBLOCK))
 		return;
 	sigfillset(&all);
@@ -82,50 +86,141 @@ void pln_bystander_start(struct pln_bystander *b, char *arguments, size_t size)
 		stand_by(told[1], parent, arguments, size);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	close(told[1]);
-	b->fd = told[0];
+	b->words.fd = told[0];
 	if (b->pid < 0)
 		pln_bystander_stop(b);
 }
 
-static void listen_to(struct pln_bystander *b)
-{
-	struct word word;
+/* ------------------------------------------------------------------ listening */
 
-	while (read(b->fd, &word, sizeof(word)) == sizeof(word))
-		if (word.signo > 0 && word.signo < PLN_SIGNALS)
-			b->seen_ns[word.signo] = word.time_ns;
+/* For the oldest of those that wait. */
+static void arm_timer(const struct pln_bystander *b)
+{
+	uint64_t due_ns = b->asked_count ? b->asked[0].time_ns + PATIENCE_NS : 0;
+	struct itimerspec spec = { .it_value = { (time_t)(due_ns / 1000000000u),
+						 (long)(due_ns % 1000000000u) } };
+
+	(void)timerfd_settime(b->timer.fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-bool pln_bystander_saw(struct pln_bystander *b, int signo)
+static void forget(struct pln_bystander *b, unsigned index)
 {
-	uint64_t until_ns = now_ns() + PATIENCE_MS * 1000000ull, now = 0;
+	b->asked_count--;
+	memmove(&b->asked[index], &b->asked[index + 1],
+		(b->asked_count - index) * sizeof(*b->asked));
+	arm_timer(b);
+}
 
-	while (b->pid > 0 && now < until_ns) {
-		struct pollfd word = { .fd = b->fd, .events = POLLIN };
-
-		listen_to(b);
-		now = now_ns();
-		if (b->seen_ns[signo] && now - b->seen_ns[signo] < STALE_NS) {
-			b->seen_ns[signo] = 0;
-			return true;
+/* Everybody around us got it, too: of those that wait it means the oldest. */
+static void hear(struct pln_bystander *b, const struct word *word)
+{
+	for (unsigned i = 0; i < b->asked_count; i++) {
+		if (b->asked[i].signo == word->signo) {
+			forget(b, i);
+			return;
 		}
-		/* An end of the pipe: it is gone. */
-		if (poll(&word, 1, PATIENCE_MS) > 0 && !(word.revents & POLLIN))
-			return false;
-		now = now_ns();
 	}
-	return false;
+	b->seen_ns[word->signo] = word->time_ns;
+}
+
+static void decide_oldest(struct pln_bystander *b)
+{
+	int signo = b->asked[0].signo;
+
+	forget(b, 0);
+	b->alone(signo, b->arg);
+}
+
+static void stop_listening(struct pln_bystander *b)
+{
+	if (b->loop) {
+		pln_loop_remove(b->loop, &b->words);
+		pln_loop_remove(b->loop, &b->timer);
+	}
+	b->loop = NULL;
+}
+
+static void on_words(struct pln_watch *watch)
+{
+	struct pln_bystander *b = pln_watch_owner(watch, struct pln_bystander, words);
+	struct word word;
+	ssize_t n;
+
+	while ((n = read(watch->fd, &word, sizeof(word))) == sizeof(word))
+		if (word.signo > 0 && word.signo < PLN_SIGNALS)
+			hear(b, &word);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	/* An end of the pipe: it is gone, and says nothing of what we ask. */
+	stop_listening(b);
+	while (b->asked_count)
+		decide_oldest(b);
+}
+
+static void on_overdue(struct pln_watch *watch)
+{
+	struct pln_bystander *b = pln_watch_owner(watch, struct pln_bystander, timer);
+	uint64_t expired, now = now_ns();
+
+	(void)!read(watch->fd, &expired, sizeof(expired));
+	/* Its word may have come since, while we were busy with something else. */
+	on_words(&b->words);
+	while (b->asked_count && b->asked[0].time_ns + PATIENCE_NS <= now)
+		decide_oldest(b);
+}
+
+int pln_bystander_listen(struct pln_bystander *b, struct pln_loop *loop,
+			 void (*alone)(int signo, void *arg), void *arg)
+{
+	int error;
+
+	b->alone = alone;
+	b->arg = arg;
+	if (b->pid <= 0)
+		return 0;
+	b->words.ready = on_words;
+	b->timer = (struct pln_watch){ timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+				       on_overdue };
+	if (b->timer.fd < 0)
+		return -errno;
+	error = pln_loop_add(loop, &b->words);
+	if (!error)
+		error = pln_loop_add(loop, &b->timer);
+	if (!error)
+		b->loop = loop;
+	return error;
+}
+
+void pln_bystander_ask(struct pln_bystander *b, int signo)
+{
+	uint64_t now = now_ns(), seen_ns = b->seen_ns[signo];
+
+	b->seen_ns[signo] = 0;
+	if (seen_ns && now - seen_ns < STALE_NS)
+		return;
+	if (!b->loop) {
+		b->alone(signo, b->arg);
+		return;
+	}
+	if (b->asked_count == PLN_SIGNALS_ASKED)
+		decide_oldest(b);
+	b->asked[b->asked_count++] = (struct pln_asked){ signo, now };
+	if (b->asked_count == 1)
+		arm_timer(b);
 }
 
 void pln_bystander_stop(struct pln_bystander *b)
 {
+	stop_listening(b);
 	if (b->pid > 0) {
 		kill(b->pid, SIGKILL);
 		while (waitpid(b->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
-	if (b->fd >= 0)
-		close(b->fd);
+	if (b->words.fd >= 0)
+		close(b->words.fd);
+	if (b->timer.fd >= 0)
+		close(b->timer.fd);
 	b->pid = 0;
-	b->fd = -1;
+	b->words.fd = b->timer.fd = -1;
 }

@@ -63,6 +63,12 @@ static void print_warnings(const struct pln_session_summary *sum, const char *pa
 	if (sum->refused_count)
 		pln_cli_message("%" PRIu32 " %s could not be recorded: %s", sum->refused_count,
 				plural(sum->refused_count, "process", "processes"), sum->refused);
+	if (sum->nameless)
+		pln_cli_message("%" PRIu32 " %s native frames without names: no descriptor was "
+				"left for the files of so many containers; raise the limit "
+				"(ulimit -n)",
+				sum->nameless,
+				plural(sum->nameless, "process has", "processes have"));
 	if (sum->native_only)
 		pln_cli_message("%" PRIu32 " %s recorded without Python frames: %s",
 				sum->native_only,

@@ -249,15 +249,25 @@ static bool child_has_ended(const struct recorder *r)
  * What the terminal sends goes to the command as well, and so does what is sent to our
  * whole group, or to every process of a service; only what is meant for us is passed on.
  */
-static bool is_for_command(struct recorder *r, const struct signalfd_siginfo *si)
+static void pass_on(struct recorder *r, const struct signalfd_siginfo *si)
 {
 	if (si->ssi_signo == SIGCHLD || si->ssi_code > 0)
-		return false;
+		return;
 	/* To its parent, which we are by accident. */
 	if (si->ssi_pid == (uint32_t)r->launch.pid)
-		return false;
-	return !pln_bystander_saw(&r->bystander, (int)si->ssi_signo) ||
-	       getpgid(r->launch.pid) != getpgrp();
+		return;
+	if (getpgid(r->launch.pid) != getpgrp())
+		kill(r->launch.pid, (int)si->ssi_signo);
+	else
+		pln_bystander_ask(&r->bystander, (int)si->ssi_signo);
+}
+
+/* Not reaped before the end: there is nobody else that this could reach. */
+static void on_alone(int signo, void *arg)
+{
+	const struct recorder *r = arg;
+
+	kill(r->launch.pid, signo);
 }
 
 static void on_signal(struct pln_watch *watch)
@@ -268,8 +278,8 @@ static void on_signal(struct pln_watch *watch)
 
 	while (read(watch->fd, &si, sizeof(si)) == sizeof(si)) {
 		told |= si.ssi_signo != SIGCHLD;
-		if (!ended && is_for_command(r, &si))
-			kill(r->launch.pid, (int)si.ssi_signo);
+		if (!ended)
+			pass_on(r, &si);
 	}
 	/* With --wait a signal that finds no command any more is for us. */
 	if (child_has_ended(r) && (!r->wait || r->over || (ended && told)))
@@ -282,6 +292,7 @@ static int watch_signals(struct recorder *r)
 		SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2
 	};
 	sigset_t mask;
+	int error;
 
 	sigemptyset(&mask);
 	for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++)
@@ -294,13 +305,41 @@ static int watch_signals(struct recorder *r)
 		(struct pln_watch){ signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), on_signal };
 	if (r->signals.fd < 0)
 		return -errno;
-	return pln_loop_add(&r->loop, &r->signals);
+	error = pln_bystander_listen(&r->bystander, &r->loop, on_alone, r);
+	return error ? error : pln_loop_add(&r->loop, &r->signals);
+}
+
+/*
+ * Who sends a signal now wants the command to end, which it has, and us, who are at it: some
+ * send it again and again until we are gone. A key is different: who is there can wait no longer.
+ */
+static void on_late_signal(int signo, siginfo_t *si, void *context)
+{
+	(void)context;
+	if (si->si_code <= 0)
+		return;
+	signal(signo, SIG_DFL);
+	raise(signo);
+}
+
+/* While the profile is written. What was ignored when we came stays so. */
+static void await_end(void)
+{
+	static const int ending[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
+	struct sigaction late = { .sa_sigaction = on_late_signal,
+				  .sa_flags = SA_SIGINFO | SA_RESTART };
+	struct sigaction old;
+
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+		if (!sigaction(ending[i], NULL, &old) && old.sa_handler == SIG_DFL)
+			(void)sigaction(ending[i], &late, NULL);
 }
 
 static void unwatch_signals(struct recorder *r)
 {
 	struct signalfd_siginfo si;
 
+	await_end();
 	/* A Ctrl-C that the command answered by ending in order was not meant for us. */
 	while (read(r->signals.fd, &si, sizeof(si)) == sizeof(si))
 		;
@@ -579,7 +618,7 @@ int pln_cmd_record(int argc, char **argv)
 {
 	static struct recorder r = {
 		.listen_fd = -1,
-		.bystander = { .fd = -1 },
+		.bystander = { .words.fd = -1, .timer.fd = -1 },
 		.rotation = { .output = { .fd = -1 } },
 		.loop = { .epoll_fd = -1 },
 		.signals = { .fd = -1 },

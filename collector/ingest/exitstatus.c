@@ -9,7 +9,13 @@
 
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -25,6 +31,11 @@ struct pidfd_info_v0 {
 static_assert(sizeof(struct pidfd_info_v0) == 64, "kernel layout");
 #define INFO_EXIT (1u << 3)
 #define GET_INFO _IOWR(0xff, 11, struct pidfd_info_v0)
+
+int pln_pidfd_open(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
 
 static int status_of_child(int pidfd)
 {

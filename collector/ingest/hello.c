@@ -12,14 +12,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "ingest/roots.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
-#endif
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
 #endif
 
 #define MAX_FDS 4
@@ -27,6 +25,7 @@
 struct message {
 	struct pln_hello hello;
 	size_t size;
+	bool cut; /* descriptors came that there was no room for */
 	int memfd; /* -1: none came */
 	int root_fd; /* -1: none came */
 };
@@ -79,6 +78,7 @@ static int receive(int conn, struct message *m)
 	/* Also of a message of no bytes, which the end of the connection cannot be told from. */
 	take_fds(&msg, m);
 	m->size = (size_t)n;
+	m->cut = msg.msg_flags & MSG_CTRUNC;
 	return n ? 0 : -ECONNRESET;
 }
 
@@ -141,20 +141,30 @@ static int check(const struct message *m, const struct pln_hello_rules *rules,
 		return refuse(why, size, -EACCES, "the process was not invited to this recording");
 	if (m->memfd < 0 && h->error)
 		return refuse_without_memory(why, size, h);
+	if (m->memfd < 0 && m->cut)
+		return refuse(
+			why, size, -EMFILE,
+			"no descriptor is free in the collector; raise its limit (ulimit -n)");
 	if (m->memfd < 0)
 		return refuse(why, size, -EPROTO, "the hello came without shared memory");
 	return 0;
 }
 
-/* By the kernel's word where it has one: a pid alone could be another's by now. */
+/*
+ * By the kernel's word where it has one: a pid alone could be another's by now. Where
+ * descriptors run short, the pid has to do.
+ */
 static int open_pidfd(int conn, pid_t pid)
 {
 	socklen_t size = sizeof(int);
 	int fd = -1;
 
-	if (!getsockopt(conn, SOL_SOCKET, SO_PEERPIDFD, &fd, &size))
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERPIDFD, &fd, &size))
+		fd = pid > 0 ? pln_pidfd_open(pid) : -1;
+	if (fd < 0 || pid <= 0 || pln_descriptor_may_stay(fd))
 		return fd;
-	return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	close(fd);
+	return -1;
 }
 
 int pln_hello_take(int conn, const struct pln_hello_rules *rules, struct pln_target_hello *hello,

@@ -15,6 +15,8 @@
 
 #include <pillion/atomic.h>
 
+#include "ingest/roots.h"
+
 #define MAX_THREADS 1000000u
 
 /* ------------------------------------------------------------------ threads */
@@ -133,7 +135,7 @@ static char *reachable_path(const struct pln_target *t, const char *path)
 
 	if (!t->root || path[0] != '/')
 		return strdup(path);
-	if (asprintf(&reachable, "%s%s", t->root, path) < 0)
+	if (asprintf(&reachable, "%s%s", pln_root_path(t->root), path) < 0)
 		return NULL;
 	return reachable;
 }

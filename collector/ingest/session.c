@@ -10,11 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/vfs.h>
@@ -23,6 +23,7 @@
 
 #include <pillion/atomic.h>
 
+#include "ingest/roots.h"
 #include "ingest/session_i.h"
 
 #define MS 1000000ull
@@ -33,8 +34,6 @@
 #define IDLE_INTERVAL (250 * MS)
 #define FLUSH_INTERVAL SECOND
 #define FIRST_FLUSHES (100 * MS) /* of the first second: most definitions are made there */
-#define GUEST_PATIENCE (5 * SECOND) /* for a hello, once connected */
-#define MAX_GUESTS 64
 #define QUIET_AFTER (200 * MS) /* a target goes quiet within a few ticks */
 #define IDLE_AFTER (500 * MS)
 #define PID_FS 0x50494446 /* PID_FS_MAGIC in the kernel's magic.h */
@@ -157,7 +156,7 @@ static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 	return 0;
 }
 
-/* -------------------------------------------------------------------- guests */
+/* --------------------------------------------------------------------- file */
 
 int pln_session_open_file(int fd, const struct pln_recording *recording, struct pln_writer **writer,
 			  struct pln_tables **tables)
@@ -221,17 +220,7 @@ static int open_profile(struct pln_session *s, const struct pln_target_hello *he
 	return error;
 }
 
-static void note_refused(struct pln_session *s, const char *why)
-{
-	char text[PLN_WHY_SIZE + 32];
-
-	s->summary.refused_count++;
-	snprintf(s->summary.refused, sizeof(s->summary.refused), "%s", why);
-	snprintf(text, sizeof(text), "a process was refused: %s", why);
-	pln_session_note(s, 1, text);
-}
-
-static int admit(struct pln_session *s, int conn, char *why, size_t size)
+int pln_session_admit(struct pln_session *s, int conn, char *why, size_t size)
 {
 	struct pln_target_hello hello;
 	int error = pln_hello_take(conn, &s->rules, &hello, why, size);
@@ -252,102 +241,6 @@ static int admit(struct pln_session *s, int conn, char *why, size_t size)
 	if (hello.root_fd >= 0)
 		close(hello.root_fd);
 	return error;
-}
-
-static void drop_guest(struct pln_guest *guest)
-{
-	struct pln_session *s = guest->session;
-	struct pln_guest **at = &s->guests;
-
-	while (*at != guest)
-		at = &(*at)->next;
-	*at = guest->next;
-	s->guest_count--;
-	pln_loop_remove(s->options.loop, &guest->watch);
-	close(guest->watch.fd);
-	free(guest);
-}
-
-static void on_hello(struct pln_watch *watch)
-{
-	struct pln_guest *guest = pln_watch_owner(watch, struct pln_guest, watch);
-	struct pln_session *s = guest->session;
-	char why[PLN_WHY_SIZE] = "";
-	int error;
-
-	if (pln_control_is_next(watch->fd)) {
-		pln_control_serve(s, watch->fd);
-		drop_guest(guest);
-		return;
-	}
-	error = admit(s, watch->fd, why, sizeof(why));
-	pln_hello_answer(watch->fd, error, why);
-	/* To come too late, or to die on the way, is no one's mistake. */
-	if (error && error != -ECANCELED && error != -ECONNRESET)
-		note_refused(s, why);
-	drop_guest(guest);
-}
-
-static void drop_oldest_guest(struct pln_session *s)
-{
-	struct pln_guest *oldest = s->guests;
-
-	/* New ones are put in front. */
-	while (oldest && oldest->next)
-		oldest = oldest->next;
-	if (oldest)
-		drop_guest(oldest);
-}
-
-static void add_guest(struct pln_session *s, int conn)
-{
-	struct pln_guest *guest = calloc(1, sizeof(*guest));
-
-	if (!guest) {
-		close(conn);
-		return;
-	}
-	if (s->guest_count >= MAX_GUESTS)
-		drop_oldest_guest(s);
-	guest->session = s;
-	guest->since_ns = pln_session_now_ns();
-	guest->watch = (struct pln_watch){ conn, on_hello };
-	guest->next = s->guests;
-	s->guests = guest;
-	s->guest_count++;
-	if (pln_loop_add(s->options.loop, &guest->watch))
-		drop_guest(guest);
-}
-
-static void on_connect(struct pln_watch *watch)
-{
-	struct pln_session *s = pln_watch_owner(watch, struct pln_session, listener);
-	int conn;
-
-	while ((conn = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
-		add_guest(s, conn);
-	if (errno == EMFILE || errno == ENFILE) {
-		/* It stays readable: let the next tick try again, rather than spin. */
-		pln_loop_remove(s->options.loop, &s->listener);
-		s->listening = false;
-	}
-}
-
-static void listen_again(struct pln_session *s)
-{
-	if (!s->listening)
-		s->listening = !pln_loop_add(s->options.loop, &s->listener);
-}
-
-static void drop_silent_guests(struct pln_session *s, uint64_t now_ns)
-{
-	struct pln_guest *guest = s->guests, *next;
-
-	for (; guest; guest = next) {
-		next = guest->next;
-		if (now_ns - guest->since_ns > GUEST_PATIENCE)
-			drop_guest(guest);
-	}
 }
 
 /* ---------------------------------------------------------------------- tick */
@@ -454,8 +347,7 @@ static void on_tick(struct pln_watch *watch)
 	flush(s, now_ns);
 	pln_session_rotate_when_due(s, now_ns);
 	pln_session_name_in_advance(s, now_ns);
-	drop_silent_guests(s, now_ns);
-	listen_again(s);
+	pln_guests_tick(s, now_ns);
 	if (!pln_session_live(s))
 		arm_timer(s, IDLE_INTERVAL);
 	else
@@ -499,7 +391,7 @@ int pln_session_open(struct pln_session **session, const struct pln_session_opti
 	s->rules.users = options->users;
 	s->rules.user_count = options->user_count;
 	memcpy(s->rules.token, options->token, sizeof(s->rules.token));
-	s->listener = (struct pln_watch){ options->listen_fd, on_connect };
+	s->listener = (struct pln_watch){ options->listen_fd, pln_guests_on_connect };
 	s->timer = (struct pln_watch){ -1, on_tick };
 	s->open_ns = s->last_seen_ns = pln_session_now_ns();
 	error = start(s);
@@ -514,16 +406,12 @@ int pln_session_open(struct pln_session **session, const struct pln_session_opti
 /* Stops ticking and listening; guests that already said hello were served before. */
 static void close_doors(struct pln_session *s)
 {
-	while (s->guests)
-		drop_guest(s->guests);
+	pln_guests_close(s);
 	if (s->timer.fd >= 0) {
 		pln_loop_remove(s->options.loop, &s->timer);
 		close(s->timer.fd);
 		s->timer.fd = -1;
 	}
-	if (s->listening)
-		pln_loop_remove(s->options.loop, &s->listener);
-	s->listening = false;
 }
 
 /*
@@ -534,7 +422,7 @@ static void await_last_words(struct pln_session *s)
 {
 	uint64_t until_ns = pln_session_now_ns() + LAST_WORDS;
 
-	on_connect(&s->listener);
+	pln_guests_on_connect(&s->listener);
 	do
 		pln_loop_poll(s->options.loop, pln_session_live(s) || s->guests ? 10 : 0);
 	while ((pln_session_live(s) || s->guests) && pln_session_now_ns() < until_ns);
@@ -627,10 +515,33 @@ void pln_session_end_part(struct pln_part *part, uint64_t end_ns, int exit_statu
 	s->summary.bytes += s->part_bytes;
 }
 
+/* What all of it came to, for those who read the profile and did not see our last words. */
+static void note_shortages(struct pln_session *s)
+{
+	struct pln_session_summary sum;
+	char text[PLN_WHY_SIZE + 64];
+
+	pln_session_summarize(s, &sum);
+	if (sum.refused_count > 1) {
+		snprintf(text, sizeof(text), "%" PRIu32 " processes were refused, the last: %s",
+			 sum.refused_count, sum.refused);
+		pln_session_note(s, 1, text);
+	}
+	if (sum.nameless) {
+		snprintf(text, sizeof(text),
+			 "%" PRIu32 " processes of containers have native frames without names: no "
+			 "descriptor was left for their files; raise the limit (ulimit -n)",
+			 sum.nameless);
+		pln_session_note(s, 1, text);
+	}
+}
+
 static void close_profile(struct pln_session *s, int exit_status)
 {
-	struct pln_part part = pln_session_part(s);
+	struct pln_part part;
 
+	note_shortages(s);
+	part = pln_session_part(s);
 	if (exit_status == -1)
 		exit_status = status_of_first(s);
 	pln_session_end_part(&part, end_of_recording(s), exit_status);
@@ -683,6 +594,7 @@ void pln_session_add_presence(struct pln_session_summary *sum, const struct pln_
 	sum->processes++;
 	sum->running += t->row.end_ns == 0;
 	sum->threads += (uint32_t)t->thread_count;
+	sum->nameless += t->root && !pln_root_is_kept(t->root);
 	if (t->row.interpreter_status == PILLION_INTERPRETER_REFUSED) {
 		sum->native_only++;
 		snprintf(sum->native_only_why, sizeof(sum->native_only_why), "%s",

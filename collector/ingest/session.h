@@ -86,6 +86,7 @@ struct pln_session_summary {
 	uint32_t threads;
 	uint32_t refused_count;
 	uint32_t native_only; /* processes whose interpreter could not be read */
+	uint32_t nameless; /* processes of containers whose files could not be kept in reach */
 	char refused[PLN_WHY_SIZE]; /* why the last one was refused */
 	char native_only_why[128];
 	int write_error; /* first -errno of writing the profile, 0: none */

@@ -25,6 +25,7 @@ struct pln_session_target {
 	struct pln_session *session;
 	struct pln_watch watch;
 	bool watched;
+	bool being_named; /* it had ended when the search for names began that goes on */
 };
 
 /* One file of the recording, and what is needed to end it. */
@@ -95,6 +96,14 @@ void pln_session_end_part(struct pln_part *part, uint64_t end_ns, int exit_statu
 /* What the result line has of a target: sums, and that it was there. */
 void pln_session_add_sums(struct pln_session_summary *sum, const struct pln_target *t);
 void pln_session_add_presence(struct pln_session_summary *sum, const struct pln_target *t);
+
+/* Lets in who says hello on `conn`. Returns 0, or -errno with the reason in `why`. */
+int pln_session_admit(struct pln_session *s, int conn, char *why, size_t size);
+
+/* guests.c: the listener's callback; once a tick; the end, after which nobody is let in. */
+void pln_guests_on_connect(struct pln_watch *watch);
+void pln_guests_tick(struct pln_session *s, uint64_t now_ns);
+void pln_guests_close(struct pln_session *s);
 
 /* rotate.c: begins a new file and ends the old one, when it is time to. */
 void pln_session_rotate_when_due(struct pln_session *s, uint64_t now_ns);

@@ -5,11 +5,13 @@
  * It comes last because it reads files, which can take seconds: until then the
  * profile is whole without it, and if we are killed here a reader finds the names. Not so
  * where a container goes with its first process, and with it the collector and the files:
- * there frames are named after a second, then ever more seldom, down to once a minute.
+ * there frames are named after a second, then ever more seldom, down to once a minute. Nor
+ * where so many containers came and went that their roots use up the descriptors.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/roots.h"
 #include "ingest/session_i.h"
 #include "profile/symbolize.h"
 
@@ -20,7 +22,10 @@ static const char *root_of(uint32_t process, void *arg)
 {
 	const struct pln_part *part = arg;
 
-	return process < part->target_count ? part->targets[process]->target->root : NULL;
+	const struct pln_root *root =
+		process < part->target_count ? part->targets[process]->target->root : NULL;
+
+	return root ? pln_root_path(root) : NULL;
 }
 
 static uint32_t add_function(const struct pln_function *function, void *arg)
@@ -104,8 +109,9 @@ static void *copy_of(const void *rows, size_t count, size_t size)
 }
 
 /* Drains go on meanwhile, and the tables grow and move: what is named is a copy of them. */
-static void name_now(struct pln_session *s)
+static bool name_now(struct pln_session *s)
 {
+	bool done = false;
 	struct pln_part part = pln_session_part(s);
 	size_t frame_count = s->tables->frame_count;
 	struct pln_frame *frames = copy_of(s->tables->frame_rows, frame_count, sizeof(*frames));
@@ -113,20 +119,50 @@ static void name_now(struct pln_session *s)
 		copy_of(s->tables->module_rows, s->tables->module_count, sizeof(*modules));
 
 	s->rotating = true;
-	if (frames && modules && !symbolize(&part, modules, frames))
+	if (frames && modules)
+		done = !symbolize(&part, modules, frames);
+	if (done)
 		s->named_frames = frame_count;
 	s->rotating = false;
 	free(frames);
 	free(modules);
+	return done;
+}
+
+/*
+ * A container goes with its processes, but for us: where many have come and gone, what they
+ * left open is not kept until the end.
+ */
+static void let_go_of_roots(struct pln_session *s)
+{
+	bool named;
+
+	for (size_t i = 0; i < s->target_count; i++) {
+		const struct pln_target *t = s->targets[i]->target;
+
+		s->targets[i]->being_named = t->ended && t->root && pln_root_is_kept(t->root);
+	}
+	named = s->tables->frame_count == s->named_frames || name_now(s);
+	for (size_t i = 0; named && i < s->target_count; i++) {
+		struct pln_target *t = s->targets[i]->target;
+
+		/* Others have ended since. */
+		if (!s->targets[i]->being_named)
+			continue;
+		pln_root_release(t->root);
+		t->root = NULL;
+	}
 }
 
 void pln_session_name_in_advance(struct pln_session *s, uint64_t now_ns)
 {
+	if (s->writer && !s->rotating && pln_roots_idle() > pln_roots_idle_max())
+		let_go_of_roots(s);
 	if (!s->writer || s->rotating || !dies_with_target(s) ||
 	    now_ns - s->named_ns < s->name_after_ns)
 		return;
 	if (s->named_ns && s->tables->frame_count > s->named_frames)
-		name_now(s);
+		(void)name_now(s);
 	s->name_after_ns = s->named_ns ? 2 * s->name_after_ns : NAME_FIRST_NS;
 	if (s->name_after_ns > NAME_SELDOM_NS)
 		s->name_after_ns = NAME_SELDOM_NS;

@@ -21,68 +21,12 @@
 #include <pillion/atomic.h>
 
 #include "ingest/burst.h"
+#include "ingest/roots.h"
 
 #define SILENCE_NS 30000000000ull
 #define MAX_WAIT_NS (1ull << 60)
 
 /* ---------------------------------------------------------------------- new */
-
-static bool same_mounts(pid_t pid)
-{
-	char path[64], theirs[64], ours[64];
-	ssize_t a, b;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
-	a = readlink(path, theirs, sizeof(theirs));
-	b = readlink("/proc/self/ns/mnt", ours, sizeof(ours));
-	return a > 0 && a == b && !memcmp(theirs, ours, (size_t)a);
-}
-
-/*
- * A target in a container or a chroot sees other files under the same names. An open
- * root directory keeps them within reach when the process is gone.
- */
-static int open_root(pid_t pid)
-{
-	char path[64];
-
-	if (pid <= 0)
-		return -1;
-	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
-	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
-/* One mount is seen at one place only: with its number the whole tree is the same. */
-static bool is_our_root(int root_fd, pid_t pid)
-{
-	const unsigned wanted = STATX_TYPE | STATX_INO | STATX_MNT_ID;
-	struct statx theirs, ours;
-
-	if (statx(root_fd, "", AT_EMPTY_PATH, wanted, &theirs) ||
-	    statx(AT_FDCWD, "/", 0, wanted, &ours) || !S_ISDIR(theirs.stx_mode))
-		return true;
-	if (theirs.stx_ino != ours.stx_ino || theirs.stx_dev_major != ours.stx_dev_major ||
-	    theirs.stx_dev_minor != ours.stx_dev_minor)
-		return false;
-	if (theirs.stx_mask & STATX_MNT_ID) /* Linux 5.8 */
-		return theirs.stx_mnt_id == ours.stx_mnt_id;
-	return pid > 0 && same_mounts(pid);
-}
-
-/* `given`: by the target. In another PID namespace, or of another user, it has no other for us. */
-static void find_root(struct pln_target *t, int given)
-{
-	int fd = given >= 0 ? given : open_root(t->pid);
-
-	if (fd < 0)
-		return;
-	t->root_fd = fd;
-	if (!is_our_root(fd, t->pid) && asprintf(&t->root, "/proc/self/fd/%d", fd) >= 0)
-		return;
-	t->root = NULL;
-	close(fd);
-	t->root_fd = -1;
-}
 
 static void fill_row(struct pln_target *t)
 {
@@ -130,9 +74,8 @@ struct pln_target *pln_target_new(struct pln_tables *tables, struct pln_scratch 
 	t->segment = hello->segment;
 	t->pid = hello->pid;
 	t->pidfd.fd = hello->pidfd;
-	t->root_fd = -1;
 	t->command = pln_segment_command(&t->segment);
-	find_root(t, hello->root_fd);
+	t->root = pln_root_take(hello->root_fd, t->pid);
 	fill_row(t);
 	t->id = pln_writer_add_process(t->writer, &t->row);
 	pln_target_add_labels(t);
@@ -352,15 +295,39 @@ void pln_target_publish_all(struct pln_target *t)
 
 /* ---------------------------------------------------------------------- end */
 
-bool pln_target_is_gone(const struct pln_target *t, uint64_t now_ns)
+static bool has_ended(int pidfd)
 {
-	struct pollfd poll_pid = { .fd = t->pidfd.fd, .events = POLLIN };
+	struct pollfd poll_pid = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&poll_pid, 1, 0) > 0;
+}
+
+/* As descriptors were short it has none of its own; when it has ended, it gets one for its status.
+ */
+static bool is_gone_by_pid(struct pln_target *t)
+{
+	int fd = pln_pidfd_open(t->pid);
+	bool gone;
+
+	if (fd < 0)
+		return kill(t->pid, 0) && errno == ESRCH;
+	if (has_ended(fd) && pln_descriptor_may_stay(fd)) {
+		t->pidfd.fd = fd;
+		return true;
+	}
+	gone = has_ended(fd);
+	close(fd);
+	return gone;
+}
+
+bool pln_target_is_gone(struct pln_target *t, uint64_t now_ns)
+{
 	uint64_t heartbeat_ns;
 
 	if (t->pidfd.fd >= 0)
-		return poll(&poll_pid, 1, 0) > 0;
+		return has_ended(t->pidfd.fd);
 	if (t->pid > 0)
-		return kill(t->pid, 0) && errno == ESRCH;
+		return is_gone_by_pid(t);
 	/* Nothing but its silence can tell. */
 	heartbeat_ns = pln_load_relaxed(&t->segment.shared->heartbeat_ns);
 	return heartbeat_ns && now_ns > heartbeat_ns && now_ns - heartbeat_ns > SILENCE_NS;
@@ -441,6 +408,7 @@ void pln_target_end(struct pln_target *t, uint64_t now_ns, bool gone)
 	pln_target_conclude_burst(t);
 	publish_threads(t, true);
 	t->ended = true;
+	pln_root_leave(t->root);
 	t->row.end_ns = gone ? now_ns : 0;
 	t->wants_exit_status = gone;
 	pln_writer_update_process(t->writer, t->id, &t->row);
@@ -456,9 +424,9 @@ void pln_target_free(struct pln_target *t)
 		return;
 	release_memory(t);
 	free(t->command);
-	free(t->root);
-	if (t->root_fd >= 0)
-		close(t->root_fd);
+	if (!t->ended)
+		pln_root_leave(t->root);
+	pln_root_release(t->root);
 	if (t->pidfd.fd >= 0)
 		close(t->pidfd.fd);
 	free(t);

@@ -65,6 +65,8 @@ struct pln_target_code {
 	uint8_t *linetable;
 };
 
+struct pln_root;
+
 /* Scratch for one sample, shared by all targets of a session. */
 struct pln_scratch;
 
@@ -88,8 +90,7 @@ struct pln_target {
 	char *command;
 	char layout[33];
 	char layout_detail[65];
-	char *root; /* put before the target's paths; NULL: it sees the files that we see */
-	int root_fd;
+	struct pln_root *root; /* NULL: it sees the files that we see, or has all its names */
 	bool ended; /* nothing will be drained any more */
 	bool wants_exit_status; /* ended, but its parent has not reaped it yet */
 
@@ -140,7 +141,7 @@ void pln_target_publish(struct pln_target *t);
 void pln_target_publish_all(struct pln_target *t);
 
 /* Whether the process is gone; asks the kernel when there is no pidfd to tell. */
-bool pln_target_is_gone(const struct pln_target *t, uint64_t now_ns);
+bool pln_target_is_gone(struct pln_target *t, uint64_t now_ns);
 
 /*
  * Drains what is left, records the end and lets go of the segment. `gone`: it ended now,
@@ -244,6 +245,9 @@ void pln_target_forget_resolved(struct pln_target *t);
 
 #define PLN_EXIT_NOT_YET (-1)
 #define PLN_EXIT_NEVER_TOLD (-2) /* it was somebody else's child, and the kernel is too old */
+
+/* Returns a descriptor of the process that has the number now, or -1 with errno. */
+int pln_pidfd_open(pid_t pid);
 
 /* How the process of `pidfd` ended: wait(2) form, or one of PLN_EXIT_*. */
 int pln_exit_status(int pidfd);

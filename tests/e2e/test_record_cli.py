@@ -4,6 +4,7 @@
 And what the other verbs of the frame promise: help that fits, a man page, names of
 profiles, `collect`.
 """
+import contextlib
 import os
 import pty
 import re
@@ -11,6 +12,7 @@ import select
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -253,6 +255,53 @@ def test_several_signals_one_after_the_other_all_arrive(here, one_python, work):
         time.sleep(0.2)  # a second one within a handler's time would be merged by the kernel
     out, _ = process.communicate(timeout=30)
     assert (process.returncode, out) == (5, "")
+
+
+# How often it was asked, and an end that is its own business.
+STUBBORN = """
+import os, signal, sys, time
+asked = 0
+def handler(number, frame):
+    global asked
+    asked += 1
+signal.signal(signal.SIGTERM, handler)
+print("ready", flush=True)
+while asked < 20: sum(range(1000))
+print("asked", flush=True)
+sys.exit(5)
+"""
+
+
+@contextlib.contextmanager
+def asked_again_and_again(process, number=signal.SIGTERM):
+    """As an impatient supervisor does, until nobody is there."""
+    def ask():
+        while process.poll() is None:
+            process.send_signal(number)
+            time.sleep(0.02)
+    impatient = threading.Thread(target=ask)
+    impatient.start()
+    try:
+        yield
+    finally:
+        impatient.join()
+
+
+@pytest.mark.parametrize("program, status, options", [
+    (STUBBORN, 5, []), (STUBBORN, 5, ["--duration", "0.5"]),
+    ("print('ready', flush=True)\nwhile True: sum(range(1000))", -signal.SIGTERM, [])],
+    ids=["handled", "after its duration", "deadly"])
+def test_a_signal_that_is_sent_without_end(here, one_python, work, program, status, options):
+    """It is passed on each time, record ends as soon as its command does, and the profile is whole."""
+    process = here.popen([here.pillion, "record", "-o", "x.pillion", *options, "--", one_python.path, "-c", program],
+                         cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    with asked_again_and_again(process):
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (status, "asked\n" if status == 5 else ""), err
+    assert "samples of 1 process" in err
+    profile = recording.load(work / "x.pillion")
+    assert profile.data["complete"] and profile.data["symbolized"]
 
 
 def test_a_signal_of_the_command_to_its_parent_does_not_come_back(here, one_python, work):

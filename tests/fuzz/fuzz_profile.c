@@ -20,7 +20,7 @@ enum { HEADER = 3, VIEWS = PLN_VIEW_LEAKS + 1 };
 
 static bool write_chunks(int fd, const uint8_t *data, size_t size)
 {
-	struct pln_packer packer = { .zstd = NULL };
+	static struct pln_packer packer; /* its compressor takes longer to make than to use */
 	bool ok = true;
 
 	while (ok && size > HEADER) {
@@ -33,7 +33,6 @@ static bool write_chunks(int fd, const uint8_t *data, size_t size)
 		data += HEADER + payload;
 		size -= HEADER + payload;
 	}
-	pln_packer_free(&packer);
 	return ok;
 }
 
@@ -107,58 +106,130 @@ static bool ids_are_right(struct pln_profile *p)
 	       rows.count == p->sample_count;
 }
 
-static bool export_all(const struct pln_export *export, FILE *out)
-{
-	bool ok = true;
+/* ------------------------------------------------------------------- showing */
 
-	for (const struct pln_export_format *f = pln_export_formats; f->name && ok; f++)
-		ok = f->scope == PLN_EXPORT_COUNTS || !f->write(export, out);
-	return ok;
+/* One thing is shown of a profile: all of them take ten times as long. Behind them, the formats. */
+enum { SHOW_REPORT, SHOW_REPORT_JSON, SHOW_INFO, SHOW_INFO_JSON, SHOWN };
+
+struct question {
+	struct pln_report_options options;
+	unsigned shown;
+};
+
+static unsigned count_formats(void)
+{
+	unsigned count = 0;
+
+	while (pln_export_formats[count].name)
+		count++;
+	return count;
 }
 
-static bool show(struct pln_profile *profile, const struct pln_report_options *options, FILE *out)
+/* By the size of the input: bytes that change keep the question, and each size has another. */
+static struct question choose_question(size_t size)
 {
-	struct pln_screen screen = { .out = out, .width = 60 + (unsigned)options->view % 4 * 30 };
+	uint64_t mixed = (uint64_t)size * 0x9e3779b97f4a7c15u >> 32;
+	struct question q = { .options.limit = 10 };
+
+	q.shown = mixed % (SHOWN + count_formats());
+	mixed /= SHOWN + count_formats();
+	q.options.view = mixed % VIEWS;
+	mixed /= VIEWS;
+	q.options.part = mixed % 3;
+	q.options.sort = mixed / 3 % 3;
+	return q;
+}
+
+static bool show_report(struct pln_profile *profile, const struct question *q, FILE *out)
+{
+	struct pln_screen screen = { .out = out, .width = 60 + (unsigned)q->options.view % 4 * 30 };
 	struct pln_report report;
-	bool ok = !pln_report_build(&report, profile, "fuzz", options);
+	bool ok = !pln_report_build(&report, profile, "fuzz", &q->options);
 
-	if (ok) {
-		struct pln_export export = { .profile = profile,
-					     .aggregate = &report.aggregate,
-					     .name = "fuzz",
-					     .view = options->view,
-					     .by_line = options->view & 1 };
-
+	if (ok && q->shown == SHOW_REPORT)
 		pln_report_print_text(&report, &screen);
+	else if (ok && q->shown == SHOW_REPORT_JSON)
 		pln_report_print_json(&report, out);
+	else if (ok && q->shown == SHOW_INFO)
 		pln_info_print_text(&report, &screen);
+	else if (ok)
 		pln_info_print_json(&report, out);
-		if (!pln_view_is_heap(options->view))
-			ok = export_all(&export, out);
-	}
 	pln_report_free(&report);
 	return ok;
 }
 
+/* As `pillion export` does: what has nothing in it, or is of time alone, is not asked for. */
+static bool export_memory(struct pln_export *export, const struct pln_export_format *format,
+			  const struct question *q, FILE *out)
+{
+	struct pln_export_blocks blocks = { .sum = 0 };
+	bool ok = !pln_export_blocks_sum(&blocks, export->aggregate,
+					 q->options.view - PLN_VIEW_ALLOCATED, q->options.part & 1);
+
+	if (ok && blocks.sum) {
+		export->view = PLN_VIEW_CPU;
+		export->blocks = &blocks;
+		export->aggregate = &blocks.aggregate;
+		ok = !format->write(export, out);
+	}
+	pln_export_blocks_free(&blocks);
+	return ok;
+}
+
+static bool export_profile(struct pln_profile *profile, const struct question *q, FILE *out)
+{
+	const struct pln_export_format *format = &pln_export_formats[q->shown - SHOWN];
+	struct pln_aggregate kept;
+	struct pln_export export = { .profile = profile,
+				     .aggregate = &kept,
+				     .name = "fuzz",
+				     .filter = &q->options.filter,
+				     .annotate = q->options.sort & 1,
+				     .by_line = q->options.part & 1 };
+	bool of_memory = pln_view_is_heap(q->options.view);
+	bool ok = !pln_aggregate_samples(&kept, profile, &q->options.filter);
+
+	if (ok && of_memory && format->scope <= PLN_EXPORT_TIMES) {
+		if (format->scope != PLN_EXPORT_TIME_VIEW && q->options.view != PLN_VIEW_LEAKS)
+			ok = export_memory(&export, format, q, out);
+	} else if (ok) {
+		export.view = of_memory ? PLN_VIEW_CPU : q->options.view;
+		ok = !format->write(&export, out);
+	}
+	pln_aggregate_free(&kept);
+	return ok;
+}
+
+static bool show(struct pln_profile *profile, const struct question *q, FILE *out)
+{
+	return q->shown < SHOWN ? show_report(profile, q, out) : export_profile(profile, q, out);
+}
+
+/* Nobody reads it. */
+static FILE *sink(void)
+{
+	static FILE *out;
+
+	if (!out)
+		out = fopen("/dev/null", "we");
+	if (!out)
+		abort();
+	return out;
+}
+
 bool fuzz_profile(const uint8_t *data, size_t size)
 {
-	struct pln_report_options options = { .limit = 10 };
-	int fd = memfd_create("fuzz", 0);
-	FILE *out = fopen("/dev/null", "w");
+	struct question question = choose_question(size);
+	int fd = memfd_create("fuzz", MFD_CLOEXEC);
 	struct pln_profile *profile;
 	char path[64];
-	bool ok = fd >= 0 && out && write_chunks(fd, data, size);
+	bool ok = fd >= 0 && write_chunks(fd, data, size);
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (ok && pln_profile_open(&profile, path, true) == PLN_OPEN_OK) {
-		options.view = size % VIEWS;
-		options.part = size / VIEWS % 3;
-		options.sort = size / VIEWS / 3 % 3;
-		ok = ids_are_right(profile) && show(profile, &options, out);
+		ok = ids_are_right(profile) && show(profile, &question, sink());
 		pln_profile_close(profile);
 	}
-	if (out)
-		fclose(out);
 	close(fd);
 	return ok;
 }

@@ -39,6 +39,7 @@ except ImportError:
 
 SECTIONS = {
     "stress/test_faults*.py": "Faults",
+    "stress/test_crowds.py": "Faults",
     "e2e/test_containers*.py": "Containers",
     "transparency/test_*.py": "Suites",
 }

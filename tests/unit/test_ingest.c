@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@
 #include "session_fixture.h"
 
 #define LANE_DATA 65536u
+#define FEW 64 /* descriptors */
+#define CROWD 200u /* less than the queue of the socket holds */
 
 static bool has_joined(void *arg)
 {
@@ -494,6 +497,62 @@ static void test_refusal_is_noted(void)
 	fixture_close(&fx);
 }
 
+static bool three_were_refused(void *arg)
+{
+	struct pln_session_summary sum;
+
+	pln_session_summarize(arg, &sum);
+	return sum.refused_count == 3;
+}
+
+/* The reason once, and at the end how many they were. */
+static void test_many_refusals_are_counted(void)
+{
+	struct fixture fx;
+	struct fake f;
+
+	fixture_open(&fx, 0);
+	join(&fx, &f, 1);
+	for (unsigned i = 0; i < 3; i++)
+		close(fake_hello(&f, fx.address, fx.token, 99));
+	CHECK(fixture_serve(&fx, 60000, three_were_refused, fx.session));
+	fixture_finish(&fx);
+	if (CHECK_EQ(fx.profile->note_count, 2))
+		CHECK(strstr(fx.profile->notes[1].text, "3 processes were refused") != NULL);
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
+/* A connection takes the last descriptor: there is none for the memory that comes with it. */
+static void test_a_refusal_for_want_of_descriptors_says_so(void)
+{
+	struct pln_session_summary sum;
+	struct rlimit before, few;
+	struct fixture fx;
+	struct fake f;
+	int fds[FEW], count = 0;
+
+	fixture_open(&fx, 0);
+	join(&fx, &f, 1);
+	close(fake_hello(&f, fx.address, fx.token, PILLION_WIRE_VERSION));
+	CHECK(!getrlimit(RLIMIT_NOFILE, &before));
+	few = (struct rlimit){ FEW, before.rlim_max };
+	CHECK(!setrlimit(RLIMIT_NOFILE, &few));
+	while (count < FEW && (fds[count] = dup(fx.listen_fd)) >= 0)
+		count++;
+	if (CHECK(count > 0))
+		close(fds[--count]);
+	CHECK(fixture_serve(&fx, 60000, was_refused, fx.session));
+	CHECK(!setrlimit(RLIMIT_NOFILE, &before));
+	while (count)
+		close(fds[--count]);
+	pln_session_summarize(fx.session, &sum);
+	CHECK(strstr(sum.refused, "ulimit -n") != NULL);
+	fixture_finish(&fx);
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
 /* ---------------------------------------------------------------------- ends */
 
 static bool all_ended(void *arg)
@@ -592,6 +651,26 @@ static void test_a_hello_in_the_queue_is_not_lost(void)
 	close(sock);
 	fixture_finish(&fx);
 	CHECK(fx.profile && fx.profile->sample_count == 1);
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
+/* While we were stopped, or busy, more came than are waited for at a time. */
+static void test_hellos_of_a_crowd_are_not_lost(void)
+{
+	struct fixture fx;
+	struct fake f;
+	int sock;
+
+	fixture_open(&fx, 0);
+	CHECK(fake_create(&f, 1, LANE_DATA, true) == 0);
+	for (unsigned i = 0; i < CROWD; i++) {
+		sock = fake_hello(&f, fx.address, fx.token, PILLION_WIRE_VERSION);
+		CHECK(sock >= 0);
+		close(sock);
+	}
+	fixture_finish(&fx);
+	CHECK(fx.profile && fx.profile->process_count == CROWD);
 	fake_destroy(&f);
 	fixture_close(&fx);
 }
@@ -705,9 +784,12 @@ int main(void)
 	test_refusals();
 	test_refused_memory();
 	test_refusal_is_noted();
+	test_many_refusals_are_counted();
+	test_a_refusal_for_want_of_descriptors_says_so();
 	test_ends();
 	test_a_second_hello_of_a_process_ends_the_first();
 	test_a_hello_in_the_queue_is_not_lost();
+	test_hellos_of_a_crowd_are_not_lost();
 	test_duration();
 	test_idle();
 	test_readable_while_written();
