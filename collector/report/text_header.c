@@ -57,9 +57,10 @@ static size_t line_bytes(const char *text, unsigned width)
 	return at;
 }
 
-static void print_wrapped(const struct pln_screen *screen, const char *text, enum pln_style style)
+/* Text that begins behind `indent` columns, its further lines there, too. */
+static void print_wrapped(const struct pln_screen *screen, const char *text, enum pln_style style,
+			  unsigned indent)
 {
-	unsigned indent = FIELD_NAME_WIDTH + 2;
 	unsigned width = screen->width > indent + 20 ? screen->width - indent : 20;
 
 	for (;;) {
@@ -90,7 +91,7 @@ void pln_text_field(const struct pln_screen *screen, const char *name, enum pln_
 	printable = pln_printable(text);
 	fprintf(screen->out, "  %s%-*s%s", pln_style_on(screen, PLN_STYLE_DIM), FIELD_NAME_WIDTH,
 		name, pln_style_off(screen, PLN_STYLE_DIM));
-	print_wrapped(screen, printable ? printable : "", style);
+	print_wrapped(screen, printable ? printable : "", style, FIELD_NAME_WIDTH + 2);
 	free(printable);
 	free(text);
 }
@@ -107,9 +108,7 @@ void pln_text_heading(const struct pln_screen *screen, const char *title, const 
 		pln_style_off(screen, PLN_STYLE_HEADING));
 	/* Below the title when there is no room beside it. */
 	fputs(strlen(title) + 2 + strlen(remark) <= screen->width ? "  " : "\n  ", screen->out);
-	fputs(pln_style_on(screen, PLN_STYLE_DIM), screen->out);
-	pln_print_elided(screen, remark, screen->width > 2 ? screen->width - 2 : 0);
-	fprintf(screen->out, "%s\n", pln_style_off(screen, PLN_STYLE_DIM));
+	print_wrapped(screen, remark, PLN_STYLE_DIM, 2);
 }
 
 /* -------------------------------------------------------------- list of parts */

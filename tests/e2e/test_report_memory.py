@@ -191,7 +191,7 @@ def test_synthetic_leak_is_the_one_that_grows(here, synthetic):
     assert leaks[0]["trend"] == "grows" and leaks[0]["came_samples"] > 1000
 
 
-@pytest.mark.parametrize("options,columns", [([], 80), (["--lines"], 80), (["--tree"], 100), ([], 160)])
+@pytest.mark.parametrize("options,columns", [([], 60), ([], 80), (["--lines"], 60), (["--tree"], 100), ([], 160)])
 def test_the_text_fits_the_terminal(here, real, columns, options):
     for view in ["cpu", *VIEWS] + ([] if options else ["leaks"]):
         shown = text(here, real, "--view", view, *options, columns=str(columns))
