@@ -11,8 +11,10 @@
 #include "report/names.h"
 
 const char *const pln_sort_names[] = { "self", "total", "name", NULL };
-const char *const pln_report_view_names[] = { "cpu",  "wall", "offcpu",	   "gil",   "allocated",
-					      "live", "peak", "temporary", "leaks", NULL };
+
+#define AMOUNT_VIEWS "cpu", "wall", "offcpu", "gil", "allocated", "live", "peak", "temporary"
+const char *const pln_report_view_names[] = { AMOUNT_VIEWS, "leaks", NULL };
+const char *const pln_amount_view_names[] = { AMOUNT_VIEWS, NULL };
 
 /* What only views of memory need. */
 static int build_heap(struct pln_report *report)

@@ -28,6 +28,8 @@ enum pln_sort {
 extern const char *const pln_sort_names[]; /* in the order of enum pln_sort; ends with NULL */
 /* Time and memory, in the order of enum pln_view; ends with NULL. */
 extern const char *const pln_report_view_names[];
+/* Those of amounts, which all verbs have: not leaks, a judgement of one profile's places. */
+extern const char *const pln_amount_view_names[];
 
 enum pln_report_part {
 	PLN_REPORT_ALL = 0,
