@@ -98,6 +98,8 @@ uint32_t *pln_report_order_functions(const struct pln_report *report, size_t *co
 /* Python ones alone; by self and native time together where the others go by self. */
 uint32_t *pln_report_order_python(const struct pln_report *report, size_t *count);
 uint32_t *pln_report_order_lines(const struct pln_report *report, size_t *count);
+/* Lines of the program that have any `spent`; by that where the others go by self. */
+uint32_t *pln_report_order_program_lines(const struct pln_report *report, size_t *count);
 uint32_t *pln_report_order_libraries(const struct pln_report *report, size_t *count);
 uint32_t *pln_report_order_threads(const struct pln_report *report, size_t *count);
 

@@ -14,6 +14,7 @@ enum {
 	LEAST_LINE_SHARE = 20, /* one in so many of the function's time, or the line is not shown */
 	LEAST_CALLER_SHARE =
 		20, /* the same of all time, for functions with little time of their own */
+	LEAST_SPENT_SHARE = 20, /* the same, for what libraries add to a line of the program */
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
@@ -566,14 +567,91 @@ static void print_lines(const struct pln_report *r, const struct pln_screen *scr
 	free(order);
 }
 
+/* ------------------------------------------------------- lines of the program */
+
+static const struct pln_column program_columns[] = {
+	{ "spent %", true, PLN_RIGID, 0 },	  { "self %", true, PLN_RIGID, 2 },
+	{ "total %", true, PLN_RIGID, 0 },	  { "file:line", false, PLN_ELIDE_START, 0 },
+	{ "function", false, PLN_ELIDE_NAME, 1 },
+};
+
+static const struct pln_column heap_program_columns[] = {
+	{ "spent %", true, PLN_RIGID, 0 },
+	{ "total %", true, PLN_RIGID, 0 },
+	{ "spent", true, PLN_RIGID, 0 },
+	{ "+- 95 %", true, PLN_RIGID, 2 },
+	{ "blocks", true, PLN_RIGID, 4 },
+	{ "kinds", false, PLN_RIGID, 3 },
+	{ "file:line", false, PLN_ELIDE_START, 0 },
+	{ "function", false, PLN_ELIDE_NAME, 1 },
+};
+
+static void program_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
+{
+	const struct pln_line *line = &r->totals.lines[id];
+	uint64_t all = r->totals.all.weight;
+	char place[PLACE_SIZE];
+
+	pln_text_percent_cell(table, line->spent.weight, all);
+	if (!is_heap(r))
+		pln_text_percent_cell(table, line->cost.self.weight, all);
+	pln_text_percent_cell(table, line->cost.total.weight, all);
+	if (is_heap(r))
+		pln_text_heap_cells(table, &line->spent);
+	pln_table_cell(table, PLN_STYLE_PYTHON, "%s",
+		       pln_text_python_place(r, id, place, sizeof(place)));
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_text_python_name(r, id));
+}
+
+/* Where a program calls no Python library, the table of lines has all of this already. */
+static bool libraries_matter(const struct pln_report *r, const uint32_t *order, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct pln_line *line = &r->totals.lines[order[i]];
+
+		if (line->spent.weight - pln_line_own(line) >=
+		    r->totals.all.weight / LEAST_SPENT_SHARE)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Of a program that calls frameworks, the lines with time of their own are the frameworks'. Here
+ * a line has the time of all that it called, up to the next line of the program.
+ */
+static void print_program_lines(const struct pln_report *r, const struct pln_screen *screen)
+{
+	size_t count, shown;
+	uint32_t *order = pln_report_order_program_lines(r, &count);
+	struct pln_table *table;
+
+	if (!libraries_matter(r, order, count)) {
+		free(order);
+		return;
+	}
+	table = is_heap(r) ? pln_table_new(heap_program_columns, COUNT_OF(heap_program_columns))
+			   : pln_table_new(program_columns, COUNT_OF(program_columns));
+	shown = pln_report_limited(r, count);
+	pln_text_heading(screen, "Lines of the program", "%s",
+			 "spent: by the line, and in what it calls of libraries");
+	for (size_t i = 0; i < shown; i++)
+		program_row(r, table, order[i]);
+	pln_table_print(table, screen);
+	pln_text_more(screen, count - shown, "line of the program", "lines of the program");
+	free(order);
+}
+
 void pln_text_lines(const struct pln_report *report, const struct pln_screen *screen)
 {
+	print_program_lines(report, screen);
 	print_lines(report, screen, PLN_FUNCTION_PYTHON);
 	print_lines(report, screen, PLN_FUNCTION_NATIVE);
 }
 
 void pln_text_tables(const struct pln_report *report, const struct pln_screen *screen)
 {
+	print_program_lines(report, screen);
 	print_python(report, screen);
 	print_lines(report, screen, PLN_FUNCTION_PYTHON);
 	print_functions(report, screen);
