@@ -11,7 +11,7 @@
 
 #include "report/labels.h"
 #include "report/names.h"
-#include "report/report.h"
+#include "report/text_i.h"
 
 #define FIELD_NAME_WIDTH 11
 
@@ -34,11 +34,7 @@ const char *pln_view_text(enum pln_view view)
 
 /* ------------------------------------------------------------------- fields */
 
-/*
- * Bytes of `text` that go on one line of `width` columns: whole words when possible, and
- * never a number without its unit.
- */
-static size_t line_bytes(const char *text, unsigned width)
+size_t pln_text_line_bytes(const char *text, unsigned width)
 {
 	size_t last_blank = 0, at = 0;
 	unsigned columns = 0;
@@ -64,7 +60,7 @@ static void print_wrapped(const struct pln_screen *screen, const char *text, enu
 	unsigned width = screen->width > indent + 20 ? screen->width - indent : 20;
 
 	for (;;) {
-		size_t size = line_bytes(text, width);
+		size_t size = pln_text_line_bytes(text, width);
 
 		fprintf(screen->out, "%s%.*s%s\n", pln_style_on(screen, style), (int)size, text,
 			pln_style_off(screen, style));

@@ -135,9 +135,11 @@ static void print_call_name(const struct walk *w, uint32_t function, unsigned ro
 		fputs(pln_style_on(w->screen, style), w->screen->out);
 		used = pln_print_name(w->screen, name, room);
 		fputs(pln_style_off(w->screen, style), w->screen->out);
-		if (*where && room > used + 10) {
+		/* A library's name is short: a piece of it tells nothing. */
+		if (*where && room > used + 10 &&
+		    (python || used + 2 + pln_text_width(where) <= room)) {
 			fprintf(w->screen->out, "  %s", pln_style_on(w->screen, PLN_STYLE_DIM));
-			pln_print_elided(w->screen, where, room - used - 2);
+			pln_print_end(w->screen, where, room - used - 2);
 			fputs(pln_style_off(w->screen, PLN_STYLE_DIM), w->screen->out);
 		}
 	}

@@ -61,6 +61,8 @@ def test_text_for_people(here, real, columns):
                  "samples", "dropped", "overhead"):
         assert re.search(r"^  %s +\S" % name, shown, re.M), (name, shown)
     assert "Functions" in shown
+    # A remark that is too long for its row goes on in the next, whole.
+    assert re.search(r"CPUs used; samples stand for [\d.]+ % of it", " ".join(shown.split())), shown
 
 
 # ------------------------------------------------------------------------- commands
