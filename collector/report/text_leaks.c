@@ -12,7 +12,7 @@
 static const struct pln_column leak_columns[] = {
 	{ "grows by", true, PLN_RIGID, 0 },	  { "live", true, PLN_RIGID, 0 },
 	{ "+- 95 %", true, PLN_RIGID, 4 },	  { "kept %", true, PLN_RIGID, 3 },
-	{ "chance", true, PLN_RIGID, 2 },	  { "trend", false, PLN_DROP_EXTRA, 0 },
+	{ "chance", true, PLN_RIGID, 2 },	  { "trend", false, PLN_RIGID, 0 },
 	{ "over time", false, PLN_RIGID, 5 },	  { "file:line", false, PLN_ELIDE_START, 0 },
 	{ "function", false, PLN_ELIDE_NAME, 1 }, { "by native code", false, PLN_ELIDE_NAME, 6 },
 };
@@ -48,9 +48,8 @@ static void trend_cell(struct pln_table *table, const struct pln_leak *leak)
 		pln_table_cell(table, PLN_STYLE_PLAIN, "may grow");
 		break;
 	case PLN_LEAK_FLAT:
-		pln_table_cell(table, PLN_STYLE_PLAIN, "grew until %.0f %%",
+		pln_table_cell(table, PLN_STYLE_PLAIN, "flat since %.0f %%",
 			       100 * leak->flat_since);
-		pln_table_extra(table, ", flat since");
 		break;
 	case PLN_LEAK_UNKNOWN:
 		pln_table_cell(table, PLN_STYLE_PLAIN, "too few samples");
