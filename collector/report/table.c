@@ -489,8 +489,11 @@ void pln_table_print(struct pln_table *table, const struct pln_screen *screen)
 {
 	unsigned blanks = 0, column = 0;
 
-	if (!table)
+	/* Titles alone say nothing. */
+	if (!table || !table->cell_count) {
+		pln_table_free(table);
 		return;
+	}
 	measure(table);
 	fit(table, screen->width);
 	print_titles(table, screen);

@@ -75,7 +75,7 @@ void pln_table_extra(struct pln_table *table, const char *format, ...)
 
 void pln_table_free(struct pln_table *table);
 
-/* Prints and frees. */
+/* Prints and frees; nothing when there is no row. */
 void pln_table_print(struct pln_table *table, const struct pln_screen *screen);
 
 /* Columns that the text takes. */

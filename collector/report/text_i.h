@@ -46,6 +46,10 @@ void pln_text_unmet(const struct pln_screen *screen, const struct pln_times *unm
  */
 size_t pln_text_line_bytes(const char *text, unsigned width);
 
+/* Printable text that begins behind `indent` columns; its further lines do, too. */
+void pln_text_wrapped(const struct pln_screen *screen, const char *text, enum pln_style style,
+		      unsigned indent);
+
 /* "12 more functions (--limit 0 shows all)", nothing when none are left. */
 void pln_text_more(const struct pln_screen *screen, size_t left, const char *one, const char *many);
 

@@ -254,15 +254,14 @@ static void print_callers(const struct pln_report *r, const struct pln_screen *s
 	pln_table_print(table, screen);
 }
 
-static void print_python(const struct pln_report *r, const struct pln_screen *screen)
+static void print_python_table(const struct pln_report *r, const struct pln_screen *screen,
+			       uint32_t *order, size_t count)
 {
 	struct pln_table *table =
 		is_heap(r) ? pln_table_new(heap_python_columns, COUNT_OF(heap_python_columns))
 			   : pln_table_new(python_columns, COUNT_OF(python_columns));
-	size_t count, shown, callers;
-	uint32_t *order = pln_report_order_python(r, &count);
+	size_t shown = pln_report_limited(r, count), callers;
 
-	shown = pln_report_limited(r, count);
 	pln_text_heading(screen, "Python functions", "%s",
 			 is_heap(r)
 				 ? "own: by it and by native code that it called"
@@ -274,6 +273,15 @@ static void print_python(const struct pln_report *r, const struct pln_screen *sc
 				: 0;
 	print_callers(r, screen, order + shown, callers);
 	pln_text_more(screen, count - shown - callers, "Python function", "Python functions");
+}
+
+static void print_python(const struct pln_report *r, const struct pln_screen *screen)
+{
+	size_t count;
+	uint32_t *order = pln_report_order_python(r, &count);
+
+	if (count)
+		print_python_table(r, screen, order, count);
 	free(order);
 }
 
@@ -540,16 +548,13 @@ static size_t keep_lines(const struct pln_report *r, uint32_t *order, size_t cou
 	return kept;
 }
 
-static void print_lines(const struct pln_report *r, const struct pln_screen *screen, uint8_t kind)
+static void print_line_table(const struct pln_report *r, const struct pln_screen *screen,
+			     const uint32_t *order, size_t count, bool python)
 {
-	bool python = kind == PLN_FUNCTION_PYTHON;
 	struct pln_table *table = new_line_table(is_heap(r), python);
-	size_t count, shown;
-	uint32_t *order = pln_report_order_lines(r, &count);
 	uint32_t *most = python ? find_most_native(&r->totals) : NULL;
+	size_t shown = pln_report_limited(r, count);
 
-	count = keep_lines(r, order, count, kind);
-	shown = pln_report_limited(r, count);
 	if (python)
 		pln_text_heading(screen, "Python lines", "%s",
 				 is_heap(r) ? "own: by the line and by native code that it called"
@@ -564,6 +569,16 @@ static void print_lines(const struct pln_report *r, const struct pln_screen *scr
 	pln_table_print(table, screen);
 	pln_text_more(screen, count - shown, "line", "lines");
 	free(most);
+}
+
+static void print_lines(const struct pln_report *r, const struct pln_screen *screen, uint8_t kind)
+{
+	size_t count;
+	uint32_t *order = pln_report_order_lines(r, &count);
+
+	count = keep_lines(r, order, count, kind);
+	if (count)
+		print_line_table(r, screen, order, count, kind == PLN_FUNCTION_PYTHON);
 	free(order);
 }
 

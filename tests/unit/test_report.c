@@ -9,7 +9,7 @@
 #include <locale.h>
 
 #include "report/names.h"
-#include "report/report.h"
+#include "report/text_i.h"
 
 /* Closes the profile. */
 static char *text_of_profile(struct pln_profile *profile, const struct pln_report_options *options,
@@ -287,6 +287,43 @@ static void test_info(void)
 	free(text);
 	pln_report_free(&report);
 	pln_profile_close(profile);
+}
+
+/* Of a process that took no time, and whose threads no sample met. */
+static void test_info_of_nothing(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	struct pln_profile *profile = tiny_open(false);
+	struct pln_screen screen = { .width = 60 };
+	struct pln_report report;
+	char *text = NULL;
+	size_t size;
+
+	screen.out = open_memstream(&text, &size);
+	for (size_t i = 0; i < profile->process_count; i++)
+		profile->processes[i].process_cpu_ns = profile->processes[i].sampler_cpu_ns = 0;
+	for (size_t i = 0; i < profile->thread_count; i++)
+		profile->threads[i].cpu_ns = profile->threads[i].unsampled_cpu_ns = 0;
+	CHECK_EQ(pln_report_build(&report, profile, "tiny.pillion", &options), 0);
+	pln_info_print_text(&report, &screen);
+	fclose(screen.out);
+	check_has(text, "  CPU clock  0 s\n");
+	check_hasnt(text, "CPU sampled");
+	check_has(text, "  2 threads without a sample: 0 s of CPU, ");
+	free(text);
+	pln_report_free(&report);
+	pln_profile_close(profile);
+}
+
+/* Words are whole where they can be, and a number keeps its unit. */
+static void test_lines_end_between_words(void)
+{
+	CHECK_EQ(pln_text_line_bytes("short", 10), 5);
+	CHECK_EQ(pln_text_line_bytes("/usr/bin/python3 forks.py 300", 20), 16);
+	CHECK_EQ(pln_text_line_bytes("it took 12 ms of them", 11), 7);
+	CHECK_EQ(pln_text_line_bytes("of +0.6 sigma", 9), 2);
+	CHECK_EQ(pln_text_line_bytes("it is 100 % of it", 10), 5);
+	CHECK_EQ(pln_text_line_bytes("a_word_that_is_longer", 6), 6);
 }
 
 static void test_gil_view(void)
@@ -626,6 +663,8 @@ int main(void)
 	test_lines_of_the_program();
 	test_lines_keep_their_library();
 	test_info();
+	test_info_of_nothing();
+	test_lines_end_between_words();
 	test_gil_view();
 	test_sort_and_filter();
 	test_tree();

@@ -168,6 +168,19 @@ static void test_columns_without_text(void)
 	free(text);
 }
 
+static void test_no_rows_no_titles(void)
+{
+	static const struct pln_column columns[] = { { "always", false, PLN_RIGID, 0 } };
+	char *text = NULL;
+	size_t size;
+	struct pln_screen screen = { .out = open_memstream(&text, &size), .width = 80 };
+
+	pln_table_print(pln_table_new(columns, 1), &screen);
+	fclose(screen.out);
+	CHECK_STR(text, "");
+	free(text);
+}
+
 int main(void)
 {
 	setlocale(LC_CTYPE, "C.UTF-8");
@@ -177,5 +190,6 @@ int main(void)
 	test_extra_text_goes_first();
 	test_a_column_may_lose_its_extra_text_alone();
 	test_columns_without_text();
+	test_no_rows_no_titles();
 	return check_result();
 }
