@@ -10,6 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <pillion/duration.h>
+
 #include "log.h"
 #include "text.h"
 
@@ -69,15 +71,9 @@ static void set_number(const char *name, const char *text, long min, long max, l
 /* Only looked at, so that a bad value is noted. */
 static void set_seconds(const char *name, const char *text, long max, bool *out)
 {
-	const char *at = text;
-	long seconds = 0;
+	uint64_t ns;
 
-	for (; *at >= '0' && *at <= '9' && seconds <= max; at++)
-		seconds = seconds * 10 + (*at - '0');
-	if (*at == '.')
-		at += 1 + strspn(at + 1, "0123456789");
-	/* A point alone is no number. */
-	*out = !*at && seconds <= max && at - text > (*text == '.');
+	*out = pln_duration_parse(text, &ns) && ns <= (uint64_t)max * PILLION_SECOND_NS;
 	if (!*out)
 		complain(name);
 }

@@ -38,7 +38,7 @@ static const struct pln_option options[] = {
 	  .help = "time: cpu (default), wall, offcpu, gil; memory: allocated (default), live, "
 		  "peak, temporary; lines have one of each",
 	  .to = &args.view,
-	  .choices = pln_report_view_names },
+	  .choices = pln_amount_view_names },
 	PLN_OPTION_THREADS_IN_SHORT(&args.threads),
 	PLN_OPTION_PROCESSES(&args.processes),
 	{ .type = PLN_OPTION_GROUP, .help = "What to show" },
@@ -93,9 +93,6 @@ static int check_arguments(const struct pln_operands *operands)
 		return pln_cli_usage_error(&verb,
 					   "one function or file, and one profile, not also %s",
 					   operands->value[2]);
-	if (args.view == PLN_VIEW_LEAKS)
-		return pln_cli_usage_error(&verb,
-					   "there is no --view leaks here; --view live has it");
 	return -1;
 }
 

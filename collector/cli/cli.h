@@ -48,7 +48,8 @@ enum pln_option_type {
 	PLN_OPTION_TEXT, /* to: const char ** */
 	PLN_OPTION_LIST, /* to: char **, what was given, with commas between; freed by the caller */
 	PLN_OPTION_NUMBER, /* to: uint64_t *, decimal, min..max */
-	PLN_OPTION_SECONDS, /* to: uint64_t *, in nanoseconds; "90", "0.5"; min..max are seconds */
+	PLN_OPTION_SECONDS, /* to: uint64_t *, in nanoseconds; "90", "0.5", "5m"; min..max: seconds
+			     */
 	PLN_OPTION_CHOICE, /* to: unsigned *, the index in choices[] */
 };
 
@@ -92,7 +93,8 @@ struct pln_operands {
 int pln_cli_parse(const struct pln_verb *verb, int argc, char **argv,
 		  struct pln_operands *operands);
 
-/* "90" or "0.5" to nanoseconds; false for anything else, and outside of min..max seconds. */
+/* As pillion/duration.h has it, to nanoseconds; false for anything else, and outside of min..max
+ * seconds. */
 bool pln_cli_parse_seconds(const char *text, uint64_t min, uint64_t max, uint64_t *ns);
 
 /* Prints "pillion VERB: ..." and where help is; returns PLN_EXIT_USAGE. */

@@ -46,7 +46,7 @@ static const struct pln_option options[] = {
 	  .help = "time: cpu (default), wall, offcpu or gil; memory: allocated, live, peak or "
 		  "temporary",
 	  .to = &args.view,
-	  .choices = pln_report_view_names },
+	  .choices = pln_amount_view_names },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "absolute",
 	  .letter = 'a',
@@ -128,10 +128,6 @@ static int check_arguments(const struct pln_operands *operands, struct pln_diff_
 	if (operands->count != 2)
 		return pln_cli_usage_error(&verb, "two profiles are compared, not %d",
 					   operands->count);
-	if (args.view == PLN_VIEW_LEAKS)
-		return pln_cli_usage_error(&verb,
-					   "--view leaks is of one profile; --view live can be "
-					   "compared");
 	if (args.fail_on && !parse_percent(args.fail_on, &what->fail_on))
 		return pln_cli_usage_error(
 			&verb, "--fail-on wants a percentage, such as 5%%, not %s", args.fail_on);

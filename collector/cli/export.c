@@ -21,13 +21,6 @@
 
 static const char *format_names[FORMATS_MAX + 1]; /* those of pln_export_formats[] */
 
-/* Those of the report, but for its leak suspects: a file has no room for their statistics. */
-static const char *const view_names[] = {
-	[PLN_VIEW_CPU] = "cpu",	  [PLN_VIEW_WALL] = "wall",	      [PLN_VIEW_OFFCPU] = "offcpu",
-	[PLN_VIEW_GIL] = "gil",	  [PLN_VIEW_ALLOCATED] = "allocated", [PLN_VIEW_LIVE] = "live",
-	[PLN_VIEW_PEAK] = "peak", [PLN_VIEW_TEMPORARY] = "temporary", NULL,
-};
-
 #define FORMAT_UNSET UINT_MAX
 
 static struct {
@@ -64,7 +57,7 @@ static const struct pln_option options[] = {
 	  .help = "time: cpu (default), wall, offcpu or gil; memory: allocated, live (at the "
 		  "end), peak or temporary (freed within 1 ms)",
 	  .to = &args.view,
-	  .choices = view_names },
+	  .choices = pln_amount_view_names },
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "blocks",
 	  .letter = 'b',
@@ -118,7 +111,7 @@ static void name_view(char *buffer, size_t size)
 	*buffer = '\0';
 	if (scope == PLN_EXPORT_ANY_VIEW || scope == PLN_EXPORT_TIME_VIEW ||
 	    (scope == PLN_EXPORT_TIMES && of_memory))
-		snprintf(buffer, size, ".%s%s", view_names[args.view],
+		snprintf(buffer, size, ".%s%s", pln_amount_view_names[args.view],
 			 format()->unit_in_name ? unit : "");
 }
 
@@ -293,7 +286,7 @@ static int check_arguments(const struct pln_operands *operands, const char *outp
 		return pln_cli_usage_error(&verb, "the timeline is of processes: use --process");
 	if (format()->scope == PLN_EXPORT_TIME_VIEW && pln_view_is_heap(args.view))
 		return pln_cli_usage_error(&verb, "%s has views of time alone, not %s",
-					   format()->name, view_names[args.view]);
+					   format()->name, pln_amount_view_names[args.view]);
 	if (format()->scope == PLN_EXPORT_ALL_VIEWS && args.blocks)
 		return pln_cli_usage_error(&verb, "%s has bytes, not blocks", format()->name);
 	if (format()->binary && output && !strcmp(output, "-") && isatty(STDOUT_FILENO))

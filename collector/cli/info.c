@@ -2,18 +2,21 @@
 /*
  * info.c - `pillion info`: options, and the order of the work.
  */
-#include <errno.h>
 #include <limits.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/pager.h"
+#include "cli/shared_options.h"
+#include "cli/write.h"
 #include "report/report.h"
 
 static struct {
 	unsigned color; /* enum pln_color */
 	bool json;
 	bool no_symbolize;
-} args;
+	bool pager;
+} args = { .pager = true };
 
 static const struct pln_option options[] = {
 	{ .type = PLN_OPTION_FLAG,
@@ -21,16 +24,9 @@ static const struct pln_option options[] = {
 	  .letter = 'j',
 	  .help = "everything as JSON",
 	  .to = &args.json },
-	{ .type = PLN_OPTION_CHOICE,
-	  .name = "color",
-	  .metavar = "WHEN",
-	  .help = "auto (default), always or never",
-	  .to = &args.color,
-	  .choices = pln_color_choices },
-	{ .type = PLN_OPTION_FLAG,
-	  .name = "no-symbolize",
-	  .help = "do not look for symbols that the profile lacks",
-	  .to = &args.no_symbolize },
+	PLN_OPTION_COLOR(&args.color),
+	PLN_OPTION_PAGER(&args.pager),
+	PLN_OPTION_NO_SYMBOLIZE(&args.no_symbolize),
 };
 
 static const char *const examples[] = {
@@ -52,25 +48,28 @@ static int print(struct pln_profile *profile, const char *path)
 {
 	const struct pln_report_options everything = { .view = PLN_VIEW_CPU };
 	struct pln_report report;
+	struct pln_pager pager;
 	int err = pln_report_build(&report, profile, path, &everything);
 
 	if (err) {
-		pln_cli_message("%s: cannot read: %s", path, strerror(-err));
-	} else if (args.json) {
-		pln_info_print_json(&report, stdout);
+		pln_report_free(&report);
+		return pln_cli_cannot_read(path, err);
+	}
+	pln_pager_open(&pager, args.pager && !args.json);
+	if (args.json) {
+		pln_info_print_json(&report, pager.out);
 	} else {
 		struct pln_screen screen = pln_report_screen(args.color);
 
+		screen.out = pager.out;
 		pln_info_print_text(&report, &screen);
 	}
 	pln_report_free(&report);
-	if (err)
-		return PLN_EXIT_FAILURE;
-	if (fflush(stdout) || ferror(stdout)) {
-		pln_cli_message("cannot write: %s", strerror(errno));
-		return PLN_EXIT_FAILURE;
-	}
-	return PLN_EXIT_OK;
+	err = pln_pager_close(&pager);
+	if (!err)
+		return PLN_EXIT_OK;
+	pln_cli_message("cannot write: %s", strerror(-err));
+	return PLN_EXIT_FAILURE;
 }
 
 int pln_cmd_info(int argc, char **argv)

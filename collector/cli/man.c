@@ -126,11 +126,13 @@ static const struct pln_variable *variable_of(const struct pln_verb *verb,
 	return NULL;
 }
 
+#define SECONDS_TEXT "Seconds, or with a unit (500ms, 30s, 5m, 1.5h, 1d)"
+
 /* What a value may be, where there is a bound that means something. */
 static void print_range(const struct pln_option *o)
 {
 	if (o->type == PLN_OPTION_SECONDS)
-		fputs("Seconds, with a fraction or without", stdout);
+		fputs(SECONDS_TEXT, stdout);
 	else if (o->type != PLN_OPTION_NUMBER || o->max >= UINT32_MAX)
 		return;
 	else
@@ -309,7 +311,7 @@ static void print_variables(void)
 		if (v->type == PLN_VARIABLE_NUMBER)
 			printf("From %" PRIu64 " to %" PRIu64 ".\n", v->min, v->max);
 		if (v->type == PLN_VARIABLE_SECONDS)
-			fputs("Seconds, with a fraction or without.\n", stdout);
+			fputs(SECONDS_TEXT ".\n", stdout);
 		if (*otherwise)
 			printf("Default: %s.\n", otherwise);
 		if (*v->option)

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pillion/duration.h>
+
 #include "cli/help.h"
 
 #define GO_ON (-1)
@@ -56,6 +58,14 @@ static int bad_number(const struct parser *p, const struct pln_option *o, const 
 				   o->name, o->min, o->max, value);
 }
 
+static int bad_seconds(const struct parser *p, const struct pln_option *o, const char *value)
+{
+	return pln_cli_usage_error(p->verb,
+				   "--%s wants a time from %" PRIu64 " to %" PRIu64
+				   " s, such as 30, 500ms, 5m or 1.5h; not '%s'",
+				   o->name, o->min, o->max, value);
+}
+
 static int bad_choice(const struct parser *p, const struct pln_option *o, const char *value)
 {
 	char list[256] = "";
@@ -81,23 +91,8 @@ static bool parse_number(const char *text, uint64_t min, uint64_t max, uint64_t 
 
 bool pln_cli_parse_seconds(const char *text, uint64_t min, uint64_t max, uint64_t *ns)
 {
-	size_t whole = strspn(text, "0123456789");
-	size_t point = text[whole] == '.';
-	const char *fraction = text + whole + point;
-	size_t digits = strspn(fraction, "0123456789");
-	uint64_t seconds, unit = 1000000000;
-
-	errno = 0;
-	seconds = strtoull(text, NULL, 10);
-	if (!(whole + digits) || fraction[digits] || errno || seconds > max)
-		return false;
-	*ns = seconds * unit;
-	/* Beyond nanoseconds digits add nothing: the unit is 0. */
-	for (size_t i = 0; i < digits; i++) {
-		unit /= 10;
-		*ns += unit * (uint64_t)(fraction[i] - '0');
-	}
-	return *ns >= min * 1000000000 && *ns <= max * 1000000000;
+	return pln_duration_parse(text, ns) && *ns >= min * PILLION_SECOND_NS &&
+	       *ns <= max * PILLION_SECOND_NS;
 }
 
 static bool parse_choice(const char *text, const char *const *choices, unsigned *out)
@@ -152,7 +147,7 @@ static int set(const struct parser *p, const struct pln_option *o, const char *v
 		break;
 	case PLN_OPTION_SECONDS:
 		if (!pln_cli_parse_seconds(value, o->min, o->max, (uint64_t *)o->to))
-			return bad_number(p, o, value);
+			return bad_seconds(p, o, value);
 		break;
 	case PLN_OPTION_CHOICE:
 		if (!parse_choice(value, o->choices, &choice))

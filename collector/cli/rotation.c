@@ -20,43 +20,43 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <pillion/duration.h>
+
 #include "profile/format.h"
 
-#define SECOND 1000000000ull
 #define KEEP_LEAST (1u << 20)
 #define PARTS 4 /* of what is kept, one file has at most */
 #define PATTERN_SIZE 8192
 
 /* ------------------------------------------------------------------ parsing */
 
-struct unit {
-	const char *name;
-	uint64_t factor;
-	bool is_time;
-};
-
-static const struct unit units[] = {
-	{ "s", SECOND, true },	       { "min", 60 * SECOND, true }, { "h", 3600 * SECOND, true },
-	{ "d", 86400 * SECOND, true }, { "K", 1ull << 10, false },   { "M", 1ull << 20, false },
-	{ "G", 1ull << 30, false },    { "T", 1ull << 40, false },   { NULL, 0, false },
-};
-
-/* A whole number above 0 with its unit. */
-static const struct unit *parse_one(const char *text, uint64_t *value)
+/* "10M" to bytes: a whole number above 0, and its unit. */
+static bool parse_size(const char *text, uint64_t *bytes)
 {
+	static const char units[] = "KMGT"; /* each 1024 of the one before it */
 	char *end;
+	const char *unit;
+	unsigned shift;
 
 	errno = 0;
-	*value = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || errno || !*value)
-		return NULL;
-	for (const struct unit *u = units; u->name; u++) {
-		if (strcmp(u->name, end) != 0 || *value > UINT64_MAX / 2 / u->factor)
-			continue;
-		*value *= u->factor;
-		return u;
-	}
-	return NULL;
+	*bytes = strtoull(text, &end, 10);
+	unit = *end ? strchr(units, *end) : NULL;
+	if (*text < '0' || *text > '9' || errno || !unit || end[1])
+		return false;
+	shift = 10 * (unsigned)(unit - units + 1);
+	if (!*bytes || *bytes > UINT64_MAX / 2 >> shift)
+		return false;
+	*bytes <<= shift;
+	return true;
+}
+
+/* Never "10", which could be either, nor "10m", which to other tools is a size. */
+static bool parse_time(const char *text, uint64_t *ns)
+{
+	const char *unit = text + strspn(text, "0123456789.");
+
+	return *unit && strcmp(unit, "m") != 0 && pln_duration_parse(text, ns) &&
+	       *ns >= PILLION_SECOND_NS;
 }
 
 static bool parse_rotate(struct pln_rotation *r, const char *text)
@@ -65,22 +65,15 @@ static bool parse_rotate(struct pln_rotation *r, const char *text)
 
 	if ((size_t)snprintf(copy, sizeof(copy), "%s", text) >= sizeof(copy))
 		return false;
-	while ((one = strsep(&rest, ","))) {
-		uint64_t value;
-		const struct unit *unit = parse_one(one, &value);
-
-		if (!unit)
+	while ((one = strsep(&rest, ",")))
+		if (!parse_time(one, &r->every_ns) && !parse_size(one, &r->size_bytes))
 			return false;
-		*(unit->is_time ? &r->every_ns : &r->size_bytes) = value;
-	}
 	return true;
 }
 
 static bool parse_keep(struct pln_rotation *r, const char *text)
 {
-	const struct unit *unit = parse_one(text, &r->keep_bytes);
-
-	return unit && !unit->is_time && r->keep_bytes >= KEEP_LEAST;
+	return parse_size(text, &r->keep_bytes) && r->keep_bytes >= KEEP_LEAST;
 }
 
 int pln_rotation_parse(struct pln_rotation *r, const char *rotate, const char *keep, char *why,

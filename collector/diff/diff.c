@@ -15,6 +15,8 @@
 
 /* With fewer samples on both sides together, no difference is beyond noise. */
 #define LEAST_SAMPLES 10u
+/* Changes of the total that differ by less than one in so many of the largest are alike. */
+#define ALIKE_SHARE 20
 
 /* A table being filled. */
 struct build {
@@ -25,6 +27,7 @@ struct build {
 	bool by_line;
 	uint32_t *location_row; /* by location of the side at hand */
 	uint64_t *seen_at; /* by row: the newest stack that it was on */
+	uint32_t *depths; /* by stack node of the side at hand: how many nodes are above it */
 	uint64_t stamp;
 };
 
@@ -69,6 +72,7 @@ static bool add_row(struct pln_diff_table *table)
 	table->rows[count] = (struct pln_diff_row){
 		.function = { PLN_NONE, PLN_NONE },
 		.met = (uint32_t)count,
+		.depth = UINT32_MAX,
 	};
 	table->count++;
 	return true;
@@ -97,6 +101,8 @@ static uint32_t row_of(struct build *b, unsigned side, uint32_t function, uint32
 			return PLN_NONE;
 		b->table->rows[id].unnamed = f && f->unknown;
 		b->table->rows[id].python = f && f->kind == PLN_FUNCTION_PYTHON;
+		b->table->rows[id].program =
+			b->table->rows[id].python && !pln_is_library_file(f->file);
 	}
 	row = &b->table->rows[id];
 	if (!b->by_line)
@@ -140,14 +146,30 @@ static int find_rows(struct build *b, unsigned side)
 
 /* --------------------------------------------------------------------- amounts */
 
+/* What was met on the way from a stack's innermost frame. */
+struct met {
+	bool any, python, program;
+};
+
+/* Time is the own of the nearest Python code, and of the nearest that is the program's. */
+static bool is_own(const struct pln_diff_row *row, const struct met *met)
+{
+	return row->python && (!met->python || (row->program && !met->program));
+}
+
 static void add_location(struct build *b, unsigned side, uint32_t location,
-			 const struct pln_amount *amount, bool innermost)
+			 const struct pln_amount *amount, struct met *met)
 {
 	uint32_t id = b->location_row[location];
 	struct pln_diff_row *row = &b->table->rows[id];
 
-	if (innermost)
+	if (!met->any)
 		pln_amount_add(&row->self_amount[side], amount);
+	if (is_own(row, met))
+		pln_amount_add(&row->own_amount[side], amount);
+	met->any = true;
+	met->python |= row->python;
+	met->program |= row->program;
 	if (b->seen_at[id] == b->stamp)
 		return;
 	b->seen_at[id] = b->stamp;
@@ -157,20 +179,35 @@ static void add_location(struct build *b, unsigned side, uint32_t location,
 static void add_part(struct build *b, unsigned side, const struct pln_part *part)
 {
 	const struct pln_profile *p = b->diff->side[side]->profile;
-	bool innermost = true;
+	struct met met = { .any = false };
 
 	b->stamp++;
 	if (part->stack == PLN_NONE)
-		add_location(b, side, (uint32_t)p->location_count, &part->amount, true);
+		add_location(b, side, (uint32_t)p->location_count, &part->amount, &met);
 	for (uint32_t n = part->stack; n != PLN_NONE; n = p->stacks[n].parent) {
 		uint32_t frame = p->stacks[n].frame;
 
 		for (uint32_t i = p->frame_first_location[frame];
 		     i < p->frame_first_location[frame + 1]; i++) {
-			add_location(b, side, i, &part->amount, innermost);
-			innermost = false;
+			uint32_t *depth = &b->table->rows[b->location_row[i]].depth;
+
+			add_location(b, side, i, &part->amount, &met);
+			*depth = b->depths[n] < *depth ? b->depths[n] : *depth;
 		}
 	}
+}
+
+/* A parent has a lower id than its children. */
+static uint32_t *find_depths(const struct pln_profile *p)
+{
+	uint32_t *depths = malloc((p->stack_count + 1) * sizeof(*depths));
+
+	for (uint32_t n = 0; depths && n < p->stack_count; n++) {
+		uint32_t parent = p->stacks[n].parent;
+
+		depths[n] = parent == PLN_NONE ? 0 : depths[parent] + 1;
+	}
+	return depths;
 }
 
 static int add_side(struct build *b, unsigned side)
@@ -180,7 +217,8 @@ static int add_side(struct build *b, unsigned side)
 	int err = find_rows(b, side);
 
 	b->seen_at = err ? NULL : calloc(b->table->count, sizeof(*b->seen_at));
-	if (!err && !b->seen_at)
+	b->depths = err ? NULL : find_depths(r->profile);
+	if (!err && (!b->seen_at || !b->depths))
 		err = -ENOMEM;
 	b->stamp = 0;
 	for (size_t i = 0; !err && i < count; i++) {
@@ -191,6 +229,7 @@ static int add_side(struct build *b, unsigned side)
 	}
 	free(b->location_row);
 	free(b->seen_at);
+	free(b->depths);
 	return err;
 }
 
@@ -216,32 +255,64 @@ static struct pln_change change_of(const struct pln_diff *diff, const struct pln
 	return change;
 }
 
-/*
- * Where to look first: what is beyond noise by itself, then what leads there, of which there are
- * many native functions that every program has.
- */
-static unsigned rank_of(const struct pln_diff_row *row)
+enum rank {
+	RANK_SELF = 0, /* beyond noise by itself */
+	RANK_OWN, /* Python that is, with what it called of native code or of libraries */
+	RANK_CALLER, /* Python that leads to such */
+	RANK_NATIVE_CALLER, /* the same of native code: many functions that every program has */
+	RANK_NOISE,
+};
+
+/* Where to look first. */
+static enum rank rank_of(const struct pln_diff_row *row)
 {
 	if (pln_change_is_real(&row->self))
-		return 0;
-	if (pln_change_is_real(&row->total))
-		return row->python ? 1 : 2;
-	return 3;
+		return RANK_SELF;
+	if (!pln_change_is_real(&row->total))
+		return RANK_NOISE;
+	if (!row->python)
+		return RANK_NATIVE_CALLER;
+	return pln_change_is_real(&row->own) ? RANK_OWN : RANK_CALLER;
 }
 
-static int by_change(const void *pa, const void *pb)
+static int compare_sizes(const struct pln_change *a, const struct pln_change *b)
+{
+	double ca = fabs(pln_change_of(a)), cb = fabs(pln_change_of(b));
+
+	return ca > cb ? -1 : ca < cb;
+}
+
+/* Callers in a chain have nearly the same change: the innermost is the nearest to its cause. */
+static int compare_callers(const struct pln_diff_row *a, const struct pln_diff_row *b,
+			   double largest)
+{
+	double alike = largest / ALIKE_SHARE;
+	double ca = round(fabs(pln_change_of(&a->total)) / alike);
+	double cb = round(fabs(pln_change_of(&b->total)) / alike);
+
+	if (ca != cb)
+		return ca > cb ? -1 : 1;
+	return a->depth > b->depth ? -1 : a->depth < b->depth;
+}
+
+/* `largest`: double *, the largest change of a total. */
+static int by_change(const void *pa, const void *pb, void *largest)
 {
 	const struct pln_diff_row *a = pa, *b = pb;
-	double ca = fabs(pln_change_of(&a->self)), cb = fabs(pln_change_of(&b->self));
+	enum rank rank = rank_of(a);
+	int order = 0;
 
-	if (rank_of(a) != rank_of(b))
-		return rank_of(a) < rank_of(b) ? -1 : 1;
-	if (ca == cb || rank_of(a) == 1) {
-		ca = fabs(pln_change_of(&a->total));
-		cb = fabs(pln_change_of(&b->total));
-	}
-	if (ca != cb)
-		return ca < cb ? 1 : -1;
+	if (rank != rank_of(b))
+		return rank < rank_of(b) ? -1 : 1;
+	if (rank == RANK_CALLER)
+		order = compare_callers(a, b, *(const double *)largest);
+	else if (rank == RANK_OWN)
+		order = compare_sizes(&a->own, &b->own);
+	else
+		order = compare_sizes(&a->self, &b->self);
+	order = order ? order : compare_sizes(&a->total, &b->total);
+	if (order)
+		return order;
 	return a->function[PLN_DIFF_B] < b->function[PLN_DIFF_B]
 		       ? -1
 		       : a->function[PLN_DIFF_B] > b->function[PLN_DIFF_B];
@@ -250,6 +321,7 @@ static int by_change(const void *pa, const void *pb)
 /* Leaves out what neither side has any weight of, which symbols alone brought in. */
 static void find_changes(struct pln_diff *diff, struct pln_diff_table *table)
 {
+	double largest = 0;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < table->count; i++) {
@@ -268,9 +340,11 @@ static void find_changes(struct pln_diff *diff, struct pln_diff_table *table)
 
 		row->self = change_of(diff, row->self_amount, table->limit);
 		row->total = change_of(diff, row->total_amount, table->limit);
+		row->own = change_of(diff, row->own_amount, table->limit);
+		largest = fmax(largest, fabs(pln_change_of(&row->total)));
 	}
 	if (kept)
-		qsort(table->rows, kept, sizeof(*table->rows), by_change);
+		qsort_r(table->rows, kept, sizeof(*table->rows), by_change, &largest);
 }
 
 /* Rows were left out and moved since they were met. */

@@ -26,15 +26,21 @@ struct pln_diff_row {
 	uint32_t function[PLN_DIFF_SIDES];
 	uint32_t line[PLN_DIFF_SIDES]; /* 0 in the table of functions, or unknown */
 	uint32_t met; /* how many rows were met before it */
+	uint32_t depth; /* fewest frames that called it */
 	bool python;
+	bool program; /* Python code that is no library's */
 	bool unnamed; /* all native code of a library that has no symbols */
 	struct pln_amount self_amount[PLN_DIFF_SIDES];
 	struct pln_amount total_amount[PLN_DIFF_SIDES];
+	struct pln_amount own_amount[PLN_DIFF_SIDES];
 	struct pln_change self, total;
+	/* Of Python: self, and in native code that it called; of the program's, also in libraries.
+	 */
+	struct pln_change own;
 };
 
 struct pln_diff_table {
-	struct pln_diff_row *rows; /* beyond noise first, by self before by total */
+	struct pln_diff_row *rows; /* beyond noise first, and causes before their callers */
 	size_t count;
 	uint64_t comparisons; /* those with enough samples to tell anything, self and total */
 	double limit; /* standard errors that noise is */

@@ -127,25 +127,25 @@ static void print_result(const struct pln_diff *diff, const struct pln_screen *s
 /* ----------------------------------------------------------------------- tables */
 
 static const struct pln_column share_columns[] = {
-	{ "A self %", true, PLN_RIGID, 0 },
+	{ "A self %", true, PLN_RIGID, 1 },
 	{ "B self %", true, PLN_RIGID, 0 },
 	{ "change", true, PLN_RIGID, 0 },
 	{ "noise", true, PLN_RIGID, 0 },
 	{ "total change", true, PLN_RIGID, 0 },
-	{ "noise", true, PLN_RIGID, 2 },
+	{ "noise", true, PLN_RIGID, 3 },
 	{ "function", false, PLN_ELIDE_NAME, 0 },
-	{ "file:line, library", false, PLN_ELIDE_START, 1 },
+	{ "file:line, library", false, PLN_ELIDE_START, 2 },
 };
 
 static const struct pln_column absolute_columns[] = {
-	{ "A self", true, PLN_RIGID, 0 },
+	{ "A self", true, PLN_RIGID, 1 },
 	{ "B self", true, PLN_RIGID, 0 },
 	{ "change", true, PLN_RIGID, 0 },
 	{ "noise", true, PLN_RIGID, 0 },
 	{ "total change", true, PLN_RIGID, 0 },
-	{ "noise", true, PLN_RIGID, 2 },
+	{ "noise", true, PLN_RIGID, 3 },
 	{ "function", false, PLN_ELIDE_NAME, 0 },
-	{ "file:line, library", false, PLN_ELIDE_START, 1 },
+	{ "file:line, library", false, PLN_ELIDE_START, 2 },
 };
 
 static struct pln_table *new_table(const struct pln_diff *diff)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 # bundle.cmake - one page out of page/: template, style and scripts, in the order they are named.
 #
-#   cmake -D html=FILE -D style=FILE -D scripts=FILE,FILE... -D head=OUT -D tail=OUT -P bundle.cmake
+#   cmake -D frame=FILE -D subject=TEXT -D html=FILE -D style=FILE -D scripts=FILE,FILE... -D head=OUT -D tail=OUT
+#     -P bundle.cmake
 #
+# The frame, up to the controls, is the same for all pages, but for what they say that they draw.
 # The page may run this one script and use this one style, by their hashes, and nothing else: no
 # request can leave it. It is cut in two where the template says @DATA@.
 cmake_minimum_required(VERSION 3.18)
@@ -30,7 +32,10 @@ function(forbid text word)
   endif()
 endfunction()
 
+file(READ ${frame} frame)
 file(READ ${html} html)
+string(REPLACE "@SUBJECT@" "${subject}" frame "${frame}")
+string(REPLACE "@FRAME@\n" "${frame}" html "${html}")
 file(READ ${style} style)
 set(script "(() => {\n\"use strict\";\n")
 string(REPLACE "," ";" scripts "${scripts}")

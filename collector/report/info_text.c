@@ -66,7 +66,7 @@ static void print_contents(const struct pln_report *r, const struct pln_screen *
 	pln_text_field(screen, "contents", PLN_STYLE_PLAIN, "%s", text);
 }
 
-/* One more term of "220 ms sampled + 68.4 ms unsampled". */
+/* One more term of " = 220 ms sampled + 68.4 ms unsampled". */
 static void add_term(char *text, size_t size, int64_t ns, const char *what)
 {
 	size_t used = strlen(text);
@@ -75,9 +75,9 @@ static void add_term(char *text, size_t size, int64_t ns, const char *what)
 	if (!ns)
 		return;
 	snprintf(text + used, size - used, "%s%s %s",
-		 ns < 0 ? " - "
-		 : used ? " + "
-			: "",
+		 !used	  ? (ns < 0 ? " = -" : " = ")
+		 : ns < 0 ? " - "
+			  : " + ",
 		 pln_duration_text(duration, ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns), what);
 }
 
@@ -95,9 +95,9 @@ static void print_accounting(const struct pln_report *r, const struct pln_screen
 	add_term(cpu, sizeof(cpu), (int64_t)a.outside_cpu_ns, "before sampling began");
 	add_term(wall, sizeof(wall), (int64_t)a.sampled_wall_ns, "sampled");
 	add_term(wall, sizeof(wall), a.unsampled_wall_ns, "unsampled");
-	pln_text_field(screen, "CPU clock", PLN_STYLE_PLAIN, "%s = %s",
+	pln_text_field(screen, "CPU clock", PLN_STYLE_PLAIN, "%s%s",
 		       pln_duration_text(clock, a.process_cpu_ns), cpu);
-	pln_text_field(screen, "wall clock", PLN_STYLE_PLAIN, "%s = %s",
+	pln_text_field(screen, "wall clock", PLN_STYLE_PLAIN, "%s%s",
 		       pln_duration_text(clock, a.thread_wall_ns), wall);
 }
 

@@ -49,18 +49,34 @@ static const char *behind_standard_library(const char *file)
 	return slash ? slash + 1 : NULL;
 }
 
-const char *pln_short_file(const char *file, const char *working_directory)
+/* What a package or the standard library calls the file, or NULL. */
+static const char *behind_installed(const char *file)
 {
-	size_t size = working_directory ? strlen(working_directory) : 0;
 	const char *found = behind_last(file, "/site-packages/");
 
 	if (!found)
 		found = behind_last(file, "/dist-packages/");
-	if (!found)
-		found = behind_standard_library(file);
+	return found ? found : behind_standard_library(file);
+}
+
+const char *pln_short_file(const char *file, const char *working_directory)
+{
+	size_t size = working_directory ? strlen(working_directory) : 0;
+	const char *found = behind_installed(file);
+
 	if (!found && size > 1 && !strncmp(file, working_directory, size) && file[size] == '/')
 		found = file + size + 1;
 	return found && *found ? found : file;
+}
+
+bool pln_is_library_file(const char *file)
+{
+	static const char *const typed[] = { "<string>", "<stdin>", "<ipython-input-" };
+
+	for (size_t i = 0; i < sizeof(typed) / sizeof(*typed); i++)
+		if (!strncmp(file, typed[i], strlen(typed[i])))
+			return false;
+	return *file == '<' || behind_installed(file);
 }
 
 const char *pln_short_library(const char *name, char *buffer, size_t size)

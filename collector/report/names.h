@@ -18,6 +18,13 @@ const char *pln_syscall_name(int32_t number);
 const char *pln_short_file(const char *file, const char *working_directory);
 
 /*
+ * Whether Python code of this file belongs to CPython or to an installed package, and not to the
+ * program itself: below site-packages/, dist-packages/ or the standard library's folder, or
+ * in angle brackets, but for those of -c, of standard input and of IPython.
+ */
+bool pln_is_library_file(const char *file);
+
+/*
  * "libc" of "libc.so.6", "_json" of "_json.cpython-311-x86_64-linux-gnu.so", "libz" of a
  * wheel's "libz-96fb9b2e.so.1"; in `buffer`.
  */

@@ -11,8 +11,10 @@
 #include "report/names.h"
 
 const char *const pln_sort_names[] = { "self", "total", "name", NULL };
-const char *const pln_report_view_names[] = { "cpu",  "wall", "offcpu",	   "gil",   "allocated",
-					      "live", "peak", "temporary", "leaks", NULL };
+
+#define AMOUNT_VIEWS "cpu", "wall", "offcpu", "gil", "allocated", "live", "peak", "temporary"
+const char *const pln_report_view_names[] = { AMOUNT_VIEWS, "leaks", NULL };
+const char *const pln_amount_view_names[] = { AMOUNT_VIEWS, NULL };
 
 /* What only views of memory need. */
 static int build_heap(struct pln_report *report)
@@ -197,6 +199,18 @@ static int compare_lines(const void *pa, const void *pb, void *arg)
 	return order ? order : a < b ? -1 : a > b;
 }
 
+static int compare_program_lines(const void *pa, const void *pb, void *arg)
+{
+	const struct pln_report *r = arg;
+	const struct pln_line *a = &r->totals.lines[*(const uint32_t *)pa];
+	const struct pln_line *b = &r->totals.lines[*(const uint32_t *)pb];
+	int order = 0;
+
+	if (r->options.sort == PLN_SORT_SELF)
+		order = compare_weights(a->spent.weight, b->spent.weight);
+	return order ? order : compare_lines(pa, pb, arg);
+}
+
 static int compare_libraries(const void *pa, const void *pb, void *arg)
 {
 	const struct pln_report *r = arg;
@@ -278,6 +292,11 @@ static bool line_has_any(const struct pln_report *r, uint32_t id)
 	return line->cost.total.weight && line->line && *r->profile->functions[line->function].file;
 }
 
+static bool program_line_has_any(const struct pln_report *r, uint32_t id)
+{
+	return r->totals.lines[id].spent.weight && line_has_any(r, id);
+}
+
 static bool library_has_any(const struct pln_report *r, uint32_t id)
 {
 	return r->totals.libraries[id].cost.total.weight;
@@ -303,6 +322,12 @@ uint32_t *pln_report_order_python(const struct pln_report *report, size_t *count
 uint32_t *pln_report_order_lines(const struct pln_report *report, size_t *count)
 {
 	return order_ids(report, report->totals.line_count, line_has_any, compare_lines, count);
+}
+
+uint32_t *pln_report_order_program_lines(const struct pln_report *report, size_t *count)
+{
+	return order_ids(report, report->totals.line_count, program_line_has_any,
+			 compare_program_lines, count);
 }
 
 uint32_t *pln_report_order_libraries(const struct pln_report *report, size_t *count)

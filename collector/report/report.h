@@ -28,6 +28,8 @@ enum pln_sort {
 extern const char *const pln_sort_names[]; /* in the order of enum pln_sort; ends with NULL */
 /* Time and memory, in the order of enum pln_view; ends with NULL. */
 extern const char *const pln_report_view_names[];
+/* Those of amounts, which all verbs have: not leaks, a judgement of one profile's places. */
+extern const char *const pln_amount_view_names[];
 
 enum pln_report_part {
 	PLN_REPORT_ALL = 0,
@@ -96,6 +98,8 @@ uint32_t *pln_report_order_functions(const struct pln_report *report, size_t *co
 /* Python ones alone; by self and native time together where the others go by self. */
 uint32_t *pln_report_order_python(const struct pln_report *report, size_t *count);
 uint32_t *pln_report_order_lines(const struct pln_report *report, size_t *count);
+/* Lines of the program that have any `spent`; by that where the others go by self. */
+uint32_t *pln_report_order_program_lines(const struct pln_report *report, size_t *count);
 uint32_t *pln_report_order_libraries(const struct pln_report *report, size_t *count);
 uint32_t *pln_report_order_threads(const struct pln_report *report, size_t *count);
 

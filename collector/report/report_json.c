@@ -174,6 +174,8 @@ static void lines(struct pln_json *json, const struct pln_report *r)
 		pln_json_python_line(json, r, order[i]);
 		cost(json, r, &line->cost);
 		amount(json, r, "native", &line->native);
+		pln_json_bool(json, "program", r->totals.function_program[line->function]);
+		amount(json, r, "spent", &line->spent);
 		pln_json_object_end(json);
 	}
 	pln_json_array_end(json);

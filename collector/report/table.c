@@ -29,6 +29,7 @@ struct pln_table {
 	size_t cell_count;
 	size_t capacity;
 	unsigned *width; /* by column; 0: left out */
+	unsigned *least; /* by column: an elastic one that is narrower is no use */
 };
 
 /* ------------------------------------------------------------------- style */
@@ -199,7 +200,7 @@ static const char *last_parts(const char *name, unsigned width)
 	return last;
 }
 
-unsigned pln_print_name(const struct pln_screen *screen, const char *text, unsigned width)
+static unsigned print_bare_name(const struct pln_screen *screen, const char *text, unsigned width)
 {
 	unsigned mark = screen->utf8 ? 1 : 2, head = 0, room, tail;
 	const char *parts = width > mark ? last_parts(text, width - mark) : text;
@@ -217,6 +218,19 @@ unsigned pln_print_name(const struct pln_screen *screen, const char *text, unsig
 	return head + mark + tail;
 }
 
+unsigned pln_print_name(const struct pln_screen *screen, const char *text, unsigned width)
+{
+	unsigned indent = (unsigned)strspn(text, " ");
+
+	/* The arrow of a caller: "    < Class.method". */
+	if (indent && text[indent] == '<' && text[indent + 1] == ' ')
+		indent += 2;
+	if (indent >= width)
+		return pln_print_elided(screen, text, width);
+	fwrite(text, 1, indent, screen->out);
+	return indent + print_bare_name(screen, text + indent, width - indent);
+}
+
 /* ------------------------------------------------------------------- table */
 
 struct pln_table *pln_table_new(const struct pln_column *columns, unsigned count)
@@ -225,11 +239,12 @@ struct pln_table *pln_table_new(const struct pln_column *columns, unsigned count
 
 	if (!table)
 		return NULL;
-	table->width = calloc(count, sizeof(*table->width));
+	table->width = calloc(2 * (size_t)count, sizeof(*table->width));
 	if (!table->width) {
 		free(table);
 		return NULL;
 	}
+	table->least = table->width + count;
 	table->columns = columns;
 	table->column_count = count;
 	return table;
@@ -305,23 +320,39 @@ static unsigned column_width(const struct pln_table *table, unsigned c, unsigned
 	return title > most && (most || !table->columns[c].drop_order) ? title : most;
 }
 
-static void measure(struct pln_table *table)
+/* The same without any extra text. */
+static unsigned bare_width(const struct pln_table *table, unsigned c)
 {
-	for (unsigned c = 0; c < table->column_count; c++)
-		table->width[c] = column_width(table, c, UINT_MAX);
+	unsigned most = pln_text_width(table->columns[c].title);
+
+	for (size_t i = c; i < table->cell_count; i += table->column_count) {
+		unsigned width = table->cells[i].text ? pln_text_width(table->cells[i].text) : 0;
+
+		if (width > most)
+			most = width;
+	}
+	return most;
 }
 
-/* An elastic column narrower than this is no use. */
-static const unsigned least_width[] = {
-	[PLN_RIGID] = 0,       [PLN_ELIDE_MIDDLE] = 12, [PLN_ELIDE_START] = 18,
-	[PLN_ELIDE_NAME] = 16, [PLN_ELIDE_END] = 24,
-};
+static void measure(struct pln_table *table)
+{
+	static const unsigned least[] = {
+		[PLN_RIGID] = 0,       [PLN_ELIDE_MIDDLE] = 12, [PLN_ELIDE_START] = 18,
+		[PLN_ELIDE_NAME] = 16, [PLN_ELIDE_END] = 24,
+	};
+
+	for (unsigned c = 0; c < table->column_count; c++) {
+		enum pln_elastic elastic = table->columns[c].elastic;
+
+		table->width[c] = column_width(table, c, UINT_MAX);
+		table->least[c] = elastic == PLN_DROP_EXTRA ? bare_width(table, c) : least[elastic];
+	}
+}
 
 /* Width of a column when no elastic one is wider than `ceiling`, but for what each needs. */
 static unsigned lowered(const struct pln_table *table, unsigned c, unsigned ceiling)
 {
-	unsigned least = least_width[table->columns[c].elastic];
-	unsigned most = ceiling > least ? ceiling : least;
+	unsigned most = ceiling > table->least[c] ? ceiling : table->least[c];
 
 	return table->columns[c].elastic && table->width[c] > most ? most : table->width[c];
 }
@@ -458,8 +489,11 @@ void pln_table_print(struct pln_table *table, const struct pln_screen *screen)
 {
 	unsigned blanks = 0, column = 0;
 
-	if (!table)
+	/* Titles alone say nothing. */
+	if (!table || !table->cell_count) {
+		pln_table_free(table);
 		return;
+	}
 	measure(table);
 	fit(table, screen->width);
 	print_titles(table, screen);

@@ -46,6 +46,7 @@ enum pln_elastic {
 	PLN_ELIDE_START, /* of places: file name and line are at the end */
 	PLN_ELIDE_NAME, /* of functions: what is qualified goes before what it is qualified by */
 	PLN_ELIDE_END, /* of code: it is told by how it begins */
+	PLN_DROP_EXTRA, /* nothing but what pln_table_extra() added */
 };
 
 /* One without text in any row is left out, unless it is always shown. */
@@ -74,7 +75,7 @@ void pln_table_extra(struct pln_table *table, const char *format, ...)
 
 void pln_table_free(struct pln_table *table);
 
-/* Prints and frees. */
+/* Prints and frees; nothing when there is no row. */
 void pln_table_print(struct pln_table *table, const struct pln_screen *screen);
 
 /* Columns that the text takes. */
@@ -88,9 +89,9 @@ unsigned pln_print_end(const struct pln_screen *screen, const char *text, unsign
 unsigned pln_print_start(const struct pln_screen *screen, const char *text, unsigned width);
 
 /*
- * The same for a name, "Class.method" or "space::function": as many of its last parts as there
- * is room for, and before them the start of the first. A last part that is too long itself is
- * elided in the middle.
+ * The same for a name, which may be behind blanks and "< ": "Class.method" or "space::function": as
+ * many of its last parts as there is room for, and before them the start of the first. A last part
+ * that is too long itself is elided in the middle.
  */
 unsigned pln_print_name(const struct pln_screen *screen, const char *text, unsigned width);
 

@@ -150,11 +150,15 @@ void pln_text_more(const struct pln_screen *screen, size_t left, const char *one
 
 void pln_text_unmet(const struct pln_screen *screen, const struct pln_times *unmet)
 {
-	char cpu[PLN_QUANTITY_SIZE], wall[PLN_QUANTITY_SIZE];
+	char count[PLN_QUANTITY_SIZE], cpu[PLN_QUANTITY_SIZE], wall[PLN_QUANTITY_SIZE];
+	char text[160];
 
-	if (unmet->threads)
-		fprintf(screen->out, "  %u thread%s without a sample: %s of CPU, %s of wall time\n",
-			unmet->threads, unmet->threads == 1 ? "" : "s",
-			pln_duration_text(cpu, unmet->clock_cpu_ns),
-			pln_duration_text(wall, unmet->clock_wall_ns));
+	if (!unmet->threads)
+		return;
+	snprintf(text, sizeof(text), "%s thread%s without a sample: %s of CPU, %s of wall time",
+		 pln_count_text(count, unmet->threads), unmet->threads == 1 ? "" : "s",
+		 pln_duration_text(cpu, unmet->clock_cpu_ns),
+		 pln_duration_text(wall, unmet->clock_wall_ns));
+	fputs("  ", screen->out);
+	pln_text_wrapped(screen, text, PLN_STYLE_PLAIN, 2);
 }

@@ -11,7 +11,7 @@
 
 #include "report/labels.h"
 #include "report/names.h"
-#include "report/report.h"
+#include "report/text_i.h"
 
 #define FIELD_NAME_WIDTH 11
 
@@ -34,13 +34,16 @@ const char *pln_view_text(enum pln_view view)
 
 /* ------------------------------------------------------------------- fields */
 
-/*
- * Bytes of `text` that go on one line of `width` columns: whole words when possible, and
- * never a number without its unit.
- */
-static size_t line_bytes(const char *text, unsigned width)
+/* "12", "+0.6", "(1,024": it has its unit behind it. "python3" is none. */
+static bool is_number(const char *word, size_t size)
 {
-	size_t last_blank = 0, at = 0;
+	return size && isdigit((unsigned char)word[size - 1]) &&
+	       strspn(word, "+-(.,0123456789") >= size;
+}
+
+size_t pln_text_line_bytes(const char *text, unsigned width)
+{
+	size_t last_blank = 0, at = 0, word = 0;
 	unsigned columns = 0;
 
 	while (text[at]) {
@@ -49,21 +52,24 @@ static size_t line_bytes(const char *text, unsigned width)
 
 		if (columns == width)
 			return last_blank ? last_blank : at;
-		if (text[at] == ' ' && at && text[at + 1] != '%' && !isdigit(text[at - 1]))
-			last_blank = at;
+		if (text[at] == ' ') {
+			if (at && text[at + 1] != '%' && !is_number(text + word, at - word))
+				last_blank = at;
+			word = at + 1;
+		}
 		at += size ? size : 1;
 		columns++;
 	}
 	return at;
 }
 
-static void print_wrapped(const struct pln_screen *screen, const char *text, enum pln_style style)
+void pln_text_wrapped(const struct pln_screen *screen, const char *text, enum pln_style style,
+		      unsigned indent)
 {
-	unsigned indent = FIELD_NAME_WIDTH + 2;
 	unsigned width = screen->width > indent + 20 ? screen->width - indent : 20;
 
 	for (;;) {
-		size_t size = line_bytes(text, width);
+		size_t size = pln_text_line_bytes(text, width);
 
 		fprintf(screen->out, "%s%.*s%s\n", pln_style_on(screen, style), (int)size, text,
 			pln_style_off(screen, style));
@@ -90,7 +96,7 @@ void pln_text_field(const struct pln_screen *screen, const char *name, enum pln_
 	printable = pln_printable(text);
 	fprintf(screen->out, "  %s%-*s%s", pln_style_on(screen, PLN_STYLE_DIM), FIELD_NAME_WIDTH,
 		name, pln_style_off(screen, PLN_STYLE_DIM));
-	print_wrapped(screen, printable ? printable : "", style);
+	pln_text_wrapped(screen, printable ? printable : "", style, FIELD_NAME_WIDTH + 2);
 	free(printable);
 	free(text);
 }
@@ -107,9 +113,7 @@ void pln_text_heading(const struct pln_screen *screen, const char *title, const 
 		pln_style_off(screen, PLN_STYLE_HEADING));
 	/* Below the title when there is no room beside it. */
 	fputs(strlen(title) + 2 + strlen(remark) <= screen->width ? "  " : "\n  ", screen->out);
-	fputs(pln_style_on(screen, PLN_STYLE_DIM), screen->out);
-	pln_print_elided(screen, remark, screen->width > 2 ? screen->width - 2 : 0);
-	fprintf(screen->out, "%s\n", pln_style_off(screen, PLN_STYLE_DIM));
+	pln_text_wrapped(screen, remark, PLN_STYLE_DIM, 2);
 }
 
 /* -------------------------------------------------------------- list of parts */

@@ -251,14 +251,14 @@ void pln_text_heap_next(const struct pln_report *report, const struct pln_screen
 static const struct pln_column kind_columns[] = {
 	{ "share %", true, PLN_RIGID, 0 }, { "bytes", true, PLN_RIGID, 0 },
 	{ "+- 95 %", true, PLN_RIGID, 0 }, { "blocks", true, PLN_RIGID, 0 },
-	{ "kind", false, PLN_RIGID, 0 },   { "", false, PLN_ELIDE_MIDDLE, 1 },
+	{ "kind", false, PLN_RIGID, 0 },   { "", false, PLN_DROP_EXTRA, 1 },
 };
 
 static const char *kind_meaning(unsigned kind)
 {
 	static const char *const meanings[PILLION_BLOCK_KINDS] = {
 		[PILLION_BLOCK_MALLOC] = "malloc and its family",
-		[PILLION_BLOCK_MAPPING] = "anonymous mappings; of Python: arenas of small objects",
+		[PILLION_BLOCK_MAPPING] = "anonymous mappings",
 		[PILLION_BLOCK_OBJECT] = "Python's object domain",
 		[PILLION_BLOCK_MEMORY] = "Python's memory domain",
 	};
@@ -284,6 +284,8 @@ static void print_kinds(const struct pln_report *r, const struct pln_screen *scr
 		pln_text_percent_cell(table, sums[kind].bytes, r->totals.all.bytes);
 		pln_text_heap_cells(table, &sums[kind]);
 		pln_table_cell(table, PLN_STYLE_DIM, "%s", kind_meaning(kind));
+		if (kind == PILLION_BLOCK_MAPPING)
+			pln_table_extra(table, "; of Python: arenas of small objects");
 	}
 	pln_text_heading(screen, "Kinds", "%s", "who was asked for the memory");
 	pln_table_print(table, screen);

@@ -40,6 +40,16 @@ void pln_text_empty_cells(struct pln_table *table, unsigned count);
 /* "3 threads without a sample: 12.0 ms of CPU, 1.50 s of wall time"; nothing when none are. */
 void pln_text_unmet(const struct pln_screen *screen, const struct pln_times *unmet);
 
+/*
+ * Bytes of `text` that go on one line of `width` columns: whole words when possible, and
+ * never a number without its unit.
+ */
+size_t pln_text_line_bytes(const char *text, unsigned width);
+
+/* Printable text that begins behind `indent` columns; its further lines do, too. */
+void pln_text_wrapped(const struct pln_screen *screen, const char *text, enum pln_style style,
+		      unsigned indent);
+
 /* "12 more functions (--limit 0 shows all)", nothing when none are left. */
 void pln_text_more(const struct pln_screen *screen, size_t left, const char *one, const char *many);
 

@@ -38,20 +38,21 @@ static void chart_text(const struct pln_leak *leak, bool utf8, char *text, size_
 	}
 }
 
-static void trend_text(const struct pln_leak *leak, char *text, size_t size)
+static void trend_cell(struct pln_table *table, const struct pln_leak *leak)
 {
 	switch (leak->trend) {
 	case PLN_LEAK_GROWS:
-		snprintf(text, size, "grows");
+		pln_table_cell(table, PLN_STYLE_HOT, "grows");
 		break;
 	case PLN_LEAK_MAY_GROW:
-		snprintf(text, size, "may grow");
+		pln_table_cell(table, PLN_STYLE_PLAIN, "may grow");
 		break;
 	case PLN_LEAK_FLAT:
-		snprintf(text, size, "grew until %.0f %%, flat since", 100 * leak->flat_since);
+		pln_table_cell(table, PLN_STYLE_PLAIN, "flat since %.0f %%",
+			       100 * leak->flat_since);
 		break;
 	case PLN_LEAK_UNKNOWN:
-		snprintf(text, size, "too few samples");
+		pln_table_cell(table, PLN_STYLE_PLAIN, "too few samples");
 		break;
 	}
 }
@@ -94,9 +95,7 @@ static void leak_row(const struct pln_report *r, const struct pln_screen *screen
 	char text[4 * PLN_LEAK_POINTS], place[PLACE_SIZE];
 
 	growth_cells(table, leak);
-	trend_text(leak, text, sizeof(text));
-	pln_table_cell(table, leak->trend == PLN_LEAK_GROWS ? PLN_STYLE_HOT : PLN_STYLE_PLAIN, "%s",
-		       text);
+	trend_cell(table, leak);
 	chart_text(leak, screen->utf8, text, sizeof(text));
 	pln_table_cell(table, PLN_STYLE_DIM, "%s", text);
 	if (leak->line == PLN_NONE)

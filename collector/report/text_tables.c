@@ -14,6 +14,7 @@ enum {
 	LEAST_LINE_SHARE = 20, /* one in so many of the function's time, or the line is not shown */
 	LEAST_CALLER_SHARE =
 		20, /* the same of all time, for functions with little time of their own */
+	LEAST_SPENT_SHARE = 20, /* the same, for what libraries add to a line of the program */
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
@@ -253,15 +254,14 @@ static void print_callers(const struct pln_report *r, const struct pln_screen *s
 	pln_table_print(table, screen);
 }
 
-static void print_python(const struct pln_report *r, const struct pln_screen *screen)
+static void print_python_table(const struct pln_report *r, const struct pln_screen *screen,
+			       uint32_t *order, size_t count)
 {
 	struct pln_table *table =
 		is_heap(r) ? pln_table_new(heap_python_columns, COUNT_OF(heap_python_columns))
 			   : pln_table_new(python_columns, COUNT_OF(python_columns));
-	size_t count, shown, callers;
-	uint32_t *order = pln_report_order_python(r, &count);
+	size_t shown = pln_report_limited(r, count), callers;
 
-	shown = pln_report_limited(r, count);
 	pln_text_heading(screen, "Python functions", "%s",
 			 is_heap(r)
 				 ? "own: by it and by native code that it called"
@@ -273,6 +273,15 @@ static void print_python(const struct pln_report *r, const struct pln_screen *sc
 				: 0;
 	print_callers(r, screen, order + shown, callers);
 	pln_text_more(screen, count - shown - callers, "Python function", "Python functions");
+}
+
+static void print_python(const struct pln_report *r, const struct pln_screen *screen)
+{
+	size_t count;
+	uint32_t *order = pln_report_order_python(r, &count);
+
+	if (count)
+		print_python_table(r, screen, order, count);
 	free(order);
 }
 
@@ -539,16 +548,13 @@ static size_t keep_lines(const struct pln_report *r, uint32_t *order, size_t cou
 	return kept;
 }
 
-static void print_lines(const struct pln_report *r, const struct pln_screen *screen, uint8_t kind)
+static void print_line_table(const struct pln_report *r, const struct pln_screen *screen,
+			     const uint32_t *order, size_t count, bool python)
 {
-	bool python = kind == PLN_FUNCTION_PYTHON;
 	struct pln_table *table = new_line_table(is_heap(r), python);
-	size_t count, shown;
-	uint32_t *order = pln_report_order_lines(r, &count);
 	uint32_t *most = python ? find_most_native(&r->totals) : NULL;
+	size_t shown = pln_report_limited(r, count);
 
-	count = keep_lines(r, order, count, kind);
-	shown = pln_report_limited(r, count);
 	if (python)
 		pln_text_heading(screen, "Python lines", "%s",
 				 is_heap(r) ? "own: by the line and by native code that it called"
@@ -563,17 +569,104 @@ static void print_lines(const struct pln_report *r, const struct pln_screen *scr
 	pln_table_print(table, screen);
 	pln_text_more(screen, count - shown, "line", "lines");
 	free(most);
+}
+
+static void print_lines(const struct pln_report *r, const struct pln_screen *screen, uint8_t kind)
+{
+	size_t count;
+	uint32_t *order = pln_report_order_lines(r, &count);
+
+	count = keep_lines(r, order, count, kind);
+	if (count)
+		print_line_table(r, screen, order, count, kind == PLN_FUNCTION_PYTHON);
+	free(order);
+}
+
+/* ------------------------------------------------------- lines of the program */
+
+static const struct pln_column program_columns[] = {
+	{ "spent %", true, PLN_RIGID, 0 },	  { "self %", true, PLN_RIGID, 2 },
+	{ "total %", true, PLN_RIGID, 0 },	  { "file:line", false, PLN_ELIDE_START, 0 },
+	{ "function", false, PLN_ELIDE_NAME, 1 },
+};
+
+static const struct pln_column heap_program_columns[] = {
+	{ "spent %", true, PLN_RIGID, 0 },
+	{ "total %", true, PLN_RIGID, 0 },
+	{ "spent", true, PLN_RIGID, 0 },
+	{ "+- 95 %", true, PLN_RIGID, 2 },
+	{ "blocks", true, PLN_RIGID, 4 },
+	{ "kinds", false, PLN_RIGID, 3 },
+	{ "file:line", false, PLN_ELIDE_START, 0 },
+	{ "function", false, PLN_ELIDE_NAME, 1 },
+};
+
+static void program_row(const struct pln_report *r, struct pln_table *table, uint32_t id)
+{
+	const struct pln_line *line = &r->totals.lines[id];
+	uint64_t all = r->totals.all.weight;
+	char place[PLACE_SIZE];
+
+	pln_text_percent_cell(table, line->spent.weight, all);
+	if (!is_heap(r))
+		pln_text_percent_cell(table, line->cost.self.weight, all);
+	pln_text_percent_cell(table, line->cost.total.weight, all);
+	if (is_heap(r))
+		pln_text_heap_cells(table, &line->spent);
+	pln_table_cell(table, PLN_STYLE_PYTHON, "%s",
+		       pln_text_python_place(r, id, place, sizeof(place)));
+	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_text_python_name(r, id));
+}
+
+/* Where a program calls no Python library, the table of lines has all of this already. */
+static bool libraries_matter(const struct pln_report *r, const uint32_t *order, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct pln_line *line = &r->totals.lines[order[i]];
+
+		if (line->spent.weight - pln_line_own(line) >=
+		    r->totals.all.weight / LEAST_SPENT_SHARE)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Of a program that calls frameworks, the lines with time of their own are the frameworks'. Here
+ * a line has the time of all that it called, up to the next line of the program.
+ */
+static void print_program_lines(const struct pln_report *r, const struct pln_screen *screen)
+{
+	size_t count, shown;
+	uint32_t *order = pln_report_order_program_lines(r, &count);
+	struct pln_table *table;
+
+	if (!libraries_matter(r, order, count)) {
+		free(order);
+		return;
+	}
+	table = is_heap(r) ? pln_table_new(heap_program_columns, COUNT_OF(heap_program_columns))
+			   : pln_table_new(program_columns, COUNT_OF(program_columns));
+	shown = pln_report_limited(r, count);
+	pln_text_heading(screen, "Lines of the program", "%s",
+			 "spent: by the line, and in what it calls of libraries");
+	for (size_t i = 0; i < shown; i++)
+		program_row(r, table, order[i]);
+	pln_table_print(table, screen);
+	pln_text_more(screen, count - shown, "line of the program", "lines of the program");
 	free(order);
 }
 
 void pln_text_lines(const struct pln_report *report, const struct pln_screen *screen)
 {
+	print_program_lines(report, screen);
 	print_lines(report, screen, PLN_FUNCTION_PYTHON);
 	print_lines(report, screen, PLN_FUNCTION_NATIVE);
 }
 
 void pln_text_tables(const struct pln_report *report, const struct pln_screen *screen)
 {
+	print_program_lines(report, screen);
 	print_python(report, screen);
 	print_lines(report, screen, PLN_FUNCTION_PYTHON);
 	print_functions(report, screen);

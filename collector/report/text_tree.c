@@ -28,6 +28,8 @@ enum {
 	BRANCH = 3,
 };
 
+#define HOW_TO_UNFOLD " (--limit 0 shows all)"
+
 /* What is printed before a call: one entry for each branch above it. */
 struct branches {
 	bool more_behind[MAX_BRANCHES]; /* that branch has siblings still to come */
@@ -133,9 +135,11 @@ static void print_call_name(const struct walk *w, uint32_t function, unsigned ro
 		fputs(pln_style_on(w->screen, style), w->screen->out);
 		used = pln_print_name(w->screen, name, room);
 		fputs(pln_style_off(w->screen, style), w->screen->out);
-		if (*where && room > used + 10) {
+		/* A library's name is short: a piece of it tells nothing. */
+		if (*where && room > used + 10 &&
+		    (python || used + 2 + pln_text_width(where) <= room)) {
 			fprintf(w->screen->out, "  %s", pln_style_on(w->screen, PLN_STYLE_DIM));
-			pln_print_elided(w->screen, where, room - used - 2);
+			pln_print_end(w->screen, where, room - used - 2);
 			fputs(pln_style_off(w->screen, PLN_STYLE_DIM), w->screen->out);
 		}
 	}
@@ -234,13 +238,27 @@ static uint32_t count_start(const struct walk *w, uint32_t root, uint32_t *pytho
 	return 0;
 }
 
+/* In the place of the calls that Python is started by; how to see them, where there is room. */
+static void print_folded(const struct walk *w, uint32_t python, uint32_t count)
+{
+	const struct pln_report *r = w->report;
+	bool heap = pln_view_is_heap(r->options.view);
+	unsigned width = w->screen->width, indent = !heap ? 8 : width >= WIDE ? 30 : 19;
+	char total[PLN_QUANTITY_SIZE], text[128];
+	int size = snprintf(text, sizeof(text), "%u native calls, to start Python", count);
+
+	if (10 + indent + (unsigned)size + strlen(HOW_TO_UNFOLD) <= width)
+		strcpy(text + size, HOW_TO_UNFOLD);
+	fprintf(w->screen->out, "  %6s  %*s%s%s%s\n",
+		pln_percent_text(total, r->tree.calls[python].total.weight, r->totals.all.weight),
+		(int)indent, "", pln_style_on(w->screen, PLN_STYLE_DIM), text,
+		pln_style_off(w->screen, PLN_STYLE_DIM));
+}
+
 static void print_root(struct walk *w, uint32_t root)
 {
 	const struct pln_call *calls = w->report->tree.calls;
 	uint32_t python = root, count = 0;
-	bool heap;
-	uint64_t all = w->report->totals.all.weight;
-	char total[PLN_QUANTITY_SIZE];
 
 	if (w->report->options.limit)
 		count = count_start(w, root, &python);
@@ -249,15 +267,7 @@ static void print_root(struct walk *w, uint32_t root)
 		return;
 	}
 	print_call(w, &calls[root], false);
-	heap = pln_view_is_heap(w->report->options.view);
-	fprintf(w->screen->out,
-		"  %6s  %s%*s%u native calls, to start Python (--limit 0 shows all)%s\n",
-		pln_percent_text(total, calls[python].total.weight, all),
-		pln_style_on(w->screen, PLN_STYLE_DIM),
-		!heap			   ? 8
-		: w->screen->width >= WIDE ? 30
-					   : 19,
-		"", count - 1, pln_style_off(w->screen, PLN_STYLE_DIM));
+	print_folded(w, python, count - 1);
 	print_chain(w, python, false);
 }
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/names.h"
 #include "stacks/intern.h"
 
 /* What the passes share, gone when they are done. */
@@ -25,6 +26,7 @@ struct work {
 	uint32_t *functions_on_path; /* by function: how often on the path walked */
 	uint32_t *lines_on_path;
 	uint32_t *libraries_on_path;
+	uint32_t *program_line; /* by stack node: nearest line of the program, or PLN_NONE */
 	struct pln_intern *keys;
 };
 
@@ -175,6 +177,26 @@ static void find_python_lines(struct pln_totals *t)
 	}
 }
 
+/* The same of lines of the program alone. */
+static void find_program_lines(struct work *w)
+{
+	const struct pln_totals *t = w->totals;
+	const struct pln_profile *p = w->profile;
+
+	for (uint32_t f = 0; f < p->function_count; f++)
+		t->function_program[f] = p->functions[f].kind == PLN_FUNCTION_PYTHON &&
+					 !pln_is_library_file(p->functions[f].file);
+	for (uint32_t n = 0; n < p->stack_count; n++) {
+		uint32_t parent = p->stacks[n].parent, line = t->node_python_line[n];
+
+		if (line != PLN_NONE && t->function_program[t->lines[line].function])
+			w->program_line[n] = line;
+		else
+			w->program_line[n] =
+				parent == PLN_NONE ? PLN_NONE : w->program_line[parent];
+	}
+}
+
 /* --------------------------------------------------------------------- self */
 
 static struct pln_caller *find_caller(struct work *w, uint32_t function, uint32_t line)
@@ -234,6 +256,8 @@ static int add_self(struct work *w)
 		pln_amount_add(&t->functions[function].self, own);
 		pln_amount_add(&t->lines[t->location_line[leaf]].cost.self, own);
 		pln_amount_add(&t->libraries[t->function_library[function]].cost.self, own);
+		if (w->program_line[n] != PLN_NONE)
+			pln_amount_add(&t->lines[w->program_line[n]].spent, own);
 		if (p->functions[function].kind == PLN_FUNCTION_NATIVE &&
 		    add_native_self(w, n, function))
 			return -ENOMEM;
@@ -379,7 +403,9 @@ static int start_work(struct work *w, struct pln_totals *t)
 
 	t->functions = calloc(p->function_count + 1, sizeof(*t->functions));
 	t->function_native = calloc(p->function_count + 1, sizeof(*t->function_native));
+	t->function_program = calloc(p->function_count + 1, sizeof(*t->function_program));
 	t->node_python_line = malloc(nodes * sizeof(uint32_t));
+	w->program_line = malloc(nodes * sizeof(uint32_t));
 	w->nodes = calloc(nodes, sizeof(*w->nodes));
 	w->first_child = malloc(nodes * sizeof(uint32_t));
 	w->next_sibling = malloc(nodes * sizeof(uint32_t));
@@ -387,9 +413,9 @@ static int start_work(struct work *w, struct pln_totals *t)
 	w->lines_on_path = calloc(t->line_count + 1, sizeof(uint32_t));
 	w->libraries_on_path = calloc(t->library_count + 1, sizeof(uint32_t));
 	w->keys = pln_intern_new();
-	if (!t->functions || !t->function_native || !t->node_python_line || !w->nodes ||
-	    !w->first_child || !w->next_sibling || !w->functions_on_path || !w->lines_on_path ||
-	    !w->libraries_on_path || !w->keys)
+	if (!t->functions || !t->function_native || !t->function_program || !t->node_python_line ||
+	    !w->program_line || !w->nodes || !w->first_child || !w->next_sibling ||
+	    !w->functions_on_path || !w->lines_on_path || !w->libraries_on_path || !w->keys)
 		return -ENOMEM;
 	return 0;
 }
@@ -402,6 +428,7 @@ static void end_work(struct work *w)
 	free(w->functions_on_path);
 	free(w->lines_on_path);
 	free(w->libraries_on_path);
+	free(w->program_line);
 	pln_intern_free(w->keys);
 }
 
@@ -422,6 +449,7 @@ int pln_totals_compute(struct pln_totals *totals, const struct pln_aggregate *ag
 	if (err)
 		goto out;
 	find_python_lines(totals);
+	find_program_lines(&w);
 	place_cells(&w, aggregate);
 	err = add_self(&w);
 	if (err)
@@ -441,6 +469,7 @@ void pln_totals_free(struct pln_totals *totals)
 	free(totals->functions);
 	free(totals->function_native);
 	free(totals->function_library);
+	free(totals->function_program);
 	free(totals->libraries);
 	free(totals->lines);
 	free(totals->location_line);

@@ -22,6 +22,8 @@ struct pln_line {
 	uint32_t line; /* 0 unknown */
 	struct pln_cost cost;
 	struct pln_amount native; /* Python lines: native time with this the nearest Python line */
+	/* Lines of the program: time with this the nearest one of them, be it in libraries. */
+	struct pln_amount spent;
 };
 
 struct pln_library {
@@ -45,6 +47,7 @@ struct pln_totals {
 	struct pln_cost *functions;
 	struct pln_amount *function_native; /* Python: native time with it the nearest Python one */
 	uint32_t *function_library; /* by function id */
+	bool *function_program; /* by function id: Python code that is no library's */
 	struct pln_library *libraries;
 	size_t library_count;
 	struct pln_line *lines;

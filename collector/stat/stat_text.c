@@ -6,6 +6,8 @@
 #include "report/text_i.h"
 #include "stat/stat.h"
 
+#define LEAST_REMARK 24 /* columns */
+
 static const struct pln_column row_columns[] = {
 	{ "", false, PLN_RIGID, 0 },
 	{ "", true, PLN_RIGID, 0 },
@@ -20,14 +22,41 @@ static const struct pln_column function_columns[] = {
 	{ "file:line, library", false, PLN_ELIDE_START, 1 },
 };
 
+/* Columns that names and values leave. */
+static unsigned remark_width(const struct pln_stat *stat, const struct pln_screen *screen)
+{
+	unsigned name = 0, value = 0, used;
+
+	for (size_t i = 0; i < stat->row_count; i++) {
+		unsigned n = pln_text_width(stat->rows[i].name);
+		unsigned v = pln_text_width(stat->rows[i].value);
+
+		name = n > name ? n : name;
+		value = v > value ? v : value;
+	}
+	used = 2 + name + 2 + value + 2;
+	return screen->width > used + LEAST_REMARK ? screen->width - used : LEAST_REMARK;
+}
+
+/* A remark goes on in further rows where it is too long for one. */
 static void print_rows(const struct pln_stat *stat, const struct pln_screen *screen)
 {
 	struct pln_table *table = pln_table_new(row_columns, 3);
+	unsigned width = remark_width(stat, screen);
 
 	for (size_t i = 0; i < stat->row_count; i++) {
+		const char *rest = stat->rows[i].remark;
+		size_t size = pln_text_line_bytes(rest, width);
+
 		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", stat->rows[i].name);
 		pln_table_cell(table, PLN_STYLE_HEADING, "%s", stat->rows[i].value);
-		pln_table_cell(table, PLN_STYLE_DIM, "%s", stat->rows[i].remark);
+		pln_table_cell(table, PLN_STYLE_DIM, "%.*s", (int)size, rest);
+		for (rest += size; *rest; rest += size) {
+			rest += *rest == ' ';
+			size = pln_text_line_bytes(rest, width);
+			pln_text_empty_cells(table, 2);
+			pln_table_cell(table, PLN_STYLE_DIM, "%.*s", (int)size, rest);
+		}
 	}
 	pln_table_print(table, screen);
 }

@@ -7,8 +7,8 @@
  *
  *   X(id, NAME, type, default, min, max, "--long", 's', "METAVAR", "help")
  *
- * type: FLAG (on/off, 1/0, yes/no, true/false), NUMBER (decimal, min..max), SECONDS (decimal,
- * with a fraction or without, min..max), CHOICE (a word of METAVAR; the value is its number), TEXT
+ * type: FLAG (on/off, 1/0, yes/no, true/false), NUMBER (decimal, min..max), SECONDS (as
+ * duration.h has it, min..max), CHOICE (a word of METAVAR; the value is its number), TEXT
  * (up to 1023 bytes), LIST (a TEXT with commas in it; its option may be given several times),
  * SECRET (set by pillion itself, shown in no help). '--long' is the option of `record` that sets
  * it ("" when there is none; FLAG options have no value: "--no-x" sets 0, any other sets 1), 's'
@@ -44,7 +44,7 @@ enum pln_memory_choice {
 	  "record native frames")                                                                  \
 	X(subprocesses, "PILLION_SUBPROCESSES", FLAG, 1, 0, 1, "--no-subprocesses", 0, "0|1",      \
 	  "follow fork and exec into Python children")                                             \
-	X(duration, "PILLION_DURATION", SECONDS, 0, 0, 31536000, "--duration", 'd', "SECS",        \
+	X(duration, "PILLION_DURATION", SECONDS, 0, 0, 31536000, "--duration", 'd', "TIME",        \
 	  "stop sampling after this long; the program runs on")                                    \
 	X(include, "PILLION_INCLUDE", LIST, 0, 0, 0, "--include", 0, "GLOB,...",                   \
 	  "record only processes whose program or arguments match")                                \

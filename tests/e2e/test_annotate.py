@@ -163,7 +163,7 @@ def test_text_shows_source_around_samples_or_all_of_it(here, program):
 
 
 @pytest.mark.parametrize("what", ["app.py", "inner"])
-@pytest.mark.parametrize("columns", [80, 160])
+@pytest.mark.parametrize("columns", [60, 80, 160])
 def test_text_keeps_to_the_width_and_is_plain_in_a_pipe(here, program, what, columns):
     shown = text(here, "--all", what, program, columns=columns)
     assert max(len(line) for line in shown.splitlines()) <= columns and "\x1b" not in shown

@@ -80,6 +80,18 @@ def test_values_out_of_a_fixed_set(complete, choices):
         assert sorted(o.rpartition("=")[2] for o in offered) == sorted(words), line
 
 
+def test_every_view_that_is_offered_is_taken(here, choices):
+    """Not refused behind the back of the table: the profiles are what is missing."""
+    operands = {"annotate": ["f", "/no.pillion"], "diff": ["/no.pillion", "/no.pillion"],
+                "export": ["-f", "folded", "/no.pillion"]}
+    views = {verb: words for verb, _, name, words in choices if name == "view"}
+    assert {"report", "annotate", "diff", "export"} <= set(views) and "leaks" in views["report"]
+    for verb, words in views.items():
+        for word in words:
+            result = here.run([here.pillion, verb, "--view", word, *operands.get(verb, ["/no.pillion"])])
+            assert result.returncode == 1 and "No such file" in result.stderr, (verb, word, result)
+
+
 def test_other_values(complete):
     rate, profile, output = complete("pillion record -F ", "pillion record -F 99 -o new", "pillion html --output n")
     assert not rate and profile == ["new.pillion"] and sorted(output) == ["new.pillion", "notes.txt"]

@@ -61,9 +61,12 @@ class Shell:
         (work / "bin").mkdir()
         if directory:
             write_commands(directory, work / "bin", python)
+            # Where packages are is what tells them from the program.
+            (work / "site-packages").symlink_to(directory)
+            directory = work / "site-packages"
         path = [work / "bin", place.HERE.prefix / "bin", os.path.dirname(python.path), "/usr/bin", "/bin"]
         self.env = {"PATH": os.pathsep.join(map(str, path)), "HOME": str(work), "PYTHONDONTWRITEBYTECODE": "1",
-                    **({"PYTHONPATH": directory} if directory else {})}
+                    **({"PYTHONPATH": str(directory)} if directory else {})}
 
     def run(self, command, **more):
         result = place.HERE.run(["bash", "-euo", "pipefail", "-c", command], cwd=self.work, env={**self.env, **more})
@@ -119,7 +122,7 @@ def test_no_example_is_left_unmentioned():
 def test_lines_in_readme_are_those_of_the_sources():
     """`file.py:12  function`, however short the file's name was cut, and `12  source` as annotate has it."""
     sources = [p for p in EXAMPLES.rglob("*.py")]
-    told = [(p, int(line), name) for end, line, name in re.findall(r"([\w/]+\.py):(\d+) +(\w+)", section())
+    told = [(p, int(line), name) for end, line, name in re.findall(r"([\w/]+\.py):(\d+) +(?:\w+\.)*(\w+)", section())
             for p in sources if str(p).endswith(end)]
     assert len(told) >= 12
     for path, line, name in told:
@@ -147,7 +150,9 @@ def test_django(example):
     lines = of_file(shell.report("slow.pillion")["lines"], "django_page.py")
     view, label = line_of(lines, "slow"), line_of(lines, "Book.label" if qualified(lines) else "label")
     assert label["total_ns"] > 0.4 * view["total_ns"]
-    assert "self.author.name" in said[1] and re.search(r"\d +\d+ +return sum", said[1]), said[1]
+    first = said[1].partition("Lines of the program")[2].splitlines()[2]
+    assert "django_page.py:%d" % label["line"] in first and "label" in first, said[1]
+    assert "self.author.name" in said[2] and re.search(r"\d +\d+ +return sum", said[2]), said[2]
     changes = json.loads(shell.run("pillion diff --json --absolute slow.pillion fast.pillion"))
     assert changes["whole"]["change"] < 0 and changes["whole"]["beyond_noise"] and changes["shrank"] > 0
     [change] = [f["total"] for f in changes["functions"] if f["function"].endswith("label") and f["kind"] == "python"

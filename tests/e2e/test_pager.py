@@ -92,6 +92,6 @@ def test_pipes_and_json_are_not_paged(here, profile):
 def test_other_verbs_page_as_well(here, profile):
     data = json.loads(here.run([here.pillion, "report", "--json", profile]).stdout)
     file = next(f["file"] for f in data["functions"] if f["kind"] == "python" and f["self_ns"])
-    for verb in (["annotate", file, profile], ["diff", profile, profile]):
+    for verb in (["annotate", file, profile], ["diff", profile, profile], ["info", profile]):
         shown = on_terminal(here, [here.pillion, *verb], 5, {"PILLION_PAGER": MARK})
         assert shown and all(line.startswith("paged:") for line in shown.splitlines()), shown

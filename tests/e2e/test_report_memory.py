@@ -156,7 +156,7 @@ def test_a_leak_is_named_first_and_a_cache_told_apart(here, one_python, work):
     cached = [leak for leak in leaks if leak["python_line"]["function"] == "lookup"]
     assert cached and cached[0]["trend"] == "flat" and cached[0]["flat_since_share"] < 0.4, cached
     shown = text(here, profile, "--view", "leaks")
-    assert re.search(r"grew until \d+ %, flat since.*lookup", shown) and "sign test" in shown, shown
+    assert re.search(r"flat since \d+ %.*lookup", shown) and "sign test" in shown, shown
 
 
 def test_a_thread_has_its_own(here, real):
@@ -191,7 +191,7 @@ def test_synthetic_leak_is_the_one_that_grows(here, synthetic):
     assert leaks[0]["trend"] == "grows" and leaks[0]["came_samples"] > 1000
 
 
-@pytest.mark.parametrize("options,columns", [([], 80), (["--lines"], 80), (["--tree"], 100), ([], 160)])
+@pytest.mark.parametrize("options,columns", [([], 60), ([], 80), (["--lines"], 60), (["--tree"], 100), ([], 160)])
 def test_the_text_fits_the_terminal(here, real, columns, options):
     for view in ["cpu", *VIEWS] + ([] if options else ["leaks"]):
         shown = text(here, real, "--view", view, *options, columns=str(columns))

@@ -53,7 +53,7 @@ def test_figures_are_those_of_the_report(here, real):
     assert 0.45e9 < max(sleeping) < 1.2e9
 
 
-@pytest.mark.parametrize("columns", [80, 160])
+@pytest.mark.parametrize("columns", [60, 80, 160])
 def test_text_for_people(here, real, columns):
     shown = here.run([here.pillion, "stat", real], env={"COLUMNS": str(columns)}).stdout
     assert max(len(line) for line in shown.splitlines()) <= columns and "\x1b" not in shown
@@ -61,6 +61,8 @@ def test_text_for_people(here, real, columns):
                  "samples", "dropped", "overhead"):
         assert re.search(r"^  %s +\S" % name, shown, re.M), (name, shown)
     assert "Functions" in shown
+    # A remark that is too long for its row goes on in the next, whole.
+    assert re.search(r"CPUs used; samples stand for [\d.]+ % of it", " ".join(shown.split())), shown
 
 
 # ------------------------------------------------------------------------- commands

@@ -9,7 +9,7 @@
 #include <locale.h>
 
 #include "report/names.h"
-#include "report/report.h"
+#include "report/text_i.h"
 
 /* Closes the profile. */
 static char *text_of_profile(struct pln_profile *profile, const struct pln_report_options *options,
@@ -226,6 +226,27 @@ static void test_callers_are_shown(void)
 	free(text);
 }
 
+/* A line has what it called of libraries, where that is not in the table of lines already. */
+static void test_lines_of_the_program(void)
+{
+	struct pln_report_options options = { .view = PLN_VIEW_OFFCPU };
+	char *text = text_of(&options, true, 120, false);
+
+	check_has(text, "Lines of the program  spent: by the line, and in what it calls of "
+			"libraries\n"
+			"  spent %  self %  total %  file:line  function\n"
+			"    100.0     0.0    100.0  app.py:3   main\n\n");
+	free(text);
+	options.part = PLN_REPORT_LINES;
+	text = text_of(&options, true, 120, false);
+	check_has(text, "    100.0     0.0    100.0  app.py:3   main\n");
+	free(text);
+	options = (struct pln_report_options){ .view = PLN_VIEW_CPU };
+	text = text_of(&options, true, 120, false);
+	check_hasnt(text, "Lines of the program");
+	free(text);
+}
+
 /* At 80 columns a line still says which native function of which library it is slow in. */
 static void test_lines_keep_their_library(void)
 {
@@ -266,6 +287,43 @@ static void test_info(void)
 	free(text);
 	pln_report_free(&report);
 	pln_profile_close(profile);
+}
+
+/* Of a process that took no time, and whose threads no sample met. */
+static void test_info_of_nothing(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	struct pln_profile *profile = tiny_open(false);
+	struct pln_screen screen = { .width = 60 };
+	struct pln_report report;
+	char *text = NULL;
+	size_t size;
+
+	screen.out = open_memstream(&text, &size);
+	for (size_t i = 0; i < profile->process_count; i++)
+		profile->processes[i].process_cpu_ns = profile->processes[i].sampler_cpu_ns = 0;
+	for (size_t i = 0; i < profile->thread_count; i++)
+		profile->threads[i].cpu_ns = profile->threads[i].unsampled_cpu_ns = 0;
+	CHECK_EQ(pln_report_build(&report, profile, "tiny.pillion", &options), 0);
+	pln_info_print_text(&report, &screen);
+	fclose(screen.out);
+	check_has(text, "  CPU clock  0 s\n");
+	check_hasnt(text, "CPU sampled");
+	check_has(text, "  2 threads without a sample: 0 s of CPU, ");
+	free(text);
+	pln_report_free(&report);
+	pln_profile_close(profile);
+}
+
+/* Words are whole where they can be, and a number keeps its unit. */
+static void test_lines_end_between_words(void)
+{
+	CHECK_EQ(pln_text_line_bytes("short", 10), 5);
+	CHECK_EQ(pln_text_line_bytes("/usr/bin/python3 forks.py 300", 20), 16);
+	CHECK_EQ(pln_text_line_bytes("it took 12 ms of them", 11), 7);
+	CHECK_EQ(pln_text_line_bytes("of +0.6 sigma", 9), 2);
+	CHECK_EQ(pln_text_line_bytes("it is 100 % of it", 10), 5);
+	CHECK_EQ(pln_text_line_bytes("a_word_that_is_longer", 6), 6);
 }
 
 static void test_gil_view(void)
@@ -392,7 +450,7 @@ static void test_a_split_function_is_one_call(void)
 static void test_every_width(void)
 {
 	for (unsigned part = 0; part <= PLN_REPORT_LINES; part++) {
-		for (unsigned width = 70; width <= 240; width += 10) {
+		for (unsigned width = 60; width <= 240; width += 10) {
 			const struct pln_report_options options = { .part = part };
 			char *text = text_of(&options, true, width, false), *rest = text, *line;
 
@@ -445,6 +503,8 @@ static void test_json(void)
 	check_has(text, "\"lane_full\": 2");
 	check_has(text, "\"text\": \"be\\u001bware\"");
 	check_has(text, "\"self_ns\": 37000000");
+	check_has(text, "\"program\": true,\n\t\t\t\"spent_ns\": ");
+	check_has(text, "\"program\": false,\n\t\t\t\"spent_ns\": 0,\n");
 	check_has(text, "\"entry\": {\n\t\t\t\t\"function\": \"main\"");
 	free(text);
 	pln_report_free(&report);
@@ -471,110 +531,6 @@ static void test_printable(void)
 	check_printable("\xe4\xb8", "\\xe4\\xb8"); /* cut */
 }
 
-static void check_elided(const char *in, unsigned width, bool utf8, const char *expected)
-{
-	char *text = NULL;
-	size_t size;
-	struct pln_screen screen = { .out = open_memstream(&text, &size), .utf8 = utf8 };
-	unsigned columns = pln_print_elided(&screen, in, width);
-
-	fclose(screen.out);
-	CHECK_STR(text, expected);
-	CHECK(columns <= width);
-	free(text);
-}
-
-static void test_elided(void)
-{
-	check_elided("short", 5, false, "short");
-	check_elided("abcdefghijkl", 8, false, "abc..jkl");
-	check_elided("abcdefghijkl", 7, true, "abc\xe2\x80\xa6jkl");
-	check_elided("abcdef", 3, false, "abc");
-	check_elided("\xe4\xb8\xad\xe6\x96\x87\xe5\xad\x97\xe7\xac\xa6", 7, true,
-		     "\xe4\xb8\xad\xe2\x80\xa6\xe5\xad\x97\xe7\xac\xa6"); /* two columns each */
-	check_elided("", 4, false, "");
-}
-
-static void test_places_keep_their_end(void)
-{
-	char *text = NULL;
-	size_t size;
-	struct pln_screen screen = { .out = open_memstream(&text, &size) };
-
-	CHECK_EQ(pln_print_end(&screen, "json/decoder.py:353", 16), 16);
-	CHECK_EQ(pln_print_end(&screen, "app.py:1", 8), 8);
-	screen.utf8 = true;
-	CHECK_EQ(pln_print_end(&screen, "app.py:12", 8), 8);
-	fclose(screen.out);
-	CHECK_STR(text, "..decoder.py:353"
-			"app.py:1"
-			"\xe2\x80\xa6p.py:12");
-	free(text);
-}
-
-static void check_name(const char *in, unsigned width, const char *expected)
-{
-	char *text = NULL;
-	size_t size;
-	struct pln_screen screen = { .out = open_memstream(&text, &size) };
-	unsigned columns = pln_print_name(&screen, in, width);
-
-	fclose(screen.out);
-	CHECK_STR(text, expected);
-	CHECK_EQ(columns, strlen(expected));
-	free(text);
-}
-
-/* What is cut is what qualifies the last part, at a separator. */
-static void test_names_keep_their_last_parts(void)
-{
-	check_name("Class.method", 12, "Class.method");
-	check_name("TreeRebuilder.visit_constant", 24, "TreeRebu..visit_constant");
-	check_name("PyLinter._check_astroid_module", 24, ".._check_astroid_module");
-	check_name("C.with_a_very_long_name_of_a_method", 14, "with_a..method");
-	check_name("std::thread::new::polars_runtime", 24, "..new::polars_runtime");
-	check_name("std::thread::new::polars_runtime", 20, "..polars_runtime");
-	check_name("<a::B<c::D>>::generate_with_e<..>", 28, "..generate_with_e<..>");
-	check_name("sort<std::less>(std::vector)", 12, "sort<..ctor)"); /* no whole part */
-	check_name("    < Rebuilder.visit_name", 22, "    < Rebu..visit_name");
-	check_name("no_separator_at_all", 10, "no_s.._all");
-	check_name("a.b", 2, "a.");
-	check_name("", 4, "");
-}
-
-/* The text behind a cell is the first to go, before anything is elided. */
-static void test_extra_text_goes_first(void)
-{
-	static const struct pln_column columns[] = { { "function", false, PLN_ELIDE_NAME, 0 },
-						     { "where", false, PLN_ELIDE_START, 0 } };
-	static const char *const expected[] = {
-		"  function            where\n"
-		"  a_function_of_some  libpython3.11 dictobject.c:1041\n"
-		"  another_name        libc\n",
-		"  function            where\n"
-		"  a_function_of_some  libpython3.11\n"
-		"  another_name        libc\n",
-	};
-
-	for (unsigned i = 0; i < 2; i++) {
-		struct pln_table *table = pln_table_new(columns, 2);
-		char *text = NULL;
-		size_t size;
-		struct pln_screen screen = { .out = open_memstream(&text, &size),
-					     .width = i ? 45 : 60 };
-
-		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", "a_function_of_some");
-		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", "libpython3.11");
-		pln_table_extra(table, "%s", " dictobject.c:1041");
-		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", "another_name");
-		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", "libc");
-		pln_table_print(table, &screen);
-		fclose(screen.out);
-		CHECK_STR(text, expected[i]);
-		free(text);
-	}
-}
-
 static void check_command(const char *in, size_t same, const char *expected)
 {
 	char buffer[64];
@@ -599,30 +555,6 @@ static void test_commands(void)
 	check_command("/a/very/long/path/to/a/program/that/hasnt/got/arguments", 50, "arguments");
 	check_command("python3 012345678901234567890123456789012345678901234567890123456789", 0,
 		      "python3 0123456789012345678901234567890123456789012345678901234");
-}
-
-/* In a column that may be left out, and in one that may not. */
-static void test_columns_without_text(void)
-{
-	static const struct pln_column columns[] = {
-		{ "always", false, PLN_RIGID, 0 },
-		{ "empty", true, PLN_RIGID, 1 },
-		{ "some", false, PLN_ELIDE_MIDDLE, 1 },
-	};
-	struct pln_table *table = pln_table_new(columns, 3);
-	char *text = NULL;
-	size_t size;
-	struct pln_screen screen = { .out = open_memstream(&text, &size), .width = 80 };
-
-	for (unsigned row = 0; row < 2; row++) {
-		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", "");
-		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", "");
-		pln_table_cell(table, PLN_STYLE_PLAIN, "%s", row ? "x" : "");
-	}
-	pln_table_print(table, &screen);
-	fclose(screen.out);
-	CHECK_STR(text, "  always  some\n\n          x\n");
-	free(text);
 }
 
 static void check_symbol(const char *in, const char *expected)
@@ -694,6 +626,12 @@ static void test_names(void)
 	CHECK_STR(pln_short_file("/srv/apple/a.py", "/srv/app"), "/srv/apple/a.py");
 	CHECK_STR(pln_short_file("/v/lib/python3.11/json/decoder.py", "/"), "json/decoder.py");
 	CHECK_STR(pln_short_file("/v/lib/python3.11/site-packages/np/x.py", ""), "np/x.py");
+	CHECK(!pln_is_library_file("/srv/app/pkg/a.py") && !pln_is_library_file("<string>"));
+	CHECK(!pln_is_library_file("") && !pln_is_library_file("/srv/lib/python3.py"));
+	CHECK(pln_is_library_file("/usr/lib/python3/dist-packages/six.py"));
+	CHECK(pln_is_library_file("/v/lib/python3.11/site-packages/np/x.py"));
+	CHECK(pln_is_library_file("/v/lib/python3.11/json/decoder.py"));
+	CHECK(pln_is_library_file("<frozen importlib._bootstrap>"));
 	CHECK_STR(pln_short_file("<frozen importlib._bootstrap>", "/srv"),
 		  "<frozen importlib._bootstrap>");
 	CHECK_STR(pln_short_library("libz-96fb9b2e.so.1", b, sizeof(b)), "libz");
@@ -722,8 +660,11 @@ int main(void)
 	test_threads_without_a_sample();
 	test_threads_that_look_alike();
 	test_callers_are_shown();
+	test_lines_of_the_program();
 	test_lines_keep_their_library();
 	test_info();
+	test_info_of_nothing();
+	test_lines_end_between_words();
 	test_gil_view();
 	test_sort_and_filter();
 	test_tree();
@@ -732,11 +673,6 @@ int main(void)
 	test_empty();
 	test_json();
 	test_printable();
-	test_elided();
-	test_places_keep_their_end();
-	test_columns_without_text();
-	test_names_keep_their_last_parts();
-	test_extra_text_goes_first();
 	test_commands();
 	test_symbols();
 	test_quantities();

@@ -28,7 +28,7 @@ static void test_parse(void)
 {
 	static const char *const wrong[] = { "10",
 					     "s",
-					     "1.5s",
+					     "500ms",
 					     "-1s",
 					     "0s",
 					     "10m",
@@ -42,6 +42,7 @@ static void test_parse(void)
 
 	CHECK(parses("60s", NULL) && parsed.every_ns == 60 * SECOND && !parsed.size_bytes);
 	CHECK(parses("10M", "") && parsed.size_bytes == 10 << 20 && !parsed.every_ns);
+	CHECK(parses("1.5min", NULL) && parsed.every_ns == 90 * SECOND);
 	CHECK(parses("2h,1G", NULL) && parsed.every_ns == 7200 * SECOND &&
 	      parsed.size_bytes == 1 << 30);
 	CHECK(parses(NULL, NULL) && !parsed.every_ns && !parsed.size_bytes && !parsed.keep_bytes);
