@@ -10,12 +10,12 @@
 #include "export/export.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "export/runs.h"
 #include "export/text.h"
-#include "report/json.h"
 #include "report/names.h"
 #include "stacks/intern.h"
 
@@ -101,32 +101,57 @@ static int find_ticks(struct writer *w)
 
 /* -------------------------------------------------------------------- nodes */
 
-/* A file that the editor can open is a URL; a library is only named. */
-static void write_url(struct writer *w, uint32_t function)
+/*
+ * VS Code puts the strings of a file into a script of its page, and escapes nothing: one name
+ * with "</script>" in it, and the page is empty.
+ */
+static void write_text(struct writer *w, const char *text)
 {
-	const struct pln_profile *p = w->export->profile;
-	const struct pln_function *f =
-		function < p->function_count ? &p->functions[function] : NULL;
+	putc('"', w->out);
+	pln_text_put(w->out, text, PLN_TEXT_SCRIPT);
+	putc('"', w->out);
+}
+
+/* As "command:..." is, which VS Code runs when it is clicked. */
+static bool is_address(const char *name)
+{
+	size_t scheme = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "0123456789+-._");
+
+	return scheme && name[scheme] == ':';
+}
+
+/*
+ * A file that the editor can open is a URL, unless its name, which VS Code decodes, needs the
+ * care of write_text(). A library, and what else has a relative name, is only named.
+ */
+static void write_url(struct writer *w, const struct pln_function *f)
+{
+	const char *name = !f ? "" : *f->file ? f->file : f->module_path;
 
 	fputs(",\"url\":", w->out);
-	if (f && *f->file == '/') {
+	if (f && *f->file == '/' && !strstr(name, "</") && !strstr(name, "<!")) {
 		fputs("\"file://", w->out);
-		pln_text_put(w->out, f->file, PLN_TEXT_URL_PATH);
+		pln_text_put(w->out, name, PLN_TEXT_URL_PATH);
 		putc('"', w->out);
 	} else {
-		pln_json_quote(w->out, !f ? "" : *f->file ? f->file : f->module_path);
+		fputs(is_address(name) ? "\"./" : "\"", w->out);
+		pln_text_put(w->out, name, PLN_TEXT_SCRIPT);
+		putc('"', w->out);
 	}
 }
 
 static void write_frame(struct writer *w, uint32_t function)
 {
 	const struct pln_profile *p = w->export->profile;
-	int64_t first = function < p->function_count ? p->functions[function].first_line : 0;
+	const struct pln_function *f =
+		function < p->function_count ? &p->functions[function] : NULL;
+	int64_t first = f ? f->first_line : 0;
 
 	fputs(",\"callFrame\":{\"functionName\":", w->out);
-	pln_json_quote(w->out, pln_function_name(p, function));
+	write_text(w, pln_function_name(p, function));
 	fputs(",\"scriptId\":\"0\"", w->out);
-	write_url(w, function);
+	write_url(w, f);
 	fprintf(w->out, ",\"lineNumber\":%lld,\"columnNumber\":%d}", (long long)first - 1,
 		first ? 0 : -1);
 }

@@ -11,6 +11,7 @@
 #include "report/names.h"
 
 #define REPLACEMENT "\xef\xbf\xbd"
+#define WORD_JOINER "\xe2\x81\xa0"
 
 /* Characters are one to four bytes at `at`; `c` is their code point. */
 static void put_xml(FILE *out, const char *at, unsigned size, uint32_t c)
@@ -39,6 +40,19 @@ static void put_url(FILE *out, const char *at, unsigned size, uint32_t c)
 			fprintf(out, "%%%02X", (unsigned char)at[i]);
 }
 
+static void put_script(FILE *out, const char *at, unsigned size, uint32_t c)
+{
+	if (c < 0x20 || c == 0x7f) {
+		fprintf(out, "\\u%04x", c);
+		return;
+	}
+	if (c == '"' || c == '\\')
+		putc('\\', out);
+	fwrite_unlocked(at, 1, size, out);
+	if (c == '<' && (at[1] == '/' || at[1] == '!'))
+		fputs(WORD_JOINER, out);
+}
+
 static void put_character(FILE *out, const char *at, unsigned size, uint32_t c,
 			  enum pln_text_form form)
 {
@@ -59,6 +73,9 @@ static void put_character(FILE *out, const char *at, unsigned size, uint32_t c,
 		break;
 	case PLN_TEXT_URL_PATH:
 		put_url(out, at, size, c);
+		break;
+	case PLN_TEXT_SCRIPT:
+		put_script(out, at, size, c);
 		break;
 	}
 }

@@ -16,6 +16,10 @@ enum pln_text_form {
 	PLN_TEXT_XML, /* text or a quoted attribute; what XML has no place for is U+FFFD */
 	PLN_TEXT_CSV, /* inside quotes, which are doubled */
 	PLN_TEXT_URL_PATH, /* percent-encoded, but for what a path may hold */
+	/* Inside a string of JSON, for readers that put it into a page's script as it is: an
+	 * invisible U+2060 stands between the signs that would end or hide the script, "</" and
+	 * "<!". */
+	PLN_TEXT_SCRIPT,
 };
 
 void pln_text_put(FILE *out, const char *text, enum pln_text_form form);

@@ -16,6 +16,7 @@ import exports
 import firefox_profiler
 import place
 import recording
+import vscode_profile
 
 OK, FAILURE, USAGE, NO_SAMPLES = 0, 1, 2, 3
 TIME_VIEWS = ["cpu", "wall", "offcpu", "gil"]
@@ -63,17 +64,19 @@ for t in threads: t.join()
 # Of Python functions: markup, quotes, a line's end, right to left, an emoji, half a surrogate pair.
 NAMES = ["<script>alert(1)</script>&amp;", "a\"b'c`d", "two\nlines\ttab", "\u202eevil\u05d0\u05d1",
          "snake\U0001f40d", "half\ud800", "]]>--><!--", "comma,semi;colon 12", "(7) compressed", "=1+1"]
+# The name of a file that VS Code would run as a command of its own, were it an address.
+ADDRESS = "command:workbench.action.quit"
 NAMED = """
 import time
 def spin():
     end = time.thread_time() + 0.06
     while time.thread_time() < end: pass
 for name in %r:
-    new = {"co_name": name, "co_filename": "/src/" + name + ".py"}
+    new = {"co_name": name, "co_filename": %r if name == "=1+1" else "/src/" + name + ".py"}
     if hasattr(spin.__code__, "co_qualname"): new["co_qualname"] = name
     spin.__code__ = spin.__code__.replace(**new)
     spin()
-""" % NAMES
+""" % (NAMES, ADDRESS)
 
 
 def make_profile(path, *options):
@@ -271,6 +274,55 @@ def test_cpuprofile_knows_files_and_lines(here, real, work):
     assert any(re.match(r"^file:///.*/threading\.py$", url) for url in urls)
 
 
+def report_places(expected):
+    """{(function, file or library, first line): (self, total)} of what has a place for itself."""
+    places = collections.defaultdict(list)
+    for f in expected["functions"]:
+        places[f["function"], f["file"] or f["library_path"], f["first_line"]].append((f["self_ns"], f["total_ns"]))
+    return {place_: times[0] for place_, times in places.items() if len(times) == 1}
+
+
+def ns_of(us):
+    return round(us * 1000)
+
+
+@pytest.mark.parametrize("view", ["cpu", "wall"])
+def test_vscode_has_the_times_of_the_report(here, profile, work, view):
+    """In the model of its own extension, by function, file and line."""
+    read = vscode_profile.read(export(here, profile, work / "x.cpuprofile", "cpuprofile", "--view", view))
+    expected = report(here, profile, "--view", view)
+    places = {(p["function"], p["path"], p["line"]): p for p in read["places"]}
+    assert ns_of(read["duration"]) == sum(ns_of(p["self"]) for p in read["places"]) == expected["view_total"]["ns"]
+    own = {at: times for at, times in report_places(expected).items() if times != (0, 0)}
+    assert own == {at: (ns_of(places[at]["self"]), ns_of(places[at]["total"])) for at in own} and len(own) > 20
+    # What calls itself counts once for each of its calls there.
+    assert all(ns_of(p["shown_total"]) >= ns_of(p["total"]) for p in read["places"])
+    assert all(ns_of(p["shown_total"]) == ns_of(p["total"]) for p in read["places"] if p["function"] in ("pack", "collect"))
+
+
+def vscode_rows(page, work, count):
+    """(ms of its own, ms in total, function, place:line) of the table that VS Code shows, in a window for all of it."""
+    rows = []
+    for row in browse(page, work, 25 * count + 200).split("role=\"treeitem\"")[1:]:
+        own, total = [float(ms.replace(",", "")) for ms in re.findall(r"</div>(-?[\d,.]+)ms</div>", row)]
+        [name] = re.findall(r"<span[^>]*>([^<]+)</span>", row)
+        at = re.search(r"<a[^>]*>([^<]*)</a>", row)
+        rows.append((own, total, html.unescape(name), html.unescape(at[1]) if at else ""))
+    return rows
+
+
+def test_vscode_shows_the_heaviest_first(here, real, work):
+    path = export(here, real, work / "x.cpuprofile", "cpuprofile", "--view", "wall")
+    read = vscode_profile.read(path, work / "page.html")
+    rows = vscode_rows(work / "page.html", work, len(read["places"]))
+    heaviest = sorted((p["self"] for p in read["places"]), reverse=True)
+    assert [own for own, _, _, _ in rows] == pytest.approx([us / 1000 for us in heaviest], abs=0.0051)
+    shown = {(name, at): (own, total) for own, total, name, at in rows}
+    for p in read["places"]:
+        times = shown[p["function"], "%s:%d" % (p["path"], p["line"]) if p["path"] else ""]
+        assert times == pytest.approx((p["self"] / 1000, p["shown_total"] / 1000), abs=0.0051), p
+
+
 # ------------------------------------------------------------------ tables
 
 def test_lines_follow_their_schema(here, profile, work):
@@ -375,9 +427,10 @@ def running(deltas):
 
 # ------------------------------------------------------------------ in a browser
 
-def browse(path, work):
-    """What a browser makes of a page, its scripts run."""
+def browse(path, work, height=600):
+    """What a browser makes of a page, its scripts run, and those that wait for timers, too."""
     result = subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+                             "--window-size=1200,%d" % height, "--virtual-time-budget=5000",
                              "--user-data-dir=%s" % (work / "browser"), path.as_uri()],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
@@ -439,6 +492,8 @@ def expected_names(named):
 @pytest.mark.parametrize("form", sorted(READERS))
 def test_names_arrive_as_they_are(here, named, expected_names, work, form):
     found = READERS[form](export(here, named, work / ("x." + form), form), "cpu").total_ns
+    if form == "cpuprofile":  # what would end a script has a sign in it that nobody sees
+        found = {name.replace("\u2060", "") for name in found}
     if form == "callgrind":  # a name is on one line there
         expected_names = {re.sub(r"[\x00-\x1f]", " ", name) for name in expected_names}
     assert expected_names <= set(found)
@@ -454,6 +509,16 @@ def test_names_are_text_in_a_picture(here, named, expected_names, work):
     assert shown <= {name for name, _, _, _ in calls}
     # Were one taken for markup, it would have run, or cut the document short.
     assert path.read_text().count("<script>") == 1
+
+
+def test_names_are_text_in_vscode(here, named, expected_names, work):
+    """Where strings go into a script as they are, and where some names of files are commands."""
+    read = vscode_profile.read(export(here, named, work / "x.cpuprofile", "cpuprofile"), work / "page.html")
+    rows = vscode_rows(work / "page.html", work, len(read["places"]))
+    assert expected_names <= {name.replace("\u2060", "") for _, _, name, _ in rows}
+    paths = {p["path"].replace("\u2060", "") for p in read["places"]}
+    assert {"/src/%s.py" % name for name in NAMES[:4]} < paths and "./" + ADDRESS in paths
+    assert not [path for path in paths if re.match(r"\w+:", path)]
 
 
 def test_names_are_values_in_lines(here, named, expected_names, work):

@@ -289,6 +289,8 @@ static void test_text(void)
 	check_text("\xef\xbf\xbf", PLN_TEXT_XML, "\xef\xbf\xbd"); /* U+FFFF is not for XML */
 	check_text(name, PLN_TEXT_CSV, "<a&b> \"\"c'\"\"\n\x01\xef\xbf\xbd\xc3\xa9");
 	check_text("/a b%#?\xc3\xa9", PLN_TEXT_URL_PATH, "/a%20b%25%23%3F%C3%A9");
+	check_text("</a><!--<b>\"\\\n\xff", PLN_TEXT_SCRIPT,
+		   "<\xe2\x81\xa0/a><\xe2\x81\xa0!--<b>\\\"\\\\\\u000a\xef\xbf\xbd");
 	CHECK_STR(clean, "<a&b> \"c'\"\n\x01\xef\xbf\xbd\xc3\xa9");
 	free(clean);
 }
