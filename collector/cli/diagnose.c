@@ -165,8 +165,8 @@ static void judge(const struct image *image, char *text, size_t size)
 			 path);
 	else
 		snprintf(text, size,
-			 "%s is not Python, and started no Python that kept its "
-			 "environment; give pillion the python command itself",
+			 "%s is not Python, and started none that kept its environment and began "
+			 "before it ended; give pillion the python command itself, or --wait",
 			 path);
 }
 
