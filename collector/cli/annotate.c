@@ -88,7 +88,7 @@ static const struct pln_verb verb = {
 static int check_arguments(const struct pln_operands *operands)
 {
 	if (!operands->count || !*operands->value[0])
-		return pln_cli_usage_error(&verb, "which function, or which Python file?");
+		return pln_cli_usage_error(&verb, "name a function, or a Python file");
 	if (operands->count > 2)
 		return pln_cli_usage_error(&verb,
 					   "one function or file, and one profile, not also %s",

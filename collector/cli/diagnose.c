@@ -160,13 +160,13 @@ static void judge(const struct image *image, char *text, size_t size)
 			 path);
 	else if (is_python(image))
 		snprintf(text, size,
-			 "%s is Python, but ended before sampling began, or was kept from "
-			 "it; set PILLION_LOG=error to hear why",
+			 "%s is Python, but --include or --exclude left it out, it ended before "
+			 "sampling began, or was kept from it: PILLION_LOG=error says by what",
 			 path);
 	else
 		snprintf(text, size,
-			 "%s is not Python, and started no Python that kept its "
-			 "environment; give pillion the python command itself",
+			 "%s is not Python, and started none that kept its environment and began "
+			 "before it ended; give pillion the python command itself, or --wait",
 			 path);
 }
 

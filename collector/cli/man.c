@@ -137,20 +137,7 @@ static void print_range(const struct pln_option *o)
 		return;
 	else
 		printf("From %" PRIu64 " to %" PRIu64, o->min, o->max);
-	if (o->alone)
-		printf("; without a value %" PRIu64, o->alone);
 	fputs(".\n", stdout);
-}
-
-static void print_variable_of(const struct pln_variable *v)
-{
-	char number[24];
-	const char *otherwise =
-		pln_variable_default((enum pln_variable_id)(v - pln_variables), number, 24);
-
-	if (v->type != PLN_VARIABLE_FLAG && *otherwise && strcmp(otherwise, "0") != 0)
-		printf("Default: %s.\n", otherwise);
-	printf("Variable:\n.Ev %s .\n", v->name);
 }
 
 static void print_option(const struct pln_verb *verb, const struct pln_option *o)
@@ -170,7 +157,7 @@ static void print_option(const struct pln_verb *verb, const struct pln_option *o
 	fputs(".\n", stdout);
 	print_range(o);
 	if (variable)
-		print_variable_of(variable);
+		printf("Variable:\n.Ev %s .\n", variable->name);
 }
 
 /* Every verb has these, no table does. */

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "export/output.h"
@@ -55,8 +56,12 @@ static const struct pln_verb verb = {
 static int write_merged(struct pln_export_output *output, const struct pln_merge_input *inputs,
 			size_t count, uint64_t *lost)
 {
-	int err = pln_merge(fileno(output->file), inputs, count, lost);
+	int fd = fileno(output->file);
+	/* What is its owner's alone in each of them stays so. */
+	int err = fchmod(fd, S_IRUSR | S_IWUSR) ? -errno : 0;
 
+	if (!err)
+		err = pln_merge(fd, inputs, count, lost);
 	if (!err)
 		return pln_export_output_commit(output);
 	pln_export_output_abandon(output);
@@ -82,7 +87,8 @@ static int merge(const struct pln_merge_input *inputs, size_t count)
 	if (!err)
 		err = write_merged(&output, inputs, count, &lost);
 	if (err) {
-		pln_cli_message("%s: cannot write: %s", args.output, strerror(-err));
+		pln_cli_message("%s: cannot write: %s; -o names another place", args.output,
+				strerror(-err));
 		return PLN_EXIT_FAILURE;
 	}
 	if (lost)
@@ -131,7 +137,7 @@ int pln_cmd_merge(int argc, char **argv)
 	if (status < 0 && !args.output)
 		status = pln_cli_usage_error(&verb, "where to? -o names the profile to write");
 	else if (status < 0 && !operands.count)
-		status = pln_cli_usage_error(&verb, "which profiles?");
+		status = pln_cli_usage_error(&verb, "there are no profiles to merge");
 	if (status >= 0)
 		return status;
 	inputs = calloc((size_t)operands.count, sizeof(*inputs));

@@ -538,8 +538,13 @@ static int end_as(int status)
 
 static int exec_error(const struct recorder *r, int error)
 {
-	pln_cli_message("cannot run '%s': %s", r->command[0], strerror(-error));
-	return error == -ENOENT ? PLN_EXIT_NOT_FOUND : PLN_EXIT_NOT_EXECUTABLE;
+	bool missing = error == -ENOENT;
+
+	pln_cli_message(
+		"cannot run '%s': %s; %s", r->command[0], strerror(-error),
+		missing ? "give its path, or install it"
+			: "a script needs its interpreter: pillion record -- python3 SCRIPT");
+	return missing ? PLN_EXIT_NOT_FOUND : PLN_EXIT_NOT_EXECUTABLE;
 }
 
 static void release(struct recorder *r, bool nothing_written)

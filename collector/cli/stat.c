@@ -145,8 +145,9 @@ static int show(struct pln_profile *profile, const char *path, FILE *otherwise)
 		pln_stat_build(&stat, &report);
 		err = write_output(&stat, otherwise);
 		if (err)
-			pln_cli_message("%s: cannot write: %s",
-					args.output ? args.output : "the output", strerror(-err));
+			pln_cli_message("%s: cannot write: %s%s",
+					args.output ? args.output : "the output", strerror(-err),
+					args.output ? "; -o names another place" : "");
 		status = err ? PLN_EXIT_FAILURE : PLN_EXIT_OK;
 		pln_stat_free(&stat);
 	}

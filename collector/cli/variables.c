@@ -42,7 +42,7 @@ bool pln_variable_is_rare(enum pln_variable_id id)
 	}
 }
 
-/* The words of a CHOICE, to an end with NULL. */
+/* The words of a CHOICE or a FLAG in the order of their values, to an end with NULL. */
 static const char *const *choices_of(enum pln_variable_id id)
 {
 	static char words[PLN_VARIABLE_COUNT][CHOICE_BYTES];
@@ -60,6 +60,18 @@ void pln_variable_values_init(struct pln_variable_value *values)
 	for (unsigned i = 0; i < PLN_VARIABLE_COUNT; i++)
 		values[i] = (struct pln_variable_value){ NULL,	   NULL, UINT64_MAX,
 							 UINT_MAX, true, false };
+}
+
+/* Behind the words of the table: what holds without the option, or without its value. */
+static void tell_default(enum pln_variable_id id, const struct pln_option *option, char *help,
+			 size_t help_size)
+{
+	char number[24];
+
+	if (option->alone)
+		snprintf(number, sizeof(number), "%" PRIu64, option->alone);
+	snprintf(help, help_size, "%s (default %s)", pln_variables[id].help,
+		 option->alone ? number : pln_variable_default(id, number, sizeof(number)));
 }
 
 bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *value, char *help,
@@ -96,6 +108,8 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 		option->type = PLN_OPTION_NUMBER;
 		option->alone = id == PLN_VARIABLE_burst ? PILLION_BURST_HZ : 0;
 		option->to = &value->number;
+		tell_default(id, option, help, help_size);
+		option->help = help;
 		return true;
 	case PLN_VARIABLE_SECONDS:
 		option->type = PLN_OPTION_SECONDS;
@@ -105,6 +119,8 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 		option->type = PLN_OPTION_CHOICE;
 		option->choices = choices_of(id);
 		option->to = &value->choice;
+		tell_default(id, option, help, help_size);
+		option->help = help;
 		return true;
 	case PLN_VARIABLE_TEXT:
 		option->type = PLN_OPTION_TEXT;
@@ -151,7 +167,7 @@ const char *pln_variable_default(enum pln_variable_id id, char *buffer, size_t s
 	if (v->type == PLN_VARIABLE_TEXT || v->type == PLN_VARIABLE_LIST ||
 	    v->type == PLN_VARIABLE_SECRET)
 		return "";
-	if (v->type == PLN_VARIABLE_CHOICE)
+	if (v->type == PLN_VARIABLE_CHOICE || v->type == PLN_VARIABLE_FLAG)
 		return choices_of(id)[v->otherwise];
 	snprintf(buffer, size, "%" PRIu64, v->otherwise);
 	return buffer;

@@ -63,7 +63,7 @@ void pln_variable_values_init(struct pln_variable_value *values);
 
 /*
  * The option of `record` for a variable, storing to *value. Returns false when it has
- * none. `help` (of `help_size` bytes) gets the text of a "--no-" option.
+ * none. `help` (of `help_size` bytes) is for a text that the table does not have.
  */
 bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *value, char *help,
 			 size_t help_size, struct pln_option *option);

@@ -45,7 +45,8 @@ int pln_cli_write(const char *path, bool replace, int (*write)(FILE *, const voi
 	if (!err)
 		err = fill(&output, write, arg);
 	if (err) {
-		pln_cli_message("%s: cannot write: %s", path, strerror(-err));
+		pln_cli_message("%s: cannot write: %s; -o names another place", path,
+				strerror(-err));
 		return PLN_EXIT_FAILURE;
 	}
 	if (strcmp(path, "-"))

@@ -17,11 +17,14 @@ struct pln_noise_whole pln_noise_whole(const struct pln_amount *all, bool memory
 	return whole;
 }
 
-/* Of a share p of one whole, when the part's own samples have a sum of squares V. */
+/*
+ * Of a share p of one whole, when the part's own samples have a sum of squares V. One sample more
+ * for the part and for the rest: that a side has none of either does not say that it has no time.
+ */
 static double share_variance(const struct pln_noise_whole *whole, double share, double own)
 {
 	double variance = own + whole->mean_square;
-	double rest = whole->variance > own ? whole->variance - own : 0;
+	double rest = fmax(whole->variance - own, 0) + whole->mean_square;
 
 	return ((1 - share) * (1 - share) * variance + share * share * rest) /
 	       (whole->weight * whole->weight);

@@ -118,9 +118,9 @@ static void add_heap_class(struct pln_stat *s, const char *name, unsigned class)
 	char value[PLN_QUANTITY_SIZE], calls[PLN_QUANTITY_SIZE], frees[PLN_QUANTITY_SIZE];
 
 	if (c->alloc_calls)
-		add_row(s, name, pln_bytes_text(value, c->alloc_bytes), "in %s calls; %s frees",
-			pln_count_text(calls, c->alloc_calls),
-			pln_count_text(frees, c->free_calls));
+		add_row(s, name, pln_bytes_text(value, c->alloc_bytes), "in %s call%s; %s free%s",
+			pln_count_text(calls, c->alloc_calls), c->alloc_calls == 1 ? "" : "s",
+			pln_count_text(frees, c->free_calls), c->free_calls == 1 ? "" : "s");
 }
 
 static void add_memory(struct pln_stat *s)

@@ -35,11 +35,11 @@ enum pln_memory_choice {
 	X(output, "PILLION_OUTPUT", TEXT, 0, 0, 0, "--output", 'o', "FILE|DIR",                    \
 	  "where the profile goes; %p pid, %h host, %t time, %e program, %n number")               \
 	X(freq, "PILLION_FREQ", NUMBER, 100, 1, 10000, "--freq", 'F', "HZ",                        \
-	  "samples per second of CPU time of each thread")                                         \
-	X(start, "PILLION_START", FLAG, 1, 0, 1, "--no-start", 0, "on|off",                        \
+	  "samples per CPU second of each thread")                                                 \
+	X(start, "PILLION_START", FLAG, 1, 0, 1, "--no-start", 0, "off|on",                        \
 	  "start sampling before pillion_start() is called")                                       \
 	X(burst, "PILLION_BURST", NUMBER, 0, 0, 10000000, "--burst", 0, "RATE",                    \
-	  "samples per second of Python frames alone")                                             \
+	  "samples a second of Python alone")                                                      \
 	X(native, "PILLION_NATIVE", FLAG, 1, 0, 1, "--no-native", 0, "0|1",                        \
 	  "record native frames")                                                                  \
 	X(subprocesses, "PILLION_SUBPROCESSES", FLAG, 1, 0, 1, "--no-subprocesses", 0, "0|1",      \
@@ -55,9 +55,9 @@ enum pln_memory_choice {
 	X(rotate, "PILLION_ROTATE", TEXT, 0, 0, 0, "--rotate", 0, "60s|10M",                       \
 	  "go on in a new profile after so long, or at this size")                                 \
 	X(keep, "PILLION_KEEP", TEXT, 0, 0, 0, "--keep", 0, "SIZE",                                \
-	  "remove the oldest profiles of this name beyond that")                                   \
+	  "remove the oldest profiles of this name beyond that, such as 2G")                       \
 	X(memory, "PILLION_MEMORY", CHOICE, PILLION_MEMORY_SAMPLE, 0, 2, "--memory", 0,            \
-	  "off|count|sample", "malloc and free: counts, and stacks of some")                       \
+	  "off|count|sample", "what is done with malloc and free")                                 \
 	X(objects, "PILLION_OBJECTS", FLAG, 0, 0, 1, "--objects", 0, "0|1",                        \
 	  "follow Python's own small objects, too")                                                \
 	X(alloc_interval, "PILLION_ALLOC_INTERVAL", NUMBER, 0, 0, 1099511627776,                   \

@@ -169,6 +169,7 @@ def test_nothing_is_overwritten_or_left_behind(here, parts, work):
     assert result.returncode == FAILURE and "none" in result.stderr
     assert here.run([here.pillion, "merge", "-o", "/dev/null", parts[0]]).returncode == FAILURE
     assert [p.name for p in work.iterdir()] == ["there"]
-    assert stat.S_ISREG((work / "there").stat().st_mode)
+    mode = (work / "there").stat().st_mode
+    assert stat.S_ISREG(mode) and stat.S_IMODE(mode) == 0o600
     for options in (["-o", work / "x"], [parts[0]]):
         assert here.run([here.pillion, "merge", *options]).returncode == USAGE

@@ -74,6 +74,7 @@ static void test_options(void)
 				  &option));
 	CHECK_STR(option.name, "freq");
 	CHECK_EQ(option.letter, 'F');
+	CHECK(strstr(option.help, "(default 100)"));
 	CHECK_EQ(pln_variable_export(PLN_VARIABLE_freq, &values[PLN_VARIABLE_freq]), 0);
 	CHECK_STR(getenv("PILLION_FREQ"), "77");
 	*(uint64_t *)option.to = 500;
