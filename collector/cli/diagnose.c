@@ -167,8 +167,7 @@ static void judge(const struct image *image, char *text, size_t size)
 	else if (is_pillion(image))
 		snprintf(text, size,
 			 "%s is pillion itself, which is not recorded; what it records goes into "
-			 "its "
-			 "own profile",
+			 "its own profile",
 			 path);
 	else if (is_python(image))
 		snprintf(text, size,
