@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include <pillion/duration.h>
+#include <pillion/values.h>
 
 #include "log.h"
 #include "text.h"
@@ -142,6 +143,17 @@ static void set_one(const char *entry)
 #undef PLN_SET
 }
 
+/* What the table does not say. Of labels those that are well-formed are kept. */
+static void check_values(void)
+{
+	if (!pln_value_is_signal((uint64_t)pln_options.signal)) {
+		complain("PILLION_SIGNAL");
+		pln_options.signal = 0;
+	}
+	if (!pln_value_is_labels(pln_options.labels))
+		complain("PILLION_LABELS");
+}
+
 /* What others call the service, in the order of preference; NULL: nothing. */
 static const char *find_service(char **envp)
 {
@@ -193,5 +205,6 @@ void pln_options_parse(char **envp)
 	for (entry = envp; entry && *entry; entry++)
 		if (!strncmp(*entry, "PILLION_", 8))
 			set_one(*entry);
+	check_values();
 	add_service(envp);
 }

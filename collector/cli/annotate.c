@@ -163,9 +163,11 @@ static int print_choice(const struct pln_report *report, const struct pln_choice
 	err = choice->kind == PLN_CHOICE_NATIVE ? print_native(report, choice, &pager)
 						: print_lines(report, choice, &pager);
 	close_err = pln_pager_close(&pager);
-	if (!err && !close_err)
+	if (close_err)
+		return pln_cli_cannot_print(close_err);
+	if (!err)
 		return PLN_EXIT_OK;
-	pln_cli_message("cannot annotate: %s", strerror(-(err ? err : close_err)));
+	pln_cli_message("cannot annotate: %s", strerror(-err));
 	return PLN_EXIT_FAILURE;
 }
 

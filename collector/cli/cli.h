@@ -63,6 +63,8 @@ struct pln_option {
 	uint64_t min, max; /* NUMBER */
 	uint64_t alone; /* NUMBER: the value without "=VALUE"; 0: there must be one */
 	const char *const *choices; /* CHOICE: ends with NULL; unambiguous prefixes are accepted */
+	bool (*is_good)(const char *value); /* NUMBER, LIST: more than the type says; or NULL */
+	const char *wanted; /* what is_good() takes: "--name wants ..." */
 	bool hidden; /* accepted, not in the help */
 	bool rare; /* named in the help, shown by --help=all and in the man page */
 };
@@ -105,6 +107,12 @@ int pln_cli_usage_error(const struct pln_verb *verb, const char *format, ...)
 
 /* One line on stderr, "pillion: " before it and a newline behind it. */
 void pln_cli_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Ends what goes to stdout; PLN_EXIT_OK, or PLN_EXIT_FAILURE and a line that says why. */
+int pln_cli_end_output(void);
+
+/* "cannot write to stdout: ..."; returns PLN_EXIT_FAILURE. `err`: -errno. */
+int pln_cli_cannot_print(int err);
 
 /* As --color=auto|always|never; auto obeys NO_COLOR, CLICOLOR_FORCE, TERM and isatty. */
 enum pln_color {

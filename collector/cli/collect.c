@@ -269,6 +269,20 @@ static int open_socket(struct collector *c)
 	return 0;
 }
 
+/* What cannot work is said at once, not when the first process has run. Returns an exit code. */
+static int check_output(const struct collector *c)
+{
+	char why[5000];
+
+	/* Started for a process that has begun, and that will be told. */
+	if (is_inherited(c) ||
+	    !pln_output_check(c->output_text, c->force ? PLN_OVERWRITE_YES : PLN_OVERWRITE_NO, why,
+			      sizeof(why)))
+		return PLN_EXIT_OK;
+	pln_cli_message("%s", why);
+	return PLN_EXIT_FAILURE;
+}
+
 /* Named after the first process that says hello. */
 static int open_output(pid_t pid, const char *executable, char *why, size_t size, void *arg)
 {
@@ -491,7 +505,9 @@ int pln_cmd_collect(int argc, char **argv)
 		pln_cli_message("PILLION_TOKEN must be 32 hex digits");
 		return PLN_EXIT_USAGE;
 	}
-	result = open_socket(&c);
+	result = check_output(&c);
+	if (!result)
+		result = open_socket(&c);
 	if (result)
 		return result;
 	result = run(&c);

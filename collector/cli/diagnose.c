@@ -123,6 +123,12 @@ static bool is_python(const struct image *image)
 	       memmem(image->bytes, image->size, "libpython", 9);
 }
 
+/* Any of its builds has the name of that variable in it, and nothing else has. */
+static bool is_pillion(const struct image *image)
+{
+	return memmem(image->bytes, image->size, "PILLION_ONLY_PID", 16);
+}
+
 static void judge(const struct image *image, char *text, size_t size)
 {
 	const char *path = image->path;
@@ -158,10 +164,15 @@ static void judge(const struct image *image, char *text, size_t size)
 			 "%s uses musl, and libpillion.so was built for glibc; use a "
 			 "glibc Python",
 			 path);
+	else if (is_pillion(image))
+		snprintf(text, size,
+			 "%s is pillion itself, which is not recorded; what it records goes into "
+			 "its own profile",
+			 path);
 	else if (is_python(image))
 		snprintf(text, size,
 			 "%s is Python, but --include or --exclude left it out, it ended before "
-			 "sampling began, or was kept from it: PILLION_LOG=error says by what",
+			 "sampling began, or was kept from it: PILLION_LOG=debug says by what",
 			 path);
 	else
 		snprintf(text, size,

@@ -184,7 +184,8 @@ static int print_on_stdout(const struct pln_diff *diff)
 	pln_pager_open(&pager, args.pager && args.format == FORMAT_TEXT);
 	err = print(pager.out, diff);
 	close_err = pln_pager_close(&pager);
-	err = err ? err : close_err;
+	if (close_err)
+		return pln_cli_cannot_print(close_err);
 	if (!err)
 		return PLN_EXIT_OK;
 	pln_cli_message("cannot compare: %s", strerror(-err));

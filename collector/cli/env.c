@@ -76,7 +76,7 @@ static int print_snippet(enum pln_snippet snippet)
 	}
 	pln_snippet_print(stdout, snippet, library.path);
 	pln_library_close(&library);
-	return fflush(stdout) ? PLN_EXIT_FAILURE : PLN_EXIT_OK;
+	return pln_cli_end_output();
 }
 
 int pln_cmd_env(int argc, char **argv)
@@ -112,5 +112,5 @@ int pln_cmd_env(int argc, char **argv)
 	print_variables(result == PLN_EXIT_OK && pln_help_is_short());
 	if (result < 0)
 		print_set_variables();
-	return fflush(stdout) ? PLN_EXIT_FAILURE : PLN_EXIT_OK;
+	return pln_cli_end_output();
 }

@@ -64,7 +64,7 @@ static int show_version(void)
 	printf("pillion %s (CPython 3.8 to 3.15, x86-64; protocol %d, profile format %d.%d)\n",
 	       PILLION_VERSION, PILLION_WIRE_VERSION, PILLION_FILE_VERSION_MAJOR,
 	       PILLION_FILE_VERSION_MINOR);
-	return fflush(stdout) ? PLN_EXIT_FAILURE : PLN_EXIT_OK;
+	return pln_cli_end_output();
 }
 
 const struct pln_verb_entry *pln_verb_named(const char *name)
@@ -129,7 +129,7 @@ static int run_verb(int argc, char **argv)
 static int show_help(void)
 {
 	print_usage(stdout);
-	return fflush(stdout) ? PLN_EXIT_FAILURE : PLN_EXIT_OK;
+	return pln_cli_end_output();
 }
 
 /* help VERB */

@@ -41,7 +41,7 @@ int pln_cli_usage_error(const struct pln_verb *verb, const char *format, ...)
 static int show_help(const struct pln_verb *verb)
 {
 	pln_help_print(stdout, verb);
-	return fflush(stdout) ? PLN_EXIT_FAILURE : PLN_EXIT_OK;
+	return pln_cli_end_output();
 }
 
 static bool takes_value(const struct pln_option *o)
@@ -75,6 +75,16 @@ static int bad_choice(const struct parser *p, const struct pln_option *o, const 
 		at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s", i ? ", " : "",
 				       o->choices[i]);
 	return pln_cli_usage_error(p->verb, "--%s wants one of %s; not '%s'", o->name, list, value);
+}
+
+static bool is_good(const struct pln_option *o, const char *value)
+{
+	return !o->is_good || o->is_good(value);
+}
+
+static int bad_value(const struct parser *p, const struct pln_option *o, const char *value)
+{
+	return pln_cli_usage_error(p->verb, "--%s wants %s; not '%s'", o->name, o->wanted, value);
 }
 
 /* Decimal digits and nothing else: "100Hz" is a mistake, not 100. */
@@ -138,11 +148,15 @@ static int set(const struct parser *p, const struct pln_option *o, const char *v
 		*(const char **)o->to = value;
 		break;
 	case PLN_OPTION_LIST:
+		if (!is_good(o, value))
+			return bad_value(p, o, value);
 		append(o->to, value);
 		break;
 	case PLN_OPTION_NUMBER:
 		if (!parse_number(value, o->min, o->max, &number))
 			return bad_number(p, o, value);
+		if (!is_good(o, value))
+			return bad_value(p, o, value);
 		*(uint64_t *)o->to = number;
 		break;
 	case PLN_OPTION_SECONDS:

@@ -14,6 +14,7 @@
 
 #include "cli/cli.h"
 #include "ingest/quote.h"
+#include "report/table.h"
 
 #define PATIENCE_NS 1000000000ull /* without a progress line */
 #define REDRAW_NS 100000000ull
@@ -28,15 +29,31 @@ static const char *plural(uint64_t n, const char *one, const char *many)
 	return n == 1 ? one : many;
 }
 
+/* Of a program that only waits it is a large part, and little: both are told. */
+static void overhead_text(const struct pln_session_summary *sum, char *text, size_t size)
+{
+	char own[PLN_QUANTITY_SIZE], share[PLN_QUANTITY_SIZE], whole[PLN_QUANTITY_SIZE];
+
+	pln_duration_text(own, sum->overhead_ns);
+	if (sum->target_cpu_ns)
+		snprintf(
+			text, size, "%s of CPU (%s of its %s)", own,
+			pln_share_text(share, (double)sum->overhead_ns, (double)sum->target_cpu_ns),
+			pln_duration_text(whole, sum->target_cpu_ns));
+	else
+		snprintf(text, size, "%s of CPU", own);
+}
+
 static void print_result(const struct pln_session_summary *sum, const char *path, uint64_t wall_ns)
 {
+	char overhead[128];
+
+	overhead_text(sum, overhead, sizeof(overhead));
 	pln_cli_message("%" PRIu64 " %s of %" PRIu32 " %s, %" PRIu32 " %s; %" PRIu64 " dropped; "
-			"overhead %.2f %% of the CPU time, collector %.2f %% of a CPU; %s (%" PRIu64
-			" KiB)",
+			"overhead %s, collector %.2f %% of a CPU; %s (%" PRIu64 " KiB)",
 			sum->samples, plural(sum->samples, "sample", "samples"), sum->processes,
 			plural(sum->processes, "process", "processes"), sum->threads,
-			plural(sum->threads, "thread", "threads"), sum->drops,
-			percent(sum->overhead_ns, sum->target_cpu_ns),
+			plural(sum->threads, "thread", "threads"), sum->drops, overhead,
 			percent(sum->collector_cpu_ns, wall_ns), path, (sum->bytes + 1023) / 1024);
 }
 

@@ -144,10 +144,8 @@ static int print(const struct pln_report *report)
 		pln_report_print_text(report, &screen);
 	}
 	err = pln_pager_close(&pager);
-	if (err) {
-		pln_cli_message("cannot write the report: %s", strerror(-err));
-		return PLN_EXIT_FAILURE;
-	}
+	if (err)
+		return pln_cli_cannot_print(err);
 	if (pln_report_has_any(report))
 		return PLN_EXIT_OK;
 	pln_report_explain_empty(report, why, sizeof(why));

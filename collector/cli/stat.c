@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/write.h"
 
 #define FUNCTIONS 10
 
@@ -131,6 +132,7 @@ static int write_output(const struct pln_stat *stat, FILE *otherwise)
 	return err;
 }
 
+/* `path`: NULL, it is not kept. */
 static int show(struct pln_profile *profile, const char *path, FILE *otherwise)
 {
 	const struct pln_report_options what = { .view = PLN_VIEW_CPU, .limit = args.limit };
@@ -139,8 +141,7 @@ static int show(struct pln_profile *profile, const char *path, FILE *otherwise)
 	int err = pln_report_build(&report, profile, path, &what), status = PLN_EXIT_OK;
 
 	if (err) {
-		pln_cli_message("%s: cannot read: %s", path, strerror(-err));
-		status = PLN_EXIT_FAILURE;
+		status = pln_cli_cannot_read(path ? path : "the recording", err);
 	} else {
 		pln_stat_build(&stat, &report);
 		err = write_output(&stat, otherwise);
@@ -258,7 +259,7 @@ static int stat_of_command(char **command, int count)
 	if (status >= 0 && !access(path, F_OK))
 		profile = pln_report_open(path, false, opened, sizeof(opened));
 	if (profile)
-		(void)show(profile, opened, stderr);
+		(void)show(profile, args.profile ? opened : NULL, stderr);
 	pln_profile_close(profile);
 	if (!args.profile) {
 		unlink(path);

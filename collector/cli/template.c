@@ -193,6 +193,28 @@ static int fail(int error, const char *path, char *why, size_t size)
 	return -error;
 }
 
+static int fail_letter(char bad, const char *text, char *why, size_t size)
+{
+	snprintf(why, size,
+		 "unknown %%%c in the profile's name '%s'; known are %%p %%h %%t %%e %%n %%%%", bad,
+		 text);
+	return -EINVAL;
+}
+
+/* Which may be a pipe: a profile is not written from its first byte to its last. */
+static bool is_stdout(const char *text)
+{
+	return !strcmp(text, "-");
+}
+
+static int fail_stdout(char *why, size_t size)
+{
+	snprintf(why, size,
+		 "a profile is written to a file, not to stdout; name it with " HOW
+		 " (./- if it is to be called that)");
+	return -EINVAL;
+}
+
 /* /dev/null and its like may be there already. */
 static bool is_device(const char *path)
 {
@@ -296,6 +318,8 @@ int pln_output_open(struct pln_output *o, const char *text, pid_t pid, const cha
 	int error;
 
 	*o = (struct pln_output){ .fd = -1 };
+	if (is_stdout(text))
+		return fail_stdout(why, why_size);
 	error = choose_text(chosen, sizeof(chosen), text);
 	for (; !error; values.number++) {
 		error = pln_template_expand(o->path, sizeof(o->path), chosen, &values, &numbered,
@@ -309,10 +333,7 @@ int pln_output_open(struct pln_output *o, const char *text, pid_t pid, const cha
 		error = 0;
 	}
 	if (error == -EINVAL && bad)
-		snprintf(why, why_size,
-			 "unknown %%%c in the profile's name '%s'; known are %%p %%h %%t %%e %%n "
-			 "%%%%",
-			 bad, text);
+		fail_letter(bad, text, why, why_size);
 	else if (error)
 		fail(-error, *o->path ? o->path : text, why, why_size);
 	return error;
@@ -353,6 +374,62 @@ int pln_output_open_numbered(struct pln_output *o, const char *text, pid_t pid, 
 	if (error)
 		fail(-error, *o->path ? o->path : text, why, why_size);
 	return error;
+}
+
+/* -------------------------------------------------------------------- check */
+
+/* The same whoever says hello, and whenever. */
+static bool is_settled(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (text[i] == '%' && strchr("pent", text[++i]))
+			return false;
+	return true;
+}
+
+static int check_file(const char *path, enum pln_overwrite overwrite)
+{
+	if (overwrite == PLN_OVERWRITE_NO && !is_device(path))
+		return -EEXIST;
+	return access(path, W_OK) ? -errno : 0;
+}
+
+static int check_directory(const char *path)
+{
+	char directory[PATH_MAX];
+	int length = (int)(base_name(path) - path);
+
+	snprintf(directory, sizeof(directory), "%.*s", length, path);
+	return access(length ? directory : ".", W_OK | X_OK) ? -errno : 0;
+}
+
+/* `path`: what `text` becomes, right as far as that is settled. */
+static int check_place(const char *text, const char *path, enum pln_overwrite overwrite)
+{
+	if (!is_settled(text, (size_t)(base_name(text) - text)))
+		return 0;
+	if (is_settled(text, strlen(text)) && !access(path, F_OK))
+		return check_file(path, overwrite);
+	return check_directory(path);
+}
+
+int pln_output_check(const char *text, enum pln_overwrite overwrite, char *why, size_t why_size)
+{
+	static const struct pln_template_values nobody = { 1, "", 1 };
+	char chosen[PATH_MAX], path[PATH_MAX], bad = 0;
+	bool numbered;
+	int error;
+
+	if (is_stdout(text))
+		return fail_stdout(why, why_size);
+	error = choose_text(chosen, sizeof(chosen), text);
+	if (!error)
+		error = pln_template_expand(path, sizeof(path), chosen, &nobody, &numbered, &bad);
+	if (error == -EINVAL)
+		return fail_letter(bad, text, why, why_size);
+	if (!error)
+		error = check_place(chosen, path, overwrite);
+	return error ? fail(-error, chosen, why, why_size) : 0;
 }
 
 /* ------------------------------------------------------------------ pattern */

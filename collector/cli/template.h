@@ -43,10 +43,16 @@ struct pln_output {
 
 /*
  * Opens the profile to be written: the expanded template, or the default name in it
- * when it is a directory. Returns 0, or -errno with one line in `why`.
+ * when it is a directory; never stdout ("-"). Returns 0, or -errno with one line in `why`.
  */
 int pln_output_open(struct pln_output *output, const char *text, pid_t pid, const char *program,
 		    enum pln_overwrite overwrite, char *why, size_t why_size);
+
+/*
+ * Whether pln_output_open() could open one now, before it is known for whom: what depends on
+ * that is not looked at, and nothing is made. Returns 0, or -errno with one line in `why`.
+ */
+int pln_output_check(const char *text, enum pln_overwrite overwrite, char *why, size_t why_size);
 
 /*
  * Opens a later file of the same name: "a.pillion" is followed by "a.2.pillion" and so on; in a

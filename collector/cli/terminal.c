@@ -4,6 +4,7 @@
  */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,20 @@ void pln_cli_message(const char *format, ...)
 	va_end(args);
 	fputc('\n', stderr);
 	funlockfile(stderr);
+}
+
+int pln_cli_cannot_print(int err)
+{
+	pln_cli_message("cannot write to stdout: %s; send it to another place", strerror(-err));
+	return PLN_EXIT_FAILURE;
+}
+
+int pln_cli_end_output(void)
+{
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout))
+		return PLN_EXIT_OK;
+	return pln_cli_cannot_print(-(errno ? errno : EIO));
 }
 
 static bool is_set(const char *name)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pillion/values.h>
+
 #define CHOICES_MAX 4u
 #define CHOICE_BYTES 64u
 
@@ -74,6 +76,24 @@ static void tell_default(enum pln_variable_id id, const struct pln_option *optio
 		 option->alone ? number : pln_variable_default(id, number, sizeof(number)));
 }
 
+static bool is_signal(const char *value)
+{
+	return pln_value_is_signal(strtoull(value, NULL, 10));
+}
+
+/* What the table does not say of values. */
+static void add_check(enum pln_variable_id id, struct pln_option *option)
+{
+	if (id == PLN_VARIABLE_signal) {
+		option->is_good = is_signal;
+		option->wanted = "a signal that can be caught and is nobody's own, such as 27 "
+				 "(SIGPROF)";
+	} else if (id == PLN_VARIABLE_labels) {
+		option->is_good = pln_value_is_labels;
+		option->wanted = "KEY=VALUE, such as service=api";
+	}
+}
+
 bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *value, char *help,
 			 size_t help_size, struct pln_option *option)
 {
@@ -90,6 +110,7 @@ bool pln_variable_option(enum pln_variable_id id, struct pln_variable_value *val
 		.min = v->min,
 		.max = v->max,
 	};
+	add_check(id, option);
 	switch (v->type) {
 	case PLN_VARIABLE_FLAG:
 		option->metavar = NULL;

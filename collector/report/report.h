@@ -61,7 +61,8 @@ struct pln_report {
 	struct pln_leaks leaks; /* the same */
 };
 
-/* Returns 0 or -errno. pln_report_free() is due in either case; the profile stays open. */
+/* `path`: NULL, it has none to be told. Returns 0 or -errno. pln_report_free() is due in either
+ * case; the profile stays open. */
 int pln_report_build(struct pln_report *report, struct pln_profile *profile, const char *path,
 		     const struct pln_report_options *options);
 void pln_report_free(struct pln_report *report);

@@ -322,7 +322,8 @@ static void print_cost(const struct pln_report *r, const struct pln_screen *scre
 
 	if (s->process_cpu_ns) {
 		pln_share_text(share, (double)(s->handler_ns + s->sampler_cpu_ns), cpu);
-		add_part(&parts, "%s of the program's CPU time", share);
+		add_part(&parts, "%s of the program's %s of CPU time", share,
+			 pln_duration_text(text, s->process_cpu_ns));
 		pln_share_text(share, (double)s->handler_ns, cpu);
 		pln_share_text(text, (double)s->sampler_cpu_ns, cpu);
 		/* Not every call is timed: in a short recording there may be no time at all. */
@@ -411,10 +412,11 @@ static void print_filter(const struct pln_report *r, const struct pln_screen *sc
 
 void pln_text_title(const struct pln_report *report, const struct pln_screen *screen)
 {
-	char *path = pln_printable(report->path), labels[512];
+	char *path = report->path ? pln_printable(report->path) : NULL, labels[512];
 
-	fprintf(screen->out, "%s%s%s\n", pln_style_on(screen, PLN_STYLE_HEADING), path ? path : "",
-		pln_style_off(screen, PLN_STYLE_HEADING));
+	if (path)
+		fprintf(screen->out, "%s%s%s\n", pln_style_on(screen, PLN_STYLE_HEADING), path,
+			pln_style_off(screen, PLN_STYLE_HEADING));
 	free(path);
 	pln_text_field(screen, "command", PLN_STYLE_PLAIN, "%s",
 		       report->profile->recording.command);

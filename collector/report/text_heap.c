@@ -87,8 +87,11 @@ static const char *const class_names[] = {
 	[PILLION_HEAP_OBJECT] = "Python objects",
 };
 
-/* "malloc: 1,234 calls, 3.2 GiB, 3.1 GiB freed; mmap: .."; "" when nothing was counted. */
-static void counts_text(const struct pln_heap_counts *counts, char *text, size_t size)
+/*
+ * "malloc: 1,234 calls, 3.2 GiB, 3.1 GiB freed; mmap: .."; "" when nothing was counted. Who was
+ * `forked` also frees what the parent allocated, and so perhaps more than was allocated since.
+ */
+static void counts_text(const struct pln_heap_counts *counts, bool forked, char *text, size_t size)
 {
 	char calls[PLN_QUANTITY_SIZE], bytes[PLN_QUANTITY_SIZE], freed[PLN_QUANTITY_SIZE];
 	size_t used = 0;
@@ -105,8 +108,11 @@ static void counts_text(const struct pln_heap_counts *counts, char *text, size_t
 					 pln_bytes_text(bytes, one->alloc_bytes));
 		/* How large freed objects are, is not known. */
 		if (c != PILLION_HEAP_OBJECT && used < size)
-			used += (size_t)snprintf(text + used, size - used, ", %s freed",
-						 pln_bytes_text(freed, one->free_bytes));
+			used += (size_t)snprintf(text + used, size - used, ", %s freed%s",
+						 pln_bytes_text(freed, one->free_bytes),
+						 forked && one->free_bytes > one->alloc_bytes
+							 ? " (some of a parent's)"
+							 : "");
 	}
 }
 
@@ -179,6 +185,14 @@ static void print_check(const struct pln_report *r, const struct pln_screen *scr
 	pln_text_field(screen, "checked", style, "samples against counts: %s", text);
 }
 
+static bool has_fork(const struct pln_profile *p)
+{
+	for (size_t i = 0; i < p->process_count; i++)
+		if (p->processes[i].reason == PILLION_REASON_FORK)
+			return true;
+	return false;
+}
+
 void pln_text_heap_counts(const struct pln_report *report, const struct pln_screen *screen)
 {
 	const struct pln_heap_summary *h = &report->heap;
@@ -186,7 +200,7 @@ void pln_text_heap_counts(const struct pln_report *report, const struct pln_scre
 
 	if (!pln_heap_is_counted(h))
 		return;
-	counts_text(h->counts, text, sizeof(text));
+	counts_text(h->counts, has_fork(report->profile), text, sizeof(text));
 	pln_text_field(screen, "memory", PLN_STYLE_PLAIN, "%s", text);
 	if (!h->by_thread)
 		print_live(h, screen);
@@ -217,7 +231,7 @@ void pln_text_heap_process(const struct pln_process *process, const struct pln_s
 {
 	char text[512], live[PLN_QUANTITY_SIZE], peak[PLN_QUANTITY_SIZE];
 
-	counts_text(process->heap, text, sizeof(text));
+	counts_text(process->heap, process->reason == PILLION_REASON_FORK, text, sizeof(text));
 	if (!*text)
 		return;
 	pln_text_field(screen, "memory", PLN_STYLE_PLAIN,

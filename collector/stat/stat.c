@@ -147,7 +147,7 @@ static void add_recording(struct pln_stat *s)
 	const struct pln_summary *sum = &r->summary;
 	uint64_t lost = sum->drop_count + r->profile->recording.lost_samples + sum->lost_records;
 	double cpu = (double)sum->process_cpu_ns;
-	char value[PLN_QUANTITY_SIZE], part[PLN_QUANTITY_SIZE];
+	char value[PLN_QUANTITY_SIZE], part[PLN_QUANTITY_SIZE], whole[PLN_QUANTITY_SIZE];
 
 	add_row(s, "samples", pln_count_text(value, r->aggregate.quality.samples),
 		"%.4g per CPU second of %.4g asked", sum->reached_hz, sum->asked_hz);
@@ -155,7 +155,8 @@ static void add_recording(struct pln_stat *s)
 	if (cpu > 0)
 		add_row(s, "overhead",
 			pln_share_text(value, (double)(sum->handler_ns + sum->sampler_cpu_ns), cpu),
-			"of the program's CPU time; the collector took %s",
+			"of the program's %s of CPU time; the collector took %s",
+			pln_duration_text(whole, sum->process_cpu_ns),
 			pln_duration_text(part, r->profile->recording.collector_cpu_ns));
 }
 

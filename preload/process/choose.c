@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "log.h"
 #include "options.h"
 #include "process/process.h"
 #include "syscall.h"
@@ -53,11 +54,10 @@ static bool matches(const struct command *c, const char *pattern)
 	return false;
 }
 
-/* `patterns`: with commas between them. */
-static bool matches_any(const struct command *c, const char *patterns)
+/* `patterns`: with commas between them. The first that matches is in `one`. */
+static bool matches_any(const struct command *c, const char *patterns,
+			char one[PLN_OPTION_TEXT_MAX])
 {
-	char one[PLN_OPTION_TEXT_MAX];
-
 	while (*patterns) {
 		size_t size = strcspn(patterns, ",");
 
@@ -70,6 +70,22 @@ static bool matches_any(const struct command *c, const char *patterns)
 	return false;
 }
 
+static bool is_chosen(const struct command *c)
+{
+	char pattern[PLN_OPTION_TEXT_MAX];
+
+	if (pln_options.include[0] && !matches_any(c, pln_options.include, pattern)) {
+		pln_log(PLN_LOG_DEBUG,
+			"not sampling: nothing matches PILLION_INCLUDE=", pln_options.include);
+		return false;
+	}
+	if (matches_any(c, pln_options.exclude, pattern)) {
+		pln_log(PLN_LOG_DEBUG, "not sampling: it matches in PILLION_EXCLUDE: ", pattern);
+		return false;
+	}
+	return true;
+}
+
 bool pln_process_is_chosen(char **argv)
 {
 	struct command command;
@@ -79,8 +95,7 @@ bool pln_process_is_chosen(char **argv)
 	if (!pln_options.include[0] && !pln_options.exclude[0])
 		return true;
 	read_command(&command, argv);
-	chosen = (!pln_options.include[0] || matches_any(&command, pln_options.include)) &&
-		 !matches_any(&command, pln_options.exclude);
+	chosen = is_chosen(&command);
 	errno = saved;
 	return chosen;
 }

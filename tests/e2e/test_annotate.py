@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """annotate puts every sample at the line, and at the instruction, that it was taken at."""
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -262,6 +263,16 @@ def test_another_build_is_not_taken_for_the_one_that_ran(here, program, work):
 
 
 # -------------------------------------------------------------------------- names
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_what_cannot_be_written_is_said_with_a_way_out(here, program, options):
+    for argv in (["annotate", "inner", program], ["annotate", "app.py", program], ["diff", program, program]):
+        with open("/dev/full", "w") as full:
+            result = here.run([here.pillion, *argv, *options], stdout=full)
+        line, = result.stderr.splitlines()
+        assert result.returncode == FAILURE and "No space left" in line and "another place" in line, result
+
 
 def test_names_that_mean_nothing_or_too_little(here, program):
     result = here.run([here.pillion, "annotate", "no_such_thing", program])

@@ -30,6 +30,7 @@ def test_labels_of_any_kind(one_python, work):
     env = {"PILLION_LABELS": "env=prod,nonsense,=x,equation=a=b,empty=,word=zwölf", **OTEL}
     assert labels(one_python, work, env) == {
         "env": "prod", "equation": "a=b", "empty": "", "word": "zwölf", "service": "otel"}
+    assert recording.load(work / "out.pillion").notes == ["ignored bad values, using the defaults: PILLION_LABELS"]
 
 
 def test_they_are_shown(here, one_python, work):
@@ -41,6 +42,24 @@ def test_they_are_shown(here, one_python, work):
     here.run([here.pillion, "export", "-f", "pprof", "-o", work / "out.pb.gz", work / "out.pillion"])
     strings = gzip.decompress((work / "out.pb.gz").read_bytes())
     assert b"zone" in strings and b"prod" in strings
+
+
+@pytest.mark.parametrize("options", [
+    ["--label", "foo"], ["--label", "=x"], ["--label", "env=prod,zone"], ["--label", "a=b", "--label", "c"],
+    *(["--signal", number] for number in ("9", "19", "11", "17", "32", "33", "65"))], ids=" ".join)
+def test_a_value_that_is_of_no_use_is_refused(here, work, options):
+    result = here.run([here.pillion, "record", *options, "-o", work / "x", "--", "touch", work / "ran"])
+    assert (result.returncode, result.stdout) == (2, "") and not list(work.iterdir()), result
+    line, = result.stderr.splitlines()
+    assert "%s wants" % options[-2] in line and "not '%s'" % options[-1] in line
+
+
+@pytest.mark.parametrize("number", [9, 19, 11, 33])
+def test_a_signal_that_is_of_no_use_is_noted_and_another_one_taken(one_python, work, number):
+    burn = "import time\ne = time.thread_time() + .2\nwhile time.thread_time() < e: pass"
+    profile, _ = recording.record_ok(one_python, ["-c", burn], work, env={"PILLION_SIGNAL": str(number)})
+    assert profile.notes == ["ignored bad values, using the defaults: PILLION_SIGNAL"]
+    assert profile.total("cpu_ns") > 0.1e9
 
 
 @pytest.mark.parametrize("env, recorded", [
@@ -68,6 +87,19 @@ def test_one_that_is_left_out_has_no_part_of_ours(here, one_python, work):
     loaded = here.run([one_python.path, "-c", program], env=env)
     assert (loaded.stdout, loaded.stderr) == (plain.stdout, plain.stderr)
     assert not list(work.iterdir())
+
+
+@pytest.mark.parametrize("env, words", [
+    ({"PILLION_EXCLUDE": "celery,python*"}, "PILLION_EXCLUDE: python*"),
+    ({"PILLION_INCLUDE": "celery,gunicorn"}, "PILLION_INCLUDE=celery,gunicorn"),
+    ({"PILLION_INCLUDE": "python*", "PILLION_EXCLUDE": "x,*import*"}, "PILLION_EXCLUDE: *import*")], ids=str)
+def test_who_asks_is_told_why_one_is_left_out(here, one_python, work, env, words):
+    env = dict(here.preload(work / "%p.pillion"), **env)
+    command = [one_python.path, "-c", "import sys; print('ran')"]
+    assert here.run(command, env=dict(env, PILLION_LOG="error")).stderr == ""
+    result = here.run(command, env=dict(env, PILLION_LOG="debug"))
+    line, = result.stderr.splitlines()
+    assert result.stdout == "ran\n" and line.startswith("pillion[") and line.endswith(words), line
 
 
 # ------------------------------------------------------------------ snippets

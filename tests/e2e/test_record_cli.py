@@ -49,7 +49,8 @@ def test_one_result_line_and_the_next_command(here, one_python, work):
     assert (result.returncode, result.stdout) == (0, "out\n"), result.stderr
     lines = result.stderr.splitlines()
     assert len(lines) == 2 and own_lines(result.stderr) == lines, lines
-    assert re.search(r"[1-9]\d* samples of 1 process, 1 thread; 0 dropped; overhead [\d.]+ %", lines[0])
+    assert re.search(r"[1-9]\d* samples of 1 process, 1 thread; 0 dropped; "
+                     r"overhead [\d.]+ [mun]?s of CPU \([\d.]+ % of its [\d.]+ m?s\)", lines[0])
     name, = os.listdir(str(work))
     assert re.fullmatch(r"pillion\.python[\d.]*\.\d+\.pillion", name)
     assert name in lines[0] and lines[1].endswith("pillion report " + name)
@@ -89,7 +90,8 @@ def test_force_keeps_the_old_profile_when_the_command_does_not_start(here, work)
 
 
 @pytest.mark.parametrize("options, command", [
-    (["-o", "no/such/x"], ["touch", "ran"]), (["-o", "there"], ["touch", "ran"]), (["-o", "%q"], ["touch", "ran"])])
+    (["-o", "no/such/x"], ["touch", "ran"]), (["-o", "there"], ["touch", "ran"]), (["-o", "%q"], ["touch", "ran"]),
+    (["-o", "-"], ["touch", "ran"])])
 def test_a_name_that_cannot_be_used_is_an_error_before_the_command_runs(here, work, options, command):
     (work / "there").write_text("precious")
     result = record(here, work, options, command)
@@ -110,6 +112,14 @@ def test_nothing_recorded_leaves_no_file(here, work):
     assert record(here, work, ["--strict", "-o", "x.pillion"], ["true"]).returncode == 125
     assert record(here, work, ["-o", "x.pillion"], ["no-such-command"]).returncode == 127
     assert not os.listdir(str(work))
+
+
+def test_a_recording_within_a_recording_is_no_python(here, one_python, work):
+    inner = [here.pillion, "record", "-q", "-o", "inner", "--", one_python.path, "-c", BURN]
+    result = record(here, work, ["-o", "outer"], inner)
+    line, = result.stderr.splitlines()
+    assert result.returncode == 0 and "is pillion itself" in line and "Python" not in line, result
+    assert recording.load(work / "inner").samples and not (work / "outer").exists()
 
 
 # --------------------------------------------------------------- exit status
@@ -508,6 +518,17 @@ def test_collect_refuses_an_address_in_use(here, work):
     assert process.returncode == 1 and "no process said hello" in err
 
 
+@pytest.mark.parametrize("name", ["no/such/x", "no/such/%p", "there", "there/x", "%q", "-"])
+def test_collect_refuses_a_name_that_cannot_be_used_at_once(here, work, name):
+    (work / "there").write_text("precious")
+    result = here.run([here.pillion, "collect", "--listen", work / "socket", "-o", name], cwd=work, timeout=60)
+    line, = result.stderr.splitlines()
+    assert result.returncode == 1 and "listening" not in line
+    assert os.listdir(str(work)) == ["there"] and (work / "there").read_text() == "precious"
+    if "%p" not in name:
+        assert record(here, work, ["-o", name], ["true"]).stderr == result.stderr
+
+
 @pytest.mark.parametrize("options", [[], ["--listen"], ["--listen", "here"], ["--inherit", "0"],
                                      ["--listen", "@x", "--inherit", "3"], ["--listen", "@x", "operand"]])
 def test_collect_says_what_is_wrong_with_its_options(here, work, options):
@@ -553,6 +574,19 @@ def test_verbs_may_be_shortened_while_they_are_clear(here):
     assert here.run([here.pillion, "rec"]).returncode == 2
     assert "several" in here.run([here.pillion, "re"]).stderr
     assert here.run([here.pillion, "inf", "--help"]).returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["env"], ["env", "--shell", "sh"], ["record", "--help"]],
+                         ids=" ".join)
+def test_what_cannot_be_printed_is_said(here, argv):
+    closed = here.run(["sh", "-c", 'exec "$@" >&-', "sh", here.pillion, *argv])
+    with open("/dev/full", "w") as full:
+        result = here.run([here.pillion, *argv], stdout=full)
+    assert result.returncode == closed.returncode == 1
+    for told, why in ((result.stderr, "No space left"), (closed.stderr, "Bad file")):
+        line, = told.splitlines()
+        assert line.startswith("pillion: cannot write to stdout: " + why), told
 
 
 def test_version(here):

@@ -235,6 +235,27 @@ def test_the_timeline_has_ten_points_a_second(here, real):
     assert info["memory"]["timeline_points"] == info["contents"]["heap_points"]
 
 
+FREES_ITS_PARENTS = """
+import gc, os, time
+keep = [bytes(100000) for _ in range(300)]
+child = os.fork()
+keep.clear()
+gc.collect()
+end = time.thread_time() + 0.2
+while time.thread_time() < end: sum(range(999))
+if child: os.waitpid(child, 0)
+else: os._exit(0)
+"""
+
+
+def test_frees_of_what_a_parent_allocated_are_told(here, one_python, work):
+    profile = record(one_python, FREES_ITS_PARENTS, work, "fork.pillion")
+    memory = re.findall(r"^  memory +malloc: .*?(?:;|$)", here.run([here.pillion, "info", profile],
+                        env={"COLUMNS": "300"}).stdout, re.M)
+    told = ["freed (some of a parent's)" in line for line in memory]
+    assert len(memory) == 3 and told[1:] == [False, True], memory
+
+
 def test_info_counts_by_process_and_thread(here, real):
     shown = here.run([here.pillion, "info", real], env={"COLUMNS": "200"}).stdout
     assert re.search(r"[\d,]+ points of the heap's timeline", shown), shown

@@ -72,20 +72,22 @@ def test_a_command_is_counted_and_left_alone(here, one_python, work):
     result = here.run(argv, env={"TMPDIR": str(work)})
     assert (result.returncode, result.stdout) == (OK, "out -x --\n"), result
     data = figures((work / "s.json").read_text())
+    assert data["profile"] is None  # it was for this only
     assert 0.35e9 < data["time"]["cpu_ns"] < 0.7e9 and data["recording"]["exit_status"] == 0
-    # The profile was for this only.
     assert [p.name for p in work.iterdir()] == ["s.json"]
 
 
 def test_stdout_is_the_commands(here, one_python, work):
     result = here.run([here.pillion, "stat", "--", one_python.path, "-c", PROGRAM], env={"TMPDIR": str(work)})
     assert result.stdout == "out\n" and "CPU time" in result.stderr and "pillion: next" not in result.stderr
+    assert result.stderr.startswith("  command ") and "pillion-stat" not in result.stderr, result.stderr
 
 
 def test_the_profile_can_be_kept(here, one_python, work):
     argv = [here.pillion, "stat", "--profile", work / "p.pillion", "--", one_python.path, "-c", PROGRAM]
     result = here.run(argv)
     assert result.returncode == OK and report(here, work / "p.pillion")["view_total"]["ns"] > 0
+    assert result.stderr.startswith(str(work / "p.pillion") + "\n")
     again = here.run(argv)
     assert again.returncode == WRAPPER and "there already" in again.stderr and again.stdout == ""
 

@@ -7,6 +7,8 @@
 #include "check.h"
 #include "cli/variables.h"
 
+#include <pillion/values.h>
+
 static void check_row(const struct pln_variable *v)
 {
 	CHECK(!strncmp(v->name, "PILLION_", 8));
@@ -94,10 +96,28 @@ static void test_options(void)
 				   sizeof(help), &option));
 }
 
+static void test_values(void)
+{
+	static const char *const good[] = { "", "a=b", "a=", "a=b=c", ",", "a=b,,c=d,", NULL };
+	static const char *const bad[] = { "a", "=", "=b", "a=b,c", "a=b,=c", " ", NULL };
+	static const unsigned lost[] = { 4, 5, 6, 7, 8, 9, 11, 17, 18, 19, 31, 32, 33, 65 };
+	static const unsigned free_ones[] = { 0, 10, 16, 25, 26, 27, 30, 34, 64 };
+
+	for (unsigned i = 0; good[i]; i++)
+		CHECK(pln_value_is_labels(good[i]));
+	for (unsigned i = 0; bad[i]; i++)
+		CHECK(!pln_value_is_labels(bad[i]));
+	for (unsigned i = 0; i < sizeof(lost) / sizeof(*lost); i++)
+		CHECK(!pln_value_is_signal(lost[i]));
+	for (unsigned i = 0; i < sizeof(free_ones) / sizeof(*free_ones); i++)
+		CHECK(pln_value_is_signal(free_ones[i]));
+}
+
 int main(void)
 {
 	test_table();
 	test_numbers();
 	test_options();
+	test_values();
 	return check_result();
 }

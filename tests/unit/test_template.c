@@ -186,6 +186,53 @@ static void test_places(void)
 	CHECK(strstr(why, "%z") && strstr(why, "%p"));
 }
 
+static void check_place(const char *text, enum pln_overwrite overwrite, int expected)
+{
+	struct pln_output o;
+	char why[1024] = "", opened[1024] = "";
+
+	if (!CHECK_EQ(pln_output_check(text, overwrite, why, sizeof(why)), expected))
+		fprintf(stderr, "\t'%s': %s\n", text, why);
+	CHECK(!expected == !*why && !strchr(why, '\n'));
+	/* As it then comes. */
+	CHECK_EQ(open_as(&o, text, overwrite, opened), expected);
+	pln_output_close(&o, true);
+	if (!strchr(text, '%'))
+		CHECK_STR(why, opened);
+}
+
+static void test_places_are_checked_before_a_name_is_known(void)
+{
+	char why[1024];
+
+	CHECK_EQ(mkdir("room", 0700), 0);
+	put_file("room/there", "precious");
+	check_place("room/new", PLN_OVERWRITE_NO, 0);
+	check_place("room/%e.%p.pillion", PLN_OVERWRITE_NO, 0);
+	check_place("room/there", PLN_OVERWRITE_NO, -EEXIST);
+	check_place("./room/%h/x", PLN_OVERWRITE_NO, -ENOENT);
+	check_place("no/such/%p", PLN_OVERWRITE_YES, -ENOENT);
+	check_place("room/there/x", PLN_OVERWRITE_NO, -ENOTDIR);
+	check_place("/dev/null", PLN_OVERWRITE_NO, 0);
+	check_place("x.%z", PLN_OVERWRITE_NO, -EINVAL);
+	check_place("x.%", PLN_OVERWRITE_NO, -EINVAL);
+	check_place("new.%n", PLN_OVERWRITE_NO, 0);
+	CHECK_EQ(pln_output_check("room", PLN_OVERWRITE_NO, why, sizeof(why)), 0);
+	CHECK_EQ(pln_output_check("room/there", PLN_OVERWRITE_YES, why, sizeof(why)), 0);
+	check_content("room/there", "precious");
+	/* There when it is needed, for all that is known. */
+	CHECK_EQ(pln_output_check("no/such.%p/x", PLN_OVERWRITE_NO, why, sizeof(why)), 0);
+	CHECK(access("room/new", F_OK) && access("new.1", F_OK));
+}
+
+static void test_stdout_is_no_place(void)
+{
+	check_place("-", PLN_OVERWRITE_NO, -EINVAL);
+	check_place("-", PLN_OVERWRITE_AVOID, -EINVAL);
+	CHECK(access("-", F_OK));
+	check_place("./-", PLN_OVERWRITE_NO, 0);
+}
+
 int main(void)
 {
 	char dir[] = "/tmp/test_template.XXXXXX", command[64];
@@ -198,6 +245,8 @@ int main(void)
 	test_links_are_not_followed();
 	test_free_names_are_found();
 	test_places();
+	test_places_are_checked_before_a_name_is_known();
+	test_stdout_is_no_place();
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
 	CHECK_EQ(system(command), 0);
 	return check_result();
