@@ -66,10 +66,7 @@ static int print(struct pln_profile *profile, const char *path)
 	}
 	pln_report_free(&report);
 	err = pln_pager_close(&pager);
-	if (!err)
-		return PLN_EXIT_OK;
-	pln_cli_message("cannot write: %s", strerror(-err));
-	return PLN_EXIT_FAILURE;
+	return err ? pln_cli_cannot_print(err) : PLN_EXIT_OK;
 }
 
 int pln_cmd_info(int argc, char **argv)

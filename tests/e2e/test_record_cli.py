@@ -320,7 +320,7 @@ def test_a_signal_of_the_command_to_its_parent_does_not_come_back(here, one_pyth
     assert (result.returncode, result.stdout) == (0, "whole\n"), result
 
 
-def read_until(fd, text, seconds=20):
+def read_until(fd, text, seconds=60):
     seen, deadline = "", time.monotonic() + seconds
     while text not in seen and time.monotonic() < deadline:
         if select.select([fd], [], [], 0.1)[0]:
@@ -405,9 +405,11 @@ LEAVES_A_CHILD = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c'
 
 
 def test_a_child_left_behind_is_told(here, one_python, work):
-    result = record(here, work, ["-o", "x"], [one_python.path, "-c", LEAVES_A_CHILD + "import time; time.sleep(0.5)"])
+    result = record(here, work, ["-o", "x"],
+                    [one_python.path, "-c", LEAVES_A_CHILD.replace("+ 2", "+ 60") + "import time; time.sleep(0.5)"])
     assert not (work / "ended").exists()
     assert result.returncode == 0 and "1 process was left behind" in result.stderr and "--wait" in result.stderr
+    (work / "stop").touch()
     wait_for((work / "ended").exists)
 
 
