@@ -71,7 +71,7 @@ const Changes = (() => {
 
   // As collector/diff/noise.c has it: of a share p of one whole, if the part's samples have that sum of squares.
   function shareVariance(side, share, own) {
-    const rest = Math.max(side.variance - own, 0)
+    const rest = Math.max(side.variance - own, 0) + side.mean_square
     return ((1 - share) ** 2 * (own + side.mean_square) + share ** 2 * rest) / side.weight ** 2
   }
 

@@ -8,18 +8,18 @@ DATA = bytes(range(256)) * 400
 
 
 def leaf(end):
-    while time.process_time() < end:
+    while time.thread_time() < end:
         sum(range(2000))
 
 
 def squeeze(end):
-    while time.process_time() < end:
+    while time.thread_time() < end:
         zlib.compress(DATA, 9)
 
 
 def middle(seconds):
-    leaf(time.process_time() + seconds)
-    squeeze(time.process_time() + seconds)
+    leaf(time.thread_time() + seconds)
+    squeeze(time.thread_time() + seconds)
 
 
 def main():
