@@ -182,7 +182,7 @@ step() {
 python_tests() {
     local options=(-q -p no:cacheprovider -ra --durations=10 --rootdir "$repo/tests")
     [ -n "$long" ] && options+=(--long)
-    [ -n "$retry" ] && options+=(--reruns 2 -rR)
+    [ -n "$retry" ] && options+=(--reruns 2 -raR) # the last -r holds: without "a", skips gave no reason
     [ -n "$quick" ] && options+=(-m "not full")
     [ -n "$keyword" ] && options+=(-k "$keyword")
     PYTHONDONTWRITEBYTECODE=1 "$PLN_WORK/venv/bin/pytest" "${options[@]}" "${minors[@]}" \
