@@ -90,30 +90,22 @@ static void take_codes(struct pln_target *t, struct pln_lane_view view)
 	}
 }
 
-static unsigned percent_full(const struct lane_pass *pass)
-{
-	uint64_t used = pass->limit - pass->tail;
-
-	return used < pass->view.data_size ? (unsigned)(used * 100 / pass->view.data_size) : 100;
-}
-
 /* Whether the target will still tell what a sample's addresses are in. */
-static bool must_wait(const struct pln_target *t, const struct lane_pass *pass,
-		      const struct pln_record *rec)
+static bool must_wait(const struct pln_target *t, const struct pln_record *rec)
 {
-	return rec->type == PILLION_RECORD_SAMPLE && percent_full(pass) <= WAITS_UP_TO_PERCENT &&
+	return rec->type == PILLION_RECORD_SAMPLE &&
 	       pln_target_sample_is_early(t, rec, WAITS_AT_MOST_NS);
 }
 
 /* Step 3. */
-static void take_samples(struct pln_target *t, const struct lane_pass *pass)
+static void take_samples(struct pln_target *t, const struct lane_pass *pass, bool may_wait)
 {
 	uint64_t pos = pass->tail;
 	struct pln_record *copy;
 	int64_t size;
 
 	while ((size = copy_record(t, pass->view, pos, pass->limit, &copy)) > 0 &&
-	       !must_wait(t, pass, copy)) {
+	       !(may_wait && must_wait(t, copy))) {
 		if (copy->type == PILLION_RECORD_SAMPLE)
 			pln_target_take_sample(t, copy, pass->is_sampler);
 		else if (copy->type == PILLION_RECORD_FREE)
@@ -193,6 +185,13 @@ static void take_all_codes(struct pln_target *t)
 			take_codes(t, pln_segment_lane(&t->segment, i));
 }
 
+static unsigned percent_full(const struct lane_pass *pass)
+{
+	uint64_t used = pass->limit - pass->tail;
+
+	return used < pass->view.data_size ? (unsigned)(used * 100 / pass->view.data_size) : 100;
+}
+
 /*
  * A tick is over when the next has begun. Before the control lane is taken: what that tick told is
  * in it.
@@ -230,7 +229,7 @@ unsigned pln_target_drain(struct pln_target *t, uint64_t now_ns, bool last)
 
 		if (fullest < percent)
 			fullest = percent;
-		take_samples(t, &passes[i]);
+		take_samples(t, &passes[i], percent <= WAITS_UP_TO_PERCENT);
 	}
 	pln_target_take_burst(t, false);
 	return fullest;

@@ -21,7 +21,6 @@
 static const char *root_of(uint32_t process, void *arg)
 {
 	const struct pln_part *part = arg;
-
 	const struct pln_root *root =
 		process < part->target_count ? part->targets[process]->target->root : NULL;
 
