@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Makes vscode.png: a real VS Code, in Debian's Chromium, runs the tasks of examples/vscode.
 
-    npm install code-server@4.100.3     # with Node.js 20; builds a terminal from its sources
+    npm install --ignore-scripts code-server@4.100.3    # with Node.js 20
+    npm rebuild                         # in it and in its lib/vscode: argon2, node-pty, spdlog, native-watchdog
     "$PLN_WORK/venv/bin/pip" install pillow
     "$PLN_WORK/venv/bin/python" examples/pictures/vscode.py node_modules/code-server
 
