@@ -28,7 +28,7 @@
 #define SMALL_NODES (1u << 14)
 #define SMALL_CELLS (1u << 13)
 #define SPIN_NS 20000 /* shorter periods than this are waited for without sleeping */
-#define CATCH_UP_NS 200000 /* this much of what a tick took is made up for */
+#define CATCH_UP_NS 5000000 /* this much of what a tick took, or others, is made up for */
 #define TOGETHER_NS 100000000 /* looks further apart say nothing of the time between */
 /*
  * Looks further apart than this, in time and in periods, are told as far: while we had no

@@ -19,6 +19,8 @@
 /* In the low bits of pln_burst_step.code; objects are aligned to 8. */
 #define PLN_BURST_GENERATOR 1u
 #define PLN_BURST_SHIM 2u
+#define PLN_BURST_ENTRY 4u /* outermost of its C eval call (3.11) */
+#define PLN_BURST_TAGS 7u
 
 /* One link of a chain as it was read: enough to tell two stacks apart, and to read it again. */
 struct pln_burst_step {
@@ -34,6 +36,7 @@ struct pln_burst_stack {
 	struct pln_burst_step innermost; /* that is no shim, at first; no code: none was read */
 	struct pln_burst_step running; /* of a whole stack: the one that it shows */
 	bool truncated;
+	bool is_chain; /* ends where chains end, or is truncated */
 	uint32_t thread; /* serial; 0: not known */
 	uint32_t tid;
 };

@@ -170,7 +170,7 @@ static enum pln_burst_counted resolve(const struct pln_burst_stack *stack, uint3
 
 		if (step->code & PLN_BURST_SHIM)
 			continue;
-		code = pln_burst_code(layout, step->code & ~(uintptr_t)PLN_BURST_GENERATOR);
+		code = pln_burst_code(layout, step->code & ~(uintptr_t)PLN_BURST_TAGS);
 		if (!code)
 			return PLN_BURST_IMPLAUSIBLE;
 		verdict = pln_burst_code_instr(layout, code, step, &instr);
@@ -196,7 +196,7 @@ static bool still_holds(const struct pln_burst_stack *stack, const struct seen_s
 
 	for (unsigned i = 0; i < stack->count; i++)
 		if (!(stack->steps[i].code & PLN_BURST_SHIM) &&
-		    !pln_burst_code(layout, stack->steps[i].code & ~(uintptr_t)PLN_BURST_GENERATOR))
+		    !pln_burst_code(layout, stack->steps[i].code & ~(uintptr_t)PLN_BURST_TAGS))
 			return false;
 	return seen->changes == pln_burst_codes_changes();
 }

@@ -2,21 +2,24 @@
 /*
  * walk.c - one look at the thread that holds the GIL, while it runs.
  *
- *   chain    all links, innermost first: that one has the look's time (owed.c)
- *   upper    the FAST innermost links anew, which take the place of those of the chain
- *   rounds   upper, ROUNDS times: is it still as it was?
- *   rest     all other links: are they as they were in the chain?
+ *   upper    the FAST innermost links: the first has the look's time (owed.c)
+ *   rounds   upper twice more: is it still as it was?
+ *   chain    all links, as an earlier look has left them: upper takes the place of the first
+ *   rest     all others: are they as they were in the chain?
  *
- * The rest was read before and after upper, so it was there meanwhile. Upper changes within
- * tens of nanoseconds, so it is read in one go: it must last for that, not for all of the look.
- * A stack counts only if thread state, frames, links, code objects and waiting instructions
- * were the same each time, if the chain ends where chains end, and if the thread still holds
- * the GIL. Anything else is torn.
+ * Where upper does not lead into the chain, or the rest is another one, the chain is read anew,
+ * and then all again. Upper changes within tens of nanoseconds, so it is read in one go. A stack
+ * counts only if thread state, frames, links, code objects and waiting instructions were the same
+ * each time, if the chain ends where chains end, and if the thread still holds the GIL. Anything
+ * else is torn.
  *
  * From 3.11 on, all calls of one depth lie in one place. Of ping and pong, which take turns
  * at our own pace, ping's callee may be read at every first step, and pong at every second.
- * Without rounds a hundredth of what such programs run was mixed up like that; with one, or
- * two, nothing was in 10^7 looks each. Two are to be sure: the program must be in step with all.
+ * Without rounds a hundredth of what such programs run was mixed up like that, with one round
+ * one look in a million, with two none in 10^7. The program must be in step with all.
+ *
+ * What a look costs the program is the cache lines that it takes from its CPU: the one with the
+ * instruction of the innermost frame is written all the time. It is read once.
  *
  * Where bytes come from: see peek(). Which fields there are, the layout says.
  */
@@ -42,6 +45,7 @@
 #define ROUNDS 2
 #define RECOVERY_NS 3000
 #define FAST 8 /* links: to change the next one, as many calls must end */
+#define NEAR 64 /* links of a chain among which the joint is looked for */
 
 /* The thread state, as far as it says where the frames are. */
 struct state {
@@ -238,6 +242,7 @@ static void start_stack(struct pln_burst_stack *stack)
 {
 	stack->count = stack->frames = 0;
 	stack->innermost.code = 0;
+	stack->is_chain = false;
 }
 
 /* Frames start in the newest chunk. False: it must be made known first. */
@@ -270,16 +275,8 @@ static inline struct pln_burst_step read_step(const unsigned char *bytes, bool *
 	step.instr = word(bytes, l->frame.instr);
 	step.code |= owner == PLN_OWNER_GENERATOR ? PLN_BURST_GENERATOR : 0;
 	*ends = pln_has(l->frame.is_entry) && byte(bytes, l->frame.is_entry);
+	step.code |= *ends ? PLN_BURST_ENTRY : 0;
 	return step;
-}
-
-/*
- * A C eval call is put on the list before it says which frame it runs: until then its place
- * on the C stack says what was there before, often an earlier frame. The call around it tells.
- */
-static bool is_in_step(const struct state *s, uintptr_t previous)
-{
-	return !s->has_outer || s->outer_frame == previous;
 }
 
 /* Nobody is below a generator that is being suspended only if the data stack is empty, too. */
@@ -303,16 +300,17 @@ static void add_link(struct pln_burst_stack *stack, uintptr_t at, struct pln_bur
 	if (step.code & PLN_BURST_SHIM)
 		return;
 	if (!stack->frames++)
-		stack->innermost = step;
+		stack->innermost = (struct pln_burst_step){ step.code & ~(uintptr_t)PLN_BURST_ENTRY,
+							    step.instr };
 }
 
 /* At most `limit` links. False: they do not go together. */
 static bool collect(struct pln_burst_stack *stack, const struct state *s, unsigned limit)
 {
-	bool ends = true, first_call = s->cframe && !pln_has(layout->frame.instr_unit);
 	uintptr_t at = s->frame;
-	bool is_over;
+	bool is_over, ends = true;
 
+	start_stack(stack);
 	if (!start_in_chunk(s->chunk))
 		return false;
 	is_over = lies_in(&chunk, at, 1) && at >= s->chunk_top;
@@ -327,13 +325,11 @@ static bool collect(struct pln_burst_stack *stack, const struct state *s, unsign
 		if (is_over)
 			return false; /* no longer a frame, or not yet */
 		at = word(bytes, layout->frame.previous);
-		if (first_call && ends && !is_in_step(s, at))
-			return false;
-		first_call &= !ends;
 	}
 	stack->address[stack->count] = at;
 	stack->truncated = !is_at_end(at, s);
-	return stack->truncated || (ends && !is_suspending(stack, s));
+	stack->is_chain = stack->truncated || (ends && !is_suspending(stack, s));
+	return stack->is_chain;
 }
 
 /* ---------------------------------------------------------- once more */
@@ -360,6 +356,21 @@ static bool are_same_steps(const struct pln_burst_stack *stack, unsigned from)
 	return true;
 }
 
+/* The innermost frame runs: where it is, is not read again, nor is anything that lies there. */
+static bool is_same_running(const struct pln_burst_stack *stack)
+{
+	const unsigned char *bytes;
+
+	if (!stack->count)
+		return true;
+	if (stack->steps[0].code & PLN_BURST_SHIM)
+		return is_same_step(stack, 0);
+	bytes = peek(stack->address[0], layout->frame.size);
+	return bytes &&
+	       (word(bytes, layout->frame.code) ^ stack->steps[0].code) <= PLN_BURST_TAGS &&
+	       word(bytes, layout->frame.previous) == stack->address[1];
+}
+
 static bool is_same(const struct pln_burst_stack *stack, uintptr_t address, const struct state *s)
 {
 	struct state now;
@@ -367,8 +378,10 @@ static bool is_same(const struct pln_burst_stack *stack, uintptr_t address, cons
 	(void)pln_burst_mirror_refresh();
 	return read_state(address, &now) && now.frame == s->frame && now.cframe == s->cframe &&
 	       now.chunk == s->chunk && now.thread_id == s->thread_id && start_in_chunk(s->chunk) &&
-	       are_same_steps(stack, 0);
+	       is_same_running(stack) && are_same_steps(stack, 1);
 }
+
+/* ---------------------------------------------------------- upper and chain */
 
 /* Where the chain of `stack` is that `upper` leads to; beyond its end: nowhere. */
 static unsigned find_joint(const struct pln_burst_stack *stack, const struct pln_burst_stack *upper)
@@ -378,10 +391,19 @@ static unsigned find_joint(const struct pln_burst_stack *stack, const struct pln
 
 	if (i <= stack->count && stack->address[i] == at)
 		return i;
-	for (i = 0; i <= stack->count && i < 2 * FAST; i++)
+	for (i = 0; i <= stack->count && i < NEAR; i++)
 		if (stack->address[i] == at)
 			return i;
 	return PLN_BURST_STEPS + 1;
+}
+
+static unsigned frames_before(const struct pln_burst_stack *stack, unsigned end)
+{
+	unsigned frames = 0;
+
+	for (unsigned i = 0; i < end; i++)
+		frames += !(stack->steps[i].code & PLN_BURST_SHIM);
+	return frames;
 }
 
 /* Puts `upper` in the place of all links before `joint`. */
@@ -390,6 +412,7 @@ static void replace_upper(struct pln_burst_stack *stack, const struct pln_burst_
 {
 	unsigned count = upper->count, rest = stack->count - joint;
 
+	stack->frames += upper->frames - frames_before(stack, joint);
 	if (count != joint) {
 		memmove(stack->steps + count, stack->steps + joint, rest * sizeof(*stack->steps));
 		memmove(stack->address + count, stack->address + joint,
@@ -400,36 +423,69 @@ static void replace_upper(struct pln_burst_stack *stack, const struct pln_burst_
 	memcpy(stack->address, upper->address, count * sizeof(*stack->address));
 }
 
-/* Upper, rounds and rest, as told above. The chain is changed by it. */
-static bool hold_upper(struct pln_burst_stack *stack, uintptr_t address, uint64_t thread_id)
+/*
+ * A C eval call is put on the list before it says which frame it runs: until then its place
+ * on the C stack says what was there before, often an earlier frame. The call around it tells.
+ */
+static bool is_in_step(const struct pln_burst_stack *stack, const struct state *s)
+{
+	if (!s->has_outer)
+		return true;
+	for (unsigned i = 0; i < stack->count; i++)
+		if (stack->steps[i].code & (PLN_BURST_SHIM | PLN_BURST_ENTRY))
+			return stack->address[i + 1] == s->outer_frame;
+	return true;
+}
+
+/* False: `upper` does not lead into the chain, or the rest is no longer what it was. */
+static bool put_on(struct pln_burst_stack *stack, const struct pln_burst_stack *upper)
+{
+	unsigned joint = stack->is_chain ? find_joint(stack, upper) : PLN_BURST_STEPS + 1;
+
+	if (joint > stack->count || stack->count - joint + upper->count > PLN_BURST_STEPS ||
+	    (stack->truncated && joint != upper->count))
+		return false;
+	replace_upper(stack, upper, joint);
+	return stack->frames <= (unsigned)pln_options.max_depth &&
+	       are_same_steps(stack, upper->count);
+}
+
+/* Upper and rounds. */
+static bool read_upper(struct pln_burst_stack *upper, uintptr_t address, const struct state *s)
+{
+	bool holds = collect(upper, s, FAST);
+
+	for (unsigned i = 0; i < ROUNDS; i++)
+		holds = holds && is_same(upper, address, s);
+	return holds;
+}
+
+/* All of it, as told above. */
+static bool hold_upper(struct pln_burst_stack *stack, uintptr_t address, struct state *s)
 {
 	static struct pln_burst_stack upper;
-	struct state s;
-	unsigned joint;
+	uint64_t thread_id = s->thread_id;
+	bool holds = read_upper(&upper, address, s);
+	struct pln_burst_step first = upper.innermost;
 
-	(void)pln_burst_mirror_refresh();
-	start_stack(&upper);
-	if (!read_state(address, &s) || s.thread_id != thread_id || !collect(&upper, &s, FAST))
-		return false;
-	for (unsigned i = 0; i < ROUNDS; i++)
-		if (!is_same(&upper, address, &s))
-			return false;
-	joint = find_joint(stack, &upper);
-	if (joint > stack->count || stack->count - joint + upper.count > PLN_BURST_STEPS ||
-	    (stack->truncated && joint != upper.count))
-		return false;
-	replace_upper(stack, &upper, joint);
+	if (holds && !put_on(stack, &upper)) {
+		holds = collect(stack, s, PLN_BURST_STEPS);
+		(void)pln_burst_mirror_refresh();
+		holds = holds && read_state(address, s) && s->thread_id == thread_id &&
+			read_upper(&upper, address, s) && put_on(stack, &upper);
+	}
+	stack->innermost = first;
 	stack->running = upper.innermost;
-	return are_same_steps(stack, upper.count);
+	return holds && is_in_step(stack, s);
 }
 
 /* Up to 3.10 all links are copies of one moment, or nearly: once more is enough. */
-static bool is_steady(struct pln_burst_stack *stack, uintptr_t address, const struct state *s)
+static bool hold_copy(struct pln_burst_stack *stack, uintptr_t address, const struct state *s)
 {
+	bool holds = collect(stack, s, PLN_BURST_STEPS);
+
 	stack->running = stack->innermost;
-	if (!pln_has(layout->thread.chunk))
-		return is_same(stack, address, s) && holder_of_gil() == address;
-	return hold_upper(stack, address, s->thread_id) && holder_of_gil() == address;
+	return holds && is_same(stack, address, s);
 }
 
 /*
@@ -450,12 +506,13 @@ static enum pln_burst_outcome look(struct pln_burst_stack *stack, bool politely)
 	uintptr_t address = holder_of_gil();
 	const struct owner *owner;
 	struct state s;
+	bool holds;
 
 	if (!address)
 		return PLN_BURST_IDLE;
 	chunk = (struct pln_burst_window){ 0 };
 	stack->thread = 0;
-	start_stack(stack);
+	stack->innermost.code = 0;
 	if (pln_burst_mirror_refresh() && politely)
 		let_recover();
 	if (!read_state(address, &s))
@@ -463,10 +520,11 @@ static enum pln_burst_outcome look(struct pln_burst_stack *stack, bool politely)
 	owner = owner_of(address, s.thread_id);
 	stack->thread = owner->serial;
 	stack->tid = owner->tid;
-	if (!stack->thread || !collect(stack, &s, PLN_BURST_STEPS) ||
-	    !is_steady(stack, address, &s))
+	if (!stack->thread)
 		return PLN_BURST_TORN;
-	return PLN_BURST_WHOLE;
+	holds = pln_has(layout->thread.chunk) ? hold_upper(stack, address, &s)
+					      : hold_copy(stack, address, &s);
+	return holds && holder_of_gil() == address ? PLN_BURST_WHOLE : PLN_BURST_TORN;
 }
 
 enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack, bool politely)

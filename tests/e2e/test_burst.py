@@ -106,6 +106,27 @@ both()
     assert told(profile)["unseen"] < 15
 
 
+def test_calls_that_alternate_do_so_in_every_stack(interpreter, work):
+    """What an earlier look has read of a stack is never put under the calls of another one."""
+    profile, _ = burst(interpreter, """
+import time
+def even(n): return odd(n - 1) if n else True
+def odd(n): return even(n - 1) if n else False
+def both():
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        for n in range(0, 40, 3):
+            even(n), odd(n)
+both()
+""", work)
+    running = profile.calling("both")
+    for s in running:
+        names = [f.name for f in s.stack[:-2]]
+        assert len(names) <= 40 and set(names) <= {"even", "odd"}, s.stack
+        assert all(a != b for a, b in zip(names, names[1:])), s.stack
+    assert len({len(s.stack) for s in running}) > 10
+
+
 def test_threads_are_told_apart_and_share_the_time(interpreter, work):
     profile, _ = burst(interpreter, """
 import threading, time
