@@ -132,6 +132,25 @@ static int init_image(void)
 	return error;
 }
 
+#define NO_DESCRIPTOR "no descriptor is left to reach the collector with (ulimit -n)"
+
+static bool is_out_of_descriptors(int error)
+{
+	return error == -EMFILE || error == -ENFILE;
+}
+
+static void log_unheard(int error)
+{
+	if (is_out_of_descriptors(error))
+		pln_log(PLN_LOG_ERROR, "not sampling: ", NO_DESCRIPTOR);
+	else
+		pln_log(PLN_LOG_ERROR,
+			pln_unheard_may_come(error)
+				? "not sampling yet: no collector answers at PILLION_SOCKET="
+				: "not sampling: no collector answers at PILLION_SOCKET=",
+			pln_options.socket);
+}
+
 static int reach_collector(int segment_fd, enum pln_hello_reason reason)
 {
 	int error = -ENOTCONN;
@@ -147,23 +166,24 @@ static int reach_collector(int segment_fd, enum pln_hello_reason reason)
 		error = pln_hello_send(segment_fd, reason);
 	}
 	if (error && error != -ECANCELED)
-		pln_log(PLN_LOG_ERROR,
-			pln_unheard_may_come(error)
-				? "not sampling yet: no collector answers at PILLION_SOCKET="
-				: "not sampling: no collector answers at PILLION_SOCKET=",
-			pln_options.socket);
+		log_unheard(error);
 	return error;
+}
+
+static const char *why_no_segment(int error)
+{
+	if (error == -ENOMEM)
+		return "no room for shared memory; raise the limits (ulimit -v, ulimit -f)";
+	if (is_out_of_descriptors(error))
+		return NO_DESCRIPTOR;
+	return "memfd_create failed; allow it where system calls are filtered (seccomp)";
 }
 
 static int regret(int error, enum pln_hello_reason reason)
 {
 	if (pln_options.socket[0])
 		(void)pln_hello_send(error, reason);
-	pln_log(PLN_LOG_ERROR, "not sampling: ",
-		error == -ENOMEM
-			? "no room for shared memory; raise the limits (ulimit -v, ulimit -f)"
-			: "memfd_create failed; allow it where system calls are filtered "
-			  "(seccomp)");
+	pln_log(PLN_LOG_ERROR, "not sampling: ", why_no_segment(error));
 	return error;
 }
 

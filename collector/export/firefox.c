@@ -12,6 +12,7 @@
 #include "export/export.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -357,14 +358,6 @@ static void write_threads(struct pln_firefox *w, uint32_t *first)
 
 /* ----------------------------------------------------------------- counters */
 
-static uint64_t live_bytes(const struct pln_heap_point *point)
-{
-	const struct pln_heap_counts *m = &point->heap[PILLION_HEAP_MALLOC];
-	const struct pln_heap_counts *a = &point->heap[PILLION_HEAP_MAPPING];
-
-	return m->alloc_bytes - m->free_bytes + a->alloc_bytes - a->free_bytes;
-}
-
 static uint64_t calls(const struct pln_heap_point *point)
 {
 	const struct pln_heap_counts *m = &point->heap[PILLION_HEAP_MALLOC];
@@ -393,6 +386,8 @@ static size_t write_points(struct pln_firefox *w, const char *key, uint32_t proc
 {
 	static const struct pln_heap_point nothing;
 	const struct pln_heap_point *before = &nothing;
+	uint64_t inherited = w->profile->processes[process].heap_inherited_bytes;
+	uint64_t live_bytes, live_bytes_before = 0;
 	size_t count = 0;
 
 	pln_json_array(&w->json, key);
@@ -403,15 +398,16 @@ static size_t write_points(struct pln_firefox *w, const char *key, uint32_t proc
 			continue;
 		if (count++)
 			putc(',', w->out);
+		live_bytes = pln_heap_live_bytes(point->heap, inherited);
 		if (column == COUNTER_TIMES)
 			pln_firefox_put_ms(w, since_start(w, point->time_ns) -
 						      since_start(w, before->time_ns));
 		else if (column == COUNTER_BYTES)
-			fprintf(w->out, "%lld",
-				(long long)(live_bytes(point) - live_bytes(before)));
+			fprintf(w->out, "%" PRId64, (int64_t)(live_bytes - live_bytes_before));
 		else
 			pln_text_put_number(w->out, calls(point) - calls(before));
 		before = point;
+		live_bytes_before = live_bytes;
 	}
 	pln_json_array_end(&w->json);
 	return count;

@@ -164,11 +164,7 @@ void pln_target_add_heap(struct pln_heap_counts *before, const struct pln_heap_c
 
 uint64_t pln_target_live_bytes(const struct pln_target *t)
 {
-	const struct pln_heap_counts *m = &t->row.heap[PILLION_HEAP_MALLOC];
-	const struct pln_heap_counts *p = &t->row.heap[PILLION_HEAP_MAPPING];
-
-	return since(m->alloc_bytes + p->alloc_bytes + t->row.heap_inherited_bytes,
-		     m->free_bytes + p->free_bytes);
+	return pln_heap_live_bytes(t->row.heap, t->row.heap_inherited_bytes);
 }
 
 /* The target knows the peak of its life; where that is an earlier file's, what we have seen is
@@ -183,6 +179,11 @@ static void read_peak(struct pln_target *t, const struct pln_segment *seg)
 	} else if (live > t->row.heap_peak_bytes) {
 		t->row.heap_peak_bytes = live;
 		t->row.heap_peak_ns = t->drain_ns;
+	}
+	/* It looks when it counts: a child that never did has at least what it was born with. */
+	if (t->row.heap_peak_bytes < t->row.heap_inherited_bytes) {
+		t->row.heap_peak_bytes = t->row.heap_inherited_bytes;
+		t->row.heap_peak_ns = t->row.start_ns;
 	}
 }
 

@@ -43,6 +43,17 @@ struct pln_heap_counts {
 	uint64_t free_calls, free_bytes;
 };
 
+/* What is live of malloc and mappings by counts; `inherited`: when it was forked. */
+static inline uint64_t pln_heap_live_bytes(const struct pln_heap_counts *counts, uint64_t inherited)
+{
+	const struct pln_heap_counts *m = &counts[PILLION_HEAP_MALLOC];
+	const struct pln_heap_counts *p = &counts[PILLION_HEAP_MAPPING];
+	uint64_t in = m->alloc_bytes + p->alloc_bytes + inherited;
+	uint64_t out = m->free_bytes + p->free_bytes;
+
+	return in > out ? in - out : 0;
+}
+
 struct pln_process {
 	uint32_t pid; /* as the collector sees it */
 	uint32_t inner_pid; /* in its own PID namespace */

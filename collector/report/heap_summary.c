@@ -19,16 +19,6 @@ struct kind_sum {
 	uint64_t interval;
 };
 
-uint64_t pln_heap_live_bytes(const struct pln_heap_counts *counts, uint64_t inherited)
-{
-	const struct pln_heap_counts *m = &counts[PILLION_HEAP_MALLOC];
-	const struct pln_heap_counts *p = &counts[PILLION_HEAP_MAPPING];
-	uint64_t in = m->alloc_bytes + p->alloc_bytes + inherited;
-	uint64_t out = m->free_bytes + p->free_bytes;
-
-	return in > out ? in - out : 0;
-}
-
 static void add_counts(struct pln_heap_counts *sum, const struct pln_heap_counts *what)
 {
 	for (unsigned c = 0; c < PILLION_HEAP_COUNT; c++) {

@@ -56,7 +56,4 @@ static inline bool pln_heap_is_counted(const struct pln_heap_summary *summary)
 double pln_heap_check_share(const struct pln_heap_check *check);
 double pln_heap_check_sigma(const struct pln_heap_check *check);
 
-/* What is live of malloc and mappings by counts; `inherited` when it was forked. */
-uint64_t pln_heap_live_bytes(const struct pln_heap_counts *counts, uint64_t inherited);
-
 #endif

@@ -50,6 +50,7 @@ def test_totals_are_exact(one_python, work, kind):
     # What a child was born with is not in its counts.
     for process in profile.processes[1:]:
         assert (process["heap_inherited_bytes"] > 1 << 20) == (kind == "forks")
+        assert process["heap_peak_bytes"] >= process["heap_inherited_bytes"]
     assert profile.processes[0]["heap_inherited_bytes"] == 0
 
 

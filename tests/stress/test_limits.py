@@ -48,6 +48,16 @@ def test_where_the_segment_may_not_be_made_the_program_runs_unsampled(python, wo
     under_limits(python, work, "-f 0")
 
 
+def test_a_process_with_no_descriptor_left_says_so_and_runs(python, work):
+    """One is left, which the segment takes: none for the socket."""
+    pillion = place.of(python)
+    shell = 'ulimit -n 4 && PILLION_LOG=error exec "$@"'
+    result = pillion.run([pillion.pillion, "record", "-o", work / "out.pillion", "--", "sh", "-c", shell, "sh",
+                          python.path, "-S", "-c", "print('done')"], cwd=work)
+    assert result.stdout == "done\n", result.stderr
+    assert "not sampling: no descriptor is left to reach the collector with" in result.stderr, result.stderr
+
+
 def test_locked_memory_and_core_dumps_do_not_fill_the_segment_in(python, work):
     """It is 130 MB large, of which lanes that are not used cost nothing."""
     if os.geteuid():
