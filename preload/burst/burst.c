@@ -34,7 +34,7 @@
  * Looks further apart than this, in time and in periods, are told as far: while we had no
  * CPU the thread may have had ours, and is seen where it was taken off it again.
  */
-#define FAR_NS 500000
+#define FAR_NS 100000
 #define FAR_PERIODS 8
 #define TORN_AT_ONCE 8
 #define TORN_OFTEN 64 /* one in so many looks */
@@ -151,6 +151,7 @@ static enum looked count_held(struct pln_burst_seen *seen)
 		seen->debt = pln_burst_owed_find(stack.thread, &stack.innermost);
 	if (whole)
 		seen->taken = pln_burst_owed_find(stack.thread, &stack.running);
+	seen->shared = pln_burst_owed_find_shared(stack.thread, seen->far);
 	if (!seen->debt || (whole && !seen->taken)) {
 		add(&shared->torn, 1);
 		return BLIND;
@@ -161,10 +162,12 @@ static enum looked count_held(struct pln_burst_seen *seen)
 	return whole ? DONE : TORN;
 }
 
-/* One look, which stands for `ns`. */
-static enum looked look_once(uint64_t now_ns, uint64_t ns)
+/* One look, which stands for `ns`. `far`: nobody could look meanwhile. */
+static enum looked look_once(uint64_t now_ns, uint64_t ns, bool far)
 {
-	struct pln_burst_seen seen = { .ns = ns, .now_ns = now_ns, .cell = PLN_BURST_NO_CELL };
+	struct pln_burst_seen seen = {
+		.ns = ns, .far = far, .now_ns = now_ns, .cell = PLN_BURST_NO_CELL
+	};
 	enum pln_burst_counted counted = PLN_BURST_IMPLAUSIBLE;
 
 	switch (pln_burst_walk(&stack, pace.apart_ns != 0)) {
@@ -187,14 +190,14 @@ static enum looked look_once(uint64_t now_ns, uint64_t ns)
 }
 
 /* The first one has the time. Others follow where there is some until the next is due. */
-static bool look_until_done(uint64_t now_ns, uint64_t ns)
+static bool look_until_done(uint64_t now_ns, uint64_t ns, bool far)
 {
 	unsigned tries = period_ns < SPIN_NS ? 1 : TORN_AT_ONCE;
 	enum looked looked = TORN;
 	bool placed = false;
 
 	for (unsigned i = 0; i < tries && looked != DONE; i++) {
-		looked = look_once(now_ns, placed ? 0 : ns);
+		looked = look_once(now_ns, placed ? 0 : ns, far && !placed);
 		placed |= looked != BLIND;
 	}
 	return placed;
@@ -208,7 +211,7 @@ static void look(uint64_t now_ns)
 
 	if (lost)
 		pln_burst_window_close();
-	if (!look_until_done(now_ns, passed - lost))
+	if (!look_until_done(now_ns, passed - lost, far))
 		return;
 	add(&shared->lost_ns, lost);
 	add(&shared->far_ns, far ? passed : 0);

@@ -163,6 +163,14 @@ void pln_burst_owed_add(uint32_t debt, uint64_t cpu_ns, uint64_t wait_ns);
 /* All of it, for a whole stack. */
 void pln_burst_owed_take(uint32_t debt, uint64_t *cpu_ns, uint64_t *wait_ns);
 
+/*
+ * What thread `thread` ran while nobody could look (`far`). 0: nothing to share, or no room.
+ * A whole stack that ran itself for `ran_ns` takes its share of it. Valid as above.
+ */
+uint32_t pln_burst_owed_find_shared(uint32_t thread, bool far);
+void pln_burst_owed_add_shared(uint32_t debt, uint64_t cpu_ns);
+uint64_t pln_burst_owed_take_share(uint32_t debt, uint64_t ran_ns);
+
 /* The sum of what is not taken. */
 uint64_t pln_burst_owed_ns(void);
 
@@ -184,6 +192,8 @@ struct pln_burst_seen {
 	uint32_t debt;
 	uint32_t cell; /* or PLN_BURST_NO_CELL */
 	uint32_t taken; /* debt */
+	uint32_t shared; /* debt */
+	bool far; /* nobody could look in `ns` */
 	uint64_t ns;
 	uint64_t now_ns;
 };

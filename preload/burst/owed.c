@@ -17,6 +17,10 @@
  * innermost has its share of all looks, whole or torn. What is not taken for a while may be
  * taken by any whole stack of the same code object; what is left in the end was never seen
  * whole, and is told as that: it is in no stack.
+ *
+ * What a thread ran while we had no CPU to look from is owed to no code object: on a crowded
+ * machine a thread is mostly taken off its CPU, and seen again, in a few places. All its whole
+ * stacks share it, each by what it weighs itself, over the next milliseconds.
  */
 #include "burst_i.h"
 
@@ -25,6 +29,7 @@
 #define DEBTS (1u << 14)
 #define SETTLE_NS 100000000 /* what is taken at all mostly is within a few looks */
 #define ANYWHERE (1ull << 63) /* no instruction, neither pointer nor index */
+#define SPREAD_NS 5000000 /* whole stacks of so much take what is shared, but for 1/e of it */
 
 struct debt {
 	uintptr_t code;
@@ -40,12 +45,13 @@ static struct debt debts[DEBTS]; /* from 1 on */
 static uint16_t debts_at[2 * DEBTS]; /* by content; 0: none */
 static uint32_t count = 1;
 static uint64_t total_ns, settled_ns;
+static uint64_t shared_ns; /* of total_ns: what whole stacks share */
 
 void pln_burst_owed_reset(void)
 {
 	memset(debts_at, 0, sizeof(debts_at));
 	count = 1;
-	total_ns = settled_ns = 0;
+	total_ns = settled_ns = shared_ns = 0;
 }
 
 uint64_t pln_burst_owed_ns(void)
@@ -107,6 +113,32 @@ void pln_burst_owed_take(uint32_t debt, uint64_t *cpu_ns, uint64_t *wait_ns)
 	move(&debts[d->anywhere], cpu_ns, wait_ns);
 	d->taken = true;
 	total_ns -= *cpu_ns + *wait_ns;
+}
+
+uint32_t pln_burst_owed_find_shared(uint32_t thread, bool far)
+{
+	return far || shared_ns ? find(thread, 0, ANYWHERE) : 0;
+}
+
+void pln_burst_owed_add_shared(uint32_t debt, uint64_t cpu_ns)
+{
+	pln_burst_owed_add(debt, cpu_ns, 0);
+	shared_ns += cpu_ns;
+}
+
+uint64_t pln_burst_owed_take_share(uint32_t debt, uint64_t ran_ns)
+{
+	struct debt *d = &debts[debt];
+	uint64_t share_ns = d->cpu_ns;
+
+	if (!debt)
+		return 0;
+	if (ran_ns < SPREAD_NS)
+		share_ns = (uint64_t)((unsigned __int128)share_ns * ran_ns / SPREAD_NS);
+	d->cpu_ns -= share_ns;
+	shared_ns -= share_ns;
+	total_ns -= share_ns;
+	return share_ns;
 }
 
 /* `d` is a copy: it comes to lie before where it was, or there. */

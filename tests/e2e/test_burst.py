@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Burst mode shows true stacks, in the right shares, and changes nothing for the program."""
+import os
 import re
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -192,6 +195,36 @@ def test_a_thread_that_waits_gets_no_time(one_python, work):
     profile, _ = burst(one_python, "import time\ndef waits(): time.sleep(1)\nwaits()\n", work)
     assert held_ns(profile.calling("waits")) < 0.05e9
     assert told(profile)["held"] < 20 and told(profile)["seconds"] > 0.9
+
+
+def test_where_a_thread_is_taken_off_its_cpu_says_nothing_of_what_it_ran(one_python, work):
+    """On a crowded machine that is where it asks the kernel something, and there it is seen when we have a CPU again."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() + 1)]
+    try:
+        profile, _ = burst(one_python, """
+import time
+def asks(): return time.thread_time()
+def works(n):
+    s = 0
+    for i in range(n): s += i * i
+def long(): works(7000)
+def short(): works(3000)
+def both(seconds):
+    end = asks() + seconds
+    while asks() < end:
+        long(); asks(); short()
+both(1.5)
+""", work)
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    total = profile.total("cpu_ns")
+    asks, long, short = (sum(s.cpu_ns for s in profile.calling(name)) for name in ("asks", "long", "short"))
+    assert told(profile)["far"] > 10
+    assert asks < 0.25 * total
+    assert abs(long / (long + short) - 0.7) < 0.08
+    assert total > 0.8 * sum(t["cpu_ns"] for t in profile.threads if t["has_python"])
 
 
 def test_a_stack_deeper_than_is_kept_is_cut_and_said_to_be(interpreter, work):

@@ -114,6 +114,30 @@ static void test_without_room_nobody_is_owed_until_it_is_settled(void)
 	CHECK(find(1, 20000 * 16, 0) != 0);
 }
 
+static void test_what_ran_unseen_is_shared_by_all_stacks_of_the_thread(void)
+{
+	const uint64_t ms = 1000000;
+	uint32_t first, second;
+
+	pln_burst_owed_reset();
+	CHECK_EQ(pln_burst_owed_find_shared(1, false), 0);
+	CHECK_EQ(pln_burst_owed_take_share(0, ms), 0);
+	first = pln_burst_owed_find_shared(1, true);
+	second = pln_burst_owed_find_shared(2, true);
+	pln_burst_owed_add_shared(first, 100 * ms);
+	CHECK_EQ(pln_burst_owed_ns(), 100 * ms);
+	CHECK_EQ(take(find(1, 64, 8)), 0);
+	CHECK_EQ(pln_burst_owed_take_share(second, ms), 0);
+	CHECK_EQ(pln_burst_owed_take_share(first, ms), 20 * ms);
+	CHECK_EQ(pln_burst_owed_take_share(first, 0), 0);
+	pln_burst_owed_settle(SECOND_NS);
+	first = pln_burst_owed_find_shared(1, false);
+	CHECK_EQ(pln_burst_owed_take_share(first, ms), 16 * ms);
+	CHECK_EQ(pln_burst_owed_take_share(first, 100 * ms), 64 * ms);
+	CHECK_EQ(pln_burst_owed_ns(), 0);
+	CHECK_EQ(pln_burst_owed_find_shared(1, false), 0);
+}
+
 int main(void)
 {
 	test_what_is_owed_is_taken_once_and_by_its_own_kind();
@@ -122,5 +146,6 @@ int main(void)
 	test_slices_that_are_close_settle_nothing();
 	test_every_nanosecond_is_taken_or_owed();
 	test_without_room_nobody_is_owed_until_it_is_settled();
+	test_what_ran_unseen_is_shared_by_all_stacks_of_the_thread();
 	return check_result();
 }
