@@ -46,6 +46,9 @@
 #define OFF_WORTH 20 /* less off-CPU time than this part of a tick waits for more */
 #define READ_SHARE 100 /* at most this part of the time is spent on reading stacks */
 #define CLOSE_RANGE_UNSHARE_FLAG 2
+#define FULL_TICKS 8 /* in a row: nobody else wants its CPU */
+#define NEVER_SEEN 20 /* samples left out in a row: it only runs where we do */
+#define NEVER_FULL_NS 100000000 /* CPU time without a sample */
 
 static bool blocked_works;
 static _Atomic uint32_t forbidden; /* the program has said so */
@@ -132,17 +135,48 @@ static void thread_idles(struct pln_thread *thread, struct pln_slot *slot, uint6
 		flush_idle(thread, slot);
 }
 
-/* One sample for each period of its CPU time: a thread that has run for half of one has half a
- * chance. */
-static void force_in_proportion(const struct pln_thread *thread)
+/* What of the time since the last tick a thread ran, and what not. */
+struct share {
+	uint64_t ran_ns;
+	uint64_t off_ns;
+};
+
+/*
+ * A thread that waits for a CPU has our signal when it gets one, where it was taken off: on a
+ * crowded machine mostly where it asked the kernel something, which says nothing of what it ran.
+ * It is on a CPU if its clock moves on. If it has run all the time lately, it was, until we came:
+ * then it is ours that it had. Where there is but one, that must be enough, and now and then less.
+ */
+static bool is_on_cpu(struct pln_thread *thread)
+{
+	if (pln_clock_ns_sigsafe(pln_thread_clock(thread->tid)) > thread->cpu_ns) {
+		thread->not_forced = 0;
+		return true;
+	}
+	thread->not_forced++;
+	return thread->full_ticks >= FULL_TICKS ||
+	       (thread->not_forced > NEVER_SEEN && thread->full_ticks) ||
+	       pln_load_relaxed(&thread->forced_cpu_ns) >= NEVER_FULL_NS;
+}
+
+/*
+ * One sample for each period of its CPU time: a thread that has run for half of one has half a
+ * chance. What is not taken now is the next one's.
+ */
+static void force_in_proportion(struct pln_thread *thread, const struct share *share)
 {
 	uint64_t period = pln_segment_own.period_ns;
 
-	if (pln_load_relaxed(&thread->forced_cpu_ns) + pln_timer_random_sigsafe(period) >= period)
+	thread->full_ticks = share->off_ns <= share->ran_ns / 8 ? thread->full_ticks + 1 : 0;
+	if (!share->ran_ns ||
+	    pln_load_relaxed(&thread->forced_cpu_ns) + pln_timer_random_sigsafe(period) < period)
+		return;
+	if (is_on_cpu(thread))
 		(void)pln_timer_force(thread);
 }
 
-static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_t ran, bool in_time)
+static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, const struct share *share,
+		       bool in_time)
 {
 	struct pln_blocked blocked;
 	bool forced = pln_load_relaxed(&pln_segment->engine) & PILLION_ENGINE_FORCED;
@@ -158,8 +192,8 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_
 		return;
 	split_run_queue_wait(thread, slot);
 	if (!blocked_works) {
-		if (forced && ran)
-			force_in_proportion(thread);
+		if (forced)
+			force_in_proportion(thread, share);
 		return;
 	}
 	switch (pln_blocked_probe(thread, &blocked)) {
@@ -168,8 +202,8 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_
 			charge_blocked(thread, slot, &blocked);
 		break;
 	case PLN_BLOCKED_RUNNING:
-		if (forced && ran)
-			force_in_proportion(thread);
+		if (forced)
+			force_in_proportion(thread, share);
 		break;
 	default:
 		break;
@@ -195,7 +229,7 @@ static void notice_blocked_signal(struct pln_thread *thread, const struct pln_sl
  * Moves the thread's clocks to now. What of the time since then it did not run is pending
  * until a stack is found for it. Returns false when the thread is gone.
  */
-static bool advance(struct pln_thread *thread, uint64_t *ran, uint64_t *off)
+static bool advance(struct pln_thread *thread, struct share *share)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
 	uint64_t cpu = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
@@ -205,35 +239,35 @@ static bool advance(struct pln_thread *thread, uint64_t *ran, uint64_t *off)
 	/* A clock that went back is another thread's, with the same tid. */
 	if (!cpu || cpu < thread->cpu_ns)
 		return false;
-	*ran = cpu - thread->cpu_ns;
+	share->ran_ns = cpu - thread->cpu_ns;
 	passed = now - thread->seen_ns;
 	/* Burst mode knows no waits: there is no stack to charge them to. */
-	*off = passed > *ran && !pln_burst_is_on() ? passed - *ran : 0;
+	share->off_ns = passed > share->ran_ns && !pln_burst_is_on() ? passed - share->ran_ns : 0;
 	thread->cpu_ns = cpu;
 	thread->seen_ns = now;
 	pln_store_relaxed(&slot->cpu_ns, cpu);
 	pln_store_relaxed(&slot->seen_ns, now);
-	pln_add_relaxed(&slot->pending_offcpu_ns, *off);
+	pln_add_relaxed(&slot->pending_offcpu_ns, share->off_ns);
 	/* Only forced samples take it; timers count for themselves. */
 	if (pln_load_relaxed(&pln_segment->engine) & PILLION_ENGINE_FORCED)
-		pln_add_relaxed(&thread->forced_cpu_ns, *ran);
+		pln_add_relaxed(&thread->forced_cpu_ns, share->ran_ns);
 	return true;
 }
 
 static void visit(struct pln_thread *thread, bool in_time)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
-	uint64_t ran, off;
+	struct share share;
 
-	if (!advance(thread, &ran, &off)) /* the next scan says so */
+	if (!advance(thread, &share)) /* the next scan says so */
 		return;
 	if (pln_burst_is_on())
 		return;
-	if (!ran && thread->idle)
-		thread_idles(thread, slot, off);
+	if (!share.ran_ns && thread->idle)
+		thread_idles(thread, slot, share.off_ns);
 	else
-		thread_ran(thread, slot, ran, in_time);
-	if (ran)
+		thread_ran(thread, slot, &share, in_time);
+	if (share.ran_ns)
 		notice_blocked_signal(thread, slot);
 }
 
@@ -326,12 +360,12 @@ bool pln_tick_is_dormant(void)
 static void last_look(struct pln_thread *thread)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
-	uint64_t ran, off;
+	struct share share;
 
-	if (!advance(thread, &ran, &off))
+	if (!advance(thread, &share))
 		return;
-	if (!ran && thread->idle)
-		thread->idle_since_flush_ns += off;
+	if (!share.ran_ns && thread->idle)
+		thread->idle_since_flush_ns += share.off_ns;
 	flush_idle(thread, slot);
 }
 
@@ -510,9 +544,9 @@ void pln_tick_begin(void)
 
 static void advance_only(struct pln_thread *thread)
 {
-	uint64_t ran, off;
+	struct share share;
 
-	(void)advance(thread, &ran, &off);
+	(void)advance(thread, &share);
 }
 
 void pln_tick_last(void)
