@@ -47,7 +47,7 @@ KINDS = {"overhead": overhead.measure, "accuracy": accuracy.measure, "scaling": 
          "memory": memory.measure, "limits": one_by_one(limits.measure)}
 # (usual, with --quick). What a kind does not use, it does not have.
 DEFAULTS = {
-    "overhead": {"rate": (100, 100), "rounds": (10, 1), "seconds": (1.0, 0.1)},
+    "overhead": {"rate": (100, 100), "rounds": (10, 1), "seconds": (0.5, 0.1)},
     "accuracy": {"rate": (200, 200), "runs": (6, 2), "seconds": (4.0, 0.5)},
     "scaling": {"rate": (100, 100), "rounds": (5, 1), "seconds": (1.0, 0.3)},
     "memory": {"rate": (100, 100), "rounds": (10, 1), "seconds": (1.0, 0.1)},
@@ -66,7 +66,8 @@ def parse(argv):
     parser.add_argument("--rate", type=int, help="samples a second that are asked for (default 100; accuracy: 200)")
     parser.add_argument("--rounds", type=int, help="overhead, scaling: runs of each (default 10, scaling 5; quick: 1)")
     parser.add_argument("--runs", type=int, help="accuracy: runs of each (default 6; quick: 2)")
-    parser.add_argument("--seconds", type=float, help="of work in a run (default 1, accuracy: 4; quick: less)")
+    parser.add_argument("--seconds", type=float, help="of work in a run (default 1, overhead 0.5, accuracy 4; "
+                        "quick: less)")
     parser.add_argument("--limit", type=float, help="seconds after which a run is ended (default 60; quick: 20)")
     parser.add_argument("--quick", action="store_true", help="to see that it works: the figures mean little")
     parser.add_argument("--resume", action="store_true", help="go on with the table that is there")
