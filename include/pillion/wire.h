@@ -562,7 +562,7 @@ struct pln_burst {
 	_Atomic uint64_t far_ns; /* of covered_ns: between looks that were far apart */
 	_Atomic uint32_t node_count; /* release: nodes below are whole */
 	_Atomic uint32_t cell_count; /* release, and after the nodes that they name */
-	_Atomic uint64_t owed_ns; /* of looks whose like was not seen whole since */
+	_Atomic uint64_t owed_ns; /* of looks, taken by no whole stack since */
 	uint8_t reserved1[3936];
 };
 static_assert(offsetof(struct pln_burst, samples) == 64, "wire layout");

@@ -6,7 +6,8 @@
  * [0.5, 1.5) of the period after the one before, so as not to march in step with the program.
  * A look has the time since the one before it, so that nothing depends on the rate that is
  * reached, and the sum is the time that passed. Whether it holds or not, its time is owed to
- * what it saw innermost (owed.c), so that nothing depends on what holds, either.
+ * what it saw innermost (owed.c), so that nothing depends on what holds, either; of a long time,
+ * only what the thread waited is.
  */
 #include "burst.h"
 
@@ -84,6 +85,7 @@ void pln_burst_place(void *memory, bool small)
 	pln_burst_table_place(shared);
 	if (!pln_checked_read_works_sigsafe() || !pln_burst_table_reset())
 		shared = NULL;
+	stack.is_chain = false; /* in a forked child it may be half of one */
 	period_ns = PLN_SECOND_NS / (uint64_t)pln_options.burst;
 	last_ns = due_ns = 0;
 }
@@ -151,18 +153,18 @@ static enum looked count_held(struct pln_burst_seen *seen)
 		seen->debt = pln_burst_owed_find(stack.thread, &stack.innermost);
 	if (whole)
 		seen->taken = pln_burst_owed_find(stack.thread, &stack.running);
-	seen->shared = pln_burst_owed_find_shared(stack.thread, seen->far);
 	if (!seen->debt || (whole && !seen->taken)) {
 		add(&shared->torn, 1);
 		return BLIND;
 	}
+	seen->shared = pln_burst_owed_find_shared(stack.thread, seen->far);
 	seen->tid = stack.tid;
 	add(whole ? &shared->samples : &shared->torn, 1);
 	pln_burst_window_add(seen);
 	return whole ? DONE : TORN;
 }
 
-/* One look, which stands for `ns`. `far`: nobody could look meanwhile. */
+/* One look, which stands for `ns`. `far`: too long to have been spent at what it sees. */
 static enum looked look_once(uint64_t now_ns, uint64_t ns, bool far)
 {
 	struct pln_burst_seen seen = {
@@ -309,7 +311,7 @@ bool pln_burst_until(uint64_t until_ns, _Atomic uint32_t *bell, uint32_t rung)
 	}
 	pln_burst_window_flush();
 	pln_burst_table_end_slice();
-	pln_burst_owed_settle(now_ns);
+	pln_burst_owed_settle(now_ns, pln_burst_table_give);
 	set_pace();
 	return true;
 }

@@ -59,7 +59,11 @@ enum pln_burst_counted {
 /* Each tick, before the first look: what the walk stands on. False: cannot be read (yet). */
 bool pln_burst_walk_prepare(void);
 
-/* One look, into *stack. `politely`: the program is let alone after pages were copied. */
+/*
+ * One look, into *stack, which is to be the same one each time: what it holds of earlier looks is
+ * made use of, unless is_chain is unset. `politely`: the program is let alone after pages were
+ * copied.
+ */
 enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack, bool politely);
 
 /* -------------------------------------------------------------- chunks.c */
@@ -90,6 +94,7 @@ void pln_burst_chunk_learn(uintptr_t address);
 
 /* Reads all pages anew that were used lately. False: there are none. */
 bool pln_burst_mirror_refresh(void);
+bool pln_burst_mirror_is_used(void);
 
 /* A copy of `size` <= 512 bytes at `address`, valid until the next call; NULL: not readable. */
 const unsigned char *pln_burst_mirror_peek(uintptr_t address, size_t size);
@@ -150,6 +155,9 @@ enum pln_burst_counted pln_burst_table_find(const struct pln_burst_stack *stack,
 /* One sample, and the time that it stands for: kept back until the end of the slice. */
 void pln_burst_table_add(uint32_t cell, uint64_t cpu_ns, uint64_t wait_ns);
 
+/* The same, without a sample. */
+void pln_burst_table_give(uint32_t cell, uint64_t cpu_ns);
+
 /* Ends a slice: counts what was kept back in it, if its code objects are what they were. */
 void pln_burst_table_end_slice(void);
 
@@ -164,18 +172,21 @@ void pln_burst_owed_add(uint32_t debt, uint64_t cpu_ns, uint64_t wait_ns);
 void pln_burst_owed_take(uint32_t debt, uint64_t *cpu_ns, uint64_t *wait_ns);
 
 /*
- * What thread `thread` ran while nobody could look (`far`). 0: nothing to share, or no room.
- * A whole stack that ran itself for `ran_ns` takes its share of it. Valid as above.
+ * What thread `thread` ran between looks that were `far` apart. 0: nothing to share, or no room.
+ * The whole stack of a cell that ran itself for `ran_ns` takes its share. Valid as above.
  */
 uint32_t pln_burst_owed_find_shared(uint32_t thread, bool far);
 void pln_burst_owed_add_shared(uint32_t debt, uint64_t cpu_ns);
-uint64_t pln_burst_owed_take_share(uint32_t debt, uint64_t ran_ns);
+uint64_t pln_burst_owed_take_share(uint32_t debt, uint32_t cell, uint64_t ran_ns);
 
 /* The sum of what is not taken. */
 uint64_t pln_burst_owed_ns(void);
 
-/* Between two slices: what was not taken for long goes to the code object. */
-void pln_burst_owed_settle(uint64_t now_ns);
+/*
+ * Between two slices: what was not taken for long goes to the code object, and what was to be
+ * shared to the cell that took some last, by `give`.
+ */
+void pln_burst_owed_settle(uint64_t now_ns, void (*give)(uint32_t cell, uint64_t cpu_ns));
 
 void pln_burst_owed_reset(void);
 
@@ -193,7 +204,7 @@ struct pln_burst_seen {
 	uint32_t cell; /* or PLN_BURST_NO_CELL */
 	uint32_t taken; /* debt */
 	uint32_t shared; /* debt */
-	bool far; /* nobody could look in `ns` */
+	bool far; /* too long a time to be said to have been spent at what is seen */
 	uint64_t ns;
 	uint64_t now_ns;
 };

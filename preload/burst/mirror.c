@@ -46,6 +46,11 @@ static void forget_unused(void)
 	}
 }
 
+bool pln_burst_mirror_is_used(void)
+{
+	return count != 0;
+}
+
 bool pln_burst_mirror_refresh(void)
 {
 	struct pln_read_part parts[PAGES];

@@ -20,7 +20,8 @@
  *
  * What a thread ran while we had no CPU to look from is owed to no code object: on a crowded
  * machine a thread is mostly taken off its CPU, and seen again, in a few places. All its whole
- * stacks share it, each by what it weighs itself, over the next milliseconds.
+ * stacks share it, each by what it weighs itself, over the next milliseconds. If there are no
+ * more of them, the last one has what is left.
  */
 #include "burst_i.h"
 
@@ -29,7 +30,9 @@
 #define DEBTS (1u << 14)
 #define SETTLE_NS 100000000 /* what is taken at all mostly is within a few looks */
 #define ANYWHERE (1ull << 63) /* no instruction, neither pointer nor index */
-#define SPREAD_NS 5000000 /* whole stacks of so much take what is shared, but for 1/e of it */
+#define SHARED 1 /* no code object: what all stacks of a thread share */
+#define SPREAD_NS 2000000 /* whole stacks of so much take what is shared, but for 1/e of it */
+#define CRUMB_NS 10000 /* so little is not shared any further */
 
 struct debt {
 	uintptr_t code;
@@ -37,6 +40,7 @@ struct debt {
 	uint64_t cpu_ns;
 	uint64_t wait_ns;
 	uint32_t thread; /* serial */
+	uint32_t cell; /* of SHARED: the last one that took some, plus 1 */
 	uint16_t anywhere; /* the debt to the same code object; 0: not looked up yet */
 	bool taken; /* since pln_burst_owed_settle() */
 };
@@ -117,7 +121,7 @@ void pln_burst_owed_take(uint32_t debt, uint64_t *cpu_ns, uint64_t *wait_ns)
 
 uint32_t pln_burst_owed_find_shared(uint32_t thread, bool far)
 {
-	return far || shared_ns ? find(thread, 0, ANYWHERE) : 0;
+	return far || shared_ns ? find(thread, SHARED, ANYWHERE) : 0;
 }
 
 void pln_burst_owed_add_shared(uint32_t debt, uint64_t cpu_ns)
@@ -126,15 +130,17 @@ void pln_burst_owed_add_shared(uint32_t debt, uint64_t cpu_ns)
 	shared_ns += cpu_ns;
 }
 
-uint64_t pln_burst_owed_take_share(uint32_t debt, uint64_t ran_ns)
+uint64_t pln_burst_owed_take_share(uint32_t debt, uint32_t cell, uint64_t ran_ns)
 {
 	struct debt *d = &debts[debt];
 	uint64_t share_ns = d->cpu_ns;
 
-	if (!debt)
+	if (!debt || !ran_ns)
 		return 0;
-	if (ran_ns < SPREAD_NS)
+	if (ran_ns < SPREAD_NS && share_ns > CRUMB_NS)
 		share_ns = (uint64_t)((unsigned __int128)share_ns * ran_ns / SPREAD_NS);
+	d->taken = true;
+	d->cell = cell + 1;
 	d->cpu_ns -= share_ns;
 	shared_ns -= share_ns;
 	total_ns -= share_ns;
@@ -151,10 +157,25 @@ static void keep(struct debt d)
 	kept = find(d.thread, d.code, d.taken ? d.instr : ANYWHERE);
 	debts[kept].cpu_ns += d.cpu_ns;
 	debts[kept].wait_ns += d.wait_ns;
+	debts[kept].cell = d.cell;
+}
+
+/* The thread is not seen any more: its last stack has it. */
+static bool is_left_over(const struct debt *d)
+{
+	return d->code == SHARED && !d->taken && d->cell;
+}
+
+static void give_left_over(struct debt *d, void (*give)(uint32_t cell, uint64_t cpu_ns))
+{
+	give(d->cell - 1, d->cpu_ns);
+	total_ns -= d->cpu_ns;
+	shared_ns -= d->cpu_ns;
+	d->cpu_ns = 0;
 }
 
 /* Makes room, too: nothing is kept where nothing is owed. */
-void pln_burst_owed_settle(uint64_t now_ns)
+void pln_burst_owed_settle(uint64_t now_ns, void (*give)(uint32_t cell, uint64_t cpu_ns))
 {
 	uint32_t had = count;
 
@@ -163,6 +184,9 @@ void pln_burst_owed_settle(uint64_t now_ns)
 	settled_ns = now_ns;
 	memset(debts_at, 0, sizeof(debts_at));
 	count = 1;
-	for (uint32_t i = 1; i < had; i++)
+	for (uint32_t i = 1; i < had; i++) {
+		if (is_left_over(&debts[i]))
+			give_left_over(&debts[i], give);
 		keep(debts[i]);
+	}
 }

@@ -254,17 +254,28 @@ static void add(_Atomic uint64_t *sum, uint64_t value)
 	pln_store_relaxed(sum, pln_load_relaxed(sum) + value);
 }
 
-void pln_burst_table_add(uint32_t cell, uint64_t cpu_ns, uint64_t wait_ns)
+static void add_pending(uint32_t cell, const struct pending *more)
 {
 	struct pending *pending = &table.pending[cell];
 
-	if (!pending->count)
+	if (!pending->count && !pending->cpu_ns && !pending->wait_ns)
 		table.touched[table.touched_count++] = cell;
-	pending->count++;
-	pending->cpu_ns += cpu_ns;
-	pending->wait_ns += wait_ns;
+	pending->count += more->count;
+	pending->cpu_ns += more->cpu_ns;
+	pending->wait_ns += more->wait_ns;
 	if (table.touched_count == TOUCHED)
 		pln_burst_table_end_slice();
+}
+
+void pln_burst_table_add(uint32_t cell, uint64_t cpu_ns, uint64_t wait_ns)
+{
+	add_pending(cell, &(struct pending){ .cpu_ns = cpu_ns, .wait_ns = wait_ns, .count = 1 });
+}
+
+void pln_burst_table_give(uint32_t cell, uint64_t cpu_ns)
+{
+	if (cpu_ns)
+		add_pending(cell, &(struct pending){ .cpu_ns = cpu_ns });
 }
 
 /* Nodes lie where the collector could write: whatever they say, it leads towards the root. */

@@ -3,28 +3,33 @@
  * walk.c - one look at the thread that holds the GIL, while it runs.
  *
  *   upper    the FAST innermost links: the first has the look's time (owed.c)
+ *   rest     all others: are they what an earlier look has left, the chain?
  *   rounds   upper twice more: is it still as it was?
- *   chain    all links, as an earlier look has left them: upper takes the place of the first
- *   rest     all others: are they as they were in the chain?
+ *   rest     once more, and the thread state
  *
- * Where upper does not lead into the chain, or the rest is another one, the chain is read anew,
- * and then all again. Upper changes within tens of nanoseconds, so it is read in one go. A stack
- * counts only if thread state, frames, links, code objects and waiting instructions were the same
- * each time, if the chain ends where chains end, and if the thread still holds the GIL. Anything
- * else is torn.
+ * Where upper does not lead into the chain, or the rest is another one, the chain is read anew, and
+ * then upper, rest and so on. The rest was there before and after the rounds, so it was there
+ * meanwhile. Upper changes within tens of nanoseconds, so it is read in one go: it must last for
+ * that, not for all of the look. A stack counts only if thread state, frames, links, code objects
+ * and waiting instructions were the same each time, if the chain ends where chains end, and if the
+ * thread still holds the GIL. Anything else is torn.
  *
- * From 3.11 on, all calls of one depth lie in one place. Of ping and pong, which take turns
- * at our own pace, ping's callee may be read at every first step, and pong at every second.
- * Without rounds a hundredth of what such programs run was mixed up like that, with one round
- * one look in a million, with two none in 10^7. The program must be in step with all.
+ * From 3.11 on, all calls of one depth lie in one place, and stay there when they have returned. Of
+ * ping and pong, which take turns at our own pace, ping's callee may be read at every first step,
+ * and pong at every second. Without rounds a hundredth of what such programs run was mixed up like
+ * that, with one round one look in a million, with two none in 10^7. Two recursions that take turns
+ * need a microsecond for that, which a look does, too, as all that it reads has just been written:
+ * so what takes long is torn as well. Of them it was one look in 10^7, and is none.
  *
- * What a look costs the program is the cache lines that it takes from its CPU: the one with the
- * instruction of the innermost frame is written all the time. It is read once.
+ * What a look costs the program is the cache lines that it takes from its CPU. The one with the
+ * instruction of the innermost frame is written all the time; from 3.12 on the rest of the frame
+ * mostly lies in another one, and it is read once.
  *
  * Where bytes come from: see peek(). Which fields there are, the layout says.
  */
 #include "burst_i.h"
 
+#include <limits.h>
 #include <link.h>
 #include <string.h>
 
@@ -45,6 +50,11 @@
 #define ROUNDS 2
 #define RECOVERY_NS 3000
 #define FAST 8 /* links: to change the next one, as many calls must end */
+#define NOWHERE UINT_MAX
+/* In readings of the clock, which take 25 ns or more: if nobody has written to what they read. */
+#define ROUNDS_CLOCKS 12
+#define REST_CLOCKS 6
+#define CLOCK_LEAST_NS 25
 #define NEAR 64 /* links of a chain among which the joint is looked for */
 
 /* The thread state, as far as it says where the frames are. */
@@ -74,6 +84,7 @@ static struct pln_burst_window chunk; /* the one that frames were last found in 
 static uintptr_t gil; /* 0: `current` of the runtime tells (<= 3.11) */
 static uintptr_t to_learn; /* a chunk that is not known yet, 0: none */
 static struct owner owners[OWNERS];
+static uint64_t clock_takes_ns; /* how fast this machine is; 0: not known yet */
 
 /* ---------------------------------------------------------- reading */
 
@@ -241,7 +252,7 @@ static const struct owner *owner_of(uintptr_t state, uint64_t thread_id)
 static void start_stack(struct pln_burst_stack *stack)
 {
 	stack->count = stack->frames = 0;
-	stack->innermost.code = 0;
+	stack->innermost = (struct pln_burst_step){ 0 };
 	stack->is_chain = false;
 }
 
@@ -343,11 +354,11 @@ static bool is_same_step(const struct pln_burst_stack *stack, unsigned i)
 	if (!bytes)
 		return false;
 	step = read_step(bytes, &ends);
-	/* The innermost frame runs; all others wait. */
-	return step.code == stack->steps[i].code && (!i || step.instr == stack->steps[i].instr) &&
+	return step.code == stack->steps[i].code && step.instr == stack->steps[i].instr &&
 	       word(bytes, layout->frame.previous) == stack->address[i + 1];
 }
 
+/* All links from `from` on. */
 static bool are_same_steps(const struct pln_burst_stack *stack, unsigned from)
 {
 	for (unsigned i = from; i < stack->count; i++)
@@ -356,7 +367,7 @@ static bool are_same_steps(const struct pln_burst_stack *stack, unsigned from)
 	return true;
 }
 
-/* The innermost frame runs: where it is, is not read again, nor is anything that lies there. */
+/* The innermost frame runs: where it is, is not read again. */
 static bool is_same_running(const struct pln_burst_stack *stack)
 {
 	const unsigned char *bytes;
@@ -371,19 +382,25 @@ static bool is_same_running(const struct pln_burst_stack *stack)
 	       word(bytes, layout->frame.previous) == stack->address[1];
 }
 
-static bool is_same(const struct pln_burst_stack *stack, uintptr_t address, const struct state *s)
+/* Frames that were left lie in memory as they were: only the state says that they are in use. */
+static bool is_same_state(uintptr_t address, const struct state *s)
 {
 	struct state now;
 
-	(void)pln_burst_mirror_refresh();
 	return read_state(address, &now) && now.frame == s->frame && now.cframe == s->cframe &&
-	       now.chunk == s->chunk && now.thread_id == s->thread_id && start_in_chunk(s->chunk) &&
-	       is_same_running(stack) && are_same_steps(stack, 1);
+	       now.chunk == s->chunk && now.thread_id == s->thread_id;
+}
+
+static bool is_same(const struct pln_burst_stack *stack, uintptr_t address, const struct state *s)
+{
+	(void)pln_burst_mirror_refresh();
+	return is_same_state(address, s) && start_in_chunk(s->chunk) && is_same_running(stack) &&
+	       are_same_steps(stack, 1);
 }
 
 /* ---------------------------------------------------------- upper and chain */
 
-/* Where the chain of `stack` is that `upper` leads to; beyond its end: nowhere. */
+/* Where the chain of `stack` is that `upper` leads to. */
 static unsigned find_joint(const struct pln_burst_stack *stack, const struct pln_burst_stack *upper)
 {
 	uintptr_t at = upper->address[upper->count];
@@ -394,7 +411,7 @@ static unsigned find_joint(const struct pln_burst_stack *stack, const struct pln
 	for (i = 0; i <= stack->count && i < NEAR; i++)
 		if (stack->address[i] == at)
 			return i;
-	return PLN_BURST_STEPS + 1;
+	return NOWHERE;
 }
 
 static unsigned frames_before(const struct pln_burst_stack *stack, unsigned end)
@@ -437,46 +454,100 @@ static bool is_in_step(const struct pln_burst_stack *stack, const struct state *
 	return true;
 }
 
-/* False: `upper` does not lead into the chain, or the rest is no longer what it was. */
-static bool put_on(struct pln_burst_stack *stack, const struct pln_burst_stack *upper)
+/* The joint of a stack that is no deeper than it may be, or nowhere. */
+static unsigned fitting_joint(const struct pln_burst_stack *stack,
+			      const struct pln_burst_stack *upper)
 {
-	unsigned joint = stack->is_chain ? find_joint(stack, upper) : PLN_BURST_STEPS + 1;
+	unsigned joint = stack->is_chain ? find_joint(stack, upper) : NOWHERE;
 
 	if (joint > stack->count || stack->count - joint + upper->count > PLN_BURST_STEPS ||
-	    (stack->truncated && joint != upper->count))
-		return false;
-	replace_upper(stack, upper, joint);
-	return stack->frames <= (unsigned)pln_options.max_depth &&
-	       are_same_steps(stack, upper->count);
+	    (stack->truncated && joint != upper->count) ||
+	    stack->frames - frames_before(stack, joint) + upper->frames >
+		    (unsigned)pln_options.max_depth)
+		return NOWHERE;
+	return joint;
 }
 
-/* Upper and rounds. */
-static bool read_upper(struct pln_burst_stack *upper, uintptr_t address, const struct state *s)
+static bool hold_rounds(const struct pln_burst_stack *upper, uintptr_t address,
+			const struct state *s)
 {
-	bool holds = collect(upper, s, FAST);
-
 	for (unsigned i = 0; i < ROUNDS; i++)
-		holds = holds && is_same(upper, address, s);
-	return holds;
+		if (!is_same(upper, address, s))
+			return false;
+	return true;
+}
+
+/*
+ * All links from `joint` on, and those next to upper, which change most, as late as can be: from
+ * the outside in, where we begin anew in the newest chunk for each that is not in the last one's.
+ */
+static bool held_before(const struct pln_burst_stack *stack, unsigned joint, const struct state *s)
+{
+	unsigned near = stack->count - joint < NEAR ? stack->count : joint + NEAR;
+
+	if (near < stack->count && !are_same_steps(stack, near))
+		return false;
+	for (unsigned i = near; i-- > joint;) {
+		if (!lies_in(&chunk, stack->address[i], 1) && !start_in_chunk(s->chunk))
+			return false;
+		if (!is_same_step(stack, i))
+			return false;
+	}
+	return true;
+}
+
+/* The chain, and upper, anew. */
+static unsigned join_anew(struct pln_burst_stack *stack, struct pln_burst_stack *upper,
+			  uintptr_t address, struct state *s)
+{
+	uint64_t thread_id = s->thread_id;
+	unsigned joint;
+
+	if (!collect(stack, s, PLN_BURST_STEPS))
+		return NOWHERE;
+	(void)pln_burst_mirror_refresh();
+	if (!read_state(address, s) || s->thread_id != thread_id || !collect(upper, s, FAST))
+		return NOWHERE;
+	joint = fitting_joint(stack, upper);
+	return joint != NOWHERE && held_before(stack, joint, s) ? joint : NOWHERE;
+}
+
+/*
+ * Rounds, rest and state: in less time than it takes to return from all of upper and one more, to
+ * call something else, and the same again. (If the kernel copies, pages are of one moment anyhow.)
+ */
+static bool hold_in_time(const struct pln_burst_stack *stack, const struct pln_burst_stack *upper,
+			 unsigned joint, uintptr_t address, const struct state *s)
+{
+	uint64_t start_ns = pln_now_ns_sigsafe(), rounds_ns, rest_ns;
+	unsigned rest = stack->count - joint;
+
+	if (!hold_rounds(upper, address, s))
+		return false;
+	rounds_ns = pln_now_ns_sigsafe() - start_ns;
+	if (!are_same_steps(stack, joint) || !is_same_state(address, s))
+		return false;
+	rest_ns = pln_now_ns_sigsafe() - start_ns - rounds_ns;
+	return pln_burst_mirror_is_used() || (rounds_ns <= ROUNDS_CLOCKS * clock_takes_ns &&
+					      rest_ns <= (REST_CLOCKS + rest / 2) * clock_takes_ns);
 }
 
 /* All of it, as told above. */
 static bool hold_upper(struct pln_burst_stack *stack, uintptr_t address, struct state *s)
 {
 	static struct pln_burst_stack upper;
-	uint64_t thread_id = s->thread_id;
-	bool holds = read_upper(&upper, address, s);
+	bool holds = collect(&upper, s, FAST);
 	struct pln_burst_step first = upper.innermost;
+	unsigned joint = holds ? fitting_joint(stack, &upper) : NOWHERE;
 
-	if (holds && !put_on(stack, &upper)) {
-		holds = collect(stack, s, PLN_BURST_STEPS);
-		(void)pln_burst_mirror_refresh();
-		holds = holds && read_state(address, s) && s->thread_id == thread_id &&
-			read_upper(&upper, address, s) && put_on(stack, &upper);
-	}
+	if (holds && (joint == NOWHERE || !held_before(stack, joint, s)))
+		joint = join_anew(stack, &upper, address, s);
 	stack->innermost = first;
 	stack->running = upper.innermost;
-	return holds && is_in_step(stack, s);
+	if (joint == NOWHERE || !hold_in_time(stack, &upper, joint, address, s))
+		return false;
+	replace_upper(stack, &upper, joint);
+	return is_in_step(stack, s);
 }
 
 /* Up to 3.10 all links are copies of one moment, or nearly: once more is enough. */
@@ -512,7 +583,7 @@ static enum pln_burst_outcome look(struct pln_burst_stack *stack, bool politely)
 		return PLN_BURST_IDLE;
 	chunk = (struct pln_burst_window){ 0 };
 	stack->thread = 0;
-	stack->innermost.code = 0;
+	stack->innermost = (struct pln_burst_step){ 0 };
 	if (pln_burst_mirror_refresh() && politely)
 		let_recover();
 	if (!read_state(address, &s))
@@ -579,6 +650,20 @@ static bool find_gil(void)
 	return lies_in(&fixed, gil, layout->gil.size);
 }
 
+static void time_clock(void)
+{
+	uint64_t last_ns = pln_now_ns_sigsafe(), least_ns = PLN_SECOND_NS;
+
+	for (unsigned i = 0; i < 64; i++) {
+		uint64_t now_ns = pln_now_ns_sigsafe();
+
+		if (now_ns - last_ns < least_ns)
+			least_ns = now_ns - last_ns;
+		last_ns = now_ns;
+	}
+	clock_takes_ns = least_ns > CLOCK_LEAST_NS ? least_ns : CLOCK_LEAST_NS;
+}
+
 static void find_main_stack(void)
 {
 	struct pln_thread *thread = pln_threads_find((uint32_t)pln_getpid_sigsafe());
@@ -614,6 +699,8 @@ bool pln_burst_walk_prepare(void)
 		return false;
 	}
 	find_main_stack();
+	if (!clock_takes_ns)
+		time_clock();
 	__builtin_memset(owners, 0, sizeof(owners));
 	return true;
 }

@@ -17,6 +17,7 @@
 #include "burst_i.h"
 
 #include "clock.h"
+#include "sampling/threads.h"
 
 #define WINDOW_NS 50000
 #define WINDOW_LOOKS 512
@@ -27,7 +28,7 @@ static struct {
 	uint64_t opened_ns;
 	uint64_t held_ns; /* sum of the looks */
 	unsigned count;
-	bool running; /* at its end; before the first look: when it was opened */
+	bool running; /* when its first look came */
 	struct pln_burst_seen looks[WINDOW_LOOKS];
 } window;
 
@@ -38,7 +39,7 @@ static void settle(const struct pln_burst_seen *seen, uint64_t cpu_ns, uint64_t 
 	if (seen->cell == PLN_BURST_NO_CELL)
 		return;
 	pln_burst_owed_take(seen->taken, &cpu_ns, &wait_ns);
-	cpu_ns += pln_burst_owed_take_share(seen->shared, cpu_ns);
+	cpu_ns += pln_burst_owed_take_share(seen->shared, seen->cell, cpu_ns);
 	pln_burst_table_add(seen->cell, cpu_ns, wait_ns);
 }
 
@@ -47,6 +48,8 @@ static bool runs_after(uint64_t cpu_ns)
 {
 	uint64_t little_ns = window.held_ns / 8;
 
+	if (!window.held_ns)
+		return window.running;
 	if (cpu_ns <= little_ns)
 		return false;
 	return cpu_ns >= window.held_ns - little_ns || !window.running;
@@ -99,41 +102,57 @@ void pln_burst_window_close(void)
 	window.tid = 0;
 }
 
-static void open_for(const struct pln_burst_seen *seen)
+/* It waited where it is seen; it ran anywhere. */
+static void settle_far(const struct pln_burst_seen *seen, uint64_t cpu_ns)
 {
+	if (cpu_ns > seen->ns)
+		cpu_ns = seen->ns;
+	pln_burst_owed_add_shared(seen->shared, cpu_ns);
+	settle(seen, 0, seen->ns - cpu_ns);
+}
+
+/* The thread was not seen before: it ran to take the GIL, and of a long time not more than this. */
+static void add_first(const struct pln_burst_seen *seen, bool far)
+{
+	const struct pln_thread *thread = pln_threads_find(seen->tid);
+
 	pln_burst_window_close();
 	window.tid = seen->tid;
 	window.cpu_ns = clock_ns();
 	window.opened_ns = seen->now_ns;
 	window.running = true;
+	if (!far)
+		settle(seen, seen->ns, 0);
+	else
+		settle_far(seen, thread && window.cpu_ns > thread->cpu_ns
+					 ? window.cpu_ns - thread->cpu_ns
+					 : 0);
 }
 
-/* It waited where it is seen; it ran anywhere. */
-static void settle_far(const struct pln_burst_seen *seen, uint64_t cpu_ns)
+/* What was kept back did not run in the time that the clock has moved on by now: that is after it.
+ */
+static void add_far(const struct pln_burst_seen *seen)
 {
-	pln_burst_owed_add_shared(seen->shared, cpu_ns);
-	settle(seen, 0, seen->ns - cpu_ns);
+	uint64_t before_ns;
+
+	if (window.count)
+		hand_out(window.running ? take_ran(window.held_ns) : 0);
+	settle_far(seen, take_ran(seen->ns));
+	window.opened_ns = seen->now_ns;
+	before_ns = clock_ns();
+	window.running = clock_ns() > before_ns;
 }
 
 void pln_burst_window_add(const struct pln_burst_seen *seen)
 {
 	bool far = seen->far && seen->shared;
-	uint64_t before_ns;
 
 	if (seen->tid != window.tid) {
-		open_for(seen);
-		if (far)
-			settle_far(seen, seen->ns);
-		else
-			settle(seen, seen->ns, 0);
+		add_first(seen, far);
 		return;
 	}
 	if (far) {
-		pln_burst_window_flush();
-		window.opened_ns = seen->now_ns;
-		settle_far(seen, take_ran(seen->ns));
-		before_ns = clock_ns();
-		window.running = clock_ns() > before_ns;
+		add_far(seen);
 		return;
 	}
 	window.looks[window.count++] = *seen;

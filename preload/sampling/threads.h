@@ -68,8 +68,8 @@ struct pln_thread {
 	uint64_t last_blocked_hash; /* in the sampler's lane; 0: none */
 	int32_t idle_syscall;
 	uint64_t idle_wait_addr;
-	uint32_t full_ticks; /* in a row, in which it ran all the time */
-	uint32_t not_forced; /* samples in a row that were due while it waited for a CPU */
+	uint32_t unhindered; /* visits in a row since it last waited for a CPU that others had */
+	uint32_t not_running; /* samples in a row that were due while its clock stood still */
 	uint32_t stack_used; /* bytes of stack that the last blocked walk needed */
 	uint64_t last_samples; /* of the slot, to notice a blocked signal */
 	uint64_t unsampled_since_ns; /* CPU clock when last_samples changed last */

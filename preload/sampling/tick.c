@@ -46,9 +46,10 @@
 #define OFF_WORTH 20 /* less off-CPU time than this part of a tick waits for more */
 #define READ_SHARE 100 /* at most this part of the time is spent on reading stacks */
 #define CLOSE_RANGE_UNSHARE_FLAG 2
-#define FULL_TICKS 8 /* in a row: nobody else wants its CPU */
-#define NEVER_SEEN 20 /* samples left out in a row: it only runs where we do */
-#define NEVER_FULL_NS 100000000 /* CPU time without a sample */
+#define UNHINDERED 8 /* visits in a row: nobody else wants its CPU */
+#define NOT_RUNNING 20 /* in a row: it only runs where we do */
+#define LONG_NS 100000000 /* CPU time without a sample, and periods of it */
+#define LONG_PERIODS 20
 
 static bool blocked_works;
 static _Atomic uint32_t forbidden; /* the program has said so */
@@ -61,6 +62,7 @@ static uint32_t wish_obeyed; /* the last one in this segment */
 static uint64_t seldom_ns; /* when it is time again to look at what changes slowly */
 static uint64_t modules_ns; /* and at the loader's list */
 static bool interpreter_settled;
+static uint64_t own_ns, own_cpu_ns; /* CPU time of our own since the last tick, and until then */
 
 /* ------------------------------------------------------------- run queue */
 
@@ -85,14 +87,17 @@ static uint64_t read_run_delay(struct pln_thread *thread)
 	return pln_parse_decimal(&p);
 }
 
-/* Moves what was a wait for a CPU from the thread's pending off-CPU time to its runnable time. */
-static void split_run_queue_wait(struct pln_thread *thread, struct pln_slot *slot)
+/*
+ * Moves what was a wait for a CPU from the thread's pending off-CPU time to its runnable time.
+ * Returns it.
+ */
+static uint64_t split_run_queue_wait(struct pln_thread *thread, struct pln_slot *slot)
 {
 	uint64_t off = pln_load_relaxed(&slot->pending_offcpu_ns);
 	uint64_t delay, wait;
 
 	if (off < RUNQUEUE_WORTH_NS)
-		return;
+		return 0;
 	delay = read_run_delay(thread);
 	wait = delay - thread->run_delay_ns;
 	thread->run_delay_ns = delay;
@@ -100,6 +105,7 @@ static void split_run_queue_wait(struct pln_thread *thread, struct pln_slot *slo
 		wait = off;
 	pln_store_relaxed(&slot->pending_offcpu_ns, off - wait);
 	pln_add_relaxed(&slot->pending_runnable_ns, wait);
+	return wait;
 }
 
 /* ----------------------------------------------------------- one thread */
@@ -135,47 +141,51 @@ static void thread_idles(struct pln_thread *thread, struct pln_slot *slot, uint6
 		flush_idle(thread, slot);
 }
 
-/* What of the time since the last tick a thread ran, and what not. */
-struct share {
-	uint64_t ran_ns;
-	uint64_t off_ns;
-};
+/* Whether a thread that did not run for so long since the last tick, or two, may have waited for
+ * us. */
+static bool is_ours(uint64_t ns)
+{
+	return ns <= 2 * own_ns + RUNQUEUE_WORTH_NS;
+}
 
 /*
  * A thread that waits for a CPU has our signal when it gets one, where it was taken off: on a
  * crowded machine mostly where it asked the kernel something, which says nothing of what it ran.
- * It is on a CPU if its clock moves on. If it has run all the time lately, it was, until we came:
- * then it is ours that it had. Where there is but one, that must be enough, and now and then less.
+ * So samples are of threads that run: those whose clock moves on, and those that nobody has
+ * hindered lately, who ran until we came, if their CPU is ours. (Where clocks are coarse, that
+ * must do.) Where there is but one CPU, for many, it is enough that it ran all the time since the
+ * last tick, and at last nothing is asked.
  */
-static bool is_on_cpu(struct pln_thread *thread)
+static bool is_worth_forcing(const struct pln_thread *thread, uint64_t off)
 {
-	if (pln_clock_ns_sigsafe(pln_thread_clock(thread->tid)) > thread->cpu_ns) {
-		thread->not_forced = 0;
-		return true;
-	}
-	thread->not_forced++;
-	return thread->full_ticks >= FULL_TICKS ||
-	       (thread->not_forced > NEVER_SEEN && thread->full_ticks) ||
-	       pln_load_relaxed(&thread->forced_cpu_ns) >= NEVER_FULL_NS;
+	uint64_t long_ns = LONG_PERIODS * pln_segment_own.period_ns;
+
+	if (long_ns < LONG_NS)
+		long_ns = LONG_NS;
+	return !thread->not_running || thread->unhindered >= UNHINDERED ||
+	       (thread->not_running > NOT_RUNNING && is_ours(off)) ||
+	       pln_load_relaxed(&thread->forced_cpu_ns) >= long_ns;
 }
 
 /*
  * One sample for each period of its CPU time: a thread that has run for half of one has half a
  * chance. What is not taken now is the next one's.
  */
-static void force_in_proportion(struct pln_thread *thread, const struct share *share)
+static void force_in_proportion(struct pln_thread *thread, uint64_t off)
 {
 	uint64_t period = pln_segment_own.period_ns;
 
-	thread->full_ticks = share->off_ns <= share->ran_ns / 8 ? thread->full_ticks + 1 : 0;
-	if (!share->ran_ns ||
-	    pln_load_relaxed(&thread->forced_cpu_ns) + pln_timer_random_sigsafe(period) < period)
+	if (pln_load_relaxed(&thread->forced_cpu_ns) + pln_timer_random_sigsafe(period) < period)
 		return;
-	if (is_on_cpu(thread))
+	if (pln_clock_ns_sigsafe(pln_thread_clock(thread->tid)) > thread->cpu_ns)
+		thread->not_running = 0;
+	else
+		thread->not_running++;
+	if (is_worth_forcing(thread, off))
 		(void)pln_timer_force(thread);
 }
 
-static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, const struct share *share,
+static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_t ran, uint64_t off,
 		       bool in_time)
 {
 	struct pln_blocked blocked;
@@ -190,10 +200,13 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, const s
 	if (!forced &&
 	    pln_load_relaxed(&slot->pending_offcpu_ns) < pln_segment_own.tick_ns / OFF_WORTH)
 		return;
-	split_run_queue_wait(thread, slot);
+	if (is_ours(split_run_queue_wait(thread, slot)))
+		thread->unhindered++;
+	else
+		thread->unhindered = 0;
 	if (!blocked_works) {
-		if (forced)
-			force_in_proportion(thread, share);
+		if (forced && ran)
+			force_in_proportion(thread, off);
 		return;
 	}
 	switch (pln_blocked_probe(thread, &blocked)) {
@@ -202,8 +215,8 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, const s
 			charge_blocked(thread, slot, &blocked);
 		break;
 	case PLN_BLOCKED_RUNNING:
-		if (forced)
-			force_in_proportion(thread, share);
+		if (forced && ran)
+			force_in_proportion(thread, off);
 		break;
 	default:
 		break;
@@ -229,7 +242,7 @@ static void notice_blocked_signal(struct pln_thread *thread, const struct pln_sl
  * Moves the thread's clocks to now. What of the time since then it did not run is pending
  * until a stack is found for it. Returns false when the thread is gone.
  */
-static bool advance(struct pln_thread *thread, struct share *share)
+static bool advance(struct pln_thread *thread, uint64_t *ran, uint64_t *off)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
 	uint64_t cpu = pln_clock_ns_sigsafe(pln_thread_clock(thread->tid));
@@ -239,35 +252,35 @@ static bool advance(struct pln_thread *thread, struct share *share)
 	/* A clock that went back is another thread's, with the same tid. */
 	if (!cpu || cpu < thread->cpu_ns)
 		return false;
-	share->ran_ns = cpu - thread->cpu_ns;
+	*ran = cpu - thread->cpu_ns;
 	passed = now - thread->seen_ns;
 	/* Burst mode knows no waits: there is no stack to charge them to. */
-	share->off_ns = passed > share->ran_ns && !pln_burst_is_on() ? passed - share->ran_ns : 0;
+	*off = passed > *ran && !pln_burst_is_on() ? passed - *ran : 0;
 	thread->cpu_ns = cpu;
 	thread->seen_ns = now;
 	pln_store_relaxed(&slot->cpu_ns, cpu);
 	pln_store_relaxed(&slot->seen_ns, now);
-	pln_add_relaxed(&slot->pending_offcpu_ns, share->off_ns);
+	pln_add_relaxed(&slot->pending_offcpu_ns, *off);
 	/* Only forced samples take it; timers count for themselves. */
 	if (pln_load_relaxed(&pln_segment->engine) & PILLION_ENGINE_FORCED)
-		pln_add_relaxed(&thread->forced_cpu_ns, share->ran_ns);
+		pln_add_relaxed(&thread->forced_cpu_ns, *ran);
 	return true;
 }
 
 static void visit(struct pln_thread *thread, bool in_time)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
-	struct share share;
+	uint64_t ran, off;
 
-	if (!advance(thread, &share)) /* the next scan says so */
+	if (!advance(thread, &ran, &off)) /* the next scan says so */
 		return;
 	if (pln_burst_is_on())
 		return;
-	if (!share.ran_ns && thread->idle)
-		thread_idles(thread, slot, share.off_ns);
+	if (!ran && thread->idle)
+		thread_idles(thread, slot, off);
 	else
-		thread_ran(thread, slot, &share, in_time);
-	if (share.ran_ns)
+		thread_ran(thread, slot, ran, off, in_time);
+	if (ran)
 		notice_blocked_signal(thread, slot);
 }
 
@@ -280,11 +293,14 @@ static void visit(struct pln_thread *thread, bool in_time)
  */
 static void visit_all(void)
 {
+	uint64_t cpu_ns = pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID);
 	uint64_t limit = pln_now_ns_sigsafe() + pln_segment_own.tick_ns / READ_SHARE;
 	uint32_t used = pln_threads_high_water_sigsafe();
 	uint32_t next = first_thread < used ? first_thread : 0;
 	bool in_time = true;
 
+	own_ns = cpu_ns - own_cpu_ns;
+	own_cpu_ns = cpu_ns;
 	for (uint32_t i = 0; i < used; i++) {
 		struct pln_thread *thread = pln_thread_sigsafe((first_thread + i) % used);
 
@@ -360,12 +376,12 @@ bool pln_tick_is_dormant(void)
 static void last_look(struct pln_thread *thread)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
-	struct share share;
+	uint64_t ran, off;
 
-	if (!advance(thread, &share))
+	if (!advance(thread, &ran, &off))
 		return;
-	if (!share.ran_ns && thread->idle)
-		thread->idle_since_flush_ns += share.off_ns;
+	if (!ran && thread->idle)
+		thread->idle_since_flush_ns += off;
 	flush_idle(thread, slot);
 }
 
@@ -544,9 +560,9 @@ void pln_tick_begin(void)
 
 static void advance_only(struct pln_thread *thread)
 {
-	struct share share;
+	uint64_t ran, off;
 
-	(void)advance(thread, &share);
+	(void)advance(thread, &ran, &off);
 }
 
 void pln_tick_last(void)

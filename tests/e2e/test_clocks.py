@@ -117,6 +117,53 @@ def test_cpu_time_stays_exact_above_the_kernels_tick_rate(one_python, work):
     assert len(profile.samples) >= 500
 
 
+WORK = """
+import os, threading, time
+def asks(): return time.thread_time()
+def works(n):
+    s = 0
+    for i in range(n): s += i * i
+def long(): works(7000)
+def short(): works(3000)
+def pieces(seconds):
+    while time.process_time() < seconds:
+        works(3000)
+        time.sleep(0.0005)
+def both(seconds):
+    end = asks() + seconds
+    while asks() < end:
+        long(); asks(); short()
+"""
+
+
+def test_where_a_thread_is_taken_off_its_cpu_says_nothing_of_what_it_ran(one_python, work):
+    """On a crowded machine that is where it asks the kernel something, and its signal waits for it there."""
+    with recording.crowd():
+        profile, _ = recording.record_ok(one_python, ["-c", WORK + "both(2)"], work, options=["-F", "1000"])
+    total = profile.total("cpu_ns")
+    asks, long, short = (profile.total("cpu_ns", profile.calling(name)) for name in ("asks", "long", "short"))
+    assert total > 1.9e9 and asks < 0.3 * total
+    assert abs(long / (long + short) - 0.7) < 0.1
+
+
+THREADS = """
+threads = [threading.Thread(target=both, args=(0.5,)) for _ in range(3)]
+for t in threads: t.start()
+for t in threads: t.join()
+"""
+
+
+@pytest.mark.parametrize("code, least", [("both(1)", 0.5), ("pieces(0.5)", 0.3), (THREADS, 0.1)],
+                         ids=["busy", "pieces", "threads"])
+def test_on_one_cpu_threads_are_sampled_all_the_same(one_python, work, code, least):
+    """When we look, nobody else runs there."""
+    one_cpu = "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+    profile, _ = recording.record_ok(one_python, ["-c", WORK + one_cpu + code], work, options=["-F", "1000"])
+    cpu = sum(t["cpu_ns"] for t in profile.threads if t["has_python"])
+    assert profile.total("cpu_ns") > 0.9 * cpu
+    assert sum(s.cpu_ns > 0 for s in profile.samples) > least * cpu / 1e6
+
+
 def test_a_program_in_step_with_the_sampling_is_measured_right(one_python, work):
     """800 samples of two halves: four standard deviations are 7 points. At equal distances: 50."""
     profile, out = recording.record_ok(one_python, [place.WORKLOADS / "lockstep.py", "8", "10"], work)

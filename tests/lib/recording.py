@@ -5,11 +5,14 @@ What is read here is what report and export read: dump_profile goes through the
 collector's own reader.
 """
 import collections
+import contextlib
 import dataclasses
 import json
 import math
+import os
 import pathlib
 import subprocess
+import sys
 import typing
 
 import place as places
@@ -186,6 +189,18 @@ class Recording:
     def load(self):
         assert self.path.exists(), "no profile was written:\n" + self.stderr
         return load(self.path)
+
+
+@contextlib.contextmanager
+def crowd():
+    """Meanwhile, more programs that want a CPU than there are."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() + 1)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def record(interpreter, arguments, directory, options=(), env=None, timeout=120, name="out.pillion"):

@@ -13,6 +13,13 @@ static uint32_t find(uint32_t thread, uintptr_t code, uint64_t instr)
 	return pln_burst_owed_find(thread, &(struct pln_burst_step){ code, instr });
 }
 
+static uint64_t given_ns[4]; /* by cell */
+
+static void give(uint32_t cell, uint64_t cpu_ns)
+{
+	given_ns[cell] += cpu_ns;
+}
+
 static uint64_t take(uint32_t debt)
 {
 	uint64_t cpu_ns, wait_ns;
@@ -45,7 +52,7 @@ static void test_what_is_not_taken_for_long_goes_to_the_code_object(void)
 	pln_burst_owed_reset();
 	pln_burst_owed_add(find(1, 64, 8), 10, 0);
 	CHECK_EQ(take(find(1, 64, 10)), 0);
-	pln_burst_owed_settle(SECOND_NS);
+	pln_burst_owed_settle(SECOND_NS, give);
 	CHECK_EQ(take(find(2, 64, 10)), 0);
 	CHECK_EQ(take(find(1, 128, 8)), 0);
 	CHECK_EQ(take(find(1, 64, 10)), 10);
@@ -57,7 +64,7 @@ static void test_what_is_taken_now_and_then_stays_where_it_is(void)
 	pln_burst_owed_reset();
 	CHECK_EQ(take(find(1, 64, 8)), 0);
 	pln_burst_owed_add(find(1, 64, 8), 10, 0);
-	pln_burst_owed_settle(SECOND_NS);
+	pln_burst_owed_settle(SECOND_NS, give);
 	CHECK_EQ(take(find(1, 64, 10)), 0);
 	CHECK_EQ(take(find(1, 64, 8)), 10);
 }
@@ -65,9 +72,9 @@ static void test_what_is_taken_now_and_then_stays_where_it_is(void)
 static void test_slices_that_are_close_settle_nothing(void)
 {
 	pln_burst_owed_reset();
-	pln_burst_owed_settle(SECOND_NS);
+	pln_burst_owed_settle(SECOND_NS, give);
 	pln_burst_owed_add(find(1, 64, 8), 10, 0);
-	pln_burst_owed_settle(SECOND_NS + 1000);
+	pln_burst_owed_settle(SECOND_NS + 1000, give);
 	CHECK_EQ(take(find(1, 64, 10)), 0);
 }
 
@@ -88,7 +95,7 @@ static void test_every_nanosecond_is_taken_or_owed(void)
 			taken += i % 4 ? 0 : take(debt);
 		}
 		if (i % 1000 == 0)
-			pln_burst_owed_settle(i * 1000000);
+			pln_burst_owed_settle(i * 1000000, give);
 	}
 	CHECK_EQ(given, taken + pln_burst_owed_ns());
 	CHECK_EQ(refused, 0);
@@ -96,7 +103,7 @@ static void test_every_nanosecond_is_taken_or_owed(void)
 	for (uint64_t i = 0; i < 15000; i++) {
 		taken += take(find(1, i / 3 * 16, i % 3));
 		if (i % 1000 == 0)
-			pln_burst_owed_settle((300000 + i) * 1000000);
+			pln_burst_owed_settle((300000 + i) * 1000000, give);
 	}
 	CHECK_EQ(given, taken);
 	CHECK_EQ(pln_burst_owed_ns(), 0);
@@ -110,7 +117,7 @@ static void test_without_room_nobody_is_owed_until_it_is_settled(void)
 	for (uintptr_t i = 1; i <= 20000; i++)
 		refused += !find(1, i * 16, 0);
 	CHECK(refused > 0);
-	pln_burst_owed_settle(1);
+	pln_burst_owed_settle(1, give);
 	CHECK(find(1, 20000 * 16, 0) != 0);
 }
 
@@ -121,20 +128,49 @@ static void test_what_ran_unseen_is_shared_by_all_stacks_of_the_thread(void)
 
 	pln_burst_owed_reset();
 	CHECK_EQ(pln_burst_owed_find_shared(1, false), 0);
-	CHECK_EQ(pln_burst_owed_take_share(0, ms), 0);
+	CHECK_EQ(pln_burst_owed_take_share(0, 0, ms), 0);
 	first = pln_burst_owed_find_shared(1, true);
 	second = pln_burst_owed_find_shared(2, true);
-	pln_burst_owed_add_shared(first, 100 * ms);
-	CHECK_EQ(pln_burst_owed_ns(), 100 * ms);
+	pln_burst_owed_add_shared(first, 40 * ms);
+	CHECK_EQ(pln_burst_owed_ns(), 40 * ms);
 	CHECK_EQ(take(find(1, 64, 8)), 0);
-	CHECK_EQ(pln_burst_owed_take_share(second, ms), 0);
-	CHECK_EQ(pln_burst_owed_take_share(first, ms), 20 * ms);
-	CHECK_EQ(pln_burst_owed_take_share(first, 0), 0);
-	pln_burst_owed_settle(SECOND_NS);
+	CHECK_EQ(take(find(1, 0, 0)), 0); /* a stack without frames is no taker of all */
+	CHECK_EQ(pln_burst_owed_take_share(second, 0, ms), 0);
+	CHECK_EQ(pln_burst_owed_take_share(first, 0, ms), 20 * ms);
+	CHECK_EQ(pln_burst_owed_take_share(first, 0, 0), 0);
+	pln_burst_owed_settle(SECOND_NS, give);
 	first = pln_burst_owed_find_shared(1, false);
-	CHECK_EQ(pln_burst_owed_take_share(first, ms), 16 * ms);
-	CHECK_EQ(pln_burst_owed_take_share(first, 100 * ms), 64 * ms);
+	CHECK_EQ(pln_burst_owed_take_share(first, 0, ms), 10 * ms);
+	CHECK_EQ(pln_burst_owed_take_share(first, 0, 100 * ms), 10 * ms);
 	CHECK_EQ(pln_burst_owed_ns(), 0);
+	CHECK_EQ(pln_burst_owed_find_shared(1, false), 0);
+}
+
+static void test_the_last_stack_of_a_thread_has_what_is_left_to_share(void)
+{
+	const uint64_t ms = 1000000;
+	uint32_t debt;
+
+	pln_burst_owed_reset();
+	debt = pln_burst_owed_find_shared(1, true);
+	pln_burst_owed_add_shared(debt, 40 * ms);
+	CHECK_EQ(pln_burst_owed_take_share(debt, 3, ms), 20 * ms);
+	pln_burst_owed_settle(SECOND_NS, give); /* it was seen since the last time */
+	CHECK_EQ(given_ns[3], 0);
+	pln_burst_owed_settle(2 * SECOND_NS, give);
+	CHECK_EQ(given_ns[3], 20 * ms);
+	CHECK_EQ(pln_burst_owed_ns(), 0);
+	CHECK_EQ(pln_burst_owed_find_shared(1, false), 0);
+}
+
+static void test_crumbs_are_not_shared_for_ever(void)
+{
+	uint32_t debt;
+
+	pln_burst_owed_reset();
+	debt = pln_burst_owed_find_shared(1, true);
+	pln_burst_owed_add_shared(debt, 9000);
+	CHECK_EQ(pln_burst_owed_take_share(debt, 0, 100), 9000);
 	CHECK_EQ(pln_burst_owed_find_shared(1, false), 0);
 }
 
@@ -147,5 +183,7 @@ int main(void)
 	test_every_nanosecond_is_taken_or_owed();
 	test_without_room_nobody_is_owed_until_it_is_settled();
 	test_what_ran_unseen_is_shared_by_all_stacks_of_the_thread();
+	test_the_last_stack_of_a_thread_has_what_is_left_to_share();
+	test_crumbs_are_not_shared_for_ever();
 	return check_result();
 }
