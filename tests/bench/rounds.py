@@ -3,9 +3,10 @@
 
     alone, A, B, alone, C, D, alone, E, alone
 
-Each figure is against the mean of its two neighbours alone, just before and just after: what else
-the machine does hits both sides. Every round has an order of its own, drawn with a fixed seed, so
-that nobody always comes first, or always after the same other.
+Each figure is against its two neighbours alone, just before and just after: what else the machine
+does hits both sides. CPU and wall time are of PIECES pieces of each run, of the same work: see
+stats.fast_ratio(). Every round has an order of its own, drawn with a fixed seed, so that nobody
+always comes first, or always after the same other.
 """
 import dataclasses
 import random
@@ -18,6 +19,7 @@ import subjects
 
 SEED = 20261121
 SLOW, SLOW_ROUNDS = 5.0, 3  # whose runs, start and end included, are so many times as long has only so many rounds
+PIECES, FEWEST = 16, 4  # of a run; fewer than these: one
 MEDIANS = ("profiler_cpu", "profiler_rss", "rss_added", "written", "start_cpu", "got", "asked", "lost", "alone_cpu",
            "alone_wall", "outcome_wall", "stacks")
 IDENTITY = ("program", "interpreter", "peer", "point")
@@ -54,6 +56,7 @@ class Tally:
     def __init__(self, cell, peer, options):
         self.cell, self.peer, self.options = cell, peer, options
         self.rounds, self.failed, self.tried, self.given_up = [], [], 0, False
+        self.reckoned = None  # the rounds, and what they come to
 
     @property
     def identity(self):
@@ -78,13 +81,20 @@ class Tally:
                    given_up=self.given_up)
         if not self.rounds:
             return dict(row, message=self.failed[-1] if self.failed else "not measured yet")
-        row.update({field: _median(self.rounds, field) for field in MEDIANS})
-        for field in ("cpu", "wall"):
-            row[field], row[field + "_low"], row[field + "_high"] = stats.bootstrap([r[field] for r in self.rounds])
+        if not self.reckoned or self.reckoned[0] != len(self.rounds):
+            self.reckoned = len(self.rounds), self.figures()
+        row.update(self.reckoned[1])
         fewer = ", slow: rounds up to %d only" % SLOW_ROUNDS if self.slow and len(self.rounds) < self.tried else ""
         told = peers.failures_told(self.failed, len(self.failed) + len(self.rounds))
         row["says"] = self.rounds[-1]["says"] + told + fewer
         return row
+
+    def figures(self):
+        found = {field: _median(self.rounds, field) for field in MEDIANS}
+        for field in ("cpu", "wall"):
+            pairs = [[unpack(r[field + side]) for side in ("_pieces", "_pieces_alone")] for r in self.rounds]
+            found[field], found[field + "_low"], found[field + "_high"] = stats.fast_ratio(pairs)
+        return found
 
     def take(self, row):
         """What an earlier run has written."""
@@ -95,6 +105,24 @@ class Tally:
 def _median(rounds, field):
     known = [r[field] for r in rounds if r[field] is not None]
     return statistics.median(known) if known else None
+
+
+# Pieces are kept as text, in microseconds: tens of thousands of numbers, a line for each round.
+def pack(seconds):
+    return " ".join("%.0f" % (1e6 * s) for s in seconds)
+
+
+def unpack(text):
+    return [int(us) / 1e6 for us in text.split()]
+
+
+def pieces(result, field):
+    """Seconds that each piece took, all of the same work: a whole number of repeats."""
+    taken = [unit[("cpu", "wall").index(field)] for unit in result.get("units", ())]
+    if len(taken) < FEWEST:
+        return [result[field]]
+    size = max(1, len(taken) // PIECES)
+    return [sum(taken[i:i + size]) for i in range(0, len(taken) - size + 1, size)]
 
 
 def _before_work(outcome):
@@ -110,7 +138,11 @@ def figures(cell, peer, outcome, profile, alone):
     cpu, wall = usual(lambda a: a.result["cpu"]), usual(lambda a: a.result["wall"])
     own = outcome.result["process_cpu"] + outcome.result["children_cpu"]
     asked = (peer.rate or cell.rate) * (own if peer.paced_by == peers.CPU else outcome.wall_s)
-    return {"cpu": outcome.result["cpu"] / cpu, "wall": outcome.result["wall"] / wall,
+    own_pieces = {field + "_pieces": pack(pieces(outcome.result, field)) for field in ("cpu", "wall")}
+    alone_pieces = {field + "_pieces_alone": pack(s for a in alone for s in pieces(a.result, field))
+                    for field in ("cpu", "wall")}
+    return {**own_pieces, **alone_pieces,
+            "cpu": outcome.result["cpu"] / cpu, "wall": outcome.result["wall"] / wall,
             "start_cpu": _before_work(outcome) - usual(_before_work),
             "profiler_cpu": max(0.0, outcome.outside_cpu_s - usual(lambda a: a.outside_cpu_s)),
             "profiler_rss": outcome.profiler_rss_kib / 1024,

@@ -9,6 +9,8 @@ import math
 import random
 import statistics
 
+FAST_QUANTILE = 0.25
+
 
 def shares(weights):
     total = sum(weights.values())
@@ -119,3 +121,28 @@ class Pool:
         for part, weight in rng.choices(self.parts, cum_weights=self.up_to, k=round(share * self.size)):
             drawn[part] += weight
         return drawn
+
+
+# ------------------------------------------------------- cost
+
+def quantile(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(share * len(values)))]
+
+
+def fast_ratio(pairs, rounds=400):
+    """(ratio, low, high) of two sides, each pair the times that the same work took in one round: (with, without).
+
+    Compared is a low quantile of each: a virtual CPU has a neighbour now and then, who makes it half
+    as slow again for a second. The interval is made by drawing rounds.
+    """
+    def of(some):
+        sides = zip(*some)
+        mine, others = ([t for times in side for t in times] for side in sides)
+        return quantile(mine, FAST_QUANTILE) / quantile(others, FAST_QUANTILE)
+
+    if len(pairs) < 2:
+        return of(pairs), None, None
+    rng = random.Random(1)
+    drawn = sorted(of(rng.choices(pairs, k=len(pairs))) for _ in range(rounds))
+    return of(pairs), drawn[int(0.025 * rounds)], drawn[int(0.975 * rounds) - 1]

@@ -355,7 +355,7 @@ def test_verdicts():
 # ------------------------------------------------------- rounds
 
 class FakeCell:
-    """Runs alone take 1 s, 2 s, 3 s...; each profiler doubles what is there between two of them."""
+    """Runs have 20 equal pieces, of which each third one is slow; each profiler doubles them."""
     name, program, point, rate, children, peers = "cell", "p", "", 100, False, ()
     subject = types.SimpleNamespace(id="3.x")
 
@@ -368,8 +368,11 @@ class FakeCell:
     def run(self, peer, limit):
         self.started.append(peer.name if peer else "-")
         self.alone += peer is None
-        seconds = float(self.alone) if peer is None else 2 * (self.alone + 0.5)
-        result = {"cpu": seconds, "wall": seconds, "process_cpu": seconds, "children_cpu": 0.0, "rss_kib": 10, "pid": 1}
+        piece = 0.05 if peer is None else 0.1
+        units = [[piece * (1 + (i % 3 == 0)), piece] for i in range(20)]
+        seconds = sum(cpu for cpu, _ in units)
+        result = {"cpu": seconds, "wall": seconds, "process_cpu": seconds, "children_cpu": 0.0, "rss_kib": 10, "pid": 1,
+                  "units": units}
         return measure.Outcome(pathlib.Path("."), 0, seconds, seconds, 1, 0, result, 2048)
 
 
@@ -451,6 +454,27 @@ def test_one_that_fails_each_time_is_given_up():
     broken.profile = fail
     *_, rows = rounds.measure([cell], [broken], options(rounds=9), quiet())
     assert cell.started.count("broken") == rounds.peers.TRIES and rows[0]["message"] == "it broke"
+
+
+def test_a_run_is_cut_into_pieces_of_the_same_work():
+    units = [[0.001 * i, 0.002 * i] for i in range(1, 36)]
+    assert rounds.pieces({"units": units}, "wall") == pytest.approx([0.002 * (i + i + 1) for i in range(1, 35, 2)])
+    assert len(rounds.pieces({"units": units[:9]}, "cpu")) == 9
+    assert rounds.pieces({"units": units[:3], "cpu": 7.0}, "cpu") == rounds.pieces({"cpu": 7.0}, "cpu") == [7.0]
+    assert rounds.unpack(rounds.pack([0.0123456, 1.5])) == [0.012346, 1.5]
+
+
+def test_a_neighbour_who_slows_the_machine_does_not_count():
+    """Four of ten runs are slow, on either side: 3 % more time is seen all the same."""
+    rng = random.Random(4)
+
+    def run(factor):
+        slow = rng.random() < 0.4
+        return [factor * rng.gauss(1, 0.01) * (1.6 if slow else 1) for _ in range(16)]
+
+    value, low, high = stats.fast_ratio([(run(1.03), run(1) + run(1)) for _ in range(20)])
+    assert low < 1.03 < high and high - low < 0.04 and value == pytest.approx(1.03, abs=0.015)
+    assert stats.fast_ratio([([2.0], [1.0])]) == (2.0, None, None)
 
 
 def test_work_is_calibrated():

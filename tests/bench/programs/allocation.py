@@ -35,6 +35,7 @@ def work(repeats):
         cycles(20_000)
         buffers(4000)
         "".join([str(i) for i in range(30_000)])
+        common.mark()
 
 
 if __name__ == "__main__":

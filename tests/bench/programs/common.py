@@ -2,14 +2,18 @@
 """How every program of the suite starts, measures itself, and tells the result.
 
 The clocks are read around the work alone: neither the interpreter's start nor the
-making of the input is part of it. Runs on every CPython that is measured.
+making of the input is part of it. Where the work is the same again and again, they are
+read after each time, too. Runs on every CPython that is measured.
 """
 import argparse
 import json
 import os
 import resource
 import sys
+import threading
 import time
+
+MARKS = []  # (CPU, wall) when the work began, and after each time
 
 
 def children_cpu():
@@ -36,6 +40,21 @@ def parse(description, default):
     return max(1, round(default * parser.parse_args().scale))
 
 
+def clocks():
+    return time.process_time() + children_cpu(), time.perf_counter()
+
+
+def begin():
+    """The input is made."""
+    MARKS[:] = [clocks()]
+
+
+def mark():
+    """One of the repeats is done. What others than the main thread say is not heard."""
+    if threading.current_thread() is threading.main_thread():
+        MARKS.append(clocks())
+
+
 def run(work, repeats, description):
     """Calls work(repeats * scale), whose work is the same each time, and tells what it took."""
     repeats = parse(description, repeats)
@@ -43,9 +62,11 @@ def run(work, repeats, description):
 
 
 def measured(work, *arguments):
-    wall, cpu, children = time.perf_counter(), time.process_time(), children_cpu()
+    begin()
     work(*arguments)
-    tell(cpu=time.process_time() - cpu + children_cpu() - children, wall=time.perf_counter() - wall)
+    (cpu, wall), (last_cpu, last_wall) = MARKS[0], clocks()
+    units = [[round(b - a, 6) for a, b in zip(one, other)] for one, other in zip(MARKS, MARKS[1:])]
+    tell(cpu=last_cpu - cpu, wall=last_wall - wall, units=units)
 
 
 # ------------------------------------------------------- programs whose truth is known

@@ -57,7 +57,8 @@ def work(repeats):
     for _ in range(repeats):
         sum(squares(odd(numbers(60_000))))
         sum(flatten(20, 20_000))
-    asyncio.run(tasks(3 * repeats))
+        asyncio.run(tasks(3))
+        common.mark()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import threading
 
 import common
 
-WORKERS, PAGES = 4, 150
+WORKERS, PAGES = 4, 25
 
 
 class Site(http.server.BaseHTTPRequestHandler):
@@ -79,11 +79,13 @@ class Crawl:
 def work(repeats):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    common.begin()
     for _ in range(repeats):
         Crawl(server.server_port).run()
+        common.mark()
     server.shutdown()
     server.server_close()
 
 
 if __name__ == "__main__":
-    common.run(work, 14, __doc__)
+    common.run(work, 84, __doc__)

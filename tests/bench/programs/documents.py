@@ -12,10 +12,12 @@ def make_documents(count):
 
 def work(repeats):
     documents = make_documents(2000)
+    common.begin()
     for _ in range(repeats):
         for _ in range(5):
             json.loads(json.dumps(documents, sort_keys=True))
         json.dumps(documents[:200], indent=1)
+        common.mark()
 
 
 if __name__ == "__main__":

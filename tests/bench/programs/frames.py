@@ -27,8 +27,10 @@ def analyse(sales, shops):
 def work(repeats):
     sales = make_sales(40_000)
     shops = pandas.DataFrame({"shop": range(40), "region": [i % 5 for i in range(40)]})
+    common.begin()
     for _ in range(repeats):
         analyse(sales, shops)
+        common.mark()
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ def step(matrix, rng):
 def work(repeats):
     rng = numpy.random.default_rng(1)
     matrix = rng.random((300, 300))
+    common.begin()
     for _ in range(repeats):
         step(matrix, rng)
+        common.mark()
 
 
 if __name__ == "__main__":

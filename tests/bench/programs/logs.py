@@ -20,6 +20,7 @@ def make_log(lines):
 
 def work(repeats):
     log = make_log(8000)
+    common.begin()
     for _ in range(repeats):
         paths = collections.Counter()
         for match in LINE.finditer(log):
@@ -27,6 +28,7 @@ def work(repeats):
                 paths[match.group("path").split("?")[0]] += int(match.group("size"))
         re.sub(r"(\d+)\.(\d+)\.(\d+)\.(\d+)", r"\1.\2.x.x", log)
         re.findall(r"q=(shoes|hats)\b", log)
+        common.mark()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ def session():
 def work(repeats):
     for _ in range(repeats):
         session()
+        common.mark()
 
 
 if __name__ == "__main__":

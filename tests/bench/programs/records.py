@@ -45,10 +45,12 @@ def item_counts(orders):
 
 def work(repeats):
     lines = make_lines(20_000)
+    common.begin()
     for _ in range(repeats):
         orders = [Order.parse(line) for line in lines]
         best_customers(orders)
         item_counts(orders)
+        common.mark()
 
 
 if __name__ == "__main__":

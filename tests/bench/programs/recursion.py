@@ -36,11 +36,13 @@ def permutations(items):
 def work(repeats):
     sys.setrecursionlimit(10_000)
     chain = make_chain(800)
+    common.begin()
     for _ in range(repeats):
         for _ in range(300):
             total(chain)
         ackermann(2, 120)
         permutations(list(range(7)))
+        common.mark()
 
 
 if __name__ == "__main__":

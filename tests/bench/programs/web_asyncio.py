@@ -47,7 +47,9 @@ async def client(port, number, requests):
 async def load(repeats):
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    await asyncio.gather(*(client(port, number, 20 * repeats) for number in range(CLIENTS)))
+    for _ in range(repeats):
+        await asyncio.gather(*(client(port, number, 20) for number in range(CLIENTS)))
+        common.mark()
     server.close()
 
 

@@ -86,6 +86,7 @@ def work(repeats):
         pages = client.get("/books/"), client.get("/search/", {"least": i % 90}), client.get("/search/", {"least": "x"})
         if [page.status_code for page in pages] != [200, 200, 400]:
             sys.exit("the application is broken: %s" % pages[0].content[:200])
+        common.mark()
 
 
 if __name__ == "__main__":
