@@ -32,7 +32,7 @@
 #define CATCH_UP_NS 5000000 /* this much of what a tick took, or others, is made up for */
 #define TOGETHER_NS 100000000 /* looks further apart say nothing of the time between */
 /*
- * Looks further apart than this, in time and in periods, are told as far: while we had no
+ * Looks further apart than this, in time and in what is usual, are told as far: while we had no
  * CPU the thread may have had ours, and is seen where it was taken off it again.
  */
 #define FAR_NS 100000
@@ -40,6 +40,7 @@
 #define TORN_AT_ONCE 8
 #define TORN_OFTEN 64 /* one in so many looks */
 #define REST_NS 300
+#define RESTS 10
 
 static struct pln_burst *shared; /* NULL: no burst mode in this process */
 static uint64_t period_ns;
@@ -53,6 +54,7 @@ static struct {
 	uint64_t apart_ns; /* from look to look at least; 0: as it comes */
 	uint64_t took_ns; /* sum of all looks */
 	uint64_t looks;
+	uint64_t links; /* of the stacks that they saw */
 	uint64_t torn; /* before it */
 } pace;
 
@@ -208,8 +210,9 @@ static bool look_until_done(uint64_t now_ns, uint64_t ns, bool far)
 static void look(uint64_t now_ns)
 {
 	uint64_t passed = last_ns ? now_ns - last_ns : 0;
-	uint64_t lost = passed > TOGETHER_NS && passed > FAR_PERIODS * period_ns ? passed : 0;
-	bool far = passed > FAR_NS && passed > FAR_PERIODS * period_ns;
+	uint64_t usual_ns = period_ns > pace.apart_ns ? period_ns : pace.apart_ns;
+	uint64_t lost = passed > TOGETHER_NS && passed > FAR_PERIODS * usual_ns ? passed : 0;
+	bool far = passed > FAR_NS && passed > FAR_PERIODS * usual_ns;
 
 	if (lost)
 		pln_burst_window_close();
@@ -246,15 +249,16 @@ static void sleep_on(_Atomic uint32_t *bell, uint32_t rung, uint64_t ns)
 /* When the one after the look at `now_ns` is due. */
 static void schedule(uint64_t now_ns)
 {
-	uint64_t apart_ns = pace.apart_ns;
+	uint64_t least_ns = pace.apart_ns;
 
 	if (due_ns + CATCH_UP_NS < now_ns)
 		due_ns = now_ns - CATCH_UP_NS;
 	due_ns += period_ns / 2 + random_below(period_ns);
-	if (apart_ns && due_ns < now_ns + apart_ns)
-		due_ns = now_ns + apart_ns + random_below(apart_ns / 2);
+	if (least_ns && due_ns < now_ns + least_ns)
+		due_ns = now_ns + least_ns + random_below(least_ns / 2);
 	ended_ns = pln_now_ns_sigsafe();
 	pace.looks++;
+	pace.links += stack.count;
 	pace.took_ns += ended_ns - now_ns;
 }
 
@@ -262,18 +266,31 @@ static void schedule(uint64_t now_ns)
  * For the next slice, as the last one was. A look that is torn is over early, just after what
  * ran has changed. If the next one followed at once, moments after a change would have more
  * looks than others. So when that is often, looks are apart by more than they take, and what
- * they see does not decide when the next one comes. The rest is also for the program: what we
- * read is gone from its CPU's cache, and its next change comes late.
+ * they see does not decide when the next one comes.
+ *
+ * The rest is also for the program: what we read of what it has just written is gone from its
+ * CPU's cache, and costs it as much as us. What is torn was just written, and so was what takes
+ * longer than reading alone. For such looks the program is left alone RESTS times as long.
  */
+static uint64_t apart_ns(uint64_t torn)
+{
+	uint64_t dirty_ns = pace.took_ns * torn / pace.looks;
+	uint64_t clean_ns = pln_burst_walk_clean_ns(pace.looks, pace.links);
+
+	if (pace.took_ns > clean_ns && pace.took_ns - clean_ns > dirty_ns)
+		dirty_ns = pace.took_ns - clean_ns;
+	if (torn <= pace.looks / TORN_OFTEN && dirty_ns < pace.took_ns / TORN_OFTEN)
+		return 0;
+	return (pace.took_ns * 5 / 4 + dirty_ns * RESTS) / pace.looks + REST_NS;
+}
+
 static void set_pace(void)
 {
-	uint64_t torn = pln_load_relaxed(&shared->torn);
+	uint64_t torn = pln_load_relaxed(&shared->torn), fresh = torn - pace.torn;
 
-	pace.apart_ns = 0;
-	if (pace.looks && torn - pace.torn > pace.looks / TORN_OFTEN)
-		pace.apart_ns = pace.took_ns / pace.looks * 5 / 4 + REST_NS;
+	pace.apart_ns = pace.looks ? apart_ns(fresh < pace.looks ? fresh : pace.looks) : 0;
 	pace.torn = torn;
-	pace.looks = pace.took_ns = 0;
+	pace.looks = pace.took_ns = pace.links = 0;
 }
 
 /* Until the next look is due, or it is `until_ns`, or the bell rings. Returns what time it is. */

@@ -66,6 +66,9 @@ bool pln_burst_walk_prepare(void);
  */
 enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack, bool politely);
 
+/* What so many looks at so many links in all take at most if nobody writes meanwhile. */
+uint64_t pln_burst_walk_clean_ns(uint64_t looks, uint64_t links);
+
 /* -------------------------------------------------------------- chunks.c */
 
 /* Known to be mapped, until after pln_burst_chunks_leave(). */

@@ -664,6 +664,11 @@ static void time_clock(void)
 	clock_takes_ns = least_ns > CLOCK_LEAST_NS ? least_ns : CLOCK_LEAST_NS;
 }
 
+uint64_t pln_burst_walk_clean_ns(uint64_t looks, uint64_t links)
+{
+	return ((ROUNDS_CLOCKS + REST_CLOCKS) * looks + links) * clock_takes_ns;
+}
+
 static void find_main_stack(void)
 {
 	struct pln_thread *thread = pln_threads_find((uint32_t)pln_getpid_sigsafe());
