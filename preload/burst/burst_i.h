@@ -66,7 +66,8 @@ bool pln_burst_walk_prepare(void);
  */
 enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack, bool politely);
 
-/* What so many looks at so many links in all take at most if nobody writes meanwhile. */
+/* What so many looks at so many links in all take at most if nobody writes meanwhile. Many:
+ * unknown. */
 uint64_t pln_burst_walk_clean_ns(uint64_t looks, uint64_t links);
 
 /* -------------------------------------------------------------- chunks.c */
