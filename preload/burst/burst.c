@@ -40,7 +40,7 @@
 #define TORN_AT_ONCE 8
 #define TORN_OFTEN 64 /* one in so many looks */
 #define REST_NS 300
-#define RESTS 10
+#define RESTS 10 /* ten percent of the time is what a program may lose by looks */
 
 static struct pln_burst *shared; /* NULL: no burst mode in this process */
 static uint64_t period_ns;
@@ -49,7 +49,7 @@ static uint64_t due_ns; /* of the next look */
 static uint64_t ended_ns; /* of the last look */
 static struct pln_burst_stack stack;
 
-/* Of this slice; see set_pace(). */
+/* Of this slice; see reckon_apart(). */
 static struct {
 	uint64_t apart_ns; /* from look to look at least; 0: as it comes */
 	uint64_t took_ns; /* sum of all looks */
@@ -263,8 +263,8 @@ static void schedule(uint64_t now_ns)
 }
 
 /*
- * For the next slice, as the last one was. A look that is torn is over early, just after what
- * ran has changed. If the next one followed at once, moments after a change would have more
+ * How far looks are apart, as the last slice was. A look that is torn is over early, just after
+ * what ran has changed. If the next one followed at once, moments after a change would have more
  * looks than others. So when that is often, looks are apart by more than they take, and what
  * they see does not decide when the next one comes.
  *
@@ -272,7 +272,7 @@ static void schedule(uint64_t now_ns)
  * CPU's cache, and costs it as much as us. What is torn was just written, and so was what takes
  * longer than reading alone. For such looks the program is left alone RESTS times as long.
  */
-static uint64_t apart_ns(uint64_t torn)
+static uint64_t reckon_apart(uint64_t torn)
 {
 	uint64_t dirty_ns = pace.took_ns * torn / pace.looks;
 	uint64_t clean_ns = pln_burst_walk_clean_ns(pace.looks, pace.links);
@@ -284,11 +284,12 @@ static uint64_t apart_ns(uint64_t torn)
 	return (pace.took_ns * 5 / 4 + dirty_ns * RESTS) / pace.looks + REST_NS;
 }
 
+/* For the next slice. */
 static void set_pace(void)
 {
 	uint64_t torn = pln_load_relaxed(&shared->torn), fresh = torn - pace.torn;
 
-	pace.apart_ns = pace.looks ? apart_ns(fresh < pace.looks ? fresh : pace.looks) : 0;
+	pace.apart_ns = pace.looks ? reckon_apart(fresh < pace.looks ? fresh : pace.looks) : 0;
 	pace.torn = torn;
 	pace.looks = pace.took_ns = pace.links = 0;
 }
@@ -328,7 +329,7 @@ bool pln_burst_until(uint64_t until_ns, _Atomic uint32_t *bell, uint32_t rung)
 	}
 	pln_burst_window_flush();
 	pln_burst_table_end_slice();
-	pln_burst_owed_settle(now_ns, pln_burst_table_give);
+	pln_burst_owed_settle(now_ns);
 	set_pace();
 	return true;
 }

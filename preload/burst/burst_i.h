@@ -32,7 +32,7 @@ struct pln_burst_stack {
 	struct pln_burst_step steps[PLN_BURST_STEPS]; /* innermost first */
 	uintptr_t address[PLN_BURST_STEPS + 1]; /* of each, and of what comes behind the last */
 	unsigned count;
-	unsigned frames; /* of them, without shims */
+	unsigned frames; /* without shims, as it was read from the innermost on */
 	struct pln_burst_step innermost; /* that is no shim, at first; no code: none was read */
 	struct pln_burst_step running; /* of a whole stack: the one that it shows */
 	bool truncated;
@@ -66,8 +66,10 @@ bool pln_burst_walk_prepare(void);
  */
 enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack, bool politely);
 
-/* What so many looks at so many links in all take at most if nobody writes meanwhile. Many:
- * unknown. */
+/*
+ * What so many looks, at so many links in all, take at most if nobody writes meanwhile.
+ * UINT64_MAX: not known.
+ */
 uint64_t pln_burst_walk_clean_ns(uint64_t looks, uint64_t links);
 
 /* -------------------------------------------------------------- chunks.c */
@@ -188,9 +190,9 @@ uint64_t pln_burst_owed_ns(void);
 
 /*
  * Between two slices: what was not taken for long goes to the code object, and what was to be
- * shared to the cell that took some last, by `give`.
+ * shared to the cell that took some last.
  */
-void pln_burst_owed_settle(uint64_t now_ns, void (*give)(uint32_t cell, uint64_t cpu_ns));
+void pln_burst_owed_settle(uint64_t now_ns);
 
 void pln_burst_owed_reset(void);
 

@@ -166,16 +166,16 @@ static bool is_left_over(const struct debt *d)
 	return d->code == SHARED && !d->taken && d->cell;
 }
 
-static void give_left_over(struct debt *d, void (*give)(uint32_t cell, uint64_t cpu_ns))
+static void give_left_over(struct debt *d)
 {
-	give(d->cell - 1, d->cpu_ns);
+	pln_burst_table_give(d->cell - 1, d->cpu_ns);
 	total_ns -= d->cpu_ns;
 	shared_ns -= d->cpu_ns;
 	d->cpu_ns = 0;
 }
 
 /* Makes room, too: nothing is kept where nothing is owed. */
-void pln_burst_owed_settle(uint64_t now_ns, void (*give)(uint32_t cell, uint64_t cpu_ns))
+void pln_burst_owed_settle(uint64_t now_ns)
 {
 	uint32_t had = count;
 
@@ -186,7 +186,7 @@ void pln_burst_owed_settle(uint64_t now_ns, void (*give)(uint32_t cell, uint64_t
 	count = 1;
 	for (uint32_t i = 1; i < had; i++) {
 		if (is_left_over(&debts[i]))
-			give_left_over(&debts[i], give);
+			give_left_over(&debts[i]);
 		keep(debts[i]);
 	}
 }

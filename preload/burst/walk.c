@@ -414,11 +414,11 @@ static unsigned find_joint(const struct pln_burst_stack *stack, const struct pln
 	return NOWHERE;
 }
 
-static unsigned frames_before(const struct pln_burst_stack *stack, unsigned end)
+static unsigned frames_from(const struct pln_burst_stack *stack, unsigned from)
 {
 	unsigned frames = 0;
 
-	for (unsigned i = 0; i < end; i++)
+	for (unsigned i = from; i < stack->count; i++)
 		frames += !(stack->steps[i].code & PLN_BURST_SHIM);
 	return frames;
 }
@@ -429,7 +429,6 @@ static void replace_upper(struct pln_burst_stack *stack, const struct pln_burst_
 {
 	unsigned count = upper->count, rest = stack->count - joint;
 
-	stack->frames += upper->frames - frames_before(stack, joint);
 	if (count != joint) {
 		memmove(stack->steps + count, stack->steps + joint, rest * sizeof(*stack->steps));
 		memmove(stack->address + count, stack->address + joint,
@@ -459,11 +458,14 @@ static unsigned fitting_joint(const struct pln_burst_stack *stack,
 			      const struct pln_burst_stack *upper)
 {
 	unsigned joint = stack->is_chain ? find_joint(stack, upper) : NOWHERE;
+	unsigned max_depth = (unsigned)pln_options.max_depth, links;
 
-	if (joint > stack->count || stack->count - joint + upper->count > PLN_BURST_STEPS ||
-	    (stack->truncated && joint != upper->count) ||
-	    stack->frames - frames_before(stack, joint) + upper->frames >
-		    (unsigned)pln_options.max_depth)
+	if (joint > stack->count || (stack->truncated && joint != upper->count))
+		return NOWHERE;
+	links = stack->count - joint + upper->count;
+	if (links > PLN_BURST_STEPS)
+		return NOWHERE;
+	if (links > max_depth && upper->frames + frames_from(stack, joint) > max_depth)
 		return NOWHERE;
 	return joint;
 }

@@ -111,11 +111,18 @@ static void settle_far(const struct pln_burst_seen *seen, uint64_t cpu_ns)
 	settle(seen, 0, seen->ns - cpu_ns);
 }
 
-/* The thread was not seen before: it ran to take the GIL, and of a long time not more than this. */
+/* Until now, since the last tick: an upper bound of what the thread of the window ran in between.
+ */
+static uint64_t ran_since_tick(void)
+{
+	const struct pln_thread *thread = pln_threads_find(window.tid);
+
+	return thread && window.cpu_ns > thread->cpu_ns ? window.cpu_ns - thread->cpu_ns : 0;
+}
+
+/* The thread was not seen before: it ran to take the GIL, but not for all of a long time. */
 static void add_first(const struct pln_burst_seen *seen, bool far)
 {
-	const struct pln_thread *thread = pln_threads_find(seen->tid);
-
 	pln_burst_window_close();
 	window.tid = seen->tid;
 	window.cpu_ns = clock_ns();
@@ -124,9 +131,7 @@ static void add_first(const struct pln_burst_seen *seen, bool far)
 	if (!far)
 		settle(seen, seen->ns, 0);
 	else
-		settle_far(seen, thread && window.cpu_ns > thread->cpu_ns
-					 ? window.cpu_ns - thread->cpu_ns
-					 : 0);
+		settle_far(seen, ran_since_tick());
 }
 
 /* What was kept back did not run in the time that the clock has moved on by now: that is after it.

@@ -543,6 +543,8 @@ void pln_tick_begin(void)
 	pln_scan_begin(own_files);
 	blocked_works = !pln_burst_is_on() && pln_blocked_init();
 	interpreter_settled = false;
+	own_cpu_ns =
+		pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID); /* in a child: another thread's */
 	seldom_ns = modules_ns = 0;
 	pln_store_relaxed(&dormant, state == PILLION_TARGET_DORMANT);
 	pln_store_relaxed(&pln_segment->engine,

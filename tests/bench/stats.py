@@ -130,7 +130,7 @@ def quantile(values, share):
     return values[min(len(values) - 1, int(share * len(values)))]
 
 
-def fast_ratio(pairs, rounds=400):
+def fast_ratio(pairs):
     """(ratio, low, high) of two sides, each pair the times that the same work took in one round: (with, without).
 
     Compared is a low quantile of each: a virtual CPU has a neighbour now and then, who makes it half
@@ -141,8 +141,4 @@ def fast_ratio(pairs, rounds=400):
         mine, others = ([t for times in side for t in times] for side in sides)
         return quantile(mine, FAST_QUANTILE) / quantile(others, FAST_QUANTILE)
 
-    if len(pairs) < 2:
-        return of(pairs), None, None
-    rng = random.Random(1)
-    drawn = sorted(of(rng.choices(pairs, k=len(pairs))) for _ in range(rounds))
-    return of(pairs), drawn[int(0.025 * rounds)], drawn[int(0.975 * rounds) - 1]
+    return bootstrap(pairs, of, 400)

@@ -197,20 +197,7 @@ def test_a_thread_that_waits_gets_no_time(one_python, work):
 def test_where_a_thread_is_taken_off_its_cpu_says_nothing_of_what_it_ran(one_python, work):
     """On a crowded machine that is where it asks the kernel something, and there it is seen when we have a CPU again."""
     with recording.crowd():
-        profile, _ = burst(one_python, """
-import time
-def asks(): return time.thread_time()
-def works(n):
-    s = 0
-    for i in range(n): s += i * i
-def long(): works(7000)
-def short(): works(3000)
-def both(seconds):
-    end = asks() + seconds
-    while asks() < end:
-        long(); asks(); short()
-both(1.5)
-""", work)
+        profile, _ = burst(one_python, recording.ASKS + "both(1.5)", work)
     total = profile.total("cpu_ns")
     asks, long, short = (sum(s.cpu_ns for s in profile.calling(name)) for name in ("asks", "long", "short"))
     assert told(profile)["far"] > 10

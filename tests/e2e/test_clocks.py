@@ -117,22 +117,12 @@ def test_cpu_time_stays_exact_above_the_kernels_tick_rate(one_python, work):
     assert len(profile.samples) >= 500
 
 
-WORK = """
-import os, threading, time
-def asks(): return time.thread_time()
-def works(n):
-    s = 0
-    for i in range(n): s += i * i
-def long(): works(7000)
-def short(): works(3000)
+WORK = recording.ASKS + """
+import os, threading
 def pieces(seconds):
     while time.process_time() < seconds:
         works(3000)
         time.sleep(0.0005)
-def both(seconds):
-    end = asks() + seconds
-    while asks() < end:
-        long(); asks(); short()
 """
 
 

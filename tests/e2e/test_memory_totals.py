@@ -54,6 +54,21 @@ def test_totals_are_exact(one_python, work, kind):
     assert profile.processes[0]["heap_inherited_bytes"] == 0
 
 
+def test_a_child_that_did_nothing_has_the_peak_that_it_was_born_with(one_python, work):
+    """It ends before it has counted once."""
+    profile, _ = recording.record_ok(one_python, ["-c", """
+import os
+for i in range(20):
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""], work)
+    children = profile.processes[1:]
+    assert len(children) == 20
+    assert all(c["heap_peak_bytes"] >= c["heap_inherited_bytes"] > 1 << 20 for c in children)
+
+
 def test_threads_that_find_no_lane_are_counted(one_python, work):
     """More of them at one time than there may be, and as many again that come after."""
     profile, counts, _ = truth.record(one_python, work, """

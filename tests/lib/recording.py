@@ -191,6 +191,22 @@ class Recording:
         return load(self.path)
 
 
+# 7 : 3, and calls in between at which the kernel takes the thread off its CPU when its turn is over.
+ASKS = """
+import time
+def asks(): return time.thread_time()
+def works(n):
+    s = 0
+    for i in range(n): s += i * i
+def long(): works(7000)
+def short(): works(3000)
+def both(seconds):
+    end = asks() + seconds
+    while asks() < end:
+        long(); asks(); short()
+"""
+
+
 @contextlib.contextmanager
 def crowd():
     """Meanwhile, more programs that want a CPU than there are."""

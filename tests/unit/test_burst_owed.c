@@ -15,7 +15,7 @@ static uint32_t find(uint32_t thread, uintptr_t code, uint64_t instr)
 
 static uint64_t given_ns[4]; /* by cell */
 
-static void give(uint32_t cell, uint64_t cpu_ns)
+void pln_burst_table_give(uint32_t cell, uint64_t cpu_ns)
 {
 	given_ns[cell] += cpu_ns;
 }
@@ -52,7 +52,7 @@ static void test_what_is_not_taken_for_long_goes_to_the_code_object(void)
 	pln_burst_owed_reset();
 	pln_burst_owed_add(find(1, 64, 8), 10, 0);
 	CHECK_EQ(take(find(1, 64, 10)), 0);
-	pln_burst_owed_settle(SECOND_NS, give);
+	pln_burst_owed_settle(SECOND_NS);
 	CHECK_EQ(take(find(2, 64, 10)), 0);
 	CHECK_EQ(take(find(1, 128, 8)), 0);
 	CHECK_EQ(take(find(1, 64, 10)), 10);
@@ -64,7 +64,7 @@ static void test_what_is_taken_now_and_then_stays_where_it_is(void)
 	pln_burst_owed_reset();
 	CHECK_EQ(take(find(1, 64, 8)), 0);
 	pln_burst_owed_add(find(1, 64, 8), 10, 0);
-	pln_burst_owed_settle(SECOND_NS, give);
+	pln_burst_owed_settle(SECOND_NS);
 	CHECK_EQ(take(find(1, 64, 10)), 0);
 	CHECK_EQ(take(find(1, 64, 8)), 10);
 }
@@ -72,9 +72,9 @@ static void test_what_is_taken_now_and_then_stays_where_it_is(void)
 static void test_slices_that_are_close_settle_nothing(void)
 {
 	pln_burst_owed_reset();
-	pln_burst_owed_settle(SECOND_NS, give);
+	pln_burst_owed_settle(SECOND_NS);
 	pln_burst_owed_add(find(1, 64, 8), 10, 0);
-	pln_burst_owed_settle(SECOND_NS + 1000, give);
+	pln_burst_owed_settle(SECOND_NS + 1000);
 	CHECK_EQ(take(find(1, 64, 10)), 0);
 }
 
@@ -95,7 +95,7 @@ static void test_every_nanosecond_is_taken_or_owed(void)
 			taken += i % 4 ? 0 : take(debt);
 		}
 		if (i % 1000 == 0)
-			pln_burst_owed_settle(i * 1000000, give);
+			pln_burst_owed_settle(i * 1000000);
 	}
 	CHECK_EQ(given, taken + pln_burst_owed_ns());
 	CHECK_EQ(refused, 0);
@@ -103,7 +103,7 @@ static void test_every_nanosecond_is_taken_or_owed(void)
 	for (uint64_t i = 0; i < 15000; i++) {
 		taken += take(find(1, i / 3 * 16, i % 3));
 		if (i % 1000 == 0)
-			pln_burst_owed_settle((300000 + i) * 1000000, give);
+			pln_burst_owed_settle((300000 + i) * 1000000);
 	}
 	CHECK_EQ(given, taken);
 	CHECK_EQ(pln_burst_owed_ns(), 0);
@@ -117,7 +117,7 @@ static void test_without_room_nobody_is_owed_until_it_is_settled(void)
 	for (uintptr_t i = 1; i <= 20000; i++)
 		refused += !find(1, i * 16, 0);
 	CHECK(refused > 0);
-	pln_burst_owed_settle(1, give);
+	pln_burst_owed_settle(1);
 	CHECK(find(1, 20000 * 16, 0) != 0);
 }
 
@@ -138,7 +138,7 @@ static void test_what_ran_unseen_is_shared_by_all_stacks_of_the_thread(void)
 	CHECK_EQ(pln_burst_owed_take_share(second, 0, ms), 0);
 	CHECK_EQ(pln_burst_owed_take_share(first, 0, ms), 20 * ms);
 	CHECK_EQ(pln_burst_owed_take_share(first, 0, 0), 0);
-	pln_burst_owed_settle(SECOND_NS, give);
+	pln_burst_owed_settle(SECOND_NS);
 	first = pln_burst_owed_find_shared(1, false);
 	CHECK_EQ(pln_burst_owed_take_share(first, 0, ms), 10 * ms);
 	CHECK_EQ(pln_burst_owed_take_share(first, 0, 100 * ms), 10 * ms);
@@ -155,9 +155,9 @@ static void test_the_last_stack_of_a_thread_has_what_is_left_to_share(void)
 	debt = pln_burst_owed_find_shared(1, true);
 	pln_burst_owed_add_shared(debt, 40 * ms);
 	CHECK_EQ(pln_burst_owed_take_share(debt, 3, ms), 20 * ms);
-	pln_burst_owed_settle(SECOND_NS, give); /* it was seen since the last time */
+	pln_burst_owed_settle(SECOND_NS); /* it was seen since the last time */
 	CHECK_EQ(given_ns[3], 0);
-	pln_burst_owed_settle(2 * SECOND_NS, give);
+	pln_burst_owed_settle(2 * SECOND_NS);
 	CHECK_EQ(given_ns[3], 20 * ms);
 	CHECK_EQ(pln_burst_owed_ns(), 0);
 	CHECK_EQ(pln_burst_owed_find_shared(1, false), 0);
