@@ -18,7 +18,9 @@ import stats
 import subjects
 
 SEED = 20261121
-SLOW, SLOW_ROUNDS = 5.0, 3  # whose runs, start and end included, are so many times as long has only so many rounds
+# Whose runs, start and end included, are so many times as long, or whose program takes so many times
+# its CPU time, has only so many rounds.
+SLOW, COSTLY, SLOW_ROUNDS = 5.0, 1.5, 3
 PIECES, FEWEST = 16, 4  # of a run; fewer than these: one
 MEDIANS = ("profiler_cpu", "profiler_rss", "rss_added", "written", "start_cpu", "got", "asked", "lost", "alone_cpu",
            "alone_wall", "outcome_wall", "stacks")
@@ -65,8 +67,8 @@ class Tally:
 
     @property
     def slow(self):
-        return bool(self.rounds) and statistics.median(
-            r["outcome_wall"] / r["alone_wall"] for r in self.rounds) > SLOW
+        return bool(self.rounds) and (_median(self.rounds, "cpu") > COSTLY or statistics.median(
+            r["outcome_wall"] / r["alone_wall"] for r in self.rounds) > SLOW)
 
     @property
     def due(self):

@@ -355,7 +355,7 @@ def test_verdicts():
 # ------------------------------------------------------- rounds
 
 class FakeCell:
-    """Runs have 20 equal pieces, of which each third one is slow; each profiler doubles them."""
+    """Runs have 20 equal pieces, of which each third one is slow; with each profiler they take 1.4 times as long."""
     name, program, point, rate, children, peers = "cell", "p", "", 100, False, ()
     subject = types.SimpleNamespace(id="3.x")
 
@@ -368,7 +368,7 @@ class FakeCell:
     def run(self, peer, limit):
         self.started.append(peer.name if peer else "-")
         self.alone += peer is None
-        piece = 0.05 if peer is None else 0.1
+        piece = 0.05 if peer is None else 0.07
         units = [[piece * (1 + (i % 3 == 0)), piece] for i in range(20)]
         seconds = sum(cpu for cpu, _ in units)
         result = {"cpu": seconds, "wall": seconds, "process_cpu": seconds, "children_cpu": 0.0, "rss_kib": 10, "pid": 1,
@@ -398,7 +398,7 @@ def test_a_round_puts_each_between_two_runs_alone():
         assert one[0] == one[3] == one[5] == "-" and sorted(one[1:3] + one[4:5]) == ["a", "b", "c"]
     assert len({tuple(cell.started[6 * n:6 * n + 6]) for n in range(4)}) > 1, "always the same order"
     for row in rows:
-        assert row["cpu"] == row["wall"] == pytest.approx(2.0) and len(row["rounds"]) == 4
+        assert row["cpu"] == row["wall"] == pytest.approx(1.4) and len(row["rounds"]) == 4
         assert (row["got"], row["written"]) == (7, 2.0)
 
 
@@ -421,14 +421,16 @@ def test_rows_of_another_interpreter_stay():
     assert [row["interpreter"] for row in rows] == ["3.x", "3.y"] and rows[0] == first[0]
 
 
-def test_a_slow_one_has_fewer_rounds():
+@pytest.mark.parametrize("what, times", [("wall", 40), ("cpu", 1.3)])
+def test_a_slow_one_has_fewer_rounds(what, times):
     cell, slow = FakeCell(), fake_peer("slow")
     run = cell.run
 
     def slower(peer, limit):
         found = run(peer, limit)
         if peer is slow:
-            found.wall_s = found.result["wall"] = 40 * cell.alone
+            found.result[what] *= times
+            found.wall_s = found.result["wall"]
         return found
 
     cell.run = slower
@@ -513,7 +515,7 @@ def test_overhead_is_told(work):
     *_, rows = rounds.measure([FakeCell()], [fake_peer("a")], options(), quiet())
     rows.append({"program": "p", "interpreter": "3.x", "peer": "b", "point": "", "rounds": [], "message": "is a|b"})
     text = table.write("overhead", rows, ABOUT, work)
-    assert cells(text, "a")[:4] == ["a", "4", "2.000 [2.000, 2.000]", "2.000 [2.000, 2.000]"]
+    assert cells(text, "a")[:4] == ["a", "4", "1.400 [1.400, 1.400]", "1.400 [1.400, 1.400]"]
     assert "| b | 0 | cannot run: is a\\|b |" in text
     assert "| 3.x | b | – | – | – | 0 of 1 |" in text
     assert json.loads((work / "overhead.json").read_text())["rows"][0]["rounds"] == rows[0]["rounds"]
