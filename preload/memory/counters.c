@@ -14,7 +14,6 @@
 #include "memory/objects.h"
 #include "sampling/threads.h"
 #include "segment.h"
-#include "syscall.h"
 
 #define LOOK_FIRST 4096u /* bytes until a thread first tries to find its slot */
 #define LOOK_AT_LEAST (1u << 20) /* it tries after twice as many each time, up to this */
@@ -38,6 +37,34 @@ void pln_memory_add_counts(struct pln_alloc_counters *to, const struct pln_alloc
 	}
 }
 
+/* Several may move at once. A locked addition keeps its place among all other accesses. */
+static _Atomic uint32_t moves_begun;
+static _Atomic uint32_t moves_ended;
+
+static void move_counts(struct pln_alloc_counters *to, struct pln_alloc_counters *from)
+{
+	(void)pln_add_relaxed(&moves_begun, 1);
+	pln_signal_fence();
+	pln_memory_add_counts(to, from);
+	memset(from, 0, PILLION_HEAP_COUNT * sizeof(*from));
+	pln_signal_fence();
+	(void)pln_add_relaxed(&moves_ended, 1);
+}
+
+uint32_t pln_memory_sum_begins(void)
+{
+	uint32_t ended = pln_load_relaxed(&moves_ended);
+
+	pln_signal_fence();
+	return ended;
+}
+
+bool pln_memory_sum_holds(uint32_t began)
+{
+	pln_signal_fence();
+	return pln_load_relaxed(&moves_begun) == began;
+}
+
 static void look_away(struct pln_memory_thread *self)
 {
 	for (unsigned i = 0; i < PILLION_HEAP_COUNT; i++)
@@ -55,19 +82,10 @@ static void count_in(struct pln_memory_thread *self, struct pln_alloc_counters *
 
 	look_away(self);
 	pln_memory_count_at(self, heap);
-	if (before == self->own) {
-		pln_memory_add_counts(heap, before);
-		memset(self->own, 0, sizeof(self->own));
-	}
+	if (before == self->own)
+		move_counts(heap, self->own);
 	for (unsigned i = 0; i < PILLION_HEAP_NESTED; i++)
 		pln_memory_draw(self, i);
-}
-
-static struct pln_thread *find_slot_owner(void)
-{
-	struct pln_thread *thread = pln_threads_own_sigsafe();
-
-	return thread ? thread : pln_threads_find((uint32_t)pln_gettid_sigsafe());
 }
 
 void pln_memory_look_for_slot(struct pln_memory_thread *self)
@@ -76,7 +94,7 @@ void pln_memory_look_for_slot(struct pln_memory_thread *self)
 	uint64_t *next = &self->look_at[PILLION_HEAP_MALLOC];
 
 	if (pln_segment_is_ours_sigsafe())
-		thread = find_slot_owner();
+		thread = pln_threads_know_own_sigsafe();
 	if (thread)
 		count_in(self, pln_segment_slot_sigsafe(thread->index)->heap);
 	else
@@ -217,13 +235,12 @@ void pln_memory_thread_ends(void)
 	pln_signal_fence();
 	pln_memory_count_at(self, NULL);
 	if (alone && pln_segment_is_ours_sigsafe())
-		pln_memory_add_counts(pln_segment->heap_rest, self->own);
+		move_counts(pln_segment->heap_rest, self->own);
 }
 
 void pln_memory_slot_is_left(struct pln_slot *slot)
 {
-	pln_memory_add_counts(pln_segment->heap_rest, slot->heap);
-	memset(slot->heap, 0, sizeof(slot->heap));
+	move_counts(pln_segment->heap_rest, slot->heap);
 }
 
 /* ----------------------------------------------------------------- fork */
@@ -239,7 +256,7 @@ void pln_memory_before_fork(void)
 	struct pln_memory_thread *self = &pln_memory_self;
 
 	if (pln_memory_mode != PLN_MEMORY_OFF && pln_segment_is_ours_sigsafe())
-		live_at_fork = pln_memory_live_bytes();
+		(void)pln_memory_live_bytes(&live_at_fork);
 	if (!self->heap || is_on_its_own(self))
 		return;
 	look_away(self);

@@ -97,8 +97,16 @@ static inline enum pln_heap_class pln_memory_class_of(enum pln_block_kind kind)
 	return kind < PILLION_BLOCK_OBJECT ? (enum pln_heap_class)kind : PILLION_HEAP_OBJECT;
 }
 
-/* What is live of malloc and mappings, as of now. */
-uint64_t pln_memory_live_bytes(void);
+/*
+ * The counts of a thread move when it gets a slot, and when it is gone: who sums up all places
+ * meanwhile may see them twice, or what was allocated without what was freed. A sum that began
+ * at `began` is right only if this holds after it.
+ */
+uint32_t pln_memory_sum_begins(void);
+bool pln_memory_sum_holds(uint32_t began);
+
+/* What is live of malloc and mappings, as of now. False: counts moved all the while. */
+bool pln_memory_live_bytes(uint64_t *live);
 
 /* A sampled block is freed. */
 void pln_memory_tell_free(uint64_t id);

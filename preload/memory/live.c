@@ -17,7 +17,7 @@
 
 #define PAGE 4096u
 #define BUCKET 8u
-#define ENTRIES_MIN (1u << 15) /* 20 GiB of heap at the default interval fill it by two thirds */
+#define ENTRIES_MIN (1u << 15) /* 10 GiB of heap at the default interval fill it by two thirds */
 #define ENTRIES_MAX (1u << 22)
 #define FILL_BYTES (16ull << 30)
 #define CLAIMED 1u /* no block's address */

@@ -24,6 +24,8 @@
 #include "export.h"
 #include "memory/counters.h"
 #include "memory/real.h"
+#include "sampling/announce.h"
+#include "segment.h"
 
 #define MAPPINGS 16384u
 #define CLAIMED 1u /* no mapping's address */
@@ -38,6 +40,7 @@ struct mapping {
 
 static struct mapping mappings[MAPPINGS];
 static _Atomic uint32_t high_water; /* entries behind were never used */
+static _Atomic bool missed; /* a mapping did not fit in */
 
 /* A range that was taken out of the table. */
 struct range {
@@ -176,6 +179,19 @@ static void count_mapping(uintptr_t lo, size_t size)
 
 	if (add(lo, lo + bytes, 0))
 		(void)pln_memory_count_block((void *)lo, bytes, PILLION_BLOCK_MAPPING);
+	else
+		pln_store_relaxed(&missed, true);
+}
+
+void pln_mappings_tick(void)
+{
+	static const struct pln_segment *told;
+
+	if (!pln_load_relaxed(&missed) || told == pln_segment)
+		return;
+	told = pln_segment;
+	pln_announce_note(1, "more mappings at one time than can be followed (16,384): "
+			     "what came after them is not counted");
 }
 
 static bool is_counted(void)

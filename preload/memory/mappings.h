@@ -14,4 +14,7 @@ bool pln_mapping_follow_sigsafe(uintptr_t lo, uint64_t id);
 /* In a forked child: it has the mappings, not the samples. */
 void pln_mappings_forget_samples(void);
 
+/* Sampling thread: tells, once, if there were more than can be followed. */
+void pln_mappings_tick(void);
+
 #endif

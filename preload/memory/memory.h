@@ -30,6 +30,9 @@ void pln_memory_slot_is_left(struct pln_slot *slot);
 /* Sampling thread, at each tick: follows what is live, for its peak. */
 void pln_memory_tick(uint64_t now_ns);
 
+/* The same while nothing is sampled: the counts go on. */
+void pln_memory_tick_dormant(void);
+
 /* Any thread, with the sampling thread held: the program exits. Opens no file. */
 void pln_memory_tick_last(void);
 

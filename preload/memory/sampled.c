@@ -35,10 +35,11 @@
 #include "syscall.h"
 
 #define DEFAULT_INTERVAL (512u << 10)
-#define PRESSURE_TICKS 16u
-#define PRESSURE_SAMPLES 64u /* within them: after each so many, the interval doubles */
+#define PRESSURE_NS 160000000u
+#define PRESSURE_SAMPLES 64u /* within that time: after each so many, the interval doubles */
 #define INTERVAL_MAX (1ull << 40)
 #define ORPHANS 1024u
+#define SUMS 4u /* are made, until one holds */
 
 static _Atomic uint64_t interval_now; /* 0: no samples */
 static _Atomic uint64_t next_id;
@@ -84,14 +85,21 @@ static void add_one(struct sums *sums, const struct pln_alloc_counters *heap)
 	}
 }
 
-static struct sums sum_up(void)
+/* False: it may be wrong. */
+static bool sum_up(struct sums *sums)
 {
-	struct sums sums = { 0 };
+	bool holds = false;
 
-	add_one(&sums, pln_segment->heap_rest);
-	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++)
-		add_one(&sums, pln_segment_slot_sigsafe(i)->heap);
-	return sums;
+	for (unsigned n = 0; n < SUMS && !holds; n++) {
+		uint32_t began = pln_memory_sum_begins();
+
+		*sums = (struct sums){ 0 };
+		add_one(sums, pln_segment->heap_rest);
+		for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++)
+			add_one(sums, pln_segment_slot_sigsafe(i)->heap);
+		holds = pln_memory_sum_holds(began);
+	}
+	return holds;
 }
 
 static uint64_t live_of(const struct pln_alloc_counters *one)
@@ -104,7 +112,7 @@ static uint64_t live_in(const struct pln_alloc_counters *heap)
 	return live_of(&heap[PILLION_HEAP_MALLOC]) + live_of(&heap[PILLION_HEAP_MAPPING]);
 }
 
-uint64_t pln_memory_live_bytes(void)
+static uint64_t sum_up_live(void)
 {
 	uint64_t live = pln_segment->inherited_bytes + live_in(pln_segment->heap_rest);
 
@@ -112,6 +120,19 @@ uint64_t pln_memory_live_bytes(void)
 		live += live_in(pln_segment_slot_sigsafe(i)->heap);
 	/* Threads are looked at one after the other: one may free what another got since. */
 	return (int64_t)live < 0 ? 0 : live;
+}
+
+bool pln_memory_live_bytes(uint64_t *live)
+{
+	bool holds = false;
+
+	for (unsigned n = 0; n < SUMS && !holds; n++) {
+		uint32_t began = pln_memory_sum_begins();
+
+		*live = sum_up_live();
+		holds = pln_memory_sum_holds(began);
+	}
+	return holds;
 }
 
 static uint64_t live_in_all(const struct sums *sums)
@@ -133,10 +154,13 @@ static void follow_peak(uint64_t live, uint64_t now_ns)
 	pln_store_relaxed(&pln_segment->peak_ns, now_ns);
 }
 
+/* A program that embeds the interpreter may begin again. */
 static void follow_finalization(uint64_t now_ns)
 {
-	if (!pln_load_relaxed(&pln_segment->finalizing_ns) && pln_python_finalizing_sigsafe())
-		pln_store_relaxed(&pln_segment->finalizing_ns, now_ns);
+	uint64_t since_ns = pln_load_relaxed(&pln_segment->finalizing_ns);
+
+	if (since_ns ? pln_python_ready_sigsafe() : pln_python_finalizing_sigsafe())
+		pln_store_relaxed(&pln_segment->finalizing_ns, since_ns ? 0 : now_ns);
 }
 
 /* ------------------------------------------------------------ a thread's lane */
@@ -343,12 +367,22 @@ static void try_to_sample(struct pln_memory_thread *self, void *p, uint64_t size
 	}
 }
 
+/* After vfork: what we change here is the parent's. (Of a forked child's memory, the segment is no
+ * part.) */
+static bool is_in_parents_memory(void)
+{
+	unsigned char resident;
+
+	return !pln_syscall3(SYS_mincore, (long)pln_segment, 1, (long)&resident);
+}
+
 void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
 	enum pln_heap_class heap = pln_memory_class_of(kind);
 	int saved = errno;
 	uint64_t live, now_ns;
+	bool holds;
 
 	if (pln_memory_mode == PLN_MEMORY_OFF) { /* by another thread, since this one last looked */
 		pln_memory_stop(self);
@@ -359,14 +393,17 @@ void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind)
 		return p;
 	}
 	if (!pln_segment_is_ours_sigsafe()) { /* a child that no fork handler ran in */
-		pln_memory_stop(self);
+		if (!is_in_parents_memory())
+			pln_memory_stop(self);
+		errno = saved;
 		return p;
 	}
 	/* In this order, and one time for both: a block that makes a peak is live at it. */
-	live = pln_memory_live_bytes();
+	holds = pln_memory_live_bytes(&live);
 	now_ns = pln_now_ns_sigsafe();
 	follow_finalization(now_ns);
-	follow_peak(live, now_ns);
+	if (holds)
+		follow_peak(live, now_ns);
 	if (self->interval[heap] && pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT)
 		try_to_sample(self, p, size, kind, now_ns);
 	pln_memory_draw(self, heap);
@@ -377,14 +414,14 @@ void *pln_memory_look(void *p, uint64_t size, enum pln_block_kind kind)
 /* -------------------------------------------------------- sampling thread */
 
 /* It grew by feel_pressure(), and goes back by itself. */
-static void relieve_pressure(void)
+static void relieve_pressure(uint64_t now_ns)
 {
-	static unsigned ticks;
+	static uint64_t next_ns;
 	uint64_t interval = pln_load_relaxed(&interval_now);
 
-	if (!interval || pln_options.alloc_interval || ++ticks < PRESSURE_TICKS)
+	if (!interval || pln_options.alloc_interval || now_ns < next_ns)
 		return;
-	ticks = 0;
+	next_ns = now_ns + PRESSURE_NS;
 	if (pln_swap_relaxed(&samples_lately, 0) < PRESSURE_SAMPLES / 4 &&
 	    interval > DEFAULT_INTERVAL)
 		(void)pln_cas_acquire(&interval_now, &interval, interval / 2);
@@ -424,14 +461,24 @@ void pln_memory_tick(uint64_t now_ns)
 
 	if (pln_memory_mode == PLN_MEMORY_OFF)
 		return;
-	sums = sum_up();
-	publish(&sums);
 	follow_finalization(now_ns);
-	/* The tick began long ago: what was allocated since then is live, too. */
-	follow_peak(live_in_all(&sums), pln_now_ns_sigsafe());
+	if (sum_up(&sums)) {
+		publish(&sums);
+		/* The tick began long ago: what was allocated since then is live, too. */
+		follow_peak(live_in_all(&sums), pln_now_ns_sigsafe());
+	}
 	follow_break();
+	pln_mappings_tick();
 	tell_orphans();
-	relieve_pressure();
+	relieve_pressure(now_ns);
+}
+
+void pln_memory_tick_dormant(void)
+{
+	struct sums sums;
+
+	if (pln_memory_mode != PLN_MEMORY_OFF && sum_up(&sums))
+		publish(&sums);
 }
 
 void pln_memory_tick_last(void)
@@ -440,7 +487,7 @@ void pln_memory_tick_last(void)
 
 	if (pln_memory_mode == PLN_MEMORY_OFF)
 		return;
-	sums = sum_up();
+	(void)sum_up(&sums);
 	publish(&sums);
 	tell_orphans();
 }

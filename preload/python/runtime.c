@@ -41,6 +41,7 @@ static enum {
 } state;
 
 static unsigned settling_ticks;
+static _Atomic bool has_run; /* an interpreter was once seen as it should be */
 static bool repeat; /* tell again: the segment is new */
 static const char *refused_because = "";
 static struct pln_layout run_time_layout;
@@ -201,7 +202,8 @@ bool pln_python_finalizing_sigsafe(void)
 {
 	const struct pln_layout *layout = pln_load_acquire(&pln_python.layout);
 
-	return layout && (is_finalizing_sigsafe(layout) || !is_initialized_sigsafe(layout));
+	return layout && pln_load_relaxed(&has_run) && !pln_load_relaxed(&pln_python.refused) &&
+	       (is_finalizing_sigsafe(layout) || !is_initialized_sigsafe(layout));
 }
 
 /* ---------------------------------------------------------- the state machine */
@@ -284,6 +286,7 @@ static bool poll_settling(struct pln_wire_interpreter *info, const struct pln_la
 		return false;
 	if (is_initialized_sigsafe(layout) && pln_python_states_plausible(layout)) {
 		state = CHECKING;
+		pln_store_relaxed(&has_run, true);
 		fill_info(info, PILLION_INTERPRETER_FOUND, "");
 		return true;
 	}

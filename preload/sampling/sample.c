@@ -183,6 +183,13 @@ static void put_native(unsigned char *rec, const struct parts *p, const struct p
 		cfa[native->count] = 0;
 }
 
+/* Of another stack, none: it may lie below this one, or anywhere above. */
+static uint32_t marker_of(uintptr_t marker, uintptr_t sp)
+{
+	return marker >= sp && marker - sp < PILLION_CFA_GUESSED ? (uint32_t)(marker - sp)
+								 : PILLION_NO_MARKER;
+}
+
 static void put_python(unsigned char *rec, const struct parts *p, const struct pln_capture *capture)
 {
 	struct pln_wire_frame *out = (struct pln_wire_frame *)(rec + p->python_at);
@@ -192,9 +199,7 @@ static void put_python(unsigned char *rec, const struct parts *p, const struct p
 
 		out[i].code = frame->code;
 		out[i].instr = frame->instr;
-		out[i].marker = frame->marker && frame->marker >= capture->regs.sp
-					? offset_of(frame->marker, capture->regs.sp)
-					: PILLION_NO_MARKER;
+		out[i].marker = marker_of(frame->marker, capture->regs.sp);
 	}
 }
 

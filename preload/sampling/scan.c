@@ -244,14 +244,16 @@ static void retire(struct pln_thread *thread)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
 	uint64_t off = pln_load_relaxed(&slot->pending_offcpu_ns);
+	uint64_t runnable = pln_load_relaxed(&slot->pending_runnable_ns);
 
 	/* A thread that said that it ends has done so itself. */
 	pln_timer_delete(thread);
 	/* What is still pending belongs to the last wait that was seen. */
 	if (off && thread->last_blocked_hash &&
-	    pln_blocked_repeat(thread, off, pln_swap_relaxed(&slot->pending_runnable_ns, 0),
-			       PILLION_CAUSE_EXIT))
+	    pln_blocked_repeat(thread, off, runnable, PILLION_CAUSE_EXIT)) {
 		pln_store_relaxed(&slot->pending_offcpu_ns, 0);
+		pln_store_relaxed(&slot->pending_runnable_ns, 0);
+	}
 	pln_announce_thread(thread, PILLION_RECORD_THREAD_EXIT);
 	pln_memory_slot_is_left(slot);
 	close_files(thread);
@@ -308,6 +310,7 @@ static void sweep_slots(void)
 			retire(thread);
 		}
 	}
+	pln_threads_lower_high_water();
 }
 
 static void map_thread(struct pln_thread *thread)

@@ -43,7 +43,8 @@ static size_t scratch_stride;
 static _Atomic uint32_t scratch_open; /* strides [0, scratch_open) can be accessed */
 static unsigned scratch_depth;
 static uint32_t thread_count;
-static _Atomic uint32_t high_water;
+static _Atomic uint32_t high_water; /* slots behind are free */
+static _Atomic uint32_t ever_used;
 static _Atomic uint32_t next_serial;
 static _Atomic uint32_t starting; /* threads that will register themselves any moment */
 
@@ -103,15 +104,16 @@ static bool open_scratch(uint32_t index)
 
 uint64_t pln_threads_bytes(void)
 {
-	return (pln_load_relaxed(&high_water) + 1) * (sizeof(*threads) + scratch_stride);
+	return (pln_load_relaxed(&ever_used) + 1) * (sizeof(*threads) + scratch_stride);
 }
 
 void pln_threads_reset(void)
 {
-	uint32_t used = pln_load_relaxed(&high_water);
+	uint32_t used = pln_load_relaxed(&ever_used);
 
 	memset(threads, 0, used * sizeof(*threads));
 	pln_store_relaxed(&high_water, 0);
+	pln_store_relaxed(&ever_used, 0);
 	/* Those threads are not in this process, and its first one is the calling one. */
 	pln_store_relaxed(&starting, 0);
 	pln_store_relaxed(&first_has_ended, 0);
@@ -159,12 +161,37 @@ void pln_threads_set_own_stack(struct pln_stack_range range)
 	own_stack = range;
 }
 
-static void raise_high_water(uint32_t used)
+static void raise_mark(_Atomic uint32_t *mark, uint32_t used)
 {
-	uint32_t seen = pln_load_relaxed(&high_water);
+	uint32_t seen = pln_load_relaxed(mark);
 
-	while (seen < used && !pln_cas_acquire(&high_water, &seen, used))
+	while (seen < used && !pln_cas_acquire(mark, &seen, used))
 		;
+}
+
+static bool is_free(uint32_t index)
+{
+	return pln_load_relaxed(&pln_segment_slot_sigsafe(index)->state) == PILLION_SLOT_FREE;
+}
+
+/*
+ * Whoever claims a slot does so first, and raises the mark then; both exchanges are in one order
+ * with all other accesses (x86). So either it sees the lower mark, or we see its slot.
+ */
+void pln_threads_lower_high_water(void)
+{
+	uint32_t before = pln_load_relaxed(&high_water), used = before;
+
+	while (used && is_free(used - 1))
+		used--;
+	if (used == before)
+		return;
+	(void)pln_swap_acquire(&high_water, used);
+	for (uint32_t i = before; i > used; i--)
+		if (!is_free(i - 1)) {
+			raise_mark(&high_water, i);
+			return;
+		}
 }
 
 static void fill_slot(struct pln_slot *slot, const struct pln_thread *thread)
@@ -228,7 +255,8 @@ struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintp
 		init_lane(i);
 		fill_slot(slot, thread);
 		(void)pln_timer_arm(thread);
-		raise_high_water(i + 1);
+		raise_mark(&high_water, i + 1);
+		raise_mark(&ever_used, i + 1);
 		/* release: the slot is whole; pairs with the sampling thread and the collector */
 		pln_store_release(&slot->state, PILLION_SLOT_LIVE);
 		return thread;
@@ -259,6 +287,21 @@ struct pln_thread *pln_threads_own_sigsafe(void)
 {
 	/* In a child that this thread has forked, or after a scan took it for gone, another's. */
 	return own_thread && own_thread->serial == own_serial ? own_thread : NULL;
+}
+
+struct pln_thread *pln_threads_know_own_sigsafe(void)
+{
+	struct pln_thread *thread = pln_threads_own_sigsafe();
+
+	if (thread)
+		return thread;
+	thread = pln_threads_find((uint32_t)pln_gettid_sigsafe());
+	own_thread = NULL;
+	pln_signal_fence();
+	own_serial = thread ? thread->serial : 0;
+	pln_signal_fence();
+	own_thread = thread;
+	return thread;
 }
 
 void pln_threads_release(struct pln_thread *thread)
@@ -298,8 +341,12 @@ void pln_threads_settle(struct pln_thread *thread, uint64_t cpu_ns)
 	head.cpu_ns = pln_timer_take_overdue_sigsafe(thread, cpu_ns) +
 		      pln_swap_relaxed(&thread->forced_cpu_ns, 0);
 	head.runnable_ns = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
-	if ((head.cpu_ns || head.runnable_ns) && pln_sample_repeat_sigsafe(&outlet, &head))
+	if (!head.cpu_ns && !head.runnable_ns)
+		return;
+	if (pln_sample_repeat_sigsafe(&outlet, &head))
 		pln_add_relaxed(&slot->sampled_cpu_ns, head.cpu_ns);
+	else
+		pln_add_relaxed(&slot->pending_runnable_ns, head.runnable_ns);
 }
 
 /* ------------------------------------------------------- pthread_create */

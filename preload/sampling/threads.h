@@ -95,7 +95,10 @@ uint64_t pln_threads_bytes(void);
 void pln_threads_reset(void);
 
 struct pln_thread *pln_thread_sigsafe(uint32_t index);
-uint32_t pln_threads_high_water_sigsafe(void); /* slots ever used: scan [0, this) */
+/* Slots in use are in [0, this). The sampling thread alone may lower it, if some at the end are
+ * free. */
+uint32_t pln_threads_high_water_sigsafe(void);
+void pln_threads_lower_high_water(void);
 struct pln_scratch
 pln_threads_scratch_sigsafe(uint32_t index); /* index lane_count: the sampling thread's */
 
@@ -135,8 +138,12 @@ void pln_threads_set_own_stack(struct pln_stack_range range);
 /* Whether one thread is known at most: a hint, new ones may just begin. */
 bool pln_threads_is_only_one(void);
 
-/* The slot that the calling thread has claimed for itself, NULL: none. */
+/*
+ * The calling thread's slot, NULL: none. The first knows one that the thread has claimed for
+ * itself; the second looks for one that a scan has found, too, which the first knows from then on.
+ */
 struct pln_thread *pln_threads_own_sigsafe(void);
+struct pln_thread *pln_threads_know_own_sigsafe(void);
 
 /* The real pthread_create, for our own thread. */
 int pln_threads_real_create(void *thread, const void *attr, void *(*fn)(void *), void *arg);

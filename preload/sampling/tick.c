@@ -40,7 +40,7 @@
 #define FLUSH_IDLE_NS PLN_SECOND_NS /* a long wait shows up at least this often */
 #define RUNQUEUE_WORTH_NS 100000 /* less off-CPU time than this is not split */
 #define COLLECTOR_SILENT_NS (5 * PLN_SECOND_NS)
-#define SIGNAL_BLOCKED_NS (500 * 1000000ull) /* CPU time without a sample */
+#define SIGNAL_BLOCKED_NS (500 * 1000000ull) /* CPU time without a sample, besides two periods */
 #define SELDOM_NS 160000000ull /* between looks at what changes slowly, whatever the rate */
 #define TABLES_NS 30000000ull /* a process that ends before needs no unwind tables */
 #define OFF_WORTH 20 /* less off-CPU time than this part of a tick waits for more */
@@ -50,6 +50,7 @@
 #define NOT_RUNNING 20 /* in a row: it only runs where we do */
 #define LONG_NS 100000000 /* CPU time without a sample, and periods of it */
 #define LONG_PERIODS 20
+#define ON_CPU (PILLION_ENGINE_CPU_TIMER | PILLION_ENGINE_FORCED)
 
 static bool blocked_works;
 static _Atomic uint32_t forbidden; /* the program has said so */
@@ -58,6 +59,8 @@ static uint32_t first_thread; /* where the next round starts, for fairness */
 static uint64_t began_ns;
 static uint64_t began_segment_ns; /* and the start of the segment that it is about */
 static uint64_t dormant_since_ns;
+static uint64_t
+	earlier_cpu_ns; /* of threads that were the sampling thread before, in this segment */
 static uint32_t wish_obeyed; /* the last one in this segment */
 static uint64_t seldom_ns; /* when it is time again to look at what changes slowly */
 static uint64_t modules_ns; /* and at the loader's list */
@@ -228,11 +231,14 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_
 static void notice_blocked_signal(struct pln_thread *thread, const struct pln_slot *slot)
 {
 	uint64_t samples = pln_load_relaxed(&slot->samples);
+	uint64_t limit_ns = SIGNAL_BLOCKED_NS + 2 * pln_segment_own.period_ns;
 
+	if (!(pln_load_relaxed(&pln_segment->engine) & ON_CPU))
+		return;
 	if (samples != thread->last_samples || !thread->unsampled_since_ns) {
 		thread->last_samples = samples;
 		thread->unsampled_since_ns = thread->cpu_ns;
-	} else if (thread->cpu_ns - thread->unsampled_since_ns > SIGNAL_BLOCKED_NS) {
+	} else if (thread->cpu_ns - thread->unsampled_since_ns > limit_ns) {
 		thread->unsampled_since_ns = thread->cpu_ns;
 		pln_segment_drop_sigsafe(PILLION_DROP_SIGNAL_BLOCKED);
 	}
@@ -315,10 +321,15 @@ static void visit_all(void)
 	first_thread = next;
 }
 
-static void publish_totals(void)
+static void publish_own_cpu(void)
 {
 	pln_store_relaxed(&pln_segment->sampler_cpu_ns,
-			  pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID));
+			  earlier_cpu_ns + pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID));
+}
+
+static void publish_totals(void)
+{
+	publish_own_cpu();
 	pln_store_relaxed(&pln_segment->process_cpu_ns,
 			  pln_clock_ns_sigsafe(CLOCK_PROCESS_CPUTIME_ID));
 	pln_store_relaxed(&pln_segment->table_bytes, pln_native_table_bytes());
@@ -413,14 +424,14 @@ static void wake_up(void)
 
 static void check_handler(void)
 {
-	uint32_t on_cpu = PILLION_ENGINE_CPU_TIMER | PILLION_ENGINE_FORCED;
 	uint32_t engine = pln_load_relaxed(&pln_segment->engine);
 
-	if (!(engine & on_cpu) || pln_timer_handler_is_ours())
+	if (!(engine & ON_CPU) || pln_timer_handler_is_ours())
 		return;
-	/* Timers that go on would call the program's handler, or end the program. */
-	pln_scan_each(pln_timer_delete);
-	pln_store_relaxed(&pln_segment->engine, engine & ~on_cpu);
+	/* Timers that go on would call the program's handler, or end the program. What runs from
+	 * now on has no sample. */
+	pln_scan_each(pln_timer_rest);
+	pln_store_relaxed(&pln_segment->engine, engine & ~(uint32_t)ON_CPU);
 	pln_segment_drop_sigsafe(PILLION_DROP_SIGNAL_TAKEN);
 	pln_announce_note(
 		1, "the program took over the signal that samples use; CPU sampling stopped");
@@ -430,6 +441,17 @@ static void check_handler(void)
 static void look_again(struct pln_thread *thread)
 {
 	thread->idle = false;
+}
+
+/* A program that embeds the interpreter may begin again. */
+static void follow_finalization(void)
+{
+	uint32_t state = pln_load_relaxed(&pln_segment->state);
+
+	if (state == PILLION_TARGET_SAMPLING && pln_python_finalizing_sigsafe())
+		pln_store_relaxed(&pln_segment->state, PILLION_TARGET_FINALIZING);
+	else if (state == PILLION_TARGET_FINALIZING && !pln_python_finalizing_sigsafe())
+		pln_store_relaxed(&pln_segment->state, PILLION_TARGET_SAMPLING);
 }
 
 /* Every tick until the interpreter is known for good, then now and then (its end). */
@@ -444,8 +466,7 @@ static void poll_interpreter(bool seldom)
 		pln_scan_each(look_again);
 		interpreter_settled = interpreter.status != PILLION_INTERPRETER_FOUND;
 	}
-	if (!pln_tick_is_dormant() && pln_python_finalizing_sigsafe())
-		pln_store_relaxed(&pln_segment->state, PILLION_TARGET_FINALIZING);
+	follow_finalization();
 }
 
 /* The clocks go on, threads come and go. */
@@ -455,6 +476,7 @@ static void sleep_on(uint64_t now)
 	pln_scan_each(pln_scan_skip);
 	poll_interpreter(true); /* so that it is known when sampling starts */
 	pln_objects_tick();
+	pln_memory_tick_dormant();
 	pln_add_relaxed(&pln_segment->dormant_ns, now - dormant_since_ns);
 	dormant_since_ns = now;
 }
@@ -546,6 +568,7 @@ void pln_tick_begin(void)
 	own_cpu_ns =
 		pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID); /* in a child: another thread's */
 	seldom_ns = modules_ns = 0;
+	earlier_cpu_ns = pln_load_relaxed(&pln_segment->sampler_cpu_ns); /* 0 in a new segment */
 	pln_store_relaxed(&dormant, state == PILLION_TARGET_DORMANT);
 	pln_store_relaxed(&pln_segment->engine,
 			  pln_load_relaxed(&pln_segment->engine) | probe_engine());
@@ -578,4 +601,5 @@ void pln_tick_end(void)
 	/* The private descriptor table goes with the thread; a shared one keeps nothing open. */
 	pln_scan_end();
 	pln_unheard_end();
+	publish_own_cpu();
 }

@@ -126,6 +126,13 @@ def pieces(seconds):
 """
 
 
+def test_a_low_rate_is_no_blocked_signal(one_python, work):
+    profile, _ = recording.record_ok(one_python, ["-c", "import time\nwhile time.thread_time() < 4: pass"], work,
+                                     options=["-F", "1"])
+    assert any(s.on_cpu for s in profile.samples)
+    assert profile.drops[recording.DROP_SIGNAL_BLOCKED] == 0
+
+
 def test_where_a_thread_is_taken_off_its_cpu_says_nothing_of_what_it_ran(one_python, work):
     """On a crowded machine that is where it asks the kernel something, and its signal waits for it there."""
     with recording.crowd():

@@ -165,3 +165,18 @@ print(len(set(places)))
     assert total >= 50 * 64 << 20
     assert 50 <= freed + left and freed <= calls
     assert total - (100 << 20) - (left * 64 << 20) <= freed_bytes <= total
+
+
+def test_mappings_beyond_those_that_can_be_followed_are_told_of(one_python, work):
+    profile, _ = recording.record_ok(one_python, ["-c", """
+import ctypes, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_size_t] * 6
+for i in range(17000):
+    libc.mmap(0, 4096, 3, 0x22, 2**64 - 1, 0)
+end = time.thread_time() + 0.2
+while time.thread_time() < end: pass
+"""], work)
+    assert 16000 < profile.processes[0]["heap"][recording.HEAP_MAPPING][0] < 17000
+    assert any("more mappings" in note for note in profile.notes), profile.notes

@@ -103,6 +103,19 @@ def test_totals_are_exact_where_objects_are_followed_too(one_python, work, alloc
     assert profile.processes[0]["heap"][recording.HEAP_OBJECT][0] > 0
 
 
+def test_children_that_share_the_memory_change_nothing(one_python, work):
+    """Their first allocation is the one that a sample is due at: the interval is 1."""
+    profile, _ = recording.record_ok(one_python, ["-c", """
+import ctypes, sys, time
+end = time.thread_time() + 0.3
+while time.thread_time() < end: pass
+ends = ctypes.CDLL(sys.argv[1])
+assert ends.alloc_in_vfork_child(3) == 0
+kept = [bytearray(1000) for i in range(20000)]
+""", truth.library(one_python, "alloc_ends")], work, options=["--alloc-interval", "1"])
+    assert profile.processes[0]["heap"][recording.HEAP_MALLOC][0] > 20000
+
+
 def test_every_thread_is_told_of(one_python, work):
     """Threads that begin and end between the last tick and the end of the process."""
     profile, out = recording.record_ok(one_python, ["-c", """

@@ -119,6 +119,14 @@ def test_the_peak_of_numpy_is_explained(one_python, work):
     assert by(blocks, "peak") >= 0.98 * 240e6
 
 
+def test_the_end_is_when_the_interpreter_goes_down(interpreter, work):
+    profile, _ = recording.record_ok(interpreter, ["-c", "import time\nend = time.thread_time() + 0.3\n"
+                                                   "while time.thread_time() < end: pass"], work)
+    process = profile.processes[0]
+    # 0: it was over before anybody looked.
+    assert (process["finalizing_ns"] or process["end_ns"]) - process["start_ns"] > 0.3e9
+
+
 def test_what_the_last_moments_free_is_live_at_the_end(one_python, work):
     """A global keeps it until the interpreter goes down, and frees it then."""
     profile, _ = record(one_python, work, """

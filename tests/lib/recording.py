@@ -27,7 +27,7 @@ FLAG_GUESSED = 1 << 4
 FLAG_PYTHON_FAILED = 1 << 5
 FLAG_JOIN_MISMATCH = 1 << 24
 CHECKED, REFUSED = 1, 2
-DROP_NO_LANE = 3
+DROP_NO_LANE, DROP_SIGNAL_BLOCKED, DROP_ALLOC_NESTED = 3, 6, 10
 DROPS_OF_BLOCKS = (0, 2, 10, 11, 12)  # no room in a lane or on a stack; nested; not followed; a free
 
 

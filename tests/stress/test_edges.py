@@ -26,6 +26,17 @@ def test_stacks_that_come_and_go_are_walked(python, work, times):
     assert inside >= max(100, 0.8 * threads), (inside, threads)
 
 
+def test_what_runs_on_a_stack_far_away_is_called_by_python(interpreter, work):
+    """Its own functions are innermost, and what called it is below all of them."""
+    profile, _ = run(interpreter, "def calls(): assert edges_ext.burn_far_away(0.4)\ncalls()", work, options=("-F", "250"))
+    there = [s for s in profile.calling("calls") if any(f.name == "burn_on_far_stack" for f in s.stack)]
+    assert len(there) > 40, len(there)
+    for sample in there:
+        kinds = [f.is_python for f in sample.stack]
+        native = next(i for i, f in enumerate(sample.stack) if f.name == "burn_on_far_stack")
+        assert not any(kinds[:native + 1]), sample.stack
+
+
 @pytest.mark.parametrize("pages", [6, 16])
 def test_a_thread_may_use_nearly_all_of_a_small_stack(python, work, pages):
     """What is left has room for the kernel's frame of a signal: more we must not take."""

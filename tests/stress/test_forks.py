@@ -20,6 +20,21 @@ waits()
     assert profile.total("offcpu_ns", profile.calling("waits")) >= 0.9e9
 
 
+@pytest.mark.full
+def test_what_sampling_cost_before_a_fork_is_not_forgotten(python, work):
+    """From 3.12 on os.fork() counts threads: ours ends for that time, and another one goes on."""
+    cost = []
+    for forks in (0, 1):
+        profile, _ = recording.record_ok(python, ["-c", PRELUDE + """
+burn(1)
+for i in range(%d):
+    pid = os.fork() or os._exit(0)
+    os.waitpid(pid, 0)
+""" % forks], work, options=["-f", "-F", "1000"])
+        cost.append(profile.processes[0]["sampler_cpu_ns"])
+    assert cost[1] > cost[0] / 2 > 0, cost
+
+
 def test_forks_are_not_held_up_by_a_collector_that_stands_still(python, work):
     """More children than the collector's queue takes; it was half a second for each."""
     _, out = recording.record_ok(python, ["-c", PRELUDE + """

@@ -43,6 +43,37 @@ def test_an_embedded_interpreter_may_end_and_begin_again(python, work, embed, th
     assert all(0.2 <= s <= 0.36 for s in seconds)
 
 
+KEEPS = """
+import time
+end = time.thread_time() + 0.3
+while time.thread_time() < end: pass
+exec('def keep_%d():\\n global kept\\n kept = bytearray(64 << 20)\\nkeep_%d()' % (round, round))
+"""
+
+
+def test_what_lives_at_the_end_is_the_last_interpreters(python, work, embed):
+    """Each one keeps 64 MiB until it goes down."""
+    where, path = place.of(python), work / "out.pillion"
+    result = where.run([where.pillion, "record", "-o", path, "--", embed, shared_library(python), "first", "3", KEEPS],
+                       cwd=work, timeout=60)
+    assert (result.returncode, result.stdout) == (0, "0 0\n" * 3), result.stderr
+    profile = recording.load(path)
+    end_ns = profile.processes[0]["finalizing_ns"]
+    live = [[b.time_ns < end_ns <= (b.freed_ns or end_ns) for b in profile.blocks if b.calls("keep_%d" % i)]
+            for i in range(3)]
+    assert all(live[2]) and live[2] and live[0] and live[1] and not any(live[0] + live[1]), live
+
+
+def test_threads_that_are_older_than_the_interpreter_are_sampled_too(python, work, embed):
+    where, path = place.of(python), work / "out.pillion"
+    result = where.run([where.pillion, "record", "-o", path, "--", embed, shared_library(python), "beside", "1", SCRIPT],
+                       cwd=work, timeout=60)
+    assert (result.returncode, result.stdout) == (0, "0 0\n"), result.stderr
+    profile = recording.load(path)
+    seen = [b for b in profile.blocks if any(f.name == "allocate_beside" for f in b.stack)]
+    assert len(seen) > 20 and profile.drops[recording.DROP_ALLOC_NESTED] == 0, (len(seen), profile.drops)
+
+
 def test_subinterpreters_come_and_go_in_threads(python, work, times, record_property):
     profile, out = recording.record_ok(python, ["-c", PRELUDE + """
 try:

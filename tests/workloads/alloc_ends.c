@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define BLOCKS 300
 
@@ -59,6 +61,22 @@ static void *thread_main(void *arg)
 	for (int i = 0; i < BLOCKS; i++)
 		blocks[i] = realloc(NULL, 1000);
 	return NULL;
+}
+
+/* In the parent's memory, which must go on counting. */
+int alloc_in_vfork_child(unsigned times)
+{
+	for (unsigned i = 0; i < times; i++) {
+		pid_t child = vfork();
+
+		if (!child) {
+			free(malloc(100));
+			_exit(0);
+		}
+		if (child < 0 || waitpid(child, NULL, 0) != child)
+			return -1;
+	}
+	return 0;
 }
 
 /* Each round: threads end, and somebody else frees what they had. */

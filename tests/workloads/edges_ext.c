@@ -5,6 +5,8 @@
  * edges_ext.start_fibers(threads)            so many threads run fibers to the program's end,
  *                                            one after the other, on stacks that are mapped
  *                                            for each and unmapped behind it
+ * edges_ext.burn_far_away(seconds)            burns CPU on a stack that lies far from the thread's,
+ *                                            as Go's and Julia's do
  * edges_ext.recurse(stack, seconds)          a thread with so many bytes of stack burns CPU
  *                                            close to their end
  * edges_ext.burn_at_exit(seconds)            burns CPU once the interpreter is gone
@@ -20,6 +22,7 @@
 #include <ucontext.h>
 
 #define PAGE 4096u
+#define FAR_AWAY ((void *)0xc000000000) /* below all that the kernel maps by itself */
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
 #endif
@@ -87,6 +90,35 @@ static PyObject *start_fibers(PyObject *self, PyObject *args)
 	while (started < count && !pthread_create(&thread, NULL, fibers_main, NULL))
 		started++;
 	return PyLong_FromLong(started);
+}
+
+static double far_away_seconds;
+
+void burn_on_far_stack(void)
+{
+	burn(far_away_seconds);
+}
+
+static PyObject *burn_far_away(PyObject *self, PyObject *args)
+{
+	size_t size = 64 * PAGE;
+	ucontext_t fiber, back;
+	char *stack;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "d", &far_away_seconds))
+		return NULL;
+	stack = mmap(FAR_AWAY, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack == MAP_FAILED)
+		return PyErr_SetFromErrno(PyExc_OSError);
+	getcontext(&fiber);
+	fiber.uc_stack.ss_sp = stack;
+	fiber.uc_stack.ss_size = size;
+	fiber.uc_link = &back;
+	makecontext(&fiber, burn_on_far_stack, 0);
+	swapcontext(&back, &fiber);
+	munmap(stack, size);
+	return PyBool_FromLong(stack == FAR_AWAY);
 }
 
 struct recursion {
@@ -159,6 +191,7 @@ static PyObject *burn_at_exit(PyObject *self, PyObject *args)
 
 static PyMethodDef methods[] = {
 	{ "start_fibers", start_fibers, METH_VARARGS, NULL },
+	{ "burn_far_away", burn_far_away, METH_VARARGS, NULL },
 	{ "recurse", recurse, METH_VARARGS, NULL },
 	{ "burn_at_exit", burn_at_exit, METH_VARARGS, NULL },
 	{ NULL, NULL, 0, NULL },
