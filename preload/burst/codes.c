@@ -19,7 +19,8 @@
 
 #define STALE 64 /* more at one time: none is to be trusted */
 #define RECORD_MAX (40u << 10) /* line table of 32 KiB, two names, header */
-#define CODES 8192 /* a power of two; two that share a place are read in turns */
+#define CODES 8192 /* a power of two */
+#define PROBES 16 /* places where one may be */
 
 static struct pln_burst_code codes[CODES];
 static uint16_t met[CODES]; /* in this slice: indices of codes[] */
@@ -90,23 +91,48 @@ static void look_at(const struct pln_layout *layout, struct pln_burst_code *code
 	code->key = key;
 }
 
-const struct pln_burst_code *pln_burst_code(const struct pln_layout *layout, uintptr_t address)
+/* Where it is, or may be: rather in the place of one that is not of this slice. */
+static struct pln_burst_code *find_place(uintptr_t address)
 {
 	uint32_t index = (address >> 4) * 0x9e3779b97f4a7c15ull >> 51 & (CODES - 1);
-	struct pln_burst_code *code = &codes[index];
+	struct pln_burst_code *old = NULL;
+
+	for (uint32_t i = 0; i < PROBES; i++) {
+		struct pln_burst_code *code = &codes[(index + i) & (CODES - 1)];
+
+		if (code->address == address)
+			return code;
+		if (!old && code->slice != slice)
+			old = code;
+	}
+	return old ? old : &codes[index];
+}
+
+/* Whether it stays what it is, nobody will see; cells of this slice alone depend on that. */
+static void forget(const struct pln_burst_code *code)
+{
+	if (!code->key)
+		return;
+	if (code->slice == slice)
+		note_stale(code->key);
+	else
+		changes++;
+}
+
+const struct pln_burst_code *pln_burst_code(const struct pln_layout *layout, uintptr_t address)
+{
+	struct pln_burst_code *code = find_place(address);
 
 	if (code->address == address && code->slice == slice)
 		return code->key ? code : NULL;
 	if (code->address != address) {
-		/* Forgotten: whether it stays what it is, nobody will see. */
-		if (code->key)
-			note_stale(code->key);
+		forget(code);
 		*code = (struct pln_burst_code){ .address = address };
 	}
 	if (!code->key)
 		look_at(layout, code);
 	if (code->slice != slice && met_count < CODES)
-		met[met_count++] = (uint16_t)index;
+		met[met_count++] = (uint16_t)(code - codes);
 	code->slice = slice;
 	return code->key ? code : NULL;
 }

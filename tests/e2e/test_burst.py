@@ -35,10 +35,10 @@ CALLS = {
 }
 
 
-def burst(interpreter, program, work, rate="=10000000", **options):
+def burst(interpreter, program, work, rate="=10000000", more=(), **options):
     if "free-threaded" in interpreter.tags:
         pytest.skip("bursts follow who holds the GIL: here nobody does")
-    return recording.record_ok(interpreter, ["-c", program], work, options=["--burst" + rate], **options)
+    return recording.record_ok(interpreter, ["-c", program], work, options=["--burst" + rate, *more], **options)
 
 
 def told(profile, pid=None):
@@ -188,6 +188,24 @@ def test_the_rate_is_kept_and_the_time_adds_up(one_python, work):
     assert told(profile)["asked"] == 1000000
 
 
+def test_any_number_of_functions_is_told(one_python, work):
+    """That share places where they are looked up, and are in use at one time: between two ticks."""
+    profile, _ = burst(one_python, """
+import time
+source = "".join("def f%d(n):\\n for i in range(n): pass\\n" % i for i in range(2000))
+exec(source)
+functions = [globals()["f%d" % i] for i in range(2000)]
+def main():
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        for f in functions: f(300)
+main()
+""", work, more=["-F", "10"])
+    skip_if_crowded(profile)
+    assert told(profile)["unseen"] < 20, told(profile)
+    assert len({s.stack[0].name for s in profile.calling("main")}) > 500
+
+
 def test_a_thread_that_waits_gets_no_time(one_python, work):
     profile, _ = burst(one_python, "import time\ndef waits(): time.sleep(1)\nwaits()\n", work)
     assert held_ns(profile.calling("waits")) < 0.05e9
@@ -204,6 +222,28 @@ def test_where_a_thread_is_taken_off_its_cpu_says_nothing_of_what_it_ran(one_pyt
     assert asks < 0.25 * total
     assert abs(long / (long + short) - 0.7) < 0.08
     assert total > 0.8 * sum(t["cpu_ns"] for t in profile.threads if t["has_python"])
+
+
+def test_what_ran_while_stopped_is_nobodys(one_python, work):
+    """On a crowded machine, what is waited for afterwards is not taken for it."""
+    with recording.crowd():
+        profile, out = burst(one_python, recording.ASKS + """
+import ctypes
+libc = ctypes.CDLL(None)
+def settle(wanted):
+    while libc.pillion_is_sampling() != wanted: pass
+while not libc.pillion_is_sampling() or time.thread_time() < 0.3: pass
+libc.pillion_stop()
+settle(0)
+end = time.thread_time() + 1
+while time.thread_time() < end: pass
+libc.pillion_start()
+settle(1)
+begin = time.thread_time()
+both(0.5)
+print(time.thread_time() - begin)
+""", work)
+    assert profile.total("cpu_ns", profile.calling("both")) / 1e9 < 1.1 * float(out) + 0.05
 
 
 def test_a_stack_deeper_than_is_kept_is_cut_and_said_to_be(interpreter, work):
