@@ -146,6 +146,14 @@ static void add_thread(struct merge *m, const struct pln_thread *thread)
 	pln_writer_add_thread(m->writer, &t);
 }
 
+static void add_label(struct merge *m, const struct pln_label *label)
+{
+	struct pln_label l = *label;
+
+	l.process += m->base.process;
+	pln_writer_add_label(m->writer, &l);
+}
+
 static void add_module(struct merge *m, const struct pln_module_info *module)
 {
 	struct pln_module_info copy = *module;
@@ -207,6 +215,8 @@ static int add_definitions(struct merge *m)
 
 	for (size_t i = 0; i < p->process_count; i++)
 		add_process(m, &p->processes[i]);
+	for (size_t i = 0; i < p->label_count; i++)
+		add_label(m, &p->labels[i]);
 	for (size_t i = 0; i < p->thread_count; i++)
 		add_thread(m, &p->threads[i]);
 	for (size_t i = 0; i < p->module_count; i++)

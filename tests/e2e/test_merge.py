@@ -31,7 +31,8 @@ def parts(session_work, one_python):
     folder.mkdir()
     paths = []
     for i, seconds in enumerate(("0.3", "0.5")):
-        r = recording.record(one_python, ["-c", PROGRAM, seconds], folder, name="part%d.pillion" % i)
+        r = recording.record(one_python, ["-c", PROGRAM, seconds], folder, name="part%d.pillion" % i,
+                             options=["--label", "service=part%d" % i, "--label", "env=test"])
         assert r.returncode == 0, r.stderr
         paths.append(r.path)
     return paths + [make_profile(folder / "synthetic.pillion", "-n", 20000, "-m", 500, "-t", 6, "-p", 2,
@@ -100,7 +101,9 @@ def test_processes_stay_who_they_were(here, parts, merged):
     whole = report(here, merged)
     each = [p for part in parts for p in report(here, part)["processes"]]
     assert [p["pid"] for p in whole["processes"]] == [p["pid"] for p in each]
-    assert [p["time"] for p in whole["processes"]] == [p["time"] for p in each]
+    for key in ("time", "labels"):
+        assert [p[key] for p in whole["processes"]] == [p[key] for p in each], key
+    assert whole["processes"][1]["labels"] == {"service": "part1", "env": "test"}
     notes = [n["text"] for n in whole["notes"]]
     for part in parts:
         assert any(n.startswith(part.name + ": ") and "recorded" in n for n in notes), notes
@@ -133,6 +136,12 @@ def test_exports_of_a_merged_profile(here, parts, merged, work, form):
         each = [exports.of_folded(export(here, part, work / (part.stem + ".folded"), "folded").read_text())
                 for part in parts]
         assert whole.sum_ns == sum(x.sum_ns for x in each)
+
+
+def test_labels_are_in_pprof(here, merged, work):
+    read = exports.read_pprof(export(here, merged, work / "x.pb.gz", "pprof"))
+    services = {labels.get("service") for _, _, labels in read.samples}
+    assert services == {"part0", "part1", None}  # the synthetic one has none
 
 
 def test_timeline_info_and_a_merge_of_merges(here, parts, merged, work):
