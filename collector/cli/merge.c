@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "cli/socket.h"
 #include "export/output.h"
 #include "report/report.h"
 
@@ -140,6 +141,7 @@ int pln_cmd_merge(int argc, char **argv)
 		status = pln_cli_usage_error(&verb, "there are no profiles to merge");
 	if (status >= 0)
 		return status;
+	pln_socket_raise_fd_limit();
 	inputs = calloc((size_t)operands.count, sizeof(*inputs));
 	if (!inputs) {
 		pln_cli_message("%s", strerror(ENOMEM));

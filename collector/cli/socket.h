@@ -28,7 +28,8 @@ int pln_socket_connect(const char *address);
 /* Takes the file of a "/path" away. */
 void pln_socket_remove(const char *address);
 
-/* Each process of a recording takes a descriptor or two: as many as may be had. */
+/* A process that is recorded takes a descriptor or two, a profile that is merged one: as many as
+ * may be had. */
 void pln_socket_raise_fd_limit(void);
 
 int pln_token_random(uint8_t token[PILLION_TOKEN_SIZE]);

@@ -25,6 +25,8 @@ static const char *advice(int error)
 		return "; read it as its owner, or let them allow it with chmod";
 	case EISDIR:
 		return "; name a .pillion file in it";
+	case EMFILE:
+		return "; allow more open files with ulimit -n";
 	default:
 		return "";
 	}

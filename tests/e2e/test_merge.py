@@ -144,6 +144,14 @@ def test_labels_are_in_pprof(here, merged, work):
     assert services == {"part0", "part1", None}  # the synthetic one has none
 
 
+def test_more_profiles_than_descriptors(here, work):
+    part = make_profile(work / "part.pillion", "-n", 10, "-t", 1, "-p", 1)
+    few = ["sh", "-c", 'ulimit -Sn 64 && exec "$@"', "sh"]
+    result = here.run([*few, here.pillion, "merge", "-q", "-o", work / "all.pillion", *[part] * 80])
+    assert (result.returncode, result.stderr) == (OK, "")
+    assert len(report(here, work / "all.pillion")["processes"]) == 80
+
+
 def test_timeline_info_and_a_merge_of_merges(here, parts, merged, work):
     points = export(here, merged, work / "t.csv", "timeline").read_text().count("\n")
     assert points > max(export(here, part, work / (part.stem + ".csv"), "timeline").read_text().count("\n")
