@@ -195,7 +195,8 @@ static void add_file(struct kept_files *files, int directory, const char *name)
 		strcpy(row->name, name);
 		row->time = st.st_mtim;
 		row->bytes = (uint64_t)st.st_blocks * 512; /* with what is set aside for its end */
-		row->removable = !flock(fd, LOCK_EX | LOCK_NB);
+		/* Shared, as NFS has no other lock for who only reads: who writes has it alone. */
+		row->removable = !flock(fd, LOCK_SH | LOCK_NB);
 		files->bytes += row->bytes;
 		files->count++;
 	}
@@ -236,6 +237,12 @@ static void collect_files(struct kept_files *files, DIR *directory, const char *
 	regfree(&names);
 }
 
+/* Another collector may have taken it meanwhile: that makes room as well. */
+static bool remove_file(const struct kept_file *file, DIR *directory)
+{
+	return file->removable && (!unlinkat(dirfd(directory), file->name, 0) || errno == ENOENT);
+}
+
 void pln_rotation_make_room(const struct pln_rotation *r)
 {
 	struct kept_files files = { 0 };
@@ -252,7 +259,7 @@ void pln_rotation_make_room(const struct pln_rotation *r)
 	if (files.count)
 		qsort(files.rows, files.count, sizeof(*files.rows), by_age);
 	for (size_t i = 0; i < files.count && files.bytes > r->keep_bytes; i++)
-		if (files.rows[i].removable && !unlinkat(dirfd(directory), files.rows[i].name, 0))
+		if (remove_file(&files.rows[i], directory))
 			files.bytes -= files.rows[i].bytes;
 	free(files.rows);
 	closedir(directory);

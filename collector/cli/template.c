@@ -223,17 +223,25 @@ static bool is_device(const char *path)
 	return !stat(path, &st) && S_ISCHR(st.st_mode);
 }
 
+/*
+ * As long as it is written to: who makes room does not take it. Exclusively, as NFS has no other
+ * lock for who only writes.
+ */
+static int lock_opened(const struct pln_output *o)
+{
+	if (o->fd < 0)
+		return -errno;
+	(void)flock(o->fd, LOCK_EX | LOCK_NB);
+	return 0;
+}
+
 static int open_new(struct pln_output *o)
 {
 	int flags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOCTTY;
 
 	o->fd = open(o->path, flags, OWNER_ONLY);
 	o->created = o->fd >= 0;
-	if (o->fd < 0)
-		return -errno;
-	/* As long as it is written to: who makes room does not take it. */
-	(void)flock(o->fd, LOCK_SH | LOCK_NB);
-	return 0;
+	return lock_opened(o);
 }
 
 /* Whoever may make a link where we write must not choose what we overwrite by it. */
@@ -258,7 +266,7 @@ static int open_old(struct pln_output *o)
 	/* /dev/stdout and its like lead to devices. */
 	if (o->fd < 0 && errno == ELOOP)
 		o->fd = open_linked(o->path, flags);
-	return o->fd < 0 ? -errno : 0;
+	return lock_opened(o);
 }
 
 static int open_path(struct pln_output *o, enum pln_overwrite overwrite)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test_rotation.c - times and sizes, the names of the files that follow each other, and which
- * of them make room.
+ * of them make room, on NFS as well.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <regex.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -87,17 +90,37 @@ static void test_pattern(void)
 
 /* ------------------------------------------------------------------- files */
 
-static void put_file(const char *path, const char *start, size_t size, long age_s)
+static bool is_nfs;
+
+/* A lock is one of fcntl()'s there: a shared one wants reading, an exclusive one writing. */
+int flock(int fd, int operation)
+{
+	int other = operation & LOCK_SH ? O_WRONLY : O_RDONLY;
+
+	if (is_nfs && (fcntl(fd, F_GETFL) & O_ACCMODE) == other) {
+		errno = EBADF;
+		return -1;
+	}
+	return (int)syscall(SYS_flock, fd, operation);
+}
+
+static void fill(int fd, const void *start, size_t size, long age_s)
 {
 	struct timespec times[2] = { { .tv_sec = 1000000 - age_s }, { .tv_sec = 1000000 - age_s } };
-	int fd = open(path, O_CREAT | O_WRONLY, 0600);
 	char *bytes = calloc(1, size);
 
 	memcpy(bytes, start, 4);
 	CHECK(write(fd, bytes, size) == (ssize_t)size);
 	CHECK(!futimens(fd, times));
-	close(fd);
 	free(bytes);
+}
+
+static void put_file(const char *path, const void *start, size_t size, long age_s)
+{
+	int fd = open(path, O_CREAT | O_WRONLY, 0600);
+
+	fill(fd, start, size, age_s);
+	close(fd);
 }
 
 static bool is_there(const char *path)
@@ -105,23 +128,36 @@ static bool is_there(const char *path)
 	return !access(path, F_OK);
 }
 
-static void test_room(void)
-{
-	const uint32_t magic = PILLION_FILE_MAGIC;
-	char directory[] = "/tmp/pillion-rotation-XXXXXX", why[256];
-	struct pln_rotation r = { .keep_bytes = 1 << 20 };
-	int fd;
+static const uint32_t magic = PILLION_FILE_MAGIC;
 
-	if (!CHECK(mkdtemp(directory) && !chdir(directory)))
+static bool enter_new_directory(void)
+{
+	char directory[] = "/tmp/pillion-rotation-XXXXXX";
+
+	return CHECK(mkdtemp(directory) && !chdir(directory));
+}
+
+static void remove_directory(void)
+{
+	CHECK(!system("rm -r \"$PWD\""));
+}
+
+static void test_room(enum pln_overwrite overwrite)
+{
+	struct pln_rotation r = { .keep_bytes = 1 << 20 };
+	char why[256];
+
+	if (!enter_new_directory())
 		return;
-	CHECK(!pln_rotation_open(&r, "app.pillion", 1, "app", PLN_OVERWRITE_NO, why, sizeof(why)));
-	fd = r.output.fd;
-	CHECK(write(fd, &magic, sizeof(magic)) == sizeof(magic));
-	put_file("app.3.pillion", (const char *)&magic, 600 << 10, 30);
-	put_file("app.4.pillion", (const char *)&magic, 600 << 10, 20);
-	put_file("app.5.pillion", (const char *)&magic, 300 << 10, 10);
+	if (overwrite == PLN_OVERWRITE_YES)
+		put_file("app.pillion", &magic, 100 << 10, 50);
+	CHECK(!pln_rotation_open(&r, "app.pillion", 1, "app", overwrite, why, sizeof(why)));
+	fill(r.output.fd, &magic, sizeof(magic), 50);
+	put_file("app.3.pillion", &magic, 600 << 10, 30);
+	put_file("app.4.pillion", &magic, 600 << 10, 20);
+	put_file("app.5.pillion", &magic, 300 << 10, 10);
 	put_file("app.6.pillion", "text", 900 << 10, 40);
-	put_file("other.pillion", (const char *)&magic, 900 << 10, 40);
+	put_file("other.pillion", &magic, 900 << 10, 40);
 	CHECK(!symlink("other.pillion", "app.9.pillion"));
 	CHECK(pln_rotation_next(&r, why, sizeof(why)) >= 0);
 	CHECK_STR(r.output.path, "app.2.pillion");
@@ -139,13 +175,17 @@ static void test_room(void)
 	CHECK(is_there("app.pillion") && is_there("app.6.pillion") && is_there("app.9.pillion") &&
 	      is_there("other.pillion"));
 	CHECK(is_there("app.2.pillion") && is_there("app.7.pillion"));
-	CHECK(!system("rm -r \"$PWD\""));
+	remove_directory();
 }
 
 int main(void)
 {
 	test_parse();
 	test_pattern();
-	test_room();
+	for (unsigned nfs = 0; nfs < 2; nfs++) {
+		is_nfs = nfs;
+		test_room(PLN_OVERWRITE_NO);
+		test_room(PLN_OVERWRITE_YES);
+	}
 	return check_result();
 }
