@@ -48,26 +48,24 @@ static const char *base_name(const char *path)
  * Others say what they are called, and a name is no place: it has no slash in it, and does not
  * begin with a dot.
  */
-static void append_name(struct text *t, const char *said)
+static void clean_name(char name[NAME_MAX + 1], const char *said)
 {
-	char name[NAME_MAX + 1];
 	size_t n = 0;
 
-	for (; said[n] && n < sizeof(name) - 1; n++) {
+	for (; said[n] && n < NAME_MAX; n++) {
 		unsigned char c = (unsigned char)said[n];
 
 		name[n] = c == '/' || c < ' ' || c == 0x7f || (c == '.' && !n) ? '_' : said[n];
 	}
 	name[n] = '\0';
-	append(t, name);
 }
 
-static void append_host(struct text *t)
+static void name_host(char name[NAME_MAX + 1])
 {
 	char host[256] = "";
 
 	(void)gethostname(host, sizeof(host) - 1);
-	append_name(t, host);
+	clean_name(name, host);
 }
 
 static void append_time(struct text *t)
@@ -83,7 +81,7 @@ static void append_time(struct text *t)
 
 static bool append_value(struct text *t, char letter, const struct pln_template_values *values)
 {
-	char number[24];
+	char number[24], name[NAME_MAX + 1];
 
 	switch (letter) {
 	case 'p':
@@ -95,13 +93,15 @@ static bool append_value(struct text *t, char letter, const struct pln_template_
 		append(t, number);
 		return true;
 	case 'h':
-		append_host(t);
+		name_host(name);
+		append(t, name);
 		return true;
 	case 't':
 		append_time(t);
 		return true;
 	case 'e':
-		append_name(t, base_name(values->program));
+		clean_name(name, base_name(values->program));
+		append(t, name);
 		return true;
 	case '%':
 		append(t, "%");
@@ -442,19 +442,22 @@ int pln_output_check(const char *text, enum pln_overwrite overwrite, char *why, 
 
 /* ------------------------------------------------------------------ pattern */
 
-static void append_literally(struct text *t, const char *part)
+/* *dot: where the last dot begins. */
+static void append_literally(struct text *t, const char *part, char **dot)
 {
 	char one[3] = "\\";
 
 	for (; *part; part++) {
+		if (*part == '.')
+			*dot = t->at;
 		one[1] = *part;
 		append(t, strchr(".[\\()*+?{|^$", *part) ? one : one + 1);
 	}
 }
 
-static void append_pattern(struct text *t, char letter, const char *program)
+static void append_pattern(struct text *t, char letter, const char *program, char **dot)
 {
-	char host[256] = "";
+	char name[NAME_MAX + 1];
 
 	switch (letter) {
 	case 'p':
@@ -465,41 +468,55 @@ static void append_pattern(struct text *t, char letter, const char *program)
 		append(t, "[0-9]{8}T[0-9]{6}");
 		break;
 	case 'h':
-		(void)gethostname(host, sizeof(host) - 1);
-		append_literally(t, host);
+		name_host(name);
+		append_literally(t, name, dot);
 		break;
 	case 'e':
-		append_literally(t, base_name(program));
+		clean_name(name, base_name(program));
+		append_literally(t, name, dot);
 		break;
 	default:
-		append_literally(t, "%");
+		append_literally(t, "%", dot);
 		break;
 	}
+}
+
+static void insert(struct text *t, char *at, const char *part)
+{
+	size_t length = strlen(part), behind = (size_t)(t->at - at);
+
+	append(t, part);
+	if (t->cut)
+		return;
+	memmove(at + length, at, behind);
+	memcpy(at, part, length);
 }
 
 int pln_output_pattern(char *pattern, size_t size, const char *text, const char *program)
 {
 	char chosen[sizeof(((struct pln_output *)0)->path)], one[2] = "";
 	struct text t = { pattern, size, false };
-	const char *base, *dot;
+	char *start, *dot = NULL;
+	bool numbered = false;
 	int error = choose_text(chosen, sizeof(chosen), text);
 
 	if (error)
 		return error;
-	base = base_name(chosen);
-	dot = strrchr(base, '.');
 	append(&t, "^");
-	for (; *base; base++) {
-		if (base == dot)
-			append(&t, "(\\.[0-9]+)?"); /* number_path() */
+	start = t.at;
+	for (const char *base = base_name(chosen); *base; base++) {
 		if (*base == '%' && base[1]) {
-			append_pattern(&t, *++base, program);
+			numbered |= *++base == 'n';
+			append_pattern(&t, *base, program, &dot);
 			continue;
 		}
 		one[0] = *base;
-		append_literally(&t, one);
+		append_literally(&t, one, &dot);
 	}
-	append(&t, dot ? "$" : "(\\.[0-9]+)?$");
+	/* As number_path() has it. */
+	if (!numbered)
+		insert(&t, dot && dot != start ? dot : t.at, "(\\.[0-9]+)?");
+	append(&t, "$");
 	return t.cut ? -ENAMETOOLONG : 0;
 }
 

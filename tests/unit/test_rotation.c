@@ -58,18 +58,23 @@ static void test_parse(void)
 	CHECK(!parses(NULL, "1023K") && !parses(NULL, "10s") && !parses(NULL, "1G,2G"));
 }
 
-static bool matches(const char *text, const char *name)
+static bool matches_of(const char *text, const char *program, const char *name)
 {
 	char pattern[8192];
 	regex_t regex;
 	bool found;
 
-	CHECK(!pln_output_pattern(pattern, sizeof(pattern), text, "/usr/bin/py+3"));
+	CHECK(!pln_output_pattern(pattern, sizeof(pattern), text, program));
 	if (!CHECK(!regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB)))
 		return false;
 	found = !regexec(&regex, name, 0, NULL, 0);
 	regfree(&regex);
 	return found;
+}
+
+static bool matches(const char *text, const char *name)
+{
+	return matches_of(text, "/usr/bin/py+3", name);
 }
 
 static void test_pattern(void)
@@ -86,6 +91,8 @@ static void test_pattern(void)
 	CHECK(matches("a%%[%n]", "a%[7]") && !matches("a%%[%n]", "a%7"));
 	CHECK(matches("x.%t.pillion", "x.20251121T101112.pillion"));
 	CHECK(matches("plain", "plain.2") && matches("plain", "plain"));
+	CHECK(!matches_of("%e.%n", "python3.11", "python3.11.1.2"));
+	CHECK(!matches_of("%e-%p", "python3.11", "python3.11-7.2"));
 }
 
 /* ------------------------------------------------------------------- files */
@@ -142,6 +149,66 @@ static void remove_directory(void)
 	CHECK(!system("rm -r \"$PWD\""));
 }
 
+/* What is made is known for ours. */
+static void check_names(const char *text, const char *program)
+{
+	struct pln_rotation r = { .keep_bytes = 0 };
+	char why[256];
+	int error = pln_rotation_open(&r, text, 7, program, PLN_OVERWRITE_AVOID, why, sizeof(why));
+
+	for (unsigned i = 0; i < 3 && CHECK(error >= 0); i++) {
+		if (!CHECK(matches_of(text, program, r.output.path)))
+			fprintf(stderr, "\t'%s'\n", r.output.path);
+		error = pln_rotation_next(&r, why, sizeof(why));
+		close(r.before.fd);
+	}
+	close(r.output.fd);
+}
+
+static void test_names(void)
+{
+	static const struct {
+		const char *text, *program;
+	} cases[] = {
+		{ "%e-%p", "/usr/bin/python3.11" },
+		{ "%e", "python3.11" },
+		{ "%e.%n", "python3.12" },
+		{ "%p.%e", "/x/.hidden.py" },
+		{ "%e", "two\nlines.py" },
+		{ "%e.pillion", "" },
+		{ ".%e", "app" },
+		{ "%h-%p", "app" },
+		{ "%h.%t%%", "app" },
+	};
+
+	if (!enter_new_directory())
+		return;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		check_names(cases[i].text, cases[i].program);
+	remove_directory();
+}
+
+static void test_room_by_names_with_dots(void)
+{
+	struct pln_rotation r = { .keep_bytes = 1 << 20 };
+	char why[256];
+	int first;
+
+	if (!enter_new_directory())
+		return;
+	CHECK(!pln_rotation_open(&r, "%e-%p", 7, "/usr/bin/python3.11", PLN_OVERWRITE_NO, why,
+				 sizeof(why)));
+	first = r.output.fd;
+	fill(first, &magic, 600 << 10, 20);
+	CHECK(pln_rotation_next(&r, why, sizeof(why)) >= 0);
+	CHECK_STR(r.output.path, "python3.2.11-7");
+	fill(r.output.fd, &magic, 600 << 10, 10);
+	CHECK(is_there("python3.11-7"));
+	pln_rotation_ended(&r, first);
+	CHECK(!is_there("python3.11-7") && is_there("python3.2.11-7"));
+	remove_directory();
+}
+
 static void test_room(enum pln_overwrite overwrite)
 {
 	struct pln_rotation r = { .keep_bytes = 1 << 20 };
@@ -182,10 +249,12 @@ int main(void)
 {
 	test_parse();
 	test_pattern();
+	test_names();
 	for (unsigned nfs = 0; nfs < 2; nfs++) {
 		is_nfs = nfs;
 		test_room(PLN_OVERWRITE_NO);
 		test_room(PLN_OVERWRITE_YES);
+		test_room_by_names_with_dots();
 	}
 	return check_result();
 }
