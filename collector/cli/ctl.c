@@ -6,12 +6,16 @@
  * "@pillion-": every one in this network namespace is asked whether the process is its own.
  * One that was told where to listen is found by --socket, PILLION_SOCKET, or the variable of
  * that name that the process itself was started with.
+ *
+ * A collector that writes or reads symbols may be busy for seconds. That it gives no answer in time
+ * says nothing; that nobody listens any more says that it has ended.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,6 +34,7 @@ struct control_call {
 	const char *given; /* --socket; NULL: none */
 	char address[PLN_ADDRESS_SIZE]; /* of the collector that knows the process */
 	struct pln_control_answer answer;
+	bool busy; /* a collector was asked, and gave no answer in time */
 };
 
 static const char *const examples[] = {
@@ -40,20 +45,46 @@ static const char *const examples[] = {
 
 /* ---------------------------------------------------------------- one collector */
 
-/* Returns 0 when an answer came, else -errno. */
-static int ask(const char *address, uint32_t pid, enum pln_control_verb verb,
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static unsigned patience_ms(const struct control_call *call)
+{
+	return call->verb == PLN_CONTROL_ROTATE ? ROTATE_PATIENCE_MS : SWITCH_PATIENCE_MS;
+}
+
+static void wait_with_patience(const struct control_call *call, int fd)
+{
+	const struct timeval limit = { .tv_sec = patience_ms(call) / 1000 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
+/*
+ * Returns 0 when an answer came, -EAGAIN when the collector is too busy for one, else -errno. A
+ * question may be put again; a wish is not, as two rotations are not one.
+ */
+static int ask(const struct control_call *call, const char *address, enum pln_control_verb verb,
 	       struct pln_control_answer *answer)
 {
 	const struct pln_control message = {
 		.magic = PLN_CONTROL_MAGIC,
 		.version = PLN_CONTROL_VERSION,
 		.verb = (uint16_t)verb,
-		.pid = pid,
+		.pid = call->pid,
 	};
 	int fd = pln_socket_connect(address), error = 0;
 
 	if (fd < 0)
 		return fd;
+	if (verb != PLN_CONTROL_QUERY)
+		wait_with_patience(call, fd);
+	errno = 0;
 	if (send(fd, &message, sizeof(message), MSG_NOSIGNAL) < 0 ||
 	    recv(fd, answer, sizeof(*answer), 0) != sizeof(*answer) ||
 	    answer->magic != PLN_CONTROL_MAGIC)
@@ -65,8 +96,10 @@ static int ask(const char *address, uint32_t pid, enum pln_control_verb verb,
 /* Whether this is the collector that we look for: it knows the process, or says why it will not. */
 static bool try_address(struct control_call *call, const char *address)
 {
-	if (ask(address, call->pid, PLN_CONTROL_QUERY, &call->answer) ||
-	    call->answer.status == -ESRCH)
+	int error = ask(call, address, PLN_CONTROL_QUERY, &call->answer);
+
+	call->busy |= error == -EAGAIN;
+	if (error || call->answer.status == -ESRCH)
 		return false;
 	snprintf(call->address, sizeof(call->address), "%s", address);
 	return true;
@@ -114,7 +147,7 @@ static bool try_all(struct control_call *call)
 	return found;
 }
 
-static bool find_collector(struct control_call *call)
+static bool look_around(struct control_call *call)
 {
 	const char *set = getenv("PILLION_SOCKET");
 
@@ -122,6 +155,19 @@ static bool find_collector(struct control_call *call)
 		return try_address(call, call->given);
 	return (set && *set && try_address(call, set)) || try_its_environment(call) ||
 	       try_all(call);
+}
+
+/* One that is busy may be it, or another's: the others are asked before it is asked again. */
+static bool find_collector(struct control_call *call)
+{
+	uint64_t until_ms = now_ms() + patience_ms(call);
+
+	do {
+		call->busy = false;
+		if (look_around(call))
+			return true;
+	} while (call->busy && now_ms() < until_ms);
+	return false;
 }
 
 /* ---------------------------------------------------------------------- switch */
@@ -142,16 +188,16 @@ static bool is_done(const struct control_call *call, const struct pln_control_an
 static bool await_effect(const struct control_call *call)
 {
 	const struct timespec nap = { .tv_nsec = NAP_MS * 1000000 };
-	int patience_ms =
-		call->verb == PLN_CONTROL_ROTATE ? ROTATE_PATIENCE_MS : SWITCH_PATIENCE_MS;
+	uint64_t until_ms = now_ms() + patience_ms(call);
 	struct pln_control_answer now;
 
-	for (; patience_ms > 0; patience_ms -= NAP_MS) {
-		if (ask(call->address, call->pid, PLN_CONTROL_QUERY, &now) || now.status ||
-		    is_done(call, &now))
+	do {
+		int error = ask(call, call->address, PLN_CONTROL_QUERY, &now);
+
+		if (error ? error != -EAGAIN : now.status || is_done(call, &now))
 			return true;
 		nanosleep(&nap, NULL);
-	}
+	} while (now_ms() < until_ms);
 	return false;
 }
 
@@ -166,19 +212,36 @@ static int refused(const struct control_call *call, int status)
 	return PLN_EXIT_FAILURE;
 }
 
-static int run(struct control_call *call)
+static int not_found(const struct control_call *call)
 {
-	struct pln_control_answer answer = { 0 };
-
-	if (!find_collector(call)) {
+	if (call->busy)
+		pln_cli_message("no collector that answers records process %u; one that does not "
+				"is busy, or stopped: try again",
+				call->pid);
+	else
 		pln_cli_message("no collector that can be reached from here records process %u; "
 				"give its address with --socket, or run this where it runs",
 				call->pid);
-		return PLN_EXIT_FAILURE;
-	}
+	return PLN_EXIT_FAILURE;
+}
+
+static int run(struct control_call *call)
+{
+	struct pln_control_answer answer = { 0 };
+	int error;
+
+	if (!find_collector(call))
+		return not_found(call);
 	if (call->answer.status)
 		return refused(call, call->answer.status);
-	if (ask(call->address, call->pid, call->verb, &answer))
+	error = ask(call, call->address, call->verb, &answer);
+	if (error == -EAGAIN) {
+		pln_cli_message("process %u: its collector does not answer; it is busy, or "
+				"stopped: try again",
+				call->pid);
+		return PLN_EXIT_FAILURE;
+	}
+	if (error)
 		answer.status = -ECANCELED;
 	if (answer.status)
 		return refused(call, answer.status);

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """pillion ctl: a recording is switched from outside."""
 import os
+import socket
+import struct
 import subprocess
+import threading
 import time
 
 import place
@@ -105,6 +108,44 @@ def test_nobody_else_may(here, one_python, work):
     program.phase("wanted")
     program.end()
     assert inside(complete(work / "out.pillion"), "wanted") > 0.25
+
+
+QUERY, START, STOP, ROTATE = range(4)
+
+
+def answer_questions(listener, answers, asked):
+    """Of one process that is sampled; an answer is how many files have ended, None: no answer at all."""
+    for files in answers:
+        connection, _ = listener.accept()
+        with connection:
+            magic, _, verb, _, _ = struct.unpack("<IHHII", connection.recv(64))
+            asked.append(verb)
+            if files is None:
+                connection.recv(64)  # nothing comes, until who asked is out of patience
+            else:
+                connection.send(struct.pack("<IiIIII", magic, 0, 1, 1, files, 0))
+
+
+def ctl_of_a_busy_collector(here, word, answers):
+    name, asked = "busy-collector-%d" % os.getpid(), []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind("\0" + name)
+        listener.listen()
+        listener.settimeout(60)
+        threading.Thread(target=answer_questions, args=(listener, answers, asked), daemon=True).start()
+        return here.run([here.pillion, "ctl", "--socket", "@" + name, str(os.getpid()), word]), asked
+
+
+def test_a_collector_that_is_busy_is_neither_absent_nor_over(here):
+    result, asked = ctl_of_a_busy_collector(here, "rotate", [None, 0, 0, None, 0, 1])
+    assert (result.returncode, result.stderr) == (0, "")
+    assert asked == [QUERY, QUERY, ROTATE, QUERY, QUERY, QUERY]
+
+
+def test_a_collector_that_gives_no_answer_has_not_obeyed(here):
+    result, asked = ctl_of_a_busy_collector(here, "stop", [0, None])
+    assert result.returncode == 1 and "does not answer" in result.stderr
+    assert asked == [QUERY, STOP]
 
 
 @pytest.mark.parametrize("words", [[], ["12"], ["x", "start"], ["12", "jump"], ["-1", "start"]], ids=str)
