@@ -82,7 +82,7 @@ static int put_in_place(const struct pln_export_output *output)
 	if (link(output->temporary, output->path))
 		err = -errno;
 	/* File systems without hard links. */
-	if ((err == -EPERM || err == -EOPNOTSUPP) && access(output->path, F_OK))
+	if ((err == -EPERM || err == -EOPNOTSUPP || err == -ENOSYS) && access(output->path, F_OK))
 		return rename(output->temporary, output->path) ? -errno : 0;
 	unlink(output->temporary);
 	return err;
