@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/shared_options.h"
 #include "cli/write.h"
 
 #define FUNCTIONS 10
@@ -31,6 +32,7 @@ static struct {
 	unsigned color; /* enum pln_color */
 	uint64_t limit;
 	bool append;
+	bool force;
 	bool json;
 } args = { .limit = FUNCTIONS };
 
@@ -52,8 +54,9 @@ static const struct pln_option options[] = {
 	  .name = "output",
 	  .letter = 'o',
 	  .metavar = "FILE",
-	  .help = "where to; default: stdout, for a command stderr",
+	  .help = "where to, - for stdout; default: stdout, for a command stderr",
 	  .to = &args.output },
+	PLN_OPTION_FORCE(&args.force),
 	{ .type = PLN_OPTION_FLAG,
 	  .name = "append",
 	  .help = "add to the end of that file",
@@ -115,21 +118,39 @@ static void write_stat(const struct pln_stat *stat, FILE *out)
 		pln_stat_github_warnings(stat, stderr);
 }
 
-/* `otherwise`: where to when no file is named. Returns 0 or -errno. */
-static int write_output(const struct pln_stat *stat, FILE *otherwise)
+static int fill(FILE *out, const void *stat)
 {
-	FILE *out = args.output ? fopen(args.output, args.append ? "ae" : "we") : otherwise;
-	int err = 0;
+	errno = 0;
+	write_stat(stat, out);
+	return fflush(out) || ferror(out) ? -(errno ? errno : EIO) : 0;
+}
+
+static int append_to(const char *path, const struct pln_stat *stat)
+{
+	FILE *out = fopen(path, "ae");
+	int err;
 
 	if (!out)
 		return -errno;
-	errno = 0;
-	write_stat(stat, out);
-	if (fflush(out) || ferror(out))
-		err = -(errno ? errno : EIO);
-	if (args.output && fclose(out) && !err)
+	err = fill(out, stat);
+	if (fclose(out) && !err)
 		err = -errno;
 	return err;
+}
+
+/* `otherwise`: where to when no file is named. Returns an enum pln_exit. */
+static int write_output(const struct pln_stat *stat, FILE *otherwise)
+{
+	int err;
+
+	if (args.output && !args.append)
+		return pln_cli_write(args.output, args.force, fill, stat);
+	err = args.output ? append_to(args.output, stat) : fill(otherwise, stat);
+	if (!err)
+		return PLN_EXIT_OK;
+	pln_cli_message("%s: cannot write: %s%s", args.output ? args.output : "the output",
+			strerror(-err), args.output ? "; -o names another place" : "");
+	return PLN_EXIT_FAILURE;
 }
 
 /* `path`: NULL, it is not kept. */
@@ -138,18 +159,13 @@ static int show(struct pln_profile *profile, const char *path, FILE *otherwise)
 	const struct pln_report_options what = { .view = PLN_VIEW_CPU, .limit = args.limit };
 	struct pln_report report;
 	struct pln_stat stat;
-	int err = pln_report_build(&report, profile, path, &what), status = PLN_EXIT_OK;
+	int err = pln_report_build(&report, profile, path, &what), status;
 
 	if (err) {
 		status = pln_cli_cannot_read(path ? path : "the recording", err);
 	} else {
 		pln_stat_build(&stat, &report);
-		err = write_output(&stat, otherwise);
-		if (err)
-			pln_cli_message("%s: cannot write: %s%s",
-					args.output ? args.output : "the output", strerror(-err),
-					args.output ? "; -o names another place" : "");
-		status = err ? PLN_EXIT_FAILURE : PLN_EXIT_OK;
+		status = write_output(&stat, otherwise);
 		pln_stat_free(&stat);
 	}
 	pln_report_free(&report);
@@ -249,10 +265,13 @@ static const char *choose_profile(char *directory, size_t size, char *path, size
 static int stat_of_command(char **command, int count)
 {
 	char directory[PATH_MAX - 32], own[PATH_MAX], opened[PATH_MAX];
-	const char *path = choose_profile(directory, sizeof(directory), own, sizeof(own));
 	struct pln_profile *profile = NULL;
+	const char *path;
 	int status;
 
+	if (args.output && !args.append && !pln_cli_may_write(args.output, args.force))
+		return PLN_EXIT_WRAPPER;
+	path = choose_profile(directory, sizeof(directory), own, sizeof(own));
 	if (!path)
 		return PLN_EXIT_WRAPPER;
 	status = record(command, count, path);
@@ -303,6 +322,8 @@ static int check_arguments(const struct pln_operands *operands, bool command)
 		return pln_cli_usage_error(&verb, "--profile is of a command, behind --");
 	if (args.json)
 		args.format = FORMAT_JSON;
+	if (args.output && !strcmp(args.output, "-"))
+		args.append = false;
 	return -1;
 }
 

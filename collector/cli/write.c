@@ -32,16 +32,23 @@ static int fill(struct pln_export_output *output, int (*write)(FILE *, const voi
 	return err;
 }
 
+bool pln_cli_may_write(const char *path, bool replace)
+{
+	if (replace || !pln_export_output_is_taken(path))
+		return true;
+	pln_cli_message("%s is there already; --force replaces it, -o names another", path);
+	return false;
+}
+
 int pln_cli_write(const char *path, bool replace, int (*write)(FILE *, const void *),
 		  const void *arg)
 {
 	struct pln_export_output output;
-	int err = pln_export_output_open(&output, path, replace);
+	int err;
 
-	if (err == -EEXIST) {
-		pln_cli_message("%s is there already; --force replaces it, -o names another", path);
+	if (!pln_cli_may_write(path, replace))
 		return PLN_EXIT_FAILURE;
-	}
+	err = pln_export_output_open(&output, path, replace);
 	if (!err)
 		err = fill(&output, write, arg);
 	if (err) {

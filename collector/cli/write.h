@@ -12,6 +12,9 @@
 /* dir/app.pillion and ".html" to dir/app.html. Returns 0 or -ENAMETOOLONG. */
 int pln_cli_name_beside(const char *profile, const char *suffix, char *buffer, size_t size);
 
+/* Whether the name is free, or what has it may be replaced; if not, says so. */
+bool pln_cli_may_write(const char *path, bool replace);
+
 /*
  * Has `write`, which returns 0 or -errno, fill the file, whole or not at all ("-": stdout), and
  * says so, or why not. Returns an enum pln_exit.

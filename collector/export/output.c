@@ -18,6 +18,11 @@ static bool is_special(const char *path)
 	return !stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
+bool pln_export_output_is_taken(const char *path)
+{
+	return strcmp(path, "-") && !is_special(path) && !access(path, F_OK);
+}
+
 /* Under a name that nobody has: what a killed export left behind may be there still. */
 static int open_temporary(struct pln_export_output *output)
 {
@@ -42,14 +47,14 @@ int pln_export_output_open(struct pln_export_output *output, const char *path, b
 	memset(output, 0, sizeof(*output));
 	output->path = path;
 	output->replace = replace;
+	if (!replace && pln_export_output_is_taken(path))
+		return -EEXIST;
 	if (!strcmp(path, "-")) {
 		output->direct = true;
 		output->file = stdout;
 		return 0;
 	}
 	output->direct = is_special(path);
-	if (!output->direct && !replace && !access(path, F_OK))
-		return -EEXIST;
 	fd = output->direct ? open(path, O_WRONLY | O_CLOEXEC) : open_temporary(output);
 	if (fd < 0)
 		return output->direct ? -errno : fd;

@@ -18,6 +18,9 @@ struct pln_export_output {
 	char temporary[PATH_MAX];
 };
 
+/* Whether a file is there that only one told to replace it may write. */
+bool pln_export_output_is_taken(const char *path);
+
 /* "-": stdout. Returns 0 or -errno; -EEXIST: the file is there, and `replace` is not set. */
 int pln_export_output_open(struct pln_export_output *output, const char *path, bool replace);
 /* Puts the file in its place. Returns 0 or -errno; in either case nothing is left open. */

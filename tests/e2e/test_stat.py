@@ -153,6 +153,32 @@ def test_warnings_are_workflow_commands(here, one_python, work):
     assert "> the command ended with exit 3" in result.stdout
 
 
+# --------------------------------------------------------------------------- output
+
+def test_nothing_is_overwritten_unasked(here, real, work):
+    target = work / "there.pillion"
+    target.write_bytes(real.read_bytes())
+    result = here.run([here.pillion, "stat", "-o", target, real])
+    assert result.returncode == FAILURE and "--force" in result.stderr
+    result = here.run([here.pillion, "stat", "-o", target, "--", "touch", work / "started"])
+    assert result.returncode == WRAPPER and "--force" in result.stderr
+    assert target.read_bytes() == real.read_bytes() and [p.name for p in work.iterdir()] == [target.name]
+    result = here.run([here.pillion, "stat", "--json", "--force", "-o", target, real])
+    assert (result.returncode, result.stdout) == (OK, ""), result
+    assert figures(target.read_text())["threads"] == 2
+
+
+@pytest.mark.parametrize("options", [[], ["--append"]], ids=" ".join)
+def test_a_dash_is_stdout(here, one_python, real, work, options):
+    argv = [here.pillion, "stat", "--json", "-o", "-", *options]
+    result = here.run([*argv, real], cwd=work)
+    assert (result.returncode, result.stderr) == (OK, "") and figures(result.stdout)["threads"] == 2
+    result = here.run([*argv, "--", one_python.path, "-c", PROGRAM], cwd=work, env={"TMPDIR": str(work)})
+    assert result.returncode == OK and result.stdout.startswith("out\n"), result
+    assert figures(result.stdout[len("out\n"):])["threads"] == 2
+    assert list(work.iterdir()) == []
+
+
 # ------------------------------------------------------------------------ bad input
 
 @pytest.mark.parametrize("options", [["--"], ["a", "b"], ["a", "--", "true"], ["--append", "a"],
