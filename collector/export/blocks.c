@@ -42,7 +42,7 @@ static struct pln_block_cell *find_cell(struct pass *pass, const struct pln_bloc
 		pass->capacity = capacity;
 	}
 	if (is_new) {
-		b->cells[id] = (struct pln_block_cell){ key[0], key[1], key[2], { 0 }, { 0 } };
+		b->cells[id] = (struct pln_block_cell){ key[0], key[1], key[2], { 0 }, { 0 }, 0 };
 		b->cell_count = id + 1;
 	}
 	return &b->cells[id];
@@ -76,8 +76,10 @@ static int add_block(struct pass *pass, size_t id, const struct pln_heap_moments
 	add(&cell->allocated, weight);
 	if (!temporary && pln_heap_counts(block, use, moments))
 		add(&cell->in_use, weight);
-	if (pln_heap_counts(block, b->view, moments))
+	if (pln_heap_counts(block, b->view, moments)) {
+		cell->samples++;
 		count_in_view(b, id, weight);
+	}
 	if (!b->interval || block->interval < b->interval)
 		b->interval = block->interval;
 	return 0;
@@ -124,6 +126,7 @@ static int make_aggregate(struct pln_export_blocks *b, const struct pln_aggregat
 			.stack = cell->stack,
 			.thread = cell->thread,
 			.syscall_nr = -1,
+			.samples = cell->samples,
 			.cpu_ns = cell_weight(b, cell),
 		};
 	}

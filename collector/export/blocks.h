@@ -18,6 +18,7 @@ struct pln_block_cell {
 	uint32_t kind; /* enum pln_block_kind */
 	struct pln_block_sum allocated; /* in the view TEMPORARY: those alone */
 	struct pln_block_sum in_use; /* at the end; in the view PEAK: at the peak */
+	uint64_t samples; /* blocks in the view */
 };
 
 struct pln_export_blocks {

@@ -156,6 +156,20 @@ static void test_speedscope(void)
 	free(text);
 }
 
+/* Sampled allocations stand for calls: those of the view, whatever they weigh. */
+static void test_callgrind(void)
+{
+	char *text = exported(pln_export_callgrind, PLN_HEAP_ALLOCATED, false, NULL);
+
+	CHECK(strstr(text, "\ncalls=5 0\n0 5730\n")); /* _start to main */
+	CHECK(strstr(text, "\ncalls=4 0\n3 5230\n")); /* main to fact */
+	CHECK(strstr(text, "\ncalls=1 0\n12 200\n")); /* fact to dgemm */
+	free(text);
+	text = exported(pln_export_callgrind, PLN_HEAP_PEAK, false, NULL);
+	CHECK(strstr(text, "\ncalls=2 0\n0 5000\n") && !strstr(text, "\n12 200\n"));
+	free(text);
+}
+
 static void test_cells(void)
 {
 	const struct pln_filter all = { .threads = NULL };
@@ -176,6 +190,7 @@ static void test_cells(void)
 	CHECK_EQ(cell.allocated.bytes, 5000);
 	CHECK_EQ(cell.in_use.blocks, 1);
 	CHECK_EQ(cell.in_use.bytes, 1000);
+	CHECK_EQ(cell.samples, 1);
 	CHECK_EQ(blocks.cells[4].kind, PILLION_BLOCK_OBJECT);
 	pln_export_blocks_free(&blocks);
 	pln_aggregate_free(&kept);
@@ -287,6 +302,7 @@ int main(void)
 {
 	test_folded();
 	test_speedscope();
+	test_callgrind();
 	test_cells();
 	test_timeline();
 	test_rounding_has_no_bias();
