@@ -17,6 +17,7 @@
 #define MAX_NUMBER 100000u
 #define HOW "-o or PILLION_OUTPUT"
 #define OWNER_ONLY 0600 /* it tells command lines and paths */
+#define LOCK_TRIES 10 /* a millisecond apart: who makes room looks at it for a moment */
 
 struct text {
 	char *at;
@@ -229,9 +230,15 @@ static bool is_device(const char *path)
  */
 static int lock_opened(const struct pln_output *o)
 {
+	const struct timespec nap = { .tv_nsec = 1000000 };
+
 	if (o->fd < 0)
 		return -errno;
-	(void)flock(o->fd, LOCK_EX | LOCK_NB);
+	for (unsigned i = 0; flock(o->fd, LOCK_EX | LOCK_NB); i++) {
+		if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+			break;
+		nanosleep(&nap, NULL);
+	}
 	return 0;
 }
 
