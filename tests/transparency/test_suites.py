@@ -28,19 +28,25 @@ def test_a_suite_has_the_same_passes_and_failures_with_us(one_python, long, name
     assert not [d for r in results for d in r.differences if not d.is_flaky], capsys.readouterr().out
 
 
-def counts(**outcomes_):
-    return collections.Counter(outcomes_)
+PASSED, FAILED, CRASHED, TIMED_OUT = "0", "2", "-11", str(run.TIMED_OUT)
 
 
-@pytest.mark.parametrize("plain, loaded, flaky", [
-    (counts(passed=4), counts(failed=4), False),
-    (counts(passed=4), counts(failed=2, passed=2), False),
-    (counts(passed=4), counts(failed=1, passed=3), True),
-    (counts(passed=1), counts(failed=1), False),
-    (counts(passed=3, failed=1), counts(failed=4), True),
-    (counts(failed=4), counts(passed=4), False)])
-def test_what_is_flaky_and_what_is_our_doing(plain, loaded, flaky):
-    assert outcomes.Difference("test", plain, loaded).is_flaky == flaky
+@pytest.mark.parametrize("test, plain, loaded, flaky", [
+    ("test", {"passed": 4}, {"failed": 4}, False),
+    ("test", {"passed": 4}, {"failed": 2, "passed": 2}, False),
+    ("test", {"passed": 4}, {"failed": 1, "passed": 3}, True),
+    ("test", {"passed": 1}, {"failed": 1}, False),
+    ("test", {"passed": 3, "failed": 1}, {"failed": 4}, True),
+    ("test", {"failed": 4}, {"passed": 4}, False),
+    (outcomes.END, {PASSED: 4}, {FAILED: 1, PASSED: 3}, True),
+    (outcomes.END, {PASSED: 4}, {CRASHED: 1, PASSED: 3}, False),
+    (outcomes.END, {PASSED: 4}, {TIMED_OUT: 1, PASSED: 3}, False),
+    (outcomes.END, {PASSED: 3, FAILED: 1}, {CRASHED: 1, PASSED: 3}, False),
+    (outcomes.END, {PASSED: 3, TIMED_OUT: 1}, {CRASHED: 1, PASSED: 3}, False),
+    (outcomes.END, {PASSED: 3, CRASHED: 1}, {CRASHED: 1, PASSED: 3}, True)])
+def test_what_is_flaky_and_what_is_our_doing(test, plain, loaded, flaky):
+    difference = outcomes.Difference(test, collections.Counter(plain), collections.Counter(loaded))
+    assert difference.is_flaky == flaky
 
 
 def test_results_are_read_as_unittest_and_pytest_write_them(tmp_path):
