@@ -13,19 +13,43 @@ import run  # noqa: E402
 import suites  # noqa: E402
 
 
+def passes(python, parts, warnings, record_property, capsys):
+    """How many tests pass, with us as without."""
+    results = run.run(run.Runner(python, warnings=warnings), parts, jobs=2)
+    record_property("figure", "%s, warnings: %s: %s" % (python, warnings, run.summary(parts[0].suite.name, results)))
+    assert not [d for r in results for d in r.differences if not d.is_flaky], capsys.readouterr().out
+    assert sum(r.samples for r in results) > 10, "it was not sampled"
+    return sum(r.outcomes["passed"] for r in results)
 
-@pytest.mark.parametrize("name", [pytest.param(s.name, marks=() if s.quick else pytest.mark.long) for s in suites.SUITES])
-def test_a_suite_has_the_same_passes_and_failures_with_us(one_python, long, name, record_property, capsys):
+
+def row_of(suite):
+    marks = [pytest.mark.row("Suites", suite.name)]
+    return pytest.param(suite.name, marks=marks if suite.quick else [*marks, pytest.mark.long])
+
+
+@pytest.mark.parametrize("warnings", ["error", pytest.param("default", marks=pytest.mark.long)])
+@pytest.mark.parametrize("name", [row_of(suite) for suite in suites.SUITES])
+def test_a_suite_has_the_same_passes_and_failures_with_us(one_python, long, name, warnings, record_property, capsys):
+    """Parts of it; with --long, all of it."""
     suite, = suites.find([name])
-    parts = run.parts_of(suite, one_python, quick=not long, sensitive=True)
+    parts = run.parts_of(suite, one_python, quick=not long)
     if not parts:
         pytest.skip("the suite of %s is not to be had for %s" % (name, one_python))
-    runner = run.Runner(one_python, warnings="default" if long else "error")
-    results = run.run(runner, parts, jobs=2)
-    record_property("figure", run.summary(name, results))
-    assert sum(r.outcomes["passed"] for r in results) > 5, capsys.readouterr().out
-    assert sum(r.samples for r in results) > 10, "it was not sampled"
-    assert not [d for r in results for d in r.differences if not d.is_flaky], capsys.readouterr().out
+    passed = passes(one_python, parts, warnings, record_property, capsys)
+    if long and warnings == "error" and not passed:
+        pytest.skip("with every warning an error nothing of %s passes, without us either" % name)
+    assert passed > 5
+
+
+@pytest.mark.row("Suites", "cpython, a few parts on each interpreter")
+def test_each_interpreter_passes_parts_of_its_own_suite(interpreter, one_python, long, record_property, capsys):
+    if interpreter == one_python:
+        pytest.skip("it has more parts in a test of its own")
+    suite, = suites.find(["cpython"])
+    parts = run.parts_of(suite, interpreter, suites.QUICK if long else suites.QUICKEST)
+    if not parts:
+        pytest.skip("%s has come without its tests" % interpreter)
+    assert passes(interpreter, parts, "error", record_property, capsys) > 5
 
 
 PASSED, FAILED, CRASHED, TIMED_OUT = "0", "2", "-11", str(run.TIMED_OUT)
