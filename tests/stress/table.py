@@ -8,9 +8,9 @@
     table.py -- --long           what follows is for pytest
 
 Rows of pitfalls are those of pitfalls.py. Each test of a file named in SECTIONS is a row of its own, as is
-each test anywhere that is marked `@pytest.mark.row("section", "what it is")`. A test tells its figure by
-pytest's own record_property("figure", text). Needs what tests/run.sh builds and installs. Exits with 1 when
-a row failed.
+each test anywhere, or each case of one, that is marked `@pytest.mark.row("section", "what it is")`. A test
+tells its figure by pytest's own record_property("figure", text). Needs what tests/run.sh builds and installs.
+Exits with 1 when a row failed.
 """
 import argparse
 import collections
@@ -41,9 +41,8 @@ SECTIONS = {
     "stress/test_faults*.py": "Faults",
     "stress/test_crowds.py": "Faults",
     "e2e/test_containers*.py": "Containers",
-    "transparency/test_*.py": "Suites",
 }
-FIGURES = 8  # of one row
+FIGURES = 12  # of one row
 ORDER = ["failed", "not run", "skipped", "passed", "why not"]
 
 
@@ -105,6 +104,7 @@ class Table:
         for row in self.rows:
             for test in row.tests:
                 self.by_test[test].append(row)
+        self.by_case = {}  # of each test: the rows above, and its own
 
     def _is_wanted(self, *texts):
         return any(self.word in text for text in texts)
@@ -125,24 +125,26 @@ class Table:
         else:
             row = Row(section, what)
             self.rows.append(row)
-        if row not in self.by_test[function]:
+        if function not in row.tests:
             row.tests += (function,)
-            self.by_test[function].append(row)
+        return row
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config, items):
         for item in items:
             function = function_of(item.nodeid)
+            rows = self.by_case[item.nodeid] = list(self.by_test.get(function, ()))
             place_ = self._section_of(item, function)
             if place_ and self._is_wanted(place_[1], function):
-                self._row_of(*place_, function)
-        kept = [item for item in items if self.by_test.get(function_of(item.nodeid))]
+                row = self._row_of(*place_, function)
+                rows += [] if row in rows else [row]
+        kept = [item for item in items if self.by_case[item.nodeid]]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
 
     def pytest_runtest_logreport(self, report):
-        # What goes wrong before the test or after it is the test's, too.
-        if report.when != "call" and report.passed:
+        # What goes wrong before the test or after it is the test's, too. What is run again has yet to end.
+        if (report.when != "call" and report.passed) or report.outcome == "rerun":
             return
         properties = dict(report.user_properties)
         reason = None
@@ -151,7 +153,7 @@ class Table:
         elif report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             reason = (crash.message if crash else report.longreprtext).strip().splitlines()[0]
-        for row in self.by_test[function_of(report.nodeid)]:
+        for row in self.by_case[report.nodeid]:
             row.add(report.outcome, report.duration, properties.get("figure"), reason)
 
     def run_programs(self):
@@ -160,10 +162,12 @@ class Table:
         if not wanted:
             return
         report = place.WORK / "tmp" / "programs.xml"
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.unlink(missing_ok=True)
         subprocess.run(["ctest", "--test-dir", str(place.HERE.build), "-R", "^(%s)$" % "|".join(wanted),
                         "--output-junit", str(report)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        outcomes = {case.get("name"): (case.get("status") == "run", float(case.get("time")))
-                    for case in xml.etree.ElementTree.parse(report).iter("testcase")}
+        cases = xml.etree.ElementTree.parse(report).iter("testcase") if report.exists() else ()
+        outcomes = {case.get("name"): (case.get("status") == "run", float(case.get("time"))) for case in cases}
         for row in self.rows:
             for name in row.programs:
                 passed, seconds = outcomes.get(name, (False, 0))

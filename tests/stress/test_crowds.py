@@ -81,18 +81,20 @@ def let_in_and_out(here, python, work, count, kind):
     return recording.load(path), said
 
 
-def test_more_processes_at_once_than_descriptors(here, one_python, work, times):
+def test_more_processes_at_once_than_descriptors(here, one_python, work, times, record_property):
     profile, said = let_in_and_out(here, one_python, work, 200 if times > 1 else 100, "our mounts")
     assert profile.data["complete"] and profile.data["symbolized"]
     assert "refused" not in " ".join(profile.notes) and "could not" not in said and "ulimit" not in said
+    record_property("figure", "%d processes by 64 descriptors" % len(profile.processes))
 
 
-def test_more_containers_at_once_than_descriptors(here, one_python, work, own_mounts):
+def test_more_containers_at_once_than_descriptors(here, one_python, work, own_mounts, record_property):
     """All are recorded; those whose files could not be kept in reach are counted."""
     profile, said = let_in_and_out(here, one_python, work, 80, "own mounts")
     assert profile.data["complete"] and "refused" not in " ".join(profile.notes)
     told = re.search(r"(\d+) processes have native frames without names: .*ulimit -n", said)
     assert told and 20 <= int(told[1]) <= 80, said
+    record_property("figure", "80 containers by 64 descriptors, %s of them without names" % told[1])
     info = json.loads(here.run([here.pillion, "info", "--json", work / "x.pillion"]).stdout)
     note, = (n for n in profile.notes if "without names" in n)
     assert note.startswith(told[1] + " processes") and note in json.dumps(info)
@@ -122,7 +124,7 @@ for i in range(int(sys.argv[1])):
 """
 
 
-def test_containers_that_have_ended_hold_no_descriptor(here, one_python, work, own_mounts, times):
+def test_containers_that_have_ended_hold_no_descriptor(here, one_python, work, own_mounts, times, record_property):
     if not place.has_headers(one_python):
         pytest.skip("no headers of %s" % one_python)
     if "overlay" not in pathlib.Path("/proc/filesystems").read_text():
@@ -131,13 +133,14 @@ def test_containers_that_have_ended_hold_no_descriptor(here, one_python, work, o
     layers.mkdir()
     extension = pathlib.Path(place.build_extension(one_python, "callback_ext")) / "callback_ext.so"
     collector = collect(here, work, 1024)
-    first = descriptors_of(collector)
+    first = most = descriptors_of(collector)
     program = start(here, one_python, work, SHORT, count, PILLION_FREQ=250,
                     wrap=["unshare", "--mount", "sh", "-c", IMAGE, layers, extension])
     for _ in range(count):
         assert program.stdout.readline() == "one more\n", program.communicate()[1]
         # Roots of 32 at most, a file and its writer, what symbols are just read from.
         wait_for(lambda: descriptors_of(collector) <= first + 44, "descriptors are kept", PATIENCE)
+        most = max(most, descriptors_of(collector))
         program.stdin.write("\n")
         program.stdin.flush()
     out, err = program.communicate(timeout=PATIENCE)
@@ -146,6 +149,7 @@ def test_containers_that_have_ended_hold_no_descriptor(here, one_python, work, o
     assert collector.returncode == 0 and not os.listdir(str(layers)), said
     assert not os.path.exists("/opt/callback_ext.so"), "the test proves nothing"
     check_names(recording.load(work / "x.pillion"), count)
+    record_property("figure", "%d containers, %d descriptors at most" % (count, most - first))
 
 
 def check_names(profile, count):

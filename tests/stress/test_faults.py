@@ -35,13 +35,14 @@ def check_books(profile, cpu_s):
         rows = sum(1 for s in profile.samples if s.on_cpu and profile.thread(s)["process"] == index)
         threads = sum(t["process"] == index for t in profile.threads)
         assert p["lost_records"] == 0 and rows + sum(p["drops"]) >= p["handler_calls"] - threads
+    return "%.2f s of CPU, %.2f s of it sampled; %d dropped" % (cpu_s, sum(sampled.values()) / 1e9, sum(profile.drops))
 
 
 # -------------------------------------------------------------- the collector
 
 @pytest.mark.full
 @pytest.mark.parametrize("on, off", [(0.01, 0.15), (0.3, 1.2)], ids=["slow", "stopped now and then"])
-def test_a_collector_that_does_not_keep_up_loses_samples_and_tells_how_many(python, work, on, off):
+def test_a_collector_that_does_not_keep_up_loses_samples_and_tells_how_many(python, work, on, off, record_property):
     where, path = place.of(python), work / "x.pillion"
     program = LOUD + "threads = [start(works, 2) for i in range(3)]\n" \
         "for t in threads: t.join()\nprint(time.process_time())"
@@ -55,7 +56,7 @@ def test_a_collector_that_does_not_keep_up_loses_samples_and_tells_how_many(pyth
             time.sleep(on)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    check_books(recording.load(path), float(out))
+    record_property("figure", check_books(recording.load(path), float(out)))
 
 
 def collect(where, address, path, **options):
@@ -79,7 +80,7 @@ def finish(collector):
 
 
 @pytest.mark.full
-def test_a_collector_that_was_killed_is_replaced_by_the_next_one(python, work):
+def test_a_collector_that_was_killed_is_replaced_by_the_next_one(python, work, record_property):
     """The socket's file is in nobody's way. Who was recorded runs on; who starts is recorded."""
     where, address = place.of(python), work / "socket"
     env = {"LD_PRELOAD": where.library, "PILLION_SOCKET": address}
@@ -98,11 +99,11 @@ def test_a_collector_that_was_killed_is_replaced_by_the_next_one(python, work):
     assert (old.returncode, out, err) == (0, "whole\n", "")
     assert (new.returncode, new.stdout, new.stderr) == (0, "whole\n", "")
     finish(second)
-    for name in ("first", "second"):
-        profile = recording.load(work / (name + ".pillion"))
-        assert profile.samples and not profile.data["bad_bytes"]
-        assert profile.data["complete"] == (name == "second")
+    profiles = [recording.load(work / name) for name in ("first.pillion", "second.pillion")]
+    assert all(p.samples and not p.data["bad_bytes"] for p in profiles)
+    assert [p.data["complete"] for p in profiles] == [False, True]
     assert not address.exists()
+    record_property("figure", "%d and %d samples" % tuple(len(p.samples) for p in profiles))
 
 
 # -------------------------------------------------------------------- the disk
@@ -120,7 +121,7 @@ def disk(work):
 
 
 @pytest.mark.full
-def test_a_disk_that_is_full_and_then_free_again_is_written_to_again(one_python, here, disk):
+def test_a_disk_that_is_full_and_then_free_again_is_written_to_again(one_python, here, disk, record_property):
     """What was buffered meanwhile is not lost: there was memory for it."""
     filler, path = disk / "filler", disk / "x.pillion"
     program = LOUD + """
@@ -147,8 +148,9 @@ afterwards()
     profile = recording.load(path)
     assert profile.data["complete"] and not profile.data["bad_bytes"]
     assert "No space left" in result.stderr  # it was full for a while, and that is said
-    for function, seconds in (("before", 0.6), ("meanwhile", 1.2), ("afterwards", 0.8)):
-        assert profile.total("wall_ns", profile.calling(function)) >= 0.8e9 * seconds, function
+    seen = [profile.total("wall_ns", profile.calling(name)) / 1e9 for name in ("before", "meanwhile", "afterwards")]
+    record_property("figure", "%.2f s of 0.6 s before, %.2f s of 1.2 s meanwhile, %.2f s of 0.8 s afterwards" % tuple(seen))
+    assert seen[0] >= 0.48 and seen[1] >= 0.96 and seen[2] >= 0.64
 
 
 # ------------------------------------------------------------------ a power cut
@@ -163,7 +165,7 @@ def chunks(data):
     yield at, None
 
 
-def test_a_profile_cut_at_any_byte_shows_all_that_is_whole(here, one_python, work):
+def test_a_profile_cut_at_any_byte_shows_all_that_is_whole(here, one_python, work, record_property):
     """Every byte of the last chunk, and some of all others; unit tests read each of them."""
     whole, cut = work / "x.pillion", work / "cut.pillion"
     result = here.run([here.pillion, "record", "-o", whole, "--", one_python.path, "-c", PRELUDE + "burn(0.3)"])
@@ -172,7 +174,9 @@ def test_a_profile_cut_at_any_byte_shows_all_that_is_whole(here, one_python, wor
     starts = [at for at, _ in chunks(data)]
     samples = len(recording.load(whole).samples)
     assert starts[-1] == len(data) and samples
-    for at in [*range(starts[-2], len(data)), *range(starts[1], starts[-2], len(data) // 8)]:
+    cuts = [*range(starts[-2], len(data)), *range(starts[1], starts[-2], len(data) // 8)]
+    record_property("figure", "%d cuts of %d bytes" % (len(cuts), len(data)))
+    for at in cuts:
         cut.write_bytes(data[:at])
         profile = recording.load(cut)
         assert profile.data["bad_bytes"] == at - max(s for s in starts if s <= at)
@@ -234,9 +238,10 @@ def check_times(profile, seconds):
     assert seconds * 0.9e9 <= profile.total("cpu_ns") <= seconds * 1.2e9 + 0.1e9
     assert 0 < data["end_ns"] - data["start_ns"] < 20e9
     assert all(data["start_ns"] <= s.time_ns <= data["end_ns"] for s in profile.samples)
+    return "%.2f s of %.2f s sampled" % (profile.total("cpu_ns") / 1e9, seconds)
 
 
-def test_a_wall_clock_that_is_set_changes_no_time_that_is_measured(one_python, here, work):
+def test_a_wall_clock_that_is_set_changes_no_time_that_is_measured(one_python, here, work, record_property):
     """Of program and collector alike: the library stands in front of both."""
     source = work / "steps.c"
     source.write_text(STEPS)
@@ -245,10 +250,10 @@ def test_a_wall_clock_that_is_set_changes_no_time_that_is_measured(one_python, h
                        PRELUDE + "first = time.time()\nburn(0.5)\nprint(abs(time.time() - first) > 3000)"],
                       env={"LD_PRELOAD": shim})
     assert (result.returncode, result.stdout) == (0, "True\n"), result.stderr
-    check_times(recording.load(work / "x.pillion"), 0.5)
+    record_property("figure", check_times(recording.load(work / "x.pillion"), 0.5))
 
 
-def test_a_monotonic_clock_of_its_own_is_as_good(one_python, here, work):
+def test_a_monotonic_clock_of_its_own_is_as_good(one_python, here, work, record_property):
     """In a time namespace, as after a container was moved: ten years up."""
     inside = ["unshare", "--time", "--fork", "--monotonic", "315360000", "--boottime", "315360000"]
     if here.run([*inside, "true"]).returncode:
@@ -256,13 +261,13 @@ def test_a_monotonic_clock_of_its_own_is_as_good(one_python, here, work):
     result = here.run([*inside, here.pillion, "record", "-o", work / "x.pillion", "--", one_python.path, "-c",
                        PRELUDE + "burn(0.5)\nprint(time.monotonic() > 315360000)"])
     assert (result.returncode, result.stdout) == (0, "True\n"), result.stderr
-    check_times(recording.load(work / "x.pillion"), 0.5)
+    record_property("figure", check_times(recording.load(work / "x.pillion"), 0.5))
 
 
 # --------------------------------------------------------------------- too much
 
 @pytest.mark.full
-def test_a_thousand_threads(python, work, long):
+def test_a_thousand_threads(python, work, long, record_property):
     """200 of them without --long. None is forgotten, though few may be sampled."""
     count = 1000 if long else 200
     profile, out = recording.record_ok(python, ["-c", PRELUDE + """
@@ -277,11 +282,11 @@ for t in threads: t.join()
 print(time.process_time())
 """ % (count, count)], work, timeout=300)
     assert len(profile.threads) >= count + 1
-    check_books(profile, float(out))
+    record_property("figure", "%d threads: %s" % (count, check_books(profile, float(out))))
 
 
 @pytest.mark.full
-def test_five_hundred_processes(python, work, long):
+def test_five_hundred_processes(python, work, long, record_property):
     """50 of them without --long. All are there at one time, and each is told of."""
     count = 500 if long else 50
     profile, out = recording.record_ok(python, ["-c", PRELUDE + """
@@ -308,11 +313,13 @@ print(*pids)
     for i, pid in enumerate(map(int, pids.split())):
         assert by_pid[pid]["exit_status"] == (i % 100) << 8 and not by_pid[pid]["lost_records"]
     # Each clock is as of its last tick.
-    assert sum(p["process_cpu_ns"] for p in profile.processes) >= 0.8 * count * 0.03e9
+    told = sum(p["process_cpu_ns"] for p in profile.processes) / 1e9
+    record_property("figure", "%d processes, %.2f s of their CPU, of %.2f s" % (count, told, count * 0.03))
+    assert told >= 0.8 * count * 0.03
 
 
 @pytest.mark.parametrize("alone", [False, True], ids=["record", "environment"])
-def test_more_processes_one_after_the_other_than_descriptors(one_python, here, work, alone):
+def test_more_processes_one_after_the_other_than_descriptors(one_python, here, work, alone, record_property):
     """Those that have ended take none. The limit is that of a service, also for its collector."""
     program = PRELUDE + """
 for i in range(60):
@@ -328,5 +335,6 @@ for i in range(60):
     assert result.returncode == 0, result.stderr
     wait_for(lambda: recording.load(path).data["complete"], "the recording does not end")
     profile = recording.load(path)
+    record_property("figure", "%d processes by 40 descriptors" % len(profile.processes))
     assert len(profile.processes) == 61
     assert not [n for n in profile.notes if "refused" in n]

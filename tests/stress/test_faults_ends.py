@@ -40,7 +40,7 @@ def one_line(text):
 
 @pytest.mark.parametrize("thread", [False, True], ids=["main thread", "other thread"])
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT"])
-def test_a_crash_is_told_with_the_last_stack_that_ran(here, one_python, work, name, thread):
+def test_a_crash_is_told_with_the_last_stack_that_ran(here, one_python, work, name, thread, record_property):
     """Within the last moments: a sample is taken every 10 ms of CPU time."""
     run = "start(works, %s).join()" if thread else "works(%s)"
     result = recording.record(one_python, ["-c", CRASHES + run % ENDS[name]], work)
@@ -52,6 +52,7 @@ def test_a_crash_is_told_with_the_last_stack_that_ran(here, one_python, work, na
     age, unit, ran = re.search(r"killed by %s: ([\d.]+) (\S+) before, thread \S+ ran (.*?) spent in" % name,
                                shown).groups()
     assert re.search(r"crashes \(<string>:\d+\) < works \(<string>:\d+\) < ", ran), shown
+    record_property("figure", "%s: seen %s %s before" % (name, age, unit))
     assert float(age) * {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1}[unit] < 0.5
     whole = one_line(report(here, result.path, "info"))
     assert "before it was killed" in whole and "works (<string>:" in whole
@@ -59,10 +60,11 @@ def test_a_crash_is_told_with_the_last_stack_that_ran(here, one_python, work, na
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", sorted(ENDS))
-def test_the_last_run_is_in_the_json_too(here, python, work, name):
+def test_the_last_run_is_in_the_json_too(here, python, work, name, record_property):
     result = recording.record(python, ["-c", CRASHES + "works(%s)" % ENDS[name]], work)
     assert result.returncode == -getattr(signal, name), result.stderr
     last = json.loads(report(here, result.path, "info", "--json"))["processes"][0]["last_run"]
+    record_property("figure", "%s: seen %.1f ms before" % (name, last["before_end_ns"] / 1e6))
     assert last["before_end_ns"] < 0.5e9 and last["tid"] > 0
     assert [f["function"] for f in last["stack"] if f["function"] in ("crashes", "works")] == ["crashes", "works"]
 
@@ -135,7 +137,7 @@ def small_group():
 
 
 @pytest.mark.full
-def test_out_of_memory_is_told_with_what_took_it(here, one_python, work, small_group):
+def test_out_of_memory_is_told_with_what_took_it(here, one_python, work, small_group, record_property):
     program = PRELUDE + """
 def hoards():
     while True: kept.append(b'x' * (1 << 20))
@@ -152,4 +154,5 @@ hoards()
     assert "killed by SIGKILL" in one_line(report(here, path))
     # Live, since nobody freed it: the limit, less the interpreter.
     hoarded = sum(b.bytes for b in profile.blocks if not b.freed_ns and b.calls("hoards"))
+    record_property("figure", "%.1f MiB told, of %d MiB" % (hoarded / (1 << 20), LIMIT >> 20))
     assert 0.6 * LIMIT <= hoarded <= 1.1 * LIMIT
