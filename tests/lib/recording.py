@@ -27,7 +27,8 @@ FLAG_GUESSED = 1 << 4
 FLAG_PYTHON_FAILED = 1 << 5
 FLAG_JOIN_MISMATCH = 1 << 24
 CHECKED, REFUSED = 1, 2
-DROP_NO_LANE, DROP_SIGNAL_BLOCKED, DROP_ALLOC_NESTED = 3, 6, 10
+STARTED, FORKED = range(2)
+DROP_SMALL_STACK, DROP_NO_LANE, DROP_SIGNAL_BLOCKED, DROP_ALLOC_NESTED = 2, 3, 6, 10
 DROPS_OF_BLOCKS = (0, 2, 10, 11, 12)  # no room in a lane or on a stack; nested; not followed; a free
 
 
@@ -160,6 +161,10 @@ class Profile:
         for s in self.samples:
             totals[s.thread] += getattr(s, field)
         return totals
+
+    def handler_calls(self, *reasons):
+        """How often a signal of ours was handled, whatever came of it; in processes that began so, or in all."""
+        return sum(p["handler_calls"] for p in self.processes if not reasons or p["reason"] in reasons)
 
     @property
     def drops(self):

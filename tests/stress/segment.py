@@ -13,7 +13,7 @@ import place
 # Offsets from wire.h, of what the program lays out and the collector only reads.
 LAYOUT = {"size": 16, "slots_off": 56, "control_off": 64, "control_size": 72, "sampler_off": 80,
           "sampler_size": 88, "lanes_off": 96, "lane_count": 48, "period_ns": 104, "tick_ns": 112}
-STATE, COLLECTOR_NS = 200, 448
+STATE, HANDLER_CALLS, COLLECTOR_NS = 200, 256, 448
 LANE_SIZE, LANE_HEAD, LANE_TAIL = 4, 64, 128
 SAMPLING, EXECED = 1, 4
 
@@ -54,6 +54,10 @@ def stay_alive(memory):
 
 def state(memory):
     return struct.unpack_from("<I", memory, STATE)[0]
+
+
+def handler_calls(memory):
+    return struct.unpack_from("<Q", memory, HANDLER_CALLS)[0]
 
 
 def lanes(memory):

@@ -43,7 +43,7 @@ def break_sizes(memory, lanes):
     ids=["zeros", "ones", "far", "before a wrap", "before the end", "odd", "sizes"])
 def test_what_it_writes_over_our_words_changes_nothing(python, work, scribble):
     with segment.of(python, PROGRAM, work) as (process, memory):
-        lanes = segment.lanes(memory)
+        lanes, before = segment.lanes(memory), segment.handler_calls(memory)
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
             scribble(memory, lanes)
@@ -51,6 +51,7 @@ def test_what_it_writes_over_our_words_changes_nothing(python, work, scribble):
             time.sleep(0.001)
         assert process.returncode is not None, "it hangs"
         assert (process.returncode, process.stdout.read()) == (0, "done\n"), process.stderr.read()
+        assert segment.handler_calls(memory) > before, "it was not sampled meanwhile"
 
 
 def test_it_cannot_cut_the_segment_short(python, work):

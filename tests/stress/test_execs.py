@@ -8,13 +8,14 @@ from prelude import PRELUDE
 
 def test_no_signal_of_ours_outlives_an_exec(python, work, times):
     """Forced samples were pending when the next program began, and ended it."""
-    _, out = recording.record_ok(python, ["-c", PRELUDE + """
+    profile, out = recording.record_ok(python, ["-c", PRELUDE + """
 argv = (ctypes.c_char_p * 2)(b'true', None)
 statuses, count = [], %d
 def forks():
     for i in range(count):
         pid = os.fork()
         if not pid:
+            burn(0.002)  # two periods
             calls[i %% len(calls)]()
         statuses.append(os.waitpid(pid, 0)[1])
 calls = [lambda: os.execv('/bin/true', ['true']), lambda: os.execvp('true', ['true']),
@@ -25,6 +26,7 @@ for t in threads: t.join()
 print(len(statuses) - 4 * count, set(statuses))
 """ % (60 * times)], work, options=["-F", "1000"])
     assert out == "0 {0}\n"
+    assert profile.handler_calls(recording.FORKED) > 0, "no child had a signal"
 
 
 @pytest.mark.full
