@@ -158,7 +158,10 @@ PITFALLS = [
     _row(LIMITS, "two handlers of SIGSEGV", "test_signal_stacks.py::test_faulthandler_tells_what_it_tells_without_us"
          " test_signal_stacks.py::test_a_handler_for_faults_may_take_its_time_and_jump_away"),
     _row(LIMITS, "no thread can be made: RLIMIT_STACK is unlimited, or tiny",
-         "test_limits.py::test_a_limit_from_the_start_changes_nothing"),
+         "test_limits.py::test_a_limit_from_the_start_changes_nothing"
+         " test_limits.py::test_a_stack_hardly_larger_than_python_needs_by_itself_changes_nothing"
+         " test_limits.py::test_where_no_thread_may_be_made_the_program_runs_unsampled"
+         " test_limits.py::test_where_the_sampling_thread_cannot_come_back_what_is_missing_is_stated"),
     _row(LIMITS, "lengths that are garbage are allocated", unit="python_frames python_codes ingest_hostile linetable"),
     _row(LIMITS, "descriptors run out, or are closed and used again",
          "test_limits.py::test_all_waits_are_seen_with_more_threads_than_descriptors",

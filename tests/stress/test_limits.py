@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Under tight resource limits the program runs as before, and is sampled all the same."""
 import os
+import pathlib
 
 import place
 import pytest
 import recording
 from prelude import PRELUDE
+
+STRANGER = 45678  # a user that nobody else is
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do that")
 
 
 @pytest.mark.full
@@ -23,14 +27,18 @@ for t in threads: t.join()
     assert len(waited) == 30 and min(waited) >= 1.3e9
 
 
-def under_limits(python, directory, limits):
-    """Four busy threads; the limits are not the collector's."""
+def limited(python, limits):
+    """Four busy threads, as a command."""
     program = PRELUDE + "threads = [start(burn, 0.05) for i in range(4)]\n" \
         "for t in threads: t.join()\nprint('done')"
+    return ["bash", "-c", 'ulimit %s && exec "$@"' % limits, "bash", python.path, "-c", program]
+
+
+def under_limits(python, directory, limits):
+    """The limits are not the collector's."""
     pillion = place.of(python)
-    shell = 'ulimit %s && exec "$@"' % limits
-    result = pillion.run([pillion.pillion, "record", "-o", directory / "out.pillion", "--",
-                          "bash", "-c", shell, "bash", python.path, "-c", program], cwd=directory)
+    result = pillion.run([pillion.pillion, "record", "-o", directory / "out.pillion", "--", *limited(python, limits)],
+                         cwd=directory)
     assert result.returncode == 0 and result.stdout == "done\n", result.stderr
 
 
@@ -41,6 +49,66 @@ def test_a_limit_from_the_start_changes_nothing(python, work, limits):
     under_limits(python, work, limits)
     # Without room for a queued signal (-i 0) there are no timers: samples are forced.
     assert recording.load(work / "out.pillion").total("cpu_ns") >= 0.15e9
+
+
+@pytest.mark.full
+def test_a_stack_hardly_larger_than_python_needs_by_itself_changes_nothing(python, work, record_property):
+    """The first thread's, and that of each which asks for no size; the sampling thread asks for one."""
+    where = place.of(python)
+    least = next(kib for kib in range(64, 1024, 32)
+                 if not where.run(limited(python, "-s %d" % kib), cwd=work).returncode)
+    record_property("figure", "-s %d: %s alone needs %d" % (least + 32, python, least))
+    under_limits(python, work, "-s %d" % (least + 32))
+    assert recording.load(work / "out.pillion").total("cpu_ns") >= 0.15e9
+
+
+@needs_root
+def test_where_no_thread_may_be_made_the_program_runs_unsampled(python, work):
+    """One process is all that its user may have. (Root may have any number.)"""
+    where = place.of(python)
+    shell = 'ulimit -u 1 && exec setpriv --reuid %d --regid %d --clear-groups "$@"' % (STRANGER, STRANGER)
+    command = ["bash", "-c", shell, "bash", python.path, "-S", "-c", "print('done')"]
+    if where.run(command).returncode or not all(p.stat().st_mode & 1 for p in pathlib.Path(where.library).parents):
+        pytest.skip("another user may not run what is under test")
+    result = where.run([where.pillion, "record", "-o", work / "out.pillion", "--", *command],
+                       env={"PILLION_LOG": "error"}, timeout=30)
+    assert (result.returncode, result.stdout) == (0, "done\n"), result.stderr
+    assert "not sampling: no thread can be started; raise the limit (ulimit -u)" in result.stderr
+    # The kernel's tick may come between the first thread's timer and the refusal.
+    profile = recording.load(work / "out.pillion")
+    assert len(profile.processes) == 1 and profile.handler_calls() <= 1
+
+
+@needs_root
+def test_where_the_sampling_thread_cannot_come_back_what_is_missing_is_stated(python, work, record_property):
+    """
+    It steps aside for unshare(). After CLONE_NEWPID the kernel gives no more threads to this process, nor does
+    the program get one: its timers rest, and it ends as without us.
+    """
+    recorded = recording.record(python, ["-c", PRELUDE + """
+def before(): burn(0.3)
+def after(): burn(0.3)
+wait_until(is_sampling)
+before()
+if libc.unshare(0x20000000):  # CLONE_NEWPID
+    sys.exit('refused')
+after()
+try:
+    start(burn)
+    print('a thread')
+except RuntimeError:
+    print('no thread', is_sampling(), time.thread_time())
+"""], work, env={"PILLION_LOG": "info"}, timeout=60)
+    if "refused" in recorded.stderr:
+        pytest.skip("PID namespaces are not allowed here")
+    assert recorded.returncode == 0 and recorded.stdout.startswith("no thread False "), recorded
+    assert "sampling ended: no thread after unshare or setns" in recorded.stderr
+    profile, spent = recorded.load(), float(recorded.stdout.split()[-1])
+    sampled = profile.total("cpu_ns") / 1e9
+    stated = sum(t["unsampled_cpu_ns"] + t["dormant_cpu_ns"] for t in profile.threads) / 1e9
+    record_property("figure", "%.2f s sampled, %.2f s stated" % (sampled, stated))
+    assert profile.total("cpu_ns", profile.calling("before")) >= 0.25e9 and not profile.calling("after")
+    assert stated >= 0.25 and abs(sampled + stated - spent) <= 0.05
 
 
 def test_where_the_segment_may_not_be_made_the_program_runs_unsampled(python, work):
