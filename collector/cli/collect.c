@@ -451,10 +451,21 @@ static void choose_output(struct collector *c)
 
 /* ---------------------------------------------------------------------- run */
 
+/* Its place is free for the next collector, whatever we still have to write. */
+static void stop_listening(struct collector *c)
+{
+	if (c->listen)
+		pln_socket_remove(c->listen);
+	pln_session_close_doors(c->session);
+	close(c->listen_fd);
+	c->listen_fd = -1;
+}
+
 static int conclude(struct collector *c)
 {
 	struct pln_session_summary sum;
 
+	stop_listening(c);
 	pln_session_finish(c->session, -1);
 	pln_session_summarize(c->session, &sum);
 	if (sum.processes)
@@ -513,7 +524,7 @@ int pln_cmd_collect(int argc, char **argv)
 	result = run(&c);
 	pln_session_free(c.session);
 	pln_loop_close(&c.loop);
-	if (c.listen)
+	if (c.listen && c.listen_fd >= 0)
 		pln_socket_remove(c.listen);
 	return result;
 }

@@ -58,7 +58,7 @@ static void wish(struct pln_target *t, bool on)
 
 static int32_t obey(struct pln_session *s, const struct pln_control *c)
 {
-	if (s->stopped_ns || s->finished)
+	if (s->stopped_ns || s->closed)
 		return -ECANCELED;
 	if (c->verb == PLN_CONTROL_ROTATE) {
 		if (!s->options.next_output)

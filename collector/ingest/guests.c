@@ -175,6 +175,26 @@ void pln_guests_tick(struct pln_session *s, uint64_t now_ns)
 	listen_again(s);
 }
 
+/*
+ * The kernel refuses who connects from now on. Who did before is served, or finds the line
+ * dead: nobody shall take silence for an answer.
+ */
+void pln_guests_serve_last(struct pln_session *s)
+{
+	bool any = true;
+
+	if (s->listening)
+		stop_listening(s);
+	(void)shutdown(s->listener.fd, SHUT_RD);
+	while (any) {
+		pln_guests_on_connect(&s->listener);
+		any = s->guests;
+		while (s->guests)
+			if (!serve_if_it_spoke(s->guests))
+				drop_guest(s->guests);
+	}
+}
+
 void pln_guests_close(struct pln_session *s)
 {
 	while (s->guests)

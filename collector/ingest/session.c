@@ -403,15 +403,13 @@ int pln_session_open(struct pln_session **session, const struct pln_session_opti
 	return error;
 }
 
-/* Stops ticking and listening; guests that already said hello were served before. */
-static void close_doors(struct pln_session *s)
+static void stop_ticking(struct pln_session *s)
 {
-	pln_guests_close(s);
-	if (s->timer.fd >= 0) {
-		pln_loop_remove(s->options.loop, &s->timer);
-		close(s->timer.fd);
-		s->timer.fd = -1;
-	}
+	if (s->timer.fd < 0)
+		return;
+	pln_loop_remove(s->options.loop, &s->timer);
+	close(s->timer.fd);
+	s->timer.fd = -1;
 }
 
 /*
@@ -426,6 +424,16 @@ static void await_last_words(struct pln_session *s)
 	do
 		pln_loop_poll(s->options.loop, pln_session_live(s) || s->guests ? 10 : 0);
 	while ((pln_session_live(s) || s->guests) && pln_session_now_ns() < until_ns);
+}
+
+void pln_session_close_doors(struct pln_session *s)
+{
+	if (s->closed)
+		return;
+	s->closed = true;
+	if (!s->stopped_ns)
+		await_last_words(s);
+	pln_guests_serve_last(s);
 }
 
 static void end_all(struct pln_session *s)
@@ -553,9 +561,8 @@ void pln_session_finish(struct pln_session *s, int exit_status)
 	if (s->finished)
 		return;
 	s->finished = true;
-	if (!s->stopped_ns)
-		await_last_words(s);
-	close_doors(s);
+	pln_session_close_doors(s);
+	stop_ticking(s);
 	end_all(s);
 	if (s->writer)
 		close_profile(s, exit_status);
@@ -616,7 +623,8 @@ void pln_session_free(struct pln_session *s)
 {
 	if (!s)
 		return;
-	close_doors(s);
+	pln_guests_close(s);
+	stop_ticking(s);
 	for (size_t i = 0; i < s->target_count; i++) {
 		unwatch(s->targets[i]);
 		pln_target_free(s->targets[i]->target);

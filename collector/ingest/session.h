@@ -43,7 +43,7 @@ enum pln_session_event {
 
 struct pln_session_options {
 	struct pln_loop *loop;
-	int listen_fd; /* SOCK_SEQPACKET, listening; stays the caller's */
+	int listen_fd; /* SOCK_SEQPACKET, listening, until doors close; stays the caller's */
 	bool need_token; /* else: any process of the same user may join, and of these: */
 	bool any_user;
 	const uid_t *users; /* outlive the session */
@@ -96,9 +96,15 @@ struct pln_session_summary {
 int pln_session_open(struct pln_session **session, const struct pln_session_options *options);
 
 /*
- * Ends the recording: takes in who still waits at the door, tells targets to go quiet,
- * drains them, writes symbols and the end. `exit_status` is the command's, as from
- * wait(2), or -1. The session can then only be asked for its summary, amended, and freed.
+ * Takes in who still waits at the door. From then on the kernel refuses who comes, who may ask
+ * again or elsewhere; the caller may close the socket.
+ */
+void pln_session_close_doors(struct pln_session *session);
+
+/*
+ * Ends the recording: closes doors, tells targets to go quiet, drains them, writes symbols
+ * and the end. `exit_status` is the command's, as from wait(2), or -1. The session can then
+ * only be asked for its summary, amended, and freed.
  */
 void pln_session_finish(struct pln_session *session, int exit_status);
 

@@ -71,6 +71,7 @@ struct pln_session {
 	uint64_t last_seen_ns; /* a process was there */
 	uint64_t flushed_ns;
 	uint64_t stopped_ns; /* when the targets were told to stop, 0: not */
+	bool closed; /* nobody else is let in */
 	bool finished;
 	struct pln_session_summary summary;
 };
@@ -100,9 +101,10 @@ void pln_session_add_presence(struct pln_session_summary *sum, const struct pln_
 /* Lets in who says hello on `conn`. Returns 0, or -errno with the reason in `why`. */
 int pln_session_admit(struct pln_session *s, int conn, char *why, size_t size);
 
-/* guests.c: the listener's callback; once a tick; the end, after which nobody is let in. */
+/* guests.c: the listener's callback; once a tick; the last ones; the end. */
 void pln_guests_on_connect(struct pln_watch *watch);
 void pln_guests_tick(struct pln_session *s, uint64_t now_ns);
+void pln_guests_serve_last(struct pln_session *s);
 void pln_guests_close(struct pln_session *s);
 
 /* rotate.c: begins a new file and ends the old one, when it is time to. */

@@ -489,6 +489,55 @@ def test_collect_serves_who_says_hello(here, one_python, work, kind):
     assert sorted(os.listdir(str(work))) == ["all.pillion"]
 
 
+UNTIL_STOPPED = """
+import os, time
+end = time.monotonic() + 90
+while not os.path.exists('stop') and time.monotonic() < end: time.sleep(0.01)
+"""
+
+
+def fill(pipe):
+    """Who writes to it next has to wait until somebody reads."""
+    own = os.open("/proc/self/fd/%d" % pipe, os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(own, bytes(4096))
+    os.close(own)
+
+
+@pytest.mark.parametrize("kind", ["abstract", "path"])
+def test_the_place_of_a_collector_that_is_ending_is_free(here, one_python, work, kind):
+    """Here it ends when somebody reads what it says. Programs that begin meanwhile are the next one's, and
+    its end does that one no harm."""
+    address = "@pillion-next-%d" % os.getpid() if kind == "abstract" else str(work / "socket")
+    env = {"LD_PRELOAD": here.library, "PILLION_SOCKET": address}
+    target = [one_python.path, "-c", UNTIL_STOPPED]
+    read_end, write_end = os.pipe()
+    first = here.popen([here.pillion, "collect", "--listen", address, "-o", "first.pillion"], cwd=work, stderr=write_end)
+    with os.fdopen(read_end, errors="replace") as said:
+        assert "listening" in said.readline()
+        targets = [here.popen(target, cwd=work, env=env)]
+        assert "recording into" in said.readline()
+        fill(write_end)
+        os.close(write_end)
+        first.send_signal(signal.SIGTERM)
+        wait_for(lambda: recording.load(work / "first.pillion").data["complete"])
+        targets.append(here.popen(target, cwd=work, env=env))
+        second = start_collect(here, work, "--listen", address, "-o", "second.pillion")
+        wait_for((work / "second.pillion").exists)
+        assert first.poll() is None
+        assert "of 1 process" in said.read()
+    assert first.wait(timeout=60) == 0
+    assert here.run([one_python.path, "-c", "pass"], cwd=work, env=env).returncode == 0
+    (work / "stop").touch()
+    assert [target.wait(timeout=60) for target in targets] == [0, 0]
+    second.send_signal(signal.SIGTERM)
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 0 and "of 2 processes" in err, err
+    assert targets[1].pid in {p["pid"] for p in recording.load(work / "second.pillion").processes}
+    assert sorted(os.listdir(str(work))) == ["first.pillion", "second.pillion", "stop"]
+
+
 def has_unblocked(pid, signo):
     with open("/proc/%d/status" % pid) as f:
         blocked = next(line for line in f if line.startswith("SigBlk"))

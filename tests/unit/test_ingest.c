@@ -675,6 +675,23 @@ static void test_hellos_of_a_crowd_are_not_lost(void)
 	fixture_close(&fx);
 }
 
+/* It would take silence for an answer; told by the kernel, it may ask again. */
+static void test_a_hello_that_comes_too_late_is_refused(void)
+{
+	struct fixture fx;
+	struct fake f;
+
+	fixture_open(&fx, 0);
+	join(&fx, &f, 1);
+	pln_session_close_doors(fx.session);
+	CHECK_EQ(fake_hello(&f, fx.address, fx.token, PILLION_WIRE_VERSION), -ECONNREFUSED);
+	fixture_finish(&fx);
+	CHECK_EQ(fake_hello(&f, fx.address, fx.token, PILLION_WIRE_VERSION), -ECONNREFUSED);
+	CHECK(fx.profile && fx.profile->process_count == 1);
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
 static bool is_over(void *arg)
 {
 	return ((struct fixture *)arg)->over_events > 0;
@@ -790,6 +807,7 @@ int main(void)
 	test_a_second_hello_of_a_process_ends_the_first();
 	test_a_hello_in_the_queue_is_not_lost();
 	test_hellos_of_a_crowd_are_not_lost();
+	test_a_hello_that_comes_too_late_is_refused();
 	test_duration();
 	test_idle();
 	test_readable_while_written();
