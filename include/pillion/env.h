@@ -80,6 +80,8 @@ enum pln_memory_choice {
 	X(token, "PILLION_TOKEN", SECRET, 0, 0, 0, "", 0, "HEX",                                   \
 	  "proves to the collector that the process belongs to the session")                       \
 	X(only_pid, "PILLION_ONLY_PID", SECRET, 0, 0, 0, "", 0, "PID",                             \
-	  "the one process to sample when children are not followed")
+	  "the one process to sample when children are not followed")                              \
+	X(keeper, "PILLION_KEEPER", SECRET, 0, 0, 0, "", 0, "PID",                                 \
+	  "the process that a container's first one waits for at its end")
 
 #endif

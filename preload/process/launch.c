@@ -10,12 +10,13 @@
  *
  * A program that orphans come to, as the first process of a container, would get it all
  * the same. There the parent stays: the keeper, a child that only waits for the collector.
- * wait() does not see it, as it has no exit signal; it would get one by an exec.
+ * wait() does not see it, as it has no exit signal; it would get one by an exec of its own. One
+ * of ours leaves it as it is: the next program has its number from PILLION_KEEPER.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -234,12 +235,6 @@ static void keep(const struct launch *launch)
 	(void)pln_syscall3(SYS_exit_group, pid < 0, 0, 0);
 }
 
-/* In a forked child: it is the parent's. */
-static void forget_keeper(void)
-{
-	keeper = 0;
-}
-
 static int start_kept(const struct launch *launch)
 {
 	sigset_t all, old;
@@ -254,7 +249,6 @@ static int start_kept(const struct launch *launch)
 	if (pid < 0)
 		return (int)pid;
 	keeper = (int)pid;
-	(void)pthread_atfork(NULL, NULL, forget_keeper);
 	return 0;
 }
 
@@ -287,8 +281,14 @@ static int start_detached(struct launch *launch)
 
 static void publish_address(void)
 {
+	struct pln_text number = { .size = 0 };
+
 	(void)setenv("PILLION_SOCKET", pln_options.socket, 1);
 	(void)setenv("PILLION_TOKEN", pln_options.token, 1);
+	(void)unsetenv("PILLION_KEEPER");
+	pln_text_add_number(&number, (uint64_t)keeper);
+	if (keeper)
+		(void)setenv("PILLION_KEEPER", number.bytes, 1);
 }
 
 int pln_launch_collector(bool publish)
@@ -331,9 +331,19 @@ int pln_launch_collector(bool publish)
 
 /* -------------------------------------------------------------------- end */
 
+/* Or is no child of ours that wait() does not see: its number may be another one's by now. */
 static bool has_ended(int pid)
 {
-	return waitpid(pid, NULL, __WCLONE | WNOHANG) == pid;
+	return waitpid(pid, NULL, __WCLONE | WNOHANG) != 0;
+}
+
+/* Of this program, or of the one that it was before an exec. 0: there is none. */
+static int find_keeper(void)
+{
+	const char *text = pln_options.keeper;
+	uint64_t number = keeper ? (uint64_t)keeper : pln_parse_decimal(&text);
+
+	return number && number <= INT_MAX && !has_ended((int)number) ? (int)number : 0;
 }
 
 /* A thread that the program has joined may be on its way out of the kernel yet. */
@@ -352,12 +362,12 @@ static bool is_last_thread(const struct timespec *nap)
 __attribute__((destructor(101))) static void let_collector_finish(void)
 {
 	struct timespec nap = { .tv_nsec = 1000000 };
+	int pid = pln_getpid_sigsafe() == 1 ? find_keeper() : 0;
 
-	if (!keeper || pln_getpid_sigsafe() != 1 || !pln_segment_is_ours_sigsafe() ||
-	    !is_last_thread(&nap))
+	if (!pid || !pln_segment_is_ours_sigsafe() || !is_last_thread(&nap))
 		return;
-	if (kill(keeper, FINISH_SIGNAL))
+	if (kill(pid, FINISH_SIGNAL))
 		return;
-	for (int i = 0; i < FINISH_LIMIT_MS && !has_ended(keeper); i++)
+	for (int i = 0; i < FINISH_LIMIT_MS && !has_ended(pid); i++)
 		nanosleep(&nap, NULL);
 }

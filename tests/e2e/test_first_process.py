@@ -48,6 +48,16 @@ def test_its_profile_is_whole_when_it_has_ended(one_python, work, namespace):
     assert profile.total("cpu_ns") >= 0.28e9
 
 
+def test_it_is_whole_when_the_process_has_become_another_program(one_python, work, namespace):
+    """Which did not start the collector, and waits for it all the same."""
+    result = run(one_python, work, namespace,
+                 "import os, sys; os.execv(sys.executable, [sys.executable, '-c', %r])" % PROGRAM)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "True no children\n", "")
+    profile = recording.load(work / "out.pillion")
+    assert profile.data["complete"] and profile.data["symbolized"]
+    assert len(profile.processes) == 2 and profile.total("cpu_ns") >= 0.28e9
+
+
 def test_with_other_threads_at_its_end_it_does_not_wait(one_python, work, namespace):
     """They may crash after the interpreter's end: what was recorded is there, without symbols."""
     result = run(one_python, work, namespace, "import threading\nthreading.Thread("
