@@ -31,6 +31,7 @@
 #include "ingest/session.h"
 
 #define NOT_GIVEN UINT64_MAX
+#define OUTER_PID_NAMESPACE 0xEFFFFFFCu /* PROC_PID_INIT_INO in the kernel's proc_ns.h */
 #define USERS_MAX 64u
 
 struct collector {
@@ -207,6 +208,14 @@ static int parse(struct collector *c, int argc, char **argv)
 static bool is_inherited(const struct collector *c)
 {
 	return !c->listen;
+}
+
+/* Its first process may be an init, which ends with its program, and the kernel us with it. */
+static bool is_in_container(void)
+{
+	struct stat st;
+
+	return !stat("/proc/self/ns/pid", &st) && st.st_ino != OUTER_PID_NAMESPACE;
 }
 
 /* -------------------------------------------------------------------- set up */
@@ -420,6 +429,7 @@ static int open_session(struct collector *c)
 		.progress = on_progress,
 		.arg = c,
 		.notice = *c->notice ? c->notice : NULL,
+		.dies_with_targets = is_inherited(c) && is_in_container(),
 	};
 
 	(void)gethostname(c->host, sizeof(c->host) - 1);

@@ -69,6 +69,7 @@ struct pln_session_options {
 	void (*progress)(size_t done, size_t total, void *arg); /* of symbols; may be NULL */
 	void *arg;
 	const char *notice; /* one line for the first profile's notes; NULL: none */
+	bool dies_with_targets; /* the end of any may be ours: name frames in advance */
 };
 
 /* What the result line is made of. */

@@ -4,9 +4,10 @@
  *
  * It comes last because it reads files, which can take seconds: until then the
  * profile is whole without it, and if we are killed here a reader finds the names. Not so
- * where a container goes with its first process, and with it the collector and the files:
- * there frames are named after a second, then ever more seldom, down to once a minute. Nor
- * where so many containers came and went that their roots use up the descriptors.
+ * where a container goes with its first process, or with the program that this one is an init
+ * for, and with it the collector and the files: there frames are named after a second, then
+ * ever more seldom, down to once a minute. Nor where so many containers came and went that
+ * their roots use up the descriptors.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -91,12 +92,15 @@ void pln_session_symbolize(const struct pln_part *part)
 
 /* ------------------------------------------------------------------- in advance */
 
-/* A live first process of the PID namespace that we are in: the kernel ends us with it. */
+/* With the first process of the PID namespace that we are in the kernel ends us. */
 static bool dies_with_target(const struct pln_session *s)
 {
-	for (size_t i = 0; i < s->target_count; i++)
-		if (s->targets[i]->target->pid == 1 && !s->targets[i]->target->ended)
+	for (size_t i = 0; i < s->target_count; i++) {
+		const struct pln_target *t = s->targets[i]->target;
+
+		if (!t->ended && (t->pid == 1 || s->options.dies_with_targets))
 			return true;
+	}
 	return false;
 }
 
