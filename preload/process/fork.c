@@ -46,16 +46,20 @@ bool pln_process_hold(void)
 	return false;
 }
 
+/* Dormant without being told to, nobody would hear of the child either: unless one comes yet. */
+static bool may_be_heard(void)
+{
+	return !pln_tick_is_allowed() || pln_unheard_is_possible() ||
+	       pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT;
+}
+
 static void before_fork(void)
 {
 	int saved = errno;
 
 	held = pln_segment_is_ours_sigsafe() && pln_process_hold();
-	/* Dormant without being told to, nobody would hear of the child either. */
 	pln_memory_before_fork();
-	followed = held && pln_options.subprocesses &&
-		   (!pln_tick_is_allowed() ||
-		    pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT);
+	followed = held && pln_options.subprocesses && may_be_heard();
 	errno = saved;
 }
 

@@ -43,9 +43,10 @@ int pln_hello_send(int segment_fd, enum pln_hello_reason reason);
 int pln_hello_send_late(int segment_fd, enum pln_hello_reason reason);
 
 /*
- * unheard.c: whether, after this -errno of the hello, the collector may still come up; the
- * process then keeps a copy of the descriptor (0 or -errno) and begins as if it were there.
+ * unheard.c: whether a collector may come up late, or anew; and after this -errno of the hello.
+ * The process then keeps a copy of the descriptor (0 or -errno) and begins as if it were there.
  */
+bool pln_unheard_is_possible(void);
 bool pln_unheard_may_come(int error);
 int pln_unheard_keep(int segment_fd, enum pln_hello_reason reason);
 
@@ -53,10 +54,17 @@ int pln_unheard_keep(int segment_fd, enum pln_hello_reason reason);
 void pln_unheard_hand_over(bool begun);
 
 /*
- * Sampling thread: the copy (-1: none); that it begins, with a table of its own or not; a tick; its
- * end, with which such a table goes: nobody is asked any more.
+ * The sampling thread `tid` is going to end between two ticks, for another one to come: the
+ * process has the copy again, to be handed over to that one.
+ */
+void pln_unheard_take_back(uint32_t tid);
+
+/*
+ * Sampling thread: the copy (-1: none); whether it may have a table of its own; that it has begun,
+ * with one or not; a tick; its end, with which such a table goes: nobody is asked any more.
  */
 int pln_unheard_fd(void);
+bool pln_unheard_claim(void);
 void pln_unheard_take(bool own_files);
 void pln_unheard_try(uint64_t now_ns);
 void pln_unheard_end(void);

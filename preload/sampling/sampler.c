@@ -24,6 +24,7 @@
 #include "clock.h"
 #include "log.h"
 #include "options.h"
+#include "process/process.h"
 #include "sampling/scan.h"
 #include "sampling/threads.h"
 #include "sampling/tick.h"
@@ -85,7 +86,8 @@ static void *sampler_main(void *arg)
 	next_ns = pln_now_ns_sigsafe();
 	pthread_mutex_unlock(&tick_lock);
 	/* Alone, return like any last thread: glibc then ends the process. */
-	while (!pln_load_relaxed(&stopping) && !pln_scan_is_alone()) {
+	/* acquire: pairs with stop(); with it comes who has the descriptor that is kept */
+	while (!pln_load_acquire(&stopping) && !pln_scan_is_alone()) {
 		pthread_mutex_lock(&tick_lock);
 		rung = pln_load_relaxed(&bell);
 		if (!pln_load_relaxed(&stopping))
@@ -163,7 +165,9 @@ static bool stop(void)
 
 	if (!running || !pln_sampler_hold())
 		return false;
-	pln_store_relaxed(&stopping, 1);
+	pln_unheard_take_back(pln_load_relaxed(&sampler_tid));
+	/* release: pairs with sampler_main() */
+	pln_store_release(&stopping, 1);
 	pln_sampler_let_go();
 	ring();
 	/* The program does not expect a cancellation point here. */
@@ -190,6 +194,7 @@ int pln_sampler_come_back(void)
 {
 	int error = pln_sampler_start();
 
+	pln_unheard_hand_over(!error);
 	pthread_mutex_unlock(&aside_lock);
 	return error;
 }

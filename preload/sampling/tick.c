@@ -547,7 +547,8 @@ static uint32_t probe_engine(void)
 static bool take_own_files(void)
 {
 	uint32_t kept = (uint32_t)pln_unheard_fd(); /* ~0: none */
-	bool own = !pln_syscall3(SYS_close_range, kept + 1, ~0u, CLOSE_RANGE_UNSHARE_FLAG);
+	bool own = pln_unheard_claim() &&
+		   !pln_syscall3(SYS_close_range, kept + 1, ~0u, CLOSE_RANGE_UNSHARE_FLAG);
 
 	if (own && kept + 1)
 		(void)pln_syscall3(SYS_close_range, 0, kept - 1, 0);

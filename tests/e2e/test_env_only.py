@@ -86,52 +86,120 @@ def test_a_collector_that_is_not_there_is_told_to_who_asks(one_python, work, set
     assert "not sampling" in line and word in line
 
 
-WAITS_FOR_COLLECTOR = """
-import os, subprocess, sys, time
-def files():
-    return sorted(os.listdir('/proc/self/fd'), key=int)
+WAITS = """
+import ctypes, os, time
+is_sampling = ctypes.CDLL(None).pillion_is_sampling
 def burns():
     end = time.thread_time() + 0.3
     while time.thread_time() < end: sum(range(200))
-def until(path):
-    while not os.path.exists(path): time.sleep(0.01)
+def until(condition):
+    end = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < end, 'it did not happen'
+        time.sleep(0.01)
+"""
+WAITS_FOR_COLLECTOR = WAITS + """
+def files():
+    return sorted(os.listdir('/proc/self/fd'), key=int)
+def child():
+    pid = os.fork()
+    if not pid:
+        until(lambda: os.path.exists('there') and is_sampling())
+        burns()
+        os._exit(before != files())
+    return pid
 before = files()
-child = os.fork()
-if child:
-    print(before, len(os.listdir('/proc/self/task')), flush=True)
-until('there')
+children = [child()]
+print(before, len(os.listdir('/proc/self/task')), flush=True)
+until(lambda: not is_sampling())
+children.append(child())
+print('dormant', flush=True)
+until(lambda: os.path.exists('there') and is_sampling())
 burns()
-if not child:
-    os._exit(before != files())
-print(os.waitpid(child, 0)[1], files() == before)
+print([os.waitpid(pid, 0)[1] for pid in children], files() == before)
 """
 
 
-def test_a_collector_that_comes_up_later_gets_what_goes_on(one_python, work):
-    """As in a pod: a process and its forked child wait for it, dormant, and show nothing of that."""
-    here = place.of(one_python)
-    env = {"LD_PRELOAD": here.library, "PILLION_SOCKET": work / "socket"}
-    target = here.popen([one_python.path, "-c", WAITS_FOR_COLLECTOR], cwd=work, env=env, stdout=subprocess.PIPE,
-                        stderr=subprocess.PIPE, text=True)
-    files, threads = target.stdout.readline().rsplit(" ", 1)
-    assert files == "['0', '1', '2', '3']" and int(threads) == 2
+def collect_late(here, work):
     process = here.popen([here.pillion, "collect", "--listen", work / "socket", "-o", work / "late.pillion"],
                          stderr=subprocess.PIPE, text=True)
     assert "listening" in process.stderr.readline()
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not ((work / "late.pillion").exists() and
-                                               len(recording.load(work / "late.pillion").processes) == 2):
+    return process
+
+
+def wait_for_processes(path, count, seconds=60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if path.exists() and path.stat().st_size and len(recording.load(path).processes) == count:
+            return
         time.sleep(0.05)
+    raise AssertionError("not %d processes said hello" % count)
+
+
+def test_a_collector_that_comes_up_later_gets_what_goes_on(interpreter, work):
+    """As in a pod: a process waits for it, dormant, and so do its forked children, one from before it went
+    dormant and one from after it. (From 3.12 on a fork makes the sampling thread step aside.) They show nothing
+    of that."""
+    here = place.of(interpreter)
+    env = {"LD_PRELOAD": here.library, "PILLION_SOCKET": work / "socket"}
+    target = here.popen([interpreter.path, "-c", WAITS_FOR_COLLECTOR], cwd=work, env=env, stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE, text=True)
+    files, threads = target.stdout.readline().rsplit(" ", 1)
+    assert files == "['0', '1', '2', '3']" and int(threads) == 2
+    assert target.stdout.readline() == "dormant\n"
+    process = collect_late(here, work)
+    wait_for_processes(work / "late.pillion", 3)
     (work / "there").touch()
-    out, err = target.communicate(timeout=60)
-    assert (target.returncode, out, err) == (0, "0 True\n", "")
+    out, err = target.communicate(timeout=120)
+    assert (target.returncode, out, err) == (0, "[0, 0] True\n", "")
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     profile = recording.load(work / "late.pillion")
-    assert profile.data["complete"] and len(profile.processes) == 2
+    assert profile.data["complete"] and len(profile.processes) == 3
     assert {p["interpreter_status"] for p in profile.processes} == {recording.CHECKED}
-    assert profile.total("cpu_ns", profile.calling("burns")) >= 0.5e9
+    assert profile.total("cpu_ns", profile.calling("burns")) >= 0.75e9
+
+
+FORKS_A_WORKER = WAITS + """
+until(is_sampling)
+print('recorded', flush=True)
+until(lambda: not is_sampling())
+worker = os.fork()
+if not worker:
+    until(lambda: os.path.exists('there') and is_sampling())
+    burns()
+    os._exit(0)
+print(worker, flush=True)
+print(os.waitpid(worker, 0)[1])
+"""
+
+
+def test_a_collector_that_took_the_place_of_a_killed_one_gets_new_workers(one_python, work):
+    """Their parent, which has been recorded once, is not recorded any more."""
+    here = place.of(one_python)
+    first = here.popen([here.pillion, "collect", "--listen", work / "socket", "-o", work / "first.pillion"],
+                       stderr=subprocess.PIPE, text=True)
+    assert "listening" in first.stderr.readline()
+    env = {"LD_PRELOAD": here.library, "PILLION_SOCKET": work / "socket"}
+    target = here.popen([one_python.path, "-c", FORKS_A_WORKER], cwd=work, env=env, stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE, text=True)
+    assert target.stdout.readline() == "recorded\n"
+    assert "recording into" in first.stderr.readline()
+    first.kill()
+    first.communicate(timeout=60)
+    worker = int(target.stdout.readline())
+    process = collect_late(here, work)
+    wait_for_processes(work / "late.pillion", 1)
+    (work / "there").touch()
+    out, err = target.communicate(timeout=120)
+    assert (target.returncode, out, err) == (0, "0\n", "")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    profile = recording.load(work / "late.pillion")
+    assert [p["pid"] for p in profile.processes] == [worker]
+    assert profile.total("cpu_ns", profile.calling("burns")) >= 0.25e9
 
 
 def test_a_collector_that_was_for_one_recording_is_not_waited_for(one_python, work):
