@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <pillion/atomic.h>
@@ -36,6 +37,7 @@
 #include "sampling/timer.h"
 #include "segment.h"
 #include "syscall.h"
+#include "text.h"
 
 /* Set by the constructor: the environment asks for sampling in this process. */
 static bool asked_for;
@@ -57,22 +59,33 @@ PLN_EXPORT int pillion_stop(void)
 	return pln_segment_is_ours_sigsafe() ? pln_sampler_switch(false) : -ENOENT;
 }
 
+static const char *own_pid(struct pln_text *text)
+{
+	text->size = 0;
+	pln_text_add_number(text, (uint64_t)pln_getpid_sigsafe());
+	return text->bytes;
+}
+
 static bool this_process_is_asked_for(char **argv)
 {
 	const char *only = pln_options.only_pid;
-	char digits[24];
-	long pid = pln_getpid_sigsafe();
-	unsigned at = sizeof(digits) - 1;
+	struct pln_text pid;
 
 	if (pln_options.disable || (!pln_options.output[0] && !pln_options.socket[0]) ||
 	    !pln_process_is_chosen(argv))
 		return false;
 	if (!*only || pln_options.subprocesses)
 		return true;
-	digits[at] = '\0';
-	for (; pid; pid /= 10)
-		digits[--at] = (char)('0' + pid % 10);
-	return !__builtin_strcmp(only, digits + at);
+	return !__builtin_strcmp(only, own_pid(&pid));
+}
+
+/* Forks are not followed, and what they become has our environment. */
+static void leave_out_subprocesses(void)
+{
+	struct pln_text pid;
+
+	if (!pln_options.subprocesses && !*pln_options.only_pid)
+		(void)setenv("PILLION_ONLY_PID", own_pid(&pid), 1);
 }
 
 static void settle_own_thread(void)
@@ -243,6 +256,8 @@ static void start_once(void)
 		pln_log(PLN_LOG_INFO, "sampling", "");
 	if (error)
 		pln_memory_init(false);
+	else
+		leave_out_subprocesses();
 }
 
 PLN_EXPORT int pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock)

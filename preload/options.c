@@ -79,23 +79,9 @@ static void set_seconds(const char *name, const char *text, long max, bool *out)
 		complain(name);
 }
 
-static bool is_one_of(const char *text, const char *const words[])
-{
-	while (*words && strcasecmp(text, *words))
-		words++;
-	return *words;
-}
-
 static void set_flag(const char *name, const char *text, bool *out)
 {
-	static const char *const yes[] = { "1", "on", "yes", "true", NULL };
-	static const char *const no[] = { "0", "off", "no", "false", NULL };
-
-	if (is_one_of(text, yes))
-		*out = true;
-	else if (is_one_of(text, no))
-		*out = false;
-	else
+	if (!pln_value_flag(text, out))
 		complain(name);
 }
 

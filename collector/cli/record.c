@@ -180,7 +180,7 @@ static void set_environment(void *arg)
 	pln_token_format(r->token, text);
 	setenv("PILLION_TOKEN", text, 1);
 	unsetenv("PILLION_ONLY_PID");
-	if (!pln_variable_number(PLN_VARIABLE_subprocesses)) {
+	if (!pln_variable_flag(PLN_VARIABLE_subprocesses)) {
 		snprintf(text, sizeof(text), "%ld", (long)getpid());
 		setenv("PILLION_ONLY_PID", text, 1);
 	}

@@ -210,3 +210,14 @@ uint64_t pln_variable_number(enum pln_variable_id id)
 	number = strtoull(text, NULL, 10);
 	return errno || number < v->min || number > v->max ? v->otherwise : number;
 }
+
+bool pln_variable_flag(enum pln_variable_id id)
+{
+	const struct pln_variable *v = &pln_variables[id];
+	const char *text = getenv(v->name);
+	bool on = v->otherwise;
+
+	if (text)
+		(void)pln_value_flag(text, &on);
+	return on;
+}

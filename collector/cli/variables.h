@@ -75,8 +75,9 @@ int pln_variable_export(enum pln_variable_id id, const struct pln_variable_value
  */
 const char *pln_variable_default(enum pln_variable_id id, char *buffer, size_t size);
 
-/* What the environment says: the number (of SECONDS: nanoseconds), or its default when unset or
- * malformed. */
+/* What the environment says: the number (of SECONDS: nanoseconds) or the FLAG, or its default
+ * when unset or malformed. */
 uint64_t pln_variable_number(enum pln_variable_id id);
+bool pln_variable_flag(enum pln_variable_id id);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * values.h - which values of a variable are of use, where its type in env.h does not say it
- * all. The library and the options of `record` agree on these.
+ * values.h - what the words of a flag mean, and which values of a variable are of use, where
+ * its type in env.h does not say it all. The library and `pillion` agree on these.
  */
 #ifndef PILLION_VALUES_H
 #define PILLION_VALUES_H
@@ -10,6 +10,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
+
+/* A FLAG. What is neither yes nor no leaves *on as it is, and returns false. */
+static inline bool pln_value_flag(const char *text, bool *on)
+{
+	static const char *const words[2][4] = { { "0", "no", "off", "false" },
+						 { "1", "yes", "on", "true" } };
+
+	for (unsigned i = 0; i < 8; i++) {
+		if (strcasecmp(text, words[i / 4][i % 4]))
+			continue;
+		*on = i >= 4;
+		return true;
+	}
+	return false;
+}
 
 /* PILLION_SIGNAL: 0, or a signal that a program can do without and that samples can come by. */
 static inline bool pln_value_is_signal(uint64_t number)

@@ -216,6 +216,22 @@ def test_a_recording_that_works_is_told_to_who_asks_for_more_than_errors(one_pyt
     assert log_of(here, one_python, dict(env, PILLION_LOG="info")).endswith(": sampling\n")
 
 
+@pytest.mark.parametrize("word", ["0", "off"])
+def test_without_subprocesses_the_first_process_alone_is_recorded(one_python, work, word):
+    """Neither what it forks nor what it executes."""
+    here = place.of(one_python)
+    program = BURN + ("import subprocess, sys\nsys.stdout.flush()\nsubprocess.check_call([sys.executable, '-c', %r])\n"
+                      "pid = os.fork()\nif pid: os.waitpid(pid, 0)" % BURN)
+    env = dict(here.preload(work / "%p.pillion"), PILLION_SUBPROCESSES=word)
+    result = here.run([one_python.path, "-c", program], cwd=work, env=env)
+    assert (result.returncode, result.stderr) == (0, "")
+    first, second = map(int, result.stdout.split())
+    profile = complete_profile(work / ("%d.pillion" % first))
+    assert [p["pid"] for p in profile.processes] == [first]
+    assert not any("PILLION_SUBPROCESSES" in note for note in profile.notes)
+    assert [path.name for path in work.iterdir()] == ["%d.pillion" % first]
+
+
 def test_disable_wins(one_python, work):
     here = place.of(one_python)
     env = dict(here.preload(work / "%p.pillion"), PILLION_DISABLE="1")

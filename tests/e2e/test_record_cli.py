@@ -464,6 +464,17 @@ def test_without_subprocesses(here, one_python, work):
     assert len(recording.load(work / "other").processes) == 1
 
 
+@pytest.mark.parametrize("word", ["0", "off", "No"])
+def test_without_subprocesses_by_the_environment(here, one_python, work, word):
+    """As with the option it is about the command: one that only starts Python is not recorded."""
+    env = {"PILLION_SUBPROCESSES": word}
+    program = "import subprocess, sys\n%ssubprocess.check_call([sys.executable, '-c', %r])" % (BURN, BURN)
+    record(here, work, ["-q", "-o", "one"], [one_python.path, "-c", program], env=env)
+    assert len(recording.load(work / "one").processes) == 1
+    result = record(here, work, ["-q", "-o", "none"], ["sh", "-c", '"$1" -c pass; exit 3', "sh", one_python.path], env=env)
+    assert result.returncode == 3 and "nothing was recorded" in result.stderr
+
+
 # ------------------------------------------------------------------ collect
 
 def start_collect(here, work, *options):

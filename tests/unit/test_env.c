@@ -62,6 +62,29 @@ static void test_numbers(void)
 	check_number("99999999999999999999999", 100);
 }
 
+static void check_flag(const char *text, bool expected)
+{
+	if (text)
+		setenv("PILLION_SUBPROCESSES", text, 1);
+	else
+		unsetenv("PILLION_SUBPROCESSES");
+	CHECK_EQ(pln_variable_flag(PLN_VARIABLE_subprocesses), expected);
+}
+
+static void test_flags(void)
+{
+	check_flag(NULL, true);
+	check_flag("", true);
+	check_flag("1", true);
+	check_flag("On", true);
+	check_flag("never", true);
+	check_flag("0", false);
+	check_flag("no", false);
+	check_flag("OFF", false);
+	check_flag("False", false);
+	CHECK(!pln_variable_flag(PLN_VARIABLE_objects));
+}
+
 /* An option that was given reaches the environment; one that was not leaves it alone. */
 static void test_options(void)
 {
@@ -117,6 +140,7 @@ int main(void)
 {
 	test_table();
 	test_numbers();
+	test_flags();
 	test_options();
 	test_values();
 	return check_result();
