@@ -180,16 +180,28 @@ static void add_service(char **envp)
 	strncat(labels, service, size);
 }
 
+#define DISABLE "PILLION_DISABLE="
+
+static bool is_switch(const char *entry)
+{
+	return !strncmp(entry, DISABLE, sizeof(DISABLE) - 1);
+}
+
 void pln_options_parse(char **envp)
 {
 	char **entry;
 
+	for (entry = envp; entry && *entry; entry++)
+		pln_options.disable |=
+			is_switch(*entry) && pln_value_disables(*entry + sizeof(DISABLE) - 1);
+	if (pln_options.disable)
+		return;
 	/* First, so that complaints about the others are heard. */
 	for (entry = envp; entry && *entry; entry++)
 		if (!strncmp(*entry, "PILLION_LOG=", 12))
 			pln_log_set_level(*entry + 12);
 	for (entry = envp; entry && *entry; entry++)
-		if (!strncmp(*entry, "PILLION_", 8))
+		if (!strncmp(*entry, "PILLION_", 8) && !is_switch(*entry))
 			set_one(*entry);
 	check_values();
 	add_service(envp);

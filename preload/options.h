@@ -30,8 +30,9 @@ struct pln_options {
 extern PLN_OWN struct pln_options pln_options;
 
 /*
- * Reads `envp`. A bad value leaves the default, and a complaint. Labels that name no service
- * get one from OTEL_SERVICE_NAME or DD_SERVICE.
+ * Reads `envp`; where PILLION_DISABLE says so, nothing else of it. A bad value leaves the
+ * default, and a complaint. Labels that name no service get one from OTEL_SERVICE_NAME or
+ * DD_SERVICE.
  */
 void pln_options_parse(char **envp);
 

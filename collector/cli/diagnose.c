@@ -17,6 +17,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <pillion/values.h>
+
 #include "cli/program.h"
 
 #define MAX_SCRIPTS 4 /* as deep as the kernel follows #! */
@@ -187,7 +189,7 @@ void pln_diagnose(const char *command, char *text, size_t size)
 	const char *disabled = getenv("PILLION_DISABLE");
 	char next[PATH_MAX];
 
-	if (disabled && !strcmp(disabled, "1")) {
+	if (disabled && pln_value_disables(disabled)) {
 		snprintf(text, size, "PILLION_DISABLE is set; unset it to record");
 		return;
 	}

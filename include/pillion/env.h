@@ -12,7 +12,8 @@
  * (up to 1023 bytes), LIST (a TEXT with commas in it; its option may be given several times),
  * SECRET (set by pillion itself, shown in no help). '--long' is the option of `record` that sets
  * it ("" when there is none; FLAG options have no value: "--no-x" sets 0, any other sets 1), 's'
- * its short form or 0. An unknown or malformed value means the default, and a note in the profile.
+ * its short form or 0. An unknown or malformed value means the default, and a note in the profile;
+ * of PILLION_DISABLE it means yes.
  *
  * The library does something only when PILLION_OUTPUT or PILLION_SOCKET is set
  * and PILLION_DISABLE is not.

@@ -27,6 +27,15 @@ static inline bool pln_value_flag(const char *text, bool *on)
 	return false;
 }
 
+/* PILLION_DISABLE: whoever sets it is in need; what does not say no says yes. */
+static inline bool pln_value_disables(const char *text)
+{
+	bool on = true;
+
+	(void)pln_value_flag(text, &on);
+	return *text && on;
+}
+
 /* PILLION_SIGNAL: 0, or a signal that a program can do without and that samples can come by. */
 static inline bool pln_value_is_signal(uint64_t number)
 {

@@ -232,13 +232,26 @@ def test_without_subprocesses_the_first_process_alone_is_recorded(one_python, wo
     assert [path.name for path in work.iterdir()] == ["%d.pillion" % first]
 
 
-def test_disable_wins(one_python, work):
+THREADS = "import os; print(len(os.listdir('/proc/self/task')))"
+
+
+@pytest.mark.parametrize("value", ["1", "true", "please"])
+def test_disable_wins(one_python, work, value):
+    """Whatever it says, and however much is wrong with the others."""
     here = place.of(one_python)
-    env = dict(here.preload(work / "%p.pillion"), PILLION_DISABLE="1")
-    result = here.run([one_python.path, "-c", "import os; print(os.listdir('/proc/self/task').__len__())"],
-                      cwd=work, env=env)
+    env = dict(here.preload(work / "%p.pillion"), PILLION_FREQ="fast", PILLION_LOG="debug", PILLION_DISABLE=value)
+    result = here.run([one_python.path, "-c", THREADS], cwd=work, env=env)
     assert (result.returncode, result.stdout, result.stderr) == (0, "1\n", "")
     assert not list(work.iterdir())
+
+
+@pytest.mark.parametrize("value", ["", "0", "Off"])
+def test_disable_may_say_no(one_python, work, value):
+    here = place.of(one_python)
+    env = dict(here.preload(work / "x.pillion"), PILLION_LOG="error", PILLION_DISABLE=value)
+    result = here.run([one_python.path, "-c", THREADS], cwd=work, env=env)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "2\n", "")
+    assert not any("PILLION_DISABLE" in note for note in complete_profile(work / "x.pillion").notes)
 
 
 @pytest.mark.parametrize("command", [

@@ -85,6 +85,18 @@ static void test_flags(void)
 	CHECK(!pln_variable_flag(PLN_VARIABLE_objects));
 }
 
+/* Whatever does not say no. */
+static void test_disable(void)
+{
+	static const char *const yes[] = { "1", "true", "2", "please", "00", " ", NULL };
+	static const char *const no[] = { "", "0", "no", "Off", "FALSE", NULL };
+
+	for (unsigned i = 0; yes[i]; i++)
+		CHECK(pln_value_disables(yes[i]));
+	for (unsigned i = 0; no[i]; i++)
+		CHECK(!pln_value_disables(no[i]));
+}
+
 /* An option that was given reaches the environment; one that was not leaves it alone. */
 static void test_options(void)
 {
@@ -141,6 +153,7 @@ int main(void)
 	test_table();
 	test_numbers();
 	test_flags();
+	test_disable();
 	test_options();
 	test_values();
 	return check_result();
