@@ -202,12 +202,14 @@ static int symbolize_targets(struct run *run)
 
 	for (size_t i = 0; i < run->target_count; i++) {
 		const struct target *target = &run->targets[i];
+		bool is_first = !i || target->module != target[-1].module; /* of its module */
 		int err;
 
-		if (!i || target->module != target[-1].module)
-			enter_module(run, target->module);
-		if (job->progress && i % PROGRESS_EVERY == 0)
+		/* The first frame of a large file can take longer than all that follow. */
+		if (job->progress && (is_first || i % PROGRESS_EVERY == 0))
 			job->progress(i, run->target_count, job->arg);
+		if (is_first)
+			enter_module(run, target->module);
 		err = symbolize_frame(run, target);
 		if (err)
 			return err;

@@ -44,6 +44,7 @@ static struct {
 	uint32_t function_count;
 	uint32_t function_of[FRAMES_MAX];
 	unsigned found_count;
+	unsigned progress_count;
 } result;
 
 static uint32_t add_function(const struct pln_function *function, void *arg)
@@ -65,6 +66,13 @@ static void found(uint32_t frame, const struct pln_location *locations, unsigned
 	result.found_count++;
 }
 
+static void progress(size_t done, size_t total, void *arg)
+{
+	(void)arg;
+	CHECK(done <= total);
+	result.progress_count++;
+}
+
 static void symbolize(const struct pln_module_info *modules, size_t module_count,
 		      const struct pln_frame *frames, size_t frame_count, bool names_only)
 {
@@ -76,6 +84,7 @@ static void symbolize(const struct pln_module_info *modules, size_t module_count
 		.names_only = names_only,
 		.add_function = add_function,
 		.found = found,
+		.progress = progress,
 	};
 
 	memset(&result, 0, sizeof(result));
@@ -162,9 +171,28 @@ static void functions_of_the_vdso_have_names(void)
 	CHECK_EQ(result.function_count, 2);
 }
 
+/* Whoever waits for us is not kept waiting by more than one file. */
+static void progress_is_told_at_each_module(void)
+{
+	const struct pln_module_info modules[3] = { { .path = "/nowhere/a.so" },
+						    { .path = "/nowhere/b.so" },
+						    { .path = "/nowhere/c.so" } };
+	struct pln_frame frames[6];
+
+	for (uint32_t i = 0; i < 6; i++)
+		frames[i] = (struct pln_frame){ .kind = PLN_FRAME_NATIVE,
+						.module = i % 3,
+						.address = 0x10 * (i + 1),
+						.is_leaf = 1 };
+	symbolize(modules, 3, frames, 6, true);
+	check_unknown(4, "b.so", 0x50);
+	CHECK_EQ(result.progress_count, 3 + 1); /* and the end */
+}
+
 int main(void)
 {
 	nameless_functions_are_one_each();
 	functions_of_the_vdso_have_names();
+	progress_is_told_at_each_module();
 	return check_result();
 }
