@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define EMPTY UINT64_MAX
+#define TICK_MAX_NS 1000000000u
 static_assert(PLN_HTML_THREADS_MAX < 0xfff, "a thread has twelve bits");
 static_assert(PLN_HTML_MOMENTS_MAX < 0x10000, "a moment has sixteen bits");
 static_assert(PLN_HTML_CLASSES <= 16, "a class has four bits");
@@ -231,17 +232,21 @@ static void order(struct pln_html_cells *c)
 	qsort(c->cells, count, sizeof(*c->cells), by_key);
 }
 
-/* No moment is shorter than two ticks: in less, how much of it a thread ran is not known. */
+/*
+ * No moment is shorter than two ticks: in less, how much of it a thread ran is not known. A
+ * stranger's file may say anything of ticks and of the end: there is one moment at least.
+ */
 static void cut_time(struct pln_html_cells *c, const struct pln_recording *rec)
 {
 	uint64_t length = rec->end_ns > rec->start_ns ? rec->end_ns - rec->start_ns : 1;
-	uint64_t shortest = 2 * (rec->tick_ns ? rec->tick_ns : 1000000);
+	uint64_t tick_ns = rec->tick_ns ? rec->tick_ns : 1000000;
+	uint64_t shortest = 2 * (tick_ns < TICK_MAX_NS ? tick_ns : TICK_MAX_NS);
 
 	c->start_ns = rec->start_ns;
-	c->moment_ns = (length + PLN_HTML_MOMENTS_MAX - 1) / PLN_HTML_MOMENTS_MAX;
+	c->moment_ns = (length - 1) / PLN_HTML_MOMENTS_MAX + 1;
 	if (c->moment_ns < shortest)
 		c->moment_ns = shortest;
-	c->moments = (uint32_t)((length + c->moment_ns - 1) / c->moment_ns);
+	c->moments = (uint32_t)((length - 1) / c->moment_ns + 1);
 }
 
 int pln_html_cells_fill(struct pln_html_cells *cells, const struct pln_html_parts *parts,

@@ -85,9 +85,15 @@ static void take_off_before(struct pln_target_thread *thread)
 
 static void take_thread(struct pln_target *t, const struct pln_wire_thread *rec)
 {
-	struct pln_target_thread *thread = pln_target_thread(t, rec->thread);
+	struct pln_target_thread *thread;
 	struct pln_thread *row;
 
+	/* A time to come would stretch the recording. */
+	if (rec->time_ns > t->drain_ns + PLN_TARGET_AHEAD_NS) {
+		t->row.lost_records++;
+		return;
+	}
+	thread = pln_target_thread(t, rec->thread);
 	if (!thread)
 		return;
 	row = &thread->row;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "export/export.h"
+#include "html/html.h"
 #include "profile/chunk.h"
 #include "report/report.h"
 
@@ -114,6 +115,7 @@ enum { SHOW_REPORT, SHOW_REPORT_JSON, SHOW_INFO, SHOW_INFO_JSON, SHOWN };
 struct question {
 	struct pln_report_options options;
 	unsigned shown;
+	bool page; /* as well */
 };
 
 static unsigned count_formats(void)
@@ -137,6 +139,7 @@ static struct question choose_question(size_t size)
 	mixed /= VIEWS;
 	q.options.part = mixed % 3;
 	q.options.sort = mixed / 3 % 3;
+	q.page = mixed / 9 % 4 == 0;
 	return q;
 }
 
@@ -200,8 +203,26 @@ static bool export_profile(struct pln_profile *profile, const struct question *q
 	return ok;
 }
 
+/* What the page of `pillion html` is told. No file is read for it, and none is made of nothing. */
+static bool make_page(struct pln_profile *profile)
+{
+	const struct pln_report_options of_page = { .view = PLN_VIEW_CPU };
+	const struct pln_html_options options = { .no_source = true };
+	struct pln_buffer data = { 0 };
+	struct pln_report report;
+	bool ok = !pln_report_build(&report, profile, "fuzz", &of_page);
+
+	if (ok && (report.aggregate.quality.samples || report.heap.samples))
+		ok = !pln_html_data(&data, &report, &options);
+	pln_buffer_free(&data);
+	pln_report_free(&report);
+	return ok;
+}
+
 static bool show(struct pln_profile *profile, const struct question *q, FILE *out)
 {
+	if (q->page && !make_page(profile))
+		return false;
 	return q->shown < SHOWN ? show_report(profile, q, out) : export_profile(profile, q, out);
 }
 

@@ -193,6 +193,38 @@ static void test_a_late_start_loses_nothing(void)
 	unmake(&m);
 }
 
+/* A stranger's file may say that it lasts as long as 64 bits can count, or ticks as seldom. */
+static void test_any_times_make_moments(void)
+{
+	static const struct {
+		uint64_t start_ns, end_ns, tick_ns;
+		uint32_t moments; /* 0: any number that there may be */
+	} strange[] = {
+		{ TINY_START_NS, UINT64_MAX, MS(10), 0 },
+		{ 0, UINT64_MAX, MS(10), 0 },
+		{ 0, UINT64_MAX, UINT64_MAX, 0 },
+		{ TINY_START_NS - MS(200), TINY_START_NS + MS(100), UINT64_MAX / 2, 1 },
+		{ TINY_START_NS - MS(200), TINY_START_NS + MS(100), UINT64_MAX / 2 + 1, 1 },
+		{ UINT64_MAX - 1, UINT64_MAX, 0, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(strange) / sizeof(*strange); i++) {
+		struct pln_profile *p = tiny_open(true);
+		struct made m;
+
+		p->recording.start_ns = strange[i].start_ns;
+		p->recording.end_ns = strange[i].end_ns;
+		p->recording.tick_ns = strange[i].tick_ns;
+		make(&m, p, SIZE_MAX);
+		CHECK(m.cells.moments >= 1 && m.cells.moments <= PLN_HTML_MOMENTS_MAX);
+		CHECK(!strange[i].moments || m.cells.moments == strange[i].moments);
+		CHECK_EQ(pln_html_cells_moment(&m.cells, UINT64_MAX), m.cells.moments - 1);
+		check_sums(&m);
+		check_order(&m);
+		unmake(&m);
+	}
+}
+
 static void test_small_calls_are_put_together(void)
 {
 	for (size_t nodes = 0; nodes < 12; nodes++) {
@@ -401,6 +433,7 @@ int main(void)
 	test_calls();
 	test_time_is_laid_over_moments();
 	test_a_late_start_loses_nothing();
+	test_any_times_make_moments();
 	test_small_calls_are_put_together();
 	test_bytes_are_the_reports();
 	test_sources();

@@ -230,6 +230,31 @@ static void test_nonsense_in_lanes(void)
 	fixture_close(&fx);
 }
 
+/* What is said to happen years from now makes no sense, and the recording ends when it does. */
+static void test_times_to_come(void)
+{
+	const struct pln_wire_thread late = { .time_ns = UINT64_MAX / 2, .thread = 2, .tid = 4711 };
+	struct fixture fx;
+	struct fake f;
+
+	fixture_open(&fx, 0);
+	CHECK(fake_create(&f, LANES, LANE_DATA, true) == 0);
+	CHECK(fake_thread(&f, 0, PILLION_RECORD_THREAD, "honest", 0));
+	CHECK(fake_put(fake_control(&f), f.control_data, PILLION_RECORD_THREAD, &late,
+		       sizeof(late)));
+	CHECK(fake_put(fake_control(&f), f.control_data, PILLION_RECORD_THREAD_EXIT, &late,
+		       sizeof(late)));
+	join(&fx, &f);
+	fixture_finish(&fx);
+	if (CHECK(fx.profile != NULL)) {
+		CHECK_EQ(fx.profile->processes[0].lost_records, 2);
+		CHECK_STR(fx.profile->threads[0].name, "honest");
+		CHECK(fx.profile->recording.end_ns < UINT64_MAX / 4);
+	}
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
 /* Writes everywhere behind the header while the collector reads. */
 static void *scribble_until_told(void *arg)
 {
@@ -277,6 +302,7 @@ int main(int argc, char **argv)
 	test_mutated_headers();
 	test_sizes_that_lie();
 	test_nonsense_in_lanes();
+	test_times_to_come();
 	test_a_target_that_writes_while_it_is_read();
 	return check_result();
 }
