@@ -152,6 +152,13 @@ static void find_points(const struct writer *w, struct series *s, uint32_t proce
 	}
 }
 
+/* The last moment in which it was there; of one that has not ended, the one behind the last. */
+static uint32_t last_moment(const struct writer *w, const struct pln_process *process)
+{
+	return process->end_ns ? pln_html_cells_moment(&w->cells, process->end_ns)
+			       : w->cells.moments;
+}
+
 static void put_series(const struct writer *w, struct pln_json *json, struct series *s)
 {
 	const struct pln_profile *p = w->report->profile;
@@ -165,6 +172,7 @@ static void put_series(const struct writer *w, struct pln_json *json, struct ser
 		find_points(w, s, i);
 		pln_json_object(json, NULL);
 		pln_json_number(json, "pid", p->processes[i].pid);
+		pln_json_number(json, "end", last_moment(w, &p->processes[i]));
 		put_points(json, "moments", &w->cells, s->known, NULL);
 		put_points(json, "most", &w->cells, s->known, s->most);
 		put_points(json, "last", &w->cells, s->known, s->last);

@@ -205,6 +205,44 @@ def test_summary_says_how_processes_ended(here, driver, one_python, work):
     assert re.search(r"live +.* in 2 processes, .*; at most .* in one, .* after its start", shown), shown
 
 
+TURNS = """
+import os, time
+for i in range(2):
+    pid = os.fork()
+    if not pid:
+        block = bytearray(64 << 20)
+        time.sleep(0.8)
+        os._exit(0)
+    os.waitpid(pid, 0)
+time.sleep(0.8)
+"""
+
+
+def live_at(page, share):
+    """Bytes that the timeline says to be live then, to three digits."""
+    told = page.run("""
+        const canvas = document.getElementById('timeline-canvas'), { left, top, width } = canvas.getBoundingClientRect()
+        canvas.dispatchEvent(new PointerEvent('pointermove', { clientX: left + 140 + (width - 140) * arguments[0], clientY: top + 30 }))
+        return document.getElementById('tooltip').textContent""", share)
+    number, unit = re.search(r"in use([\d.]+) (\w+) live", told).groups()
+    return float(number) * 1024 ** ["B", "KiB", "MiB", "GiB"].index(unit)
+
+
+def test_memory_of_a_process_that_has_ended_is_not_live(here, driver, one_python, work):
+    """Two children, one after the other: never is more live than one of them has."""
+    r = recording.record(one_python, ["-c", TURNS], work)
+    assert r.returncode == 0, r.stderr
+    page = browser.Page(driver, make_page(here, r.path, work / "turns.html"))
+    profile = r.load()
+    start, end = profile.data["start_ns"], profile.data["end_ns"]
+    children = [p for p in profile.processes if p["ppid"] == profile.processes[0]["pid"]]
+    assert len(children) == 2
+    for child in children:
+        assert 64 << 20 <= live_at(page, (child["end_ns"] - 0.1e9 - start) / (end - start)) < 128 << 20
+    assert live_at(page, (end - 0.1e9 - start) / (end - start)) < 64 << 20
+    assert page.console() == []
+
+
 def test_lines_are_the_reports(here, driver, profiles, pages):
     profile = profiles["real"]
     cpu = told(here, "report", profile, "--view", "cpu")["lines"]

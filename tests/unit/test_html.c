@@ -293,6 +293,41 @@ static void test_bytes_are_the_reports(void)
 	unmake(&m);
 }
 
+static bool is_told(const struct pln_buffer *data, const char *text)
+{
+	return memmem(data->data, data->size, text, strlen(text)) != NULL;
+}
+
+/* The page has to know until when a process was there: what it had is nobody's afterwards. */
+static void test_memory_over_time_ends_with_its_process(void)
+{
+	const struct pln_report_options what = { .view = PLN_VIEW_CPU };
+	const struct pln_html_options options = { .no_source = true };
+	struct pln_profile *p = open_early();
+	struct pln_buffer data = { 0 };
+	struct pln_report report;
+
+	p->heap_points = calloc(2, sizeof(*p->heap_points));
+	p->heap_point_count = 2;
+	for (uint32_t i = 0; i < 2; i++) {
+		p->heap_points[i].time_ns = p->recording.start_ns + MS(30);
+		p->heap_points[i].process = i;
+		p->heap_points[i].heap[PILLION_HEAP_MALLOC].alloc_bytes = 1000 * (i + 1);
+	}
+	p->processes[0].end_ns = p->recording.start_ns + MS(100);
+	p->processes[1].end_ns = 0;
+	CHECK_EQ(pln_report_build(&report, p, "tiny.pillion", &what), 0);
+	CHECK_EQ(pln_html_data(&data, &report, &options), 0);
+	/* Moments of 20 ms. */
+	CHECK(is_told(&data, "{\"pid\":100,\"end\":5,\"moments\":[1],\"most\":[1000],"
+			     "\"last\":[1000]}"));
+	CHECK(is_told(&data, "{\"pid\":200,\"end\":15,\"moments\":[1],\"most\":[2000],"
+			     "\"last\":[2000]}"));
+	pln_buffer_free(&data);
+	pln_report_free(&report);
+	pln_profile_close(p);
+}
+
 /* ----------------------------------------------------------------- sources */
 
 static void test_sources(void)
@@ -436,6 +471,7 @@ int main(void)
 	test_any_times_make_moments();
 	test_small_calls_are_put_together();
 	test_bytes_are_the_reports();
+	test_memory_over_time_ends_with_its_process();
 	test_sources();
 	test_page();
 	test_write_errors();

@@ -50,7 +50,8 @@ const Timeline = (() => {
       new ResizeObserver(() => this.draw()).observe(canvas.parentElement)
     }
 
-    // What is live of all processes together: the most in each moment, else what was live before it.
+    // What is live of all processes together: the most in each moment, else what was live before it. A process that
+    // has ended has nothing; in the moment in which it does, it had.
     memoryByMoment() {
       const { memory, moments } = this.model
       if (!memory.some(series => series.moments.length))
@@ -60,7 +61,7 @@ const Timeline = (() => {
         let live = 0
         for (let m = 0, i = 0; m < moments; m++) {
           const known = series.moments[i] === m
-          sum[m] += known ? Math.max(series.most[i], 0) : live
+          sum[m] += known ? Math.max(series.most[i], 0) : m <= series.end ? live : 0
           if (known)
             live = series.last[i++]
         }
