@@ -60,12 +60,17 @@ static void print_result(const struct pln_session_summary *sum, const char *path
 static void print_write_error(const struct pln_session_summary *sum, const char *path)
 {
 	const char *why = strerror(-sum->write_error);
+	char blocks[80] = "";
 
-	if (sum->lost_samples)
-		pln_cli_message("%s: %s: %" PRIu64 " of %" PRIu64 " samples could not be "
+	if (sum->lost_blocks)
+		snprintf(blocks, sizeof(blocks), " and %" PRIu64 " sampled allocations and frees",
+			 sum->lost_blocks);
+	if (sum->lost_samples || sum->lost_blocks)
+		pln_cli_message("%s: %s: %" PRIu64 " of %" PRIu64 " samples%s could not be "
 				"written; the others can be read; free some space, or choose "
 				"another place with -o or PILLION_OUTPUT",
-				path, why, sum->lost_samples, sum->lost_samples + sum->samples);
+				path, why, sum->lost_samples, sum->lost_samples + sum->samples,
+				blocks);
 	else
 		pln_cli_message("%s: %s: all samples are in the profile, but not all that belongs "
 				"to them, such as symbols; free some space, or choose another "

@@ -409,7 +409,7 @@ int pln_merge(int fd, const struct pln_merge_input *inputs, size_t count, uint64
 		err = add_input(&m, &all);
 	}
 	end_err = pln_writer_end(m.writer, &all);
-	*lost = pln_writer_lost_samples(m.writer);
+	*lost = pln_writer_lost_samples(m.writer) + pln_writer_lost_blocks(m.writer);
 	pln_writer_free(m.writer);
 	return err ? err : end_err;
 }

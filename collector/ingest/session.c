@@ -516,6 +516,7 @@ void pln_session_end_part(struct pln_part *part, uint64_t end_ns, int exit_statu
 	recording->collector_peak_rss = (uint64_t)usage.ru_maxrss * 1024;
 	pln_session_keep_error(s, pln_writer_end(part->writer, recording));
 	s->summary.lost_samples += pln_writer_lost_samples(part->writer);
+	s->summary.lost_blocks += pln_writer_lost_blocks(part->writer);
 	s->summary.collector_cpu_ns = own_cpu_ns();
 	if (fstat(part->output_fd, &st))
 		return;

@@ -90,7 +90,8 @@ struct pln_writer {
 	size_t row_count;
 	size_t row_capacity;
 	struct pln_sample_encoder encoder;
-	uint64_t lost_samples;
+	uint64_t lost_samples; /* rows */
+	uint64_t lost_blocks; /* and frees */
 };
 
 /* Writes w->payload. */
@@ -300,6 +301,12 @@ static int flush_processes(struct pln_writer *w)
 	return flush_newest(w, &w->processes, PILLION_CHUNK_PROCESSES);
 }
 
+/* In the file they are one number. */
+static uint64_t lost_of_all(const struct pln_writer *w)
+{
+	return w->lost_samples + w->lost_blocks;
+}
+
 /*
  * COUNTERS     = lost_samples counters_row*    to the end; totals so far
  * counters_row = id drop_kinds drops{drop_kinds} ticks handler_calls handler_ns
@@ -335,7 +342,7 @@ static void put_counters(struct pln_writer *w, uint32_t id, const struct pln_pro
 static int flush_counters(struct pln_writer *w)
 {
 	pln_buffer_clear(&w->payload);
-	pln_put_varint(&w->payload, w->lost_samples);
+	pln_put_varint(&w->payload, lost_of_all(w));
 	return flush_newest(w, &w->counters, PILLION_CHUNK_COUNTERS);
 }
 
@@ -546,7 +553,7 @@ uint32_t pln_writer_add_block(struct pln_writer *w, const struct pln_block_row *
 
 	if (!has_room(w) || block->thread >= w->threads.count ||
 	    (block->stack != PLN_NONE && block->stack >= undefined_from(w, SECTION_STACKS))) {
-		w->lost_samples++;
+		w->lost_blocks++;
 		return PLN_NONE;
 	}
 	b = entry_begin(w, SECTION_BLOCKS);
@@ -563,7 +570,7 @@ uint32_t pln_writer_add_block(struct pln_writer *w, const struct pln_block_row *
 void pln_writer_add_free(struct pln_writer *w, uint32_t block, uint64_t time_ns)
 {
 	if (!has_room(w) || block >= undefined_from(w, SECTION_BLOCKS)) {
-		w->lost_samples++;
+		w->lost_blocks++;
 		return;
 	}
 	(void)entry_begin(w, SECTION_FREES);
@@ -733,10 +740,16 @@ uint64_t pln_writer_lost_samples(const struct pln_writer *w)
 	return w->lost_samples;
 }
 
+uint64_t pln_writer_lost_blocks(const struct pln_writer *w)
+{
+	return w->lost_blocks;
+}
+
 /* What is buffered will not be written. */
 static void give_up(struct pln_writer *w)
 {
 	w->lost_samples += w->row_count;
+	w->lost_blocks += w->section[SECTION_BLOCKS].count + w->section[SECTION_FREES].count;
 	w->row_count = 0;
 	for (int i = 0; i < SECTION_COUNT; i++) {
 		w->section[i].count = 0;
@@ -767,7 +780,7 @@ int pln_writer_end(struct pln_writer *w, const struct pln_recording *recording)
 	}
 	w->room = 0;
 	pln_buffer_clear(&w->payload);
-	put_end(&w->payload, recording, w->lost_samples);
+	put_end(&w->payload, recording, lost_of_all(w));
 	end_err = write_chunk(w, PILLION_CHUNK_END);
 	pln_append_settle(&w->file);
 	return err ? err : end_err;

@@ -263,19 +263,24 @@ LOUD = ("import json, threading, time\n"
         "print('whole')")
 
 
-def test_a_full_disk_gives_up_samples_counts_them_and_keeps_how_it_ended(here, one_python, small_disk):
+LOST = r"(\d+) of (\d+) samples(?: and (\d+) sampled allocations and frees)? could not be written"
+
+
+@pytest.mark.parametrize("options", [[], ["--alloc-interval", "1"]], ids=["time", "every allocation"])
+def test_a_full_disk_gives_up_samples_counts_them_and_keeps_how_it_ended(here, one_python, small_disk, options):
     """What was buffered and never written counts; room for the end was kept from the start."""
     (small_disk / "filler").write_bytes(bytes(44 * 1024))
     path = small_disk / "x.pillion"
-    result = here.run([here.pillion, "record", "-F", "1000", "-o", path, "--", one_python.path, "-c", LOUD])
+    result = here.run([here.pillion, "record", "-F", "1000", *options, "-o", path, "--", one_python.path, "-c", LOUD])
     check_target_untouched(result)
-    lost, of = map(int, re.search(r"(\d+) of (\d+) samples could not be written", result.stderr).groups())
+    lost, of, blocks = map(int, re.search(LOST, result.stderr).groups("0"))
     kept, = map(int, re.search(r"(\d+) samples of 1 process", result.stderr).groups())
     profile = recording.load(path)
     assert lost > 0 and kept == of - lost == len(profile.samples), result.stderr
+    assert not options or blocks > 0, result.stderr
     assert profile.data["complete"] and profile.data["exit_status"] == 0
-    shown = here.run([here.pillion, "report", path]).stdout
-    assert "%s: the disk was full" % format(lost, ",") in shown and "exit 0" in shown, shown[:2000]
+    shown = " ".join(here.run([here.pillion, "info", path]).stdout.split())
+    assert "%s: the disk was full" % format(lost + blocks, ",") in shown and "exit 0" in shown, shown[:2000]
     assert "unfinished" not in shown and "cannot be read" not in shown, shown[:2000]
 
 

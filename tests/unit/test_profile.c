@@ -326,6 +326,40 @@ static void what_a_full_disk_costs_is_counted(void)
 	pln_profile_close(p);
 }
 
+/* Rows are counted by who adds them: from these alone may be taken what of them was lost. */
+static void blocks_and_frees_are_lost_apart_from_samples(void)
+{
+	const struct pln_block_row block = { .time_ns = 3000, .size = 99, .interval = 4096 };
+	const struct pln_block_row unknown = { .thread = 7, .size = 99, .interval = 4096 };
+	const struct pln_sample_row sample = small_row(1);
+	int fd = small_open_output();
+	struct pln_writer *w = small_start_writer(fd);
+	struct pln_profile *p;
+	uint32_t id = 0;
+
+	small_add_definitions(w);
+	CHECK_EQ(pln_writer_flush(w), 0);
+	limit_file_size(pln_writer_bytes(w));
+	for (unsigned i = 0; i < 3; i++)
+		pln_writer_add_sample(w, &sample);
+	for (unsigned i = 0; i < 10; i++)
+		id = pln_writer_add_block(w, &block);
+	pln_writer_add_free(w, id, 4000);
+	CHECK_EQ(pln_writer_add_block(w, &unknown), PLN_NONE);
+	CHECK_EQ(pln_writer_lost_samples(w), 0);
+	CHECK_EQ(pln_writer_lost_blocks(w), 1);
+	CHECK(pln_writer_end(w, &small_recording) < 0);
+	CHECK_EQ(pln_writer_lost_samples(w), 3);
+	CHECK_EQ(pln_writer_lost_blocks(w), 1 + 10 + 1);
+	limit_file_size(RLIM_INFINITY);
+	CHECK_EQ(pln_writer_close(w, &small_recording), 0);
+	close(fd);
+	p = small_open();
+	CHECK_EQ(p->recording.lost_samples, 3 + 12);
+	CHECK_EQ(p->sample_count + p->block_count, 0);
+	pln_profile_close(p);
+}
+
 /* More definitions than are kept: samples that need them are given up, the file stays right. */
 static void definitions_are_bounded_too(void)
 {
@@ -389,6 +423,7 @@ int main(void)
 	texts_are_valid_utf8();
 	short_writes_are_taken_back();
 	what_a_full_disk_costs_is_counted();
+	blocks_and_frees_are_lost_apart_from_samples();
 	definitions_are_bounded_too();
 	close(fd);
 	return check_result();
