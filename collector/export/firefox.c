@@ -137,6 +137,31 @@ static int by_thread_then_time(const void *a, const void *b)
 	return sa->time_ns < sb->time_ns ? -1 : sa->time_ns > sb->time_ns;
 }
 
+static uint32_t process_of_block(size_t block, const void *arg)
+{
+	const struct pln_firefox *w = arg;
+
+	return w->blocks.weight[block]
+		       ? w->profile->threads[w->profile->blocks[block].thread].process
+		       : PLN_NONE;
+}
+
+static uint32_t process_of_point(size_t point, const void *arg)
+{
+	return ((const struct pln_firefox *)arg)->profile->heap_points[point].process;
+}
+
+static int group_by_process(struct pln_firefox *w)
+{
+	const struct pln_profile *p = w->profile;
+	int err = pln_groups_make(&w->process_blocks, p->process_count, p->block_count,
+				  process_of_block, w);
+
+	return err ? err
+		   : pln_groups_make(&w->process_points, p->process_count, p->heap_point_count,
+				     process_of_point, w);
+}
+
 static int collect(struct pln_firefox *w)
 {
 	const struct pln_profile *p = w->profile;
@@ -151,6 +176,8 @@ static int collect(struct pln_firefox *w)
 	if (!err)
 		err = pln_export_blocks_sum(&w->blocks, w->export->aggregate, PLN_HEAP_ALLOCATED,
 					    false);
+	if (!err)
+		err = group_by_process(w);
 	if (err)
 		return err;
 	if (w->sample_count)
@@ -216,19 +243,18 @@ static int by_time(const void *a, const void *b)
 
 static void find_events(struct pln_firefox *w, uint32_t process)
 {
-	const struct pln_profile *p = w->profile;
+	const uint32_t *blocks;
+	size_t count = pln_groups_of(&w->process_blocks, process, &blocks);
 
 	w->event_count = 0;
-	for (uint32_t b = 0; b < p->block_count; b++) {
-		const struct pln_block_row *block = &p->blocks[b];
+	for (size_t i = 0; i < count; i++) {
+		const struct pln_block_row *block = &w->profile->blocks[blocks[i]];
 
-		if (!w->blocks.weight[b] || p->threads[block->thread].process != process)
-			continue;
 		w->events[w->event_count++] =
-			(struct pln_firefox_event){ block->time_ns, b, false };
+			(struct pln_firefox_event){ block->time_ns, blocks[i], false };
 		if (block->freed_ns)
 			w->events[w->event_count++] =
-				(struct pln_firefox_event){ block->freed_ns, b, true };
+				(struct pln_firefox_event){ block->freed_ns, blocks[i], true };
 	}
 	if (w->event_count)
 		qsort(w->events, w->event_count, sizeof(*w->events), by_time);
@@ -388,15 +414,14 @@ static size_t write_points(struct pln_firefox *w, const char *key, uint32_t proc
 	const struct pln_heap_point *before = &nothing;
 	uint64_t inherited = w->profile->processes[process].heap_inherited_bytes;
 	uint64_t live_bytes, live_bytes_before = 0;
-	size_t count = 0;
+	const uint32_t *points;
+	size_t count = pln_groups_of(&w->process_points, process, &points);
 
 	pln_json_array(&w->json, key);
-	for (size_t i = 0; i < w->profile->heap_point_count; i++) {
-		const struct pln_heap_point *point = &w->profile->heap_points[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct pln_heap_point *point = &w->profile->heap_points[points[i]];
 
-		if (point->process != process)
-			continue;
-		if (count++)
+		if (i)
 			putc(',', w->out);
 		live_bytes = pln_heap_live_bytes(point->heap, inherited);
 		if (column == COUNTER_TIMES)
@@ -433,19 +458,13 @@ static void write_counter(struct pln_firefox *w, uint32_t process, uint32_t firs
 	pln_json_object_end(&w->json);
 }
 
-static bool has_points(const struct pln_profile *p, uint32_t process)
-{
-	for (size_t i = 0; i < p->heap_point_count; i++)
-		if (p->heap_points[i].process == process)
-			return true;
-	return false;
-}
-
 static void write_counters(struct pln_firefox *w, const uint32_t *first)
 {
+	const uint32_t *points;
+
 	pln_json_array(&w->json, "counters");
 	for (uint32_t p = 0; p < w->profile->process_count; p++)
-		if (first[p] != PLN_NONE && has_points(w->profile, p))
+		if (first[p] != PLN_NONE && pln_groups_of(&w->process_points, p, &points))
 			write_counter(w, p, first[p]);
 	pln_json_array_end(&w->json);
 }
@@ -565,6 +584,8 @@ int pln_export_firefox(const struct pln_export *export, FILE *out)
 		err = write_gzipped(&w, out);
 	pln_firefox_free_tables(&w);
 	pln_export_blocks_free(&w.blocks);
+	pln_groups_free(&w.process_blocks);
+	pln_groups_free(&w.process_points);
 	pln_intern_free(w.strings);
 	free(w.samples);
 	free(w.events);

@@ -12,6 +12,7 @@
 #define PILLION_COLLECTOR_EXPORT_FIREFOX_I_H
 
 #include "export/export.h"
+#include "profile/groups.h"
 #include "report/json.h"
 #include "stacks/intern.h"
 
@@ -62,6 +63,8 @@ struct pln_firefox {
 	struct pln_firefox_sample *samples; /* by thread, then time */
 	size_t sample_count, sample_capacity;
 	struct pln_export_blocks blocks; /* sampled allocations: their bytes */
+	struct pln_groups process_blocks; /* those with any, by process */
+	struct pln_groups process_points; /* points of memory, by process */
 	struct pln_firefox_event *events; /* of one process, by time */
 	size_t event_count;
 	struct pln_firefox_marker *markers; /* of one thread */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "profile/chunk.h"
+#include "profile/groups.h"
 #include "profile/reader_i.h"
 #include "profile/samples.h"
 
@@ -140,6 +141,32 @@ static void find_end(struct pln_profile *p)
 	see_time(p, p->recording.start_ns);
 }
 
+static uint32_t process_of_label(size_t label, const void *profile)
+{
+	return ((const struct pln_profile *)profile)->labels[label].process;
+}
+
+/* A collector writes those of a process together; what else wrote the file need not have. */
+static bool order_labels(struct pln_profile *p)
+{
+	struct pln_label *labels = malloc((p->label_count + 1) * sizeof(*labels));
+	struct pln_groups groups = { 0 };
+
+	if (!labels ||
+	    pln_groups_make(&groups, p->process_count, p->label_count, process_of_label, p)) {
+		free(labels);
+		return false;
+	}
+	for (size_t i = 0; i < p->label_count; i++)
+		labels[i] = p->labels[groups.items[i]];
+	free(p->labels);
+	p->labels = labels;
+	p->first_label = groups.first;
+	groups.first = NULL;
+	pln_groups_free(&groups);
+	return true;
+}
+
 static int load_all(struct pln_reader *r, bool no_symbolize)
 {
 	uint64_t offset;
@@ -163,7 +190,9 @@ static int load_all(struct pln_reader *r, bool no_symbolize)
 	if (err)
 		return err;
 	find_end(&r->profile);
-	return pln_reader_resolve(r, no_symbolize) ? PLN_OPEN_OK : PLN_OPEN_MEMORY;
+	if (!order_labels(&r->profile) || !pln_reader_resolve(r, no_symbolize))
+		return PLN_OPEN_MEMORY;
+	return PLN_OPEN_OK;
 }
 
 int pln_profile_open(struct pln_profile **profile, const char *path, bool no_symbolize)
@@ -242,6 +271,7 @@ void pln_profile_close(struct pln_profile *profile)
 	free(profile->stacks);
 	free(profile->notes);
 	free(profile->labels);
+	free(profile->first_label);
 	free(profile->blocks);
 	free(profile->heap_points);
 	free(profile->frame_first_location);

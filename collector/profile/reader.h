@@ -26,8 +26,9 @@ struct pln_profile {
 	size_t stack_count;
 	struct pln_note_row *notes;
 	size_t note_count;
-	struct pln_label *labels; /* those of a process stand together */
+	struct pln_label *labels; /* of process p: labels[first_label[p] .. [p + 1]) */
 	size_t label_count;
+	uint32_t *first_label;
 	struct pln_block_row *blocks;
 	size_t block_count;
 	struct pln_heap_point *heap_points;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/groups.h"
 #include "report/labels.h"
 #include "report/names.h"
 #include "report/report.h"
@@ -226,22 +227,53 @@ static void thread_row(const struct pln_report *r, struct pln_table *table, uint
 	heap_cells(table, thread->heap);
 }
 
+/* In their order, and by their process. */
+struct threads {
+	const struct pln_report *report;
+	uint32_t *order;
+	struct pln_groups by_process; /* places in `order` */
+};
+
+static uint32_t process_at(size_t place, const void *arg)
+{
+	const struct threads *threads = arg;
+
+	return threads->report->profile->threads[threads->order[place]].process;
+}
+
+/* Short of memory, there are none. */
+static void order_threads(struct threads *threads, const struct pln_report *r)
+{
+	size_t count;
+
+	*threads = (struct threads){ .report = r };
+	threads->order = pln_report_order_threads(r, &count);
+	(void)pln_groups_make(&threads->by_process, r->profile->process_count, count, process_at,
+			      threads);
+}
+
+static void free_threads(struct threads *threads)
+{
+	pln_groups_free(&threads->by_process);
+	free(threads->order);
+}
+
 /* Threads that no sample met are told of in one line: a program may start one for each task. */
-static void print_threads(const struct pln_report *r, const struct pln_screen *screen,
+static void print_threads(const struct threads *threads, const struct pln_screen *screen,
 			  uint32_t process)
 {
 	struct pln_table *table = pln_table_new(thread_columns, COUNT_OF(thread_columns));
+	const struct pln_report *r = threads->report;
 	struct pln_times unmet = { .threads = 0 };
-	size_t count;
-	uint32_t *order = pln_report_order_threads(r, &count);
+	const uint32_t *place;
+	size_t count = pln_groups_of(&threads->by_process, process, &place);
 
 	for (size_t i = 0; i < count; i++) {
-		const struct pln_times *t = &r->summary.threads[order[i]];
+		uint32_t id = threads->order[place[i]];
+		const struct pln_times *t = &r->summary.threads[id];
 
-		if (r->profile->threads[order[i]].process != process)
-			continue;
 		if (t->samples) {
-			thread_row(r, table, order[i]);
+			thread_row(r, table, id);
 			continue;
 		}
 		unmet.threads++;
@@ -250,7 +282,6 @@ static void print_threads(const struct pln_report *r, const struct pln_screen *s
 	}
 	pln_table_print(table, screen);
 	pln_text_unmet(screen, &unmet);
-	free(order);
 }
 
 /* ----------------------------------------------------------------- modules */
@@ -296,6 +327,8 @@ static void print_modules(const struct pln_report *r, const struct pln_screen *s
 
 void pln_info_print_text(const struct pln_report *built, const struct pln_screen *screen)
 {
+	struct threads threads;
+
 	pln_text_title(built, screen);
 	print_file(built, screen);
 	print_contents(built, screen);
@@ -303,9 +336,11 @@ void pln_info_print_text(const struct pln_report *built, const struct pln_screen
 	print_unsampled(built, screen);
 	print_memory(built, screen);
 	pln_text_notes(built, screen);
+	order_threads(&threads, built);
 	for (uint32_t id = 0; id < built->profile->process_count; id++) {
 		print_process(built, screen, id);
-		print_threads(built, screen, id);
+		print_threads(&threads, screen, id);
 	}
+	free_threads(&threads);
 	print_modules(built, screen);
 }

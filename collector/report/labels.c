@@ -9,18 +9,14 @@
 
 struct pln_label_range pln_labels_of(const struct pln_profile *profile, uint32_t process)
 {
-	struct pln_label_range range = { profile->labels, profile->labels };
-	const struct pln_label *end;
+	const struct pln_label *labels = profile->labels;
 
-	if (!profile->label_count)
-		return range;
-	end = profile->labels + profile->label_count;
-	while (range.from < end && range.from->process != process)
-		range.from++;
-	range.to = range.from;
-	while (range.to < end && range.to->process == process)
-		range.to++;
-	return range;
+	if (!profile->label_count || (process >= profile->process_count && process != PLN_NONE))
+		return (struct pln_label_range){ labels, labels };
+	if (process == PLN_NONE)
+		return (struct pln_label_range){ labels, labels + profile->label_count };
+	return (struct pln_label_range){ labels + profile->first_label[process],
+					 labels + profile->first_label[process + 1] };
 }
 
 /* The reader has each text once: equal ones have equal addresses. */
@@ -35,13 +31,12 @@ static bool is_new(const struct pln_profile *p, const struct pln_label *label)
 const char *pln_labels_text(const struct pln_profile *profile, uint32_t process, char *text,
 			    size_t size)
 {
+	struct pln_label_range range = pln_labels_of(profile, process);
 	size_t used = 0;
 
 	*text = '\0';
-	for (size_t i = 0; i < profile->label_count && used < size; i++) {
-		const struct pln_label *l = &profile->labels[i];
-
-		if (process == PLN_NONE ? is_new(profile, l) : l->process == process)
+	for (const struct pln_label *l = range.from; l < range.to && used < size; l++) {
+		if (process != PLN_NONE || is_new(profile, l))
 			used += (size_t)snprintf(text + used, size - used, "%s%s=%s",
 						 used ? ", " : "", l->key, l->value);
 	}

@@ -7,7 +7,7 @@
 
 #include "profile/reader.h"
 
-/* The labels of a process, first and behind the last; equal when it has none. */
+/* The labels of a process, or with PLN_NONE of all: first, and behind the last. */
 struct pln_label_range {
 	const struct pln_label *from, *to;
 };

@@ -201,11 +201,11 @@ struct pln_accounting pln_summary_account(const struct pln_summary *summary,
 					  const struct pln_profile *profile, uint32_t process)
 {
 	struct pln_accounting sum = { .process_cpu_ns = 0 };
+	uint32_t id = process == PLN_NONE ? 0 : process;
+	size_t end = process == PLN_NONE ? profile->process_count : (size_t)process + 1;
 
-	for (uint32_t id = 0; id < profile->process_count; id++) {
-		if (process == PLN_NONE || process == id)
-			account_process(&sum, &summary->processes[id], &profile->processes[id]);
-	}
+	for (; id < end; id++)
+		account_process(&sum, &summary->processes[id], &profile->processes[id]);
 	return sum;
 }
 

@@ -256,6 +256,35 @@ static void texts_are_valid_utf8(void)
 	pln_profile_close(p);
 }
 
+/* Whatever their order in the file: who asks for those of one process looks at no others. */
+static void labels_are_found_by_their_process(void)
+{
+	static const struct pln_label labels[] = {
+		{ 2, "service", "c" }, { 0, "service", "a" }, { 2, "zone", "y" }, { 0, "zone", "x" }
+	};
+	static const char *const values[] = { "a", "x", "c", "y" };
+	int fd = small_open_output();
+	struct pln_writer *w = small_start_writer(fd);
+	struct pln_process process = small_process();
+	struct pln_profile *p;
+
+	for (unsigned i = 0; i < 3; i++)
+		pln_writer_add_process(w, &process);
+	for (unsigned i = 0; i < 4; i++)
+		pln_writer_add_label(w, &labels[i]);
+	CHECK_EQ(pln_writer_close(w, &small_recording), 0);
+	close(fd);
+	p = small_open();
+	CHECK_EQ(p->label_count, 4);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_STR(p->labels[i].value, values[i]);
+	CHECK_EQ(p->first_label[0], 0);
+	CHECK_EQ(p->first_label[1], 2);
+	CHECK_EQ(p->first_label[2], 2);
+	CHECK_EQ(p->first_label[3], 4);
+	pln_profile_close(p);
+}
+
 /* ------------------------------------------------------------------ full disk */
 
 #define ROWS_A_CHUNK 40
@@ -421,6 +450,7 @@ int main(void)
 	unsymbolized_frames_are_named();
 	missing_symbols_are_looked_up_here();
 	texts_are_valid_utf8();
+	labels_are_found_by_their_process();
 	short_writes_are_taken_back();
 	what_a_full_disk_costs_is_counted();
 	blocks_and_frees_are_lost_apart_from_samples();
