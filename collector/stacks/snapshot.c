@@ -25,6 +25,7 @@ extern int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t as, unw_word_t ip
 					      int need_unwind_info, void *arg);
 
 #define READS_PER_WALK (1u << 20)
+#define LOADS_PER_WALK 4096u /* of files: each takes some microseconds */
 #define REGISTER_COUNT 17
 #define REGISTER_RSP 7
 #define REGISTER_RIP 16
@@ -47,7 +48,7 @@ struct pln_unwinder {
 	const uint8_t *stack;
 	uint64_t pc; /* of the frame the registers belong to, as libunwind is to see it */
 	size_t current; /* image of the frame being stepped over; image_count: none */
-	unsigned reads_left;
+	unsigned reads_left, loads_left;
 	bool by_table; /* the step at hand follows unwind information, not a heuristic */
 };
 
@@ -63,7 +64,7 @@ static size_t find_image(const struct pln_unwinder *u, const struct pln_unwind_m
 	return i;
 }
 
-/* Opens the file once; one that cannot be used stays as an image without bytes. */
+/* Looks at the file once; one that cannot be used stays as an image without bytes. */
 static size_t add_image(struct pln_unwinder *u, const struct pln_unwind_module *m)
 {
 	struct image *images = realloc(u->images, (u->image_count + 1) * sizeof(*images));
@@ -79,7 +80,7 @@ static size_t add_image(struct pln_unwinder *u, const struct pln_unwind_module *
 	if (strstr(m->path, "[vdso]"))
 		pln_elf_image_own_vdso(&image->elf);
 	else
-		pln_elf_image_open(&image->elf, m->path);
+		pln_elf_image_open(&image->elf, image->path);
 	return u->image_count++;
 }
 
@@ -102,13 +103,16 @@ static size_t image_of(struct pln_unwinder *u, uint64_t pc)
 	return i;
 }
 
-static const uint8_t *image_bytes(const struct pln_unwinder *u, size_t image, uint64_t address,
-				  size_t *left)
+/* Copies up to `size` bytes at an address of the target; returns how many there are. */
+static size_t read_image(struct pln_unwinder *u, size_t index, uint64_t address, void *to,
+			 size_t size)
 {
-	*left = 0;
-	if (image >= u->image_count)
-		return NULL;
-	return pln_elf_image_at(&u->images[image].elf, address - u->images[image].bias, left);
+	const struct image *image;
+
+	if (index >= u->image_count)
+		return 0;
+	image = &u->images[index];
+	return pln_elf_image_read(&image->elf, address - image->bias, to, size, &u->loads_left);
 }
 
 /* ---------------------------------------------------------------- accessors */
@@ -131,27 +135,27 @@ static size_t encoded_size(uint8_t encoding)
  *   version:1  enc(eh_frame):1  enc(count):1  enc(table):1  eh_frame  count:4  (pc fde)*
  * Every linker writes a count of four bytes and a table of pairs of four.
  */
-static bool search_table(const struct pln_unwinder *u, unw_dyn_info_t *info)
+static bool search_table(struct pln_unwinder *u, unw_dyn_info_t *info)
 {
 	const struct image *image = &u->images[u->current];
-	uint64_t header = image->elf.eh_frame_hdr;
-	size_t left, skip;
-	const uint8_t *at = pln_elf_image_at(&image->elf, header, &left);
+	uint64_t header = image->bias + image->elf.eh_frame_hdr;
+	uint64_t size = image->elf.eh_frame_hdr_size;
+	uint8_t head[4 + 8 + sizeof(uint32_t)]; /* as much of it as can be before the table */
+	size_t known = read_image(u, u->current, header, head, sizeof(head)), skip;
 	uint32_t count;
 
-	if (left > image->elf.eh_frame_hdr_size)
-		left = image->elf.eh_frame_hdr_size;
-	if (left < 4 || at[0] != 1 || at[2] != DW_EH_PE_UDATA4 || at[3] != DW_EH_PE_DATAREL_SDATA4)
+	if (known < 4 || head[0] != 1 || head[2] != DW_EH_PE_UDATA4 ||
+	    head[3] != DW_EH_PE_DATAREL_SDATA4)
 		return false;
-	skip = 4 + encoded_size(at[1]) + sizeof(count);
-	if (left < skip)
+	skip = 4 + encoded_size(head[1]) + sizeof(count);
+	if (known < skip || size < skip)
 		return false;
-	memcpy(&count, at + skip - sizeof(count), sizeof(count));
-	if (count > (left - skip) / 8)
-		count = (uint32_t)((left - skip) / 8);
+	memcpy(&count, head + skip - sizeof(count), sizeof(count));
+	if (count > (size - skip) / 8)
+		count = (uint32_t)((size - skip) / 8);
 	info->format = UNW_INFO_FORMAT_REMOTE_TABLE;
-	info->u.rti.segbase = image->bias + header;
-	info->u.rti.table_data = image->bias + header + skip;
+	info->u.rti.segbase = header;
+	info->u.rti.table_data = header + skip;
 	info->u.rti.table_len = count; /* in words of 8 bytes, as large as an entry */
 	return true;
 }
@@ -192,13 +196,12 @@ static int get_dyn_info_list_addr(unw_addr_space_t space, unw_word_t *list, void
 	return -UNW_ENOINFO;
 }
 
-/* Words are read whole; behind the last byte of a segment stand zeros, as in memory. */
-static int read_word(const uint8_t *at, size_t left, unw_word_t *word)
+/* A stack word that was copied in part is not known. */
+static int read_stack(const struct pln_unwinder *u, uint64_t into, unw_word_t *word)
 {
-	if (!at || !left)
+	if (u->snap->stack_size - into < sizeof(*word))
 		return -UNW_EINVAL;
-	*word = 0;
-	memcpy(word, at, left < sizeof(*word) ? left : sizeof(*word));
+	memcpy(word, u->stack + into, sizeof(*word));
 	return 0;
 }
 
@@ -207,22 +210,19 @@ static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *wo
 {
 	struct pln_unwinder *u = arg;
 	uint64_t into_stack = address - u->snap->stack_addr;
-	const uint8_t *at;
-	size_t left;
 
 	(void)space;
 	if (write || !u->reads_left)
 		return -UNW_EINVAL;
 	u->reads_left--;
-	/* A stack word that was copied in part is not known. */
 	if (into_stack < u->snap->stack_size)
-		return u->snap->stack_size - into_stack < sizeof(*word)
-			       ? -UNW_EINVAL
-			       : read_word(u->stack + into_stack, sizeof(*word), word);
-	at = image_bytes(u, u->current, address, &left);
-	if (!at)
-		at = image_bytes(u, image_of(u, address), address, &left);
-	return read_word(at, left, word);
+		return read_stack(u, into_stack, word);
+	/* Behind the last byte of a segment stand zeros, as in memory. */
+	*word = 0;
+	if (read_image(u, u->current, address, word, sizeof(*word)) ||
+	    read_image(u, image_of(u, address), address, word, sizeof(*word)))
+		return 0;
+	return -UNW_EINVAL;
 }
 
 static int access_reg(unw_addr_space_t space, unw_regnum_t reg, unw_word_t *value, int write,
@@ -304,10 +304,8 @@ void pln_unwinder_free(struct pln_unwinder *u)
 {
 	if (!u)
 		return;
-	for (size_t i = 0; i < u->image_count; i++) {
-		pln_elf_image_close(&u->images[i].elf);
+	for (size_t i = 0; i < u->image_count; i++)
 		free(u->images[i].path);
-	}
 	free(u->images);
 	unw_destroy_addr_space(u->space);
 	free(u);
@@ -317,10 +315,10 @@ void pln_unwinder_free(struct pln_unwinder *u)
 static bool is_sigreturn(struct pln_unwinder *u, uint64_t pc)
 {
 	static const uint8_t code[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
-	size_t left;
-	const uint8_t *at = image_bytes(u, image_of(u, pc), pc, &left);
+	uint8_t bytes[sizeof(code)];
 
-	return at && left >= sizeof(code) && !memcmp(at, code, sizeof(code));
+	return read_image(u, image_of(u, pc), pc, bytes, sizeof(bytes)) == sizeof(bytes) &&
+	       !memcmp(bytes, code, sizeof(code));
 }
 
 /*
@@ -331,8 +329,10 @@ static void start_walk(struct pln_unwinder *u, const struct pln_snapshot *snap,
 		       const uint8_t *stack, const uint64_t *pc)
 {
 	unsigned from = snap->from_frame;
-	bool is_return_address = from && !is_sigreturn(u, pc[from - 1]);
+	bool is_return_address;
 
+	u->loads_left = LOADS_PER_WALK;
+	is_return_address = from && !is_sigreturn(u, pc[from - 1]);
 	u->snap = snap;
 	u->stack = stack;
 	u->pc = snap->regs[REGISTER_RIP] - is_return_address;

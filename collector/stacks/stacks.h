@@ -57,7 +57,7 @@ struct pln_unwind_module {
 	const char *path; /* to open here (root already put before it) */
 };
 
-struct pln_unwinder; /* one per process; keeps ELF files mapped */
+struct pln_unwinder; /* one per process; knows its ELF files */
 struct pln_unwinder *
 pln_unwinder_new(const struct pln_unwind_module *(*find)(uint64_t pc, void *arg), void *arg);
 void pln_unwinder_free(struct pln_unwinder *u);

@@ -65,21 +65,21 @@ static void read_sections(const struct pln_elf *file)
 	}
 }
 
-/* Bytes at an address lie in the file. */
-static bool read_image(const char *path)
+/* Bytes at an address are bytes of the file. */
+static bool read_image(const char *path, const uint8_t *data, size_t size)
 {
 	struct pln_elf_image image;
+	unsigned loads = 100;
 	bool ok = true;
 
-	if (!pln_elf_image_open(&image, path))
-		for (uint64_t at = 0; at < 0x4000; at += 61) {
-			size_t left;
-			const uint8_t *bytes = pln_elf_image_at(&image, at, &left);
+	if (pln_elf_image_open(&image, path))
+		return true;
+	for (uint64_t at = 0; at < 0x4000; at += 61) {
+		uint8_t bytes[16];
+		size_t got = pln_elf_image_read(&image, at, bytes, sizeof(bytes), &loads);
 
-			ok = ok && (!bytes || (bytes >= image.bytes && left <= image.size &&
-					       bytes + left <= image.bytes + image.size));
-		}
-	pln_elf_image_close(&image);
+		ok = ok && got <= sizeof(bytes) && (!got || memmem(data, size, bytes, got));
+	}
 	return ok;
 }
 
@@ -95,7 +95,7 @@ bool fuzz_elf(const uint8_t *data, size_t size)
 		abort();
 	memcpy(memory, data, size);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ok = read_image(path);
+	ok = read_image(path, data, size);
 	if (!pln_elf_open_memory(memory, size, &file)) {
 		ok = ok && read_symbols(file) && read_fdes(file);
 		read_sections(file);

@@ -106,6 +106,63 @@ def test_a_collector_that_was_killed_is_replaced_by_the_next_one(python, work, r
     record_property("figure", "%d and %d samples" % tuple(len(p.samples) for p in profiles))
 
 
+# Where its frame is, the file says exactly, but in a way too rare for the library: the collector walks on from there.
+RARE = r"""
+__asm__(".pushsection .text\n"
+	".globl rare_spin\n"
+	".type rare_spin, @function\n"
+	"rare_spin:\n"
+	".cfi_startproc\n"
+	"push %r12\n"
+	".cfi_adjust_cfa_offset 8\n"
+	".cfi_rel_offset r12, 0\n"
+	"mov %rsp, %r12\n"
+	".cfi_def_cfa_register r12\n"
+	"1: dec %rdi\n"
+	"jnz 1b\n"
+	"pop %r12\n"
+	".cfi_def_cfa rsp, 8\n"
+	".cfi_restore r12\n"
+	"ret\n"
+	".cfi_endproc\n"
+	".size rare_spin, . - rare_spin\n"
+	".popsection\n");
+"""
+FINISHED = 1 << 25  # of a sample: by the collector
+
+
+def test_a_program_that_cuts_its_library_takes_no_collector_with_it(one_python, here, work):
+    """Who has a file mapped that is cut may get a SIGBUS. The program has not: it loaded another of the same name."""
+    (work / "rare.c").write_text(RARE)
+    library = place.host_compile(work / "rare.c", work / "rare.so", "-shared", "-fPIC")
+    path, copy = work / "x.pillion", work / "copy.so"
+    copy.write_bytes((work / "rare.so").read_bytes())
+    program = PRELUDE + """
+path, copy = sys.argv[1:]
+spin = ctypes.CDLL(path).rare_spin
+os.replace(copy, path)
+def works(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end: spin(ctypes.c_uint64(1 << 20))
+wait_until(is_sampling)
+print('sampling', flush=True)
+told = start(input)
+while told.is_alive(): works(0.05)
+os.truncate(path, 0)
+works(0.5)
+print('whole')
+"""
+    argv = [here.pillion, "record", "-o", path, "--", one_python.path, "-c", program, library, copy]
+    with here.popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "sampling\n"
+        wait_for(lambda: any(s.flags & FINISHED and s.stack[0].module == "rare.so" for s in recording.load(path).samples
+                             if s.stack), "no stack was finished")
+        out, err = process.communicate("\n", timeout=60)
+    assert (process.returncode, out) == (0, "whole\n"), err
+    profile = recording.load(path)
+    assert profile.data["complete"] and profile.total("cpu_ns") >= 0.4e9
+
+
 # -------------------------------------------------------------------- the disk
 
 @pytest.fixture

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "stacks/elf_image.h"
 #include "stacks/stacks.h"
 
 #define MAX_FRAMES 200
@@ -409,6 +410,14 @@ static bool copy_file(const char *from, const char *to, off_t keep, uint64_t see
 	return ok;
 }
 
+/* The modules of this program, its own file being that at `path`. */
+static void point_own_file_at(struct module *to, const char *path)
+{
+	memcpy(to, modules, sizeof(modules));
+	for (unsigned i = 0; i < module_count; i++)
+		to[i].m.path = strcmp(to[i].path, "/proc/self/exe") ? to[i].path : path;
+}
+
 /* This program's own file is cut, or has bytes flipped: walks end, or differ; nothing more. */
 static void damaged_files_are_survived(void)
 {
@@ -421,10 +430,7 @@ static void damaged_files_are_survived(void)
 
 	CHECK(fd >= 0 && !stat("/proc/self/exe", &st));
 	close(fd);
-	memcpy(damaged, modules, sizeof(modules));
-	for (unsigned i = 0; i < module_count; i++)
-		damaged[i].m.path =
-			strcmp(damaged[i].path, "/proc/self/exe") ? damaged[i].path : path;
+	point_own_file_at(damaged, path);
 	for (unsigned round = 0; round < 80; round++) {
 		off_t keep = round < 30 ? st.st_size * round / 30 : st.st_size;
 		struct pln_unwinder *u = pln_unwinder_new(find_module, damaged);
@@ -435,6 +441,54 @@ static void damaged_files_are_survived(void)
 		}
 		pln_unwinder_free(u);
 	}
+	unlink(path);
+}
+
+/* Whether bytes that the file had when it was opened cannot be read. */
+static bool has_gaps(const struct pln_elf_image *image)
+{
+	unsigned loads = UINT32_MAX;
+	uint8_t byte;
+
+	for (unsigned i = 0; i < image->segment_count; i++)
+		for (uint64_t at = 0; at < image->segment[i].size; at += 4096)
+			if (!pln_elf_image_read(image, image->segment[i].vaddr + at, &byte, 1,
+						&loads))
+				return true;
+	return false;
+}
+
+/* A target may cut its files at any time; what was read of them before may be known still. */
+static void files_that_are_cut_meanwhile_are_survived(void)
+{
+	static struct module cut[MAX_MODULES];
+	static struct walk w;
+	char path[] = "/tmp/pillion-test-XXXXXX";
+	struct pln_snapshot snap = snapshot_at(0);
+	struct pln_unwinder *u = pln_unwinder_new(find_module, cut), *other;
+	struct pln_elf_image image;
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0);
+	close(fd);
+	point_own_file_at(cut, path);
+	CHECK(copy_file("/proc/self/exe", path, INT32_MAX, 0));
+	CHECK_EQ(pln_elf_image_open(&image, path), 0);
+	finish(u, &snap, &w);
+	CHECK(w.count == moment.count && w.root);
+	CHECK(!truncate(path, 4096));
+	CHECK(has_gaps(&image));
+	for (unsigned from = 0; from < moment.count; from++) {
+		snap = snapshot_at(from);
+		finish(u, &snap, &w);
+		CHECK(w.count > from);
+	}
+	other = pln_unwinder_new(find_module, cut);
+	snap = snapshot_at(0);
+	finish(other, &snap, &w);
+	CHECK(w.count >= 1 && !w.root);
+	pln_unwinder_free(other);
+	pln_unwinder_free(u);
 	unlink(path);
 }
 
@@ -493,6 +547,7 @@ int main(void)
 	limits_hold(u);
 	vdso_is_walked_through(u);
 	noise_in_the_stack_is_survived(u);
+	files_that_are_cut_meanwhile_are_survived();
 	damaged_files_are_survived();
 	missing_files_end_the_walk();
 	other_files_are_not_believed();
