@@ -52,6 +52,45 @@ def test_mappings_are_counted_exactly(interpreter, work):
     assert all(c[1] == c[3] for c in truth.values())
 
 
+COUNTS_ON = """
+import ctypes, os, sys, threading, time
+driver = ctypes.PyDLL(sys.argv[1])
+driver.alloc_and_keep.restype = ctypes.c_void_p
+driver.alloc_and_keep.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint]
+driver.free_kept.argtypes = [ctypes.c_void_p]
+def burn(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end: pass
+def loud():
+    for _ in range(40):
+        driver.free_kept(driver.alloc_and_keep(None, 1000, 500))
+        burn(0.01)
+def quiet():
+    burn(0.2)
+def work():
+    quiet()
+    loud()
+    quiet()
+    os._exit(0)  # without any more of malloc
+threading.Thread(target=work).start()
+"""
+
+
+def test_samples_carry_what_was_counted_since_the_last_one(one_python, work):
+    """Together what the thread's counters had at its last sample; each near where it was allocated."""
+    profile, _ = recording.record_ok(one_python, ["-c", COUNTS_ON, driver(one_python)], work)
+    thread, = {s.thread for s in profile.calling("loud")}
+    samples = [s for s in profile.samples if s.thread == thread]
+    fields = "alloc_calls", "alloc_bytes", "free_calls", "free_bytes"
+    assert [profile.total(f, samples) for f in fields] == profile.threads[thread]["heap"][recording.HEAP_MALLOC]
+    assert not any(getattr(s, f) for s in samples for f in fields if not s.on_cpu)
+    # 40 times 500 blocks of 1,000 bytes; what the last turns did may be found in quiet().
+    loud = profile.calling("loud")
+    assert 18000 <= profile.total("alloc_calls", loud) <= 21000
+    assert 18e6 <= profile.total("alloc_bytes", loud) <= 22e6
+    assert 18000 <= profile.total("free_calls", loud) <= 21000
+
+
 @pytest.mark.parametrize("interval", ["1", "500", "524288"])
 def test_errno_is_as_without(one_python, work, interval):
     """When a call is sampled, too."""

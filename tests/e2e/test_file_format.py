@@ -135,7 +135,8 @@ def unpacked(flags):
 def row_of(row):
     """As dump_profile prints one."""
     return [row["TIME"], row["CPU"], row["OFFCPU"], row["RUNNABLE"], row["THREAD"], row["STACK"], row["SYSCALL"],
-            unpacked(row["FLAGS"]), row["KIND"] & 15, row["KIND"] >> 4]
+            unpacked(row["FLAGS"]), row["KIND"] & 15, row["KIND"] >> 4,
+            row["ALLOC_CALLS"], row["ALLOC_BYTES"], row["FREE_CALLS"], row["FREE_BYTES"]]
 
 
 def heap_of(heap):

@@ -179,10 +179,11 @@ static int put_sample(const struct pln_sample_row *row, void *arg)
 
 	/* Order as in tests/lib/recording.py: Sample. */
 	printf("%s[%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRId64 ",%" PRId32
-	       ",%" PRIu32 ",%u,%u]",
+	       ",%" PRIu32 ",%u,%u,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]",
 	       (*count)++ ? ",\n" : "", row->time_ns, row->cpu_ns, row->offcpu_ns, row->runnable_ns,
 	       row->thread, row->stack == PLN_NONE ? -1 : (int64_t)row->stack, row->syscall_nr,
-	       row->flags, row->cause, row->gil);
+	       row->flags, row->cause, row->gil, row->alloc_calls, row->alloc_bytes,
+	       row->free_calls, row->free_bytes);
 	return 0;
 }
 

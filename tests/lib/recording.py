@@ -61,6 +61,10 @@ class Sample(typing.NamedTuple):
     flags: int
     cause: int
     gil: int
+    alloc_calls: int  # of malloc on this thread, since its last sample on a CPU
+    alloc_bytes: int
+    free_calls: int
+    free_bytes: int
 
     @property
     def wall_ns(self):
