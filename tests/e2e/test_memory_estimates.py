@@ -67,6 +67,53 @@ def test_mixes_that_would_mislead_a_count_of_bytes(one_python, work, kind, inter
     check(truth, estimated, interval)
 
 
+PRESSURE = """
+import ctypes, json, sys, time
+driver = ctypes.PyDLL(sys.argv[1])
+driver.alloc_and_free.restype = ctypes.c_size_t
+driver.alloc_and_free.argtypes = [ctypes.c_size_t, ctypes.c_uint]
+def small(): return driver.alloc_and_free(1000, 2600)
+def middle(): return driver.alloc_and_free(20000, 131)
+def large(): return driver.alloc_and_free(100000, 26)
+def huge(): return driver.alloc_and_free(1000000, 3)
+def quiet(): return driver.alloc_and_free(100000, 26)
+told = dict.fromkeys(("small", "middle", "large", "huge", "quiet"), 0)
+def run(site):
+    told[site.__name__] += site()
+for _ in range(100):
+    for site in small, middle, large, huge:
+        run(site)
+    time.sleep(0.005)
+for _ in range(50):
+    run(quiet)
+    time.sleep(0.1)
+print(json.dumps(told))
+"""
+
+
+def assert_within_4_sigma(blocks, truth):
+    """By the variance that the samples show, and one interval: what may well be missing where none was taken."""
+    of_samples = sum(b.bytes * (b.bytes - b.size) for b in blocks)
+    sigma = math.sqrt(of_samples + max(b.interval for b in blocks) ** 2)
+    estimated = sum(b.bytes for b in blocks)
+    assert abs(estimated - truth) <= 4 * sigma, (estimated, truth, sigma)
+
+
+def test_under_pressure_fewer_are_taken_and_sums_stay_right(one_python, work):
+    """1 GB in a second, where no interval is given: it grows, and goes back when there is rest."""
+    driver = place.build_extension(one_python, "alloc_driver") + "/alloc_driver.so"
+    profile, out = recording.record_ok(one_python, ["-c", PRESSURE, driver], work)
+    assert recording.lost_blocks(profile) == 0, profile.drops
+    blocks = sorted((b for b in profile.blocks if not b.kind), key=lambda b: b.time_ns)
+    usual = 512 << 10
+    assert blocks[0].interval == usual and max(b.interval for b in blocks) >= 2 * usual
+    assert {b.interval for b in blocks} <= {usual << doubled for doubled in range(20)}
+    for site, truth in json.loads(out).items():
+        assert_within_4_sigma([b for b in blocks if b.calls(site)], truth)
+    assert_within_4_sigma(blocks, profile.processes[0]["heap"][recording.HEAP_MALLOC][1])
+    assert [b for b in blocks if b.calls("quiet")][-1].interval == usual
+
+
 def test_with_an_interval_of_one_every_block_is_there(one_python, work):
     """Not one more, not one less: of threads of a known number of calls."""
     driver = place.build_extension(one_python, "alloc_driver") + "/alloc_driver.so"
