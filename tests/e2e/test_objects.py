@@ -19,10 +19,10 @@ def environment(interpreter, allocator="default"):
     return env
 
 
-def record(interpreter, work, kind, allocator="default", options=()):
+def record(interpreter, work, kind, allocator="default", options=(), env=None):
     profile, out = recording.record_ok(
         interpreter, [place.WORKLOADS / "objects.py", kind], work, options=["--objects", *options],
-        env=environment(interpreter, allocator))
+        env={**environment(interpreter, allocator), **(env or {})})
     assert not [note for note in profile.notes if "objects" in note]
     return profile, json.loads(out)
 
@@ -51,6 +51,15 @@ def test_counts_are_exact(interpreter, work, allocator):
     if is_unsupported(interpreter, allocator):
         pytest.skip("without the GIL, CPython has one allocator only")
     profile, told = record(interpreter, work, "threads", allocator)
+    assert_exact(profile, told)
+
+
+@pytest.mark.parametrize("kind, env", [
+    ("threads", {"PYTHONTRACEMALLOC": "1"}), ("untraced", {"PYTHONTRACEMALLOC": "1"}), ("traced", {})],
+    ids=["below us", "below us, and stopped", "above us"])
+def test_counts_are_exact_beside_tracemalloc(one_python, work, kind, env):
+    """What was there before us is wrapped by us, what comes later wraps us."""
+    profile, told = record(one_python, work, kind, env=env)
     assert_exact(profile, told)
 
 

@@ -74,6 +74,29 @@ def test_threads_that_are_older_than_the_interpreter_are_sampled_too(python, wor
     assert len(seen) > 20 and profile.drops[recording.DROP_ALLOC_NESTED] == 0, (len(seen), profile.drops)
 
 
+MAKES_OBJECTS = """
+import time
+source = '''def in_round_%d():
+    sizes, end = [200] * 1000, time.thread_time() + 0.4
+    while time.thread_time() < end: list(map(bytes, sizes))
+in_round_%d()'''
+exec(source % (round, round))
+"""
+
+
+def test_objects_are_followed_in_each_interpreter_that_begins(python, work, embed):
+    """One that begins anew may have put back the allocators that were wrapped."""
+    where, path = place.of(python), work / "out.pillion"
+    result = where.run([where.pillion, "record", "-F", "1000", "--objects", "-o", path, "--", embed, shared_library(python),
+                        "first", "3", MAKES_OBJECTS], cwd=work, timeout=60)
+    assert (result.returncode, result.stdout) == (0, "0 0\n" * 3), result.stderr
+    profile = recording.load(path)
+    assert not [note for note in profile.notes if "not followed" in note]
+    for i in range(3):
+        made = [b for b in profile.blocks if b.kind == 2 and b.size == 233 and b.calls("in_round_%d" % i)]
+        assert len(made) > 10, i
+
+
 def test_subinterpreters_come_and_go_in_threads(python, work, times, record_property):
     profile, out = recording.record_ok(python, ["-c", PRELUDE + """
 try:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Objects and blocks whose true numbers are known. Prints them, as JSON.
 
-    objects.py threads|fork|kept|truth       (with objects_ext importable)
+    objects.py threads|traced|untraced|fork|kept|truth       (with objects_ext importable)
 
 kept is for a profile; truth is the same with tracemalloc, which tells what each line takes.
 """
@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+import tracemalloc
 
 import objects_ext
 
@@ -27,6 +28,24 @@ def threads():
     objects_ext.drive(1, 0)  # the first one may find less on CPython's free lists
     idle = objects_ext.drive(1, 0)
     return idle + objects_ext.drive(THREADS, ROUNDS)
+
+
+def traced():
+    """tracemalloc begins after us, and puts us back."""
+    tracemalloc.start()
+    told = threads()
+    tracemalloc.stop()
+    assert objects_ext.is_wrapped()
+    return told
+
+
+def untraced():
+    """It began before us, and puts back what was there before it."""
+    told = threads()
+    tracemalloc.stop()
+    assert not objects_ext.is_wrapped()
+    objects_ext.drive(THREADS, ROUNDS)  # nobody counts
+    return told
 
 
 def fork():
@@ -78,7 +97,6 @@ def kept():
 
 def truth():
     """By function: bytes that stay."""
-    import tracemalloc
     bytes_of = {}
     for make in make_floats, make_dicts:
         tracemalloc.start()
