@@ -18,7 +18,7 @@
 
 /* What ids and times of one input are moved by. */
 struct base {
-	uint32_t process, thread, module, function, frame, stack, block;
+	uint32_t process, thread, module, function, frame, stack;
 	int64_t time_ns;
 };
 
