@@ -92,6 +92,7 @@ void pln_json_heap(struct pln_json *json, const struct pln_report *report)
 	pln_json_number(json, "timeline_points", h->points);
 	pln_json_number(json, "samples", h->samples);
 	pln_json_number(json, "unfollowed_samples", h->unfollowed);
+	pln_json_number(json, "stopped_ns", h->dormant_ns);
 	checks(json, h);
 	pln_json_object_end(json);
 }

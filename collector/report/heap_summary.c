@@ -53,6 +53,7 @@ static void add_process(struct pln_heap_summary *s, const struct pln_process *pr
 {
 	if (!s->by_thread)
 		add_counts(s->counts, process->heap);
+	s->dormant_ns += process->dormant_ns;
 	s->processes++;
 	s->live_bytes += pln_heap_live_bytes(last, process->heap_inherited_bytes);
 	s->brk_peak_bytes += process->brk_peak_bytes;
@@ -168,7 +169,7 @@ int pln_heap_summarize(struct pln_heap_summary *summary, const struct pln_aggreg
 			add_counts(summary->counts, p->threads[t].heap);
 	}
 	sum_blocks(summary, aggregate, sums);
-	if (summary->samples)
+	if (summary->samples && !summary->dormant_ns)
 		check_classes(summary, sums);
 	free(last);
 	return 0;

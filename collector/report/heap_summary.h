@@ -28,6 +28,7 @@ struct pln_heap_summary {
 	unsigned check_count;
 	uint64_t samples;
 	uint64_t unfollowed; /* samples whose free is not known */
+	uint64_t dormant_ns; /* of kept processes: counted, not sampled; any: nothing is checked */
 
 	/* Of kept processes whole, malloc and mappings. */
 	bool by_thread; /* threads are chosen: what follows is not theirs alone */

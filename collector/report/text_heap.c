@@ -185,6 +185,16 @@ static void print_check(const struct pln_report *r, const struct pln_screen *scr
 	pln_text_field(screen, "checked", style, "samples against counts: %s", text);
 }
 
+static void print_unchecked(const struct pln_heap_summary *h, const struct pln_screen *screen)
+{
+	char stopped[PLN_QUANTITY_SIZE];
+
+	pln_text_field(screen, "checked", PLN_STYLE_PLAIN,
+		       "samples against counts: not done, as counting went on while sampling was "
+		       "stopped, for %s",
+		       pln_duration_text(stopped, h->dormant_ns));
+}
+
 static bool has_fork(const struct pln_profile *p)
 {
 	for (size_t i = 0; i < p->process_count; i++)
@@ -206,6 +216,8 @@ void pln_text_heap_counts(const struct pln_report *report, const struct pln_scre
 		print_live(h, screen);
 	if (h->check_count)
 		print_check(report, screen);
+	else if (h->samples && h->dormant_ns)
+		print_unchecked(h, screen);
 }
 
 /* What is live, by samples and by counts: of the views that have both. */

@@ -224,6 +224,26 @@ static void test_checks(void)
 	done(&c);
 }
 
+/* Counts go on while sampling is stopped: they say nothing of the samples. */
+static void test_no_check_where_sampling_was_stopped(void)
+{
+	struct pln_heap_summary s;
+	struct computed c;
+
+	compute(&c, PLN_VIEW_ALLOCATED);
+	c.profile->processes[0].heap[PILLION_HEAP_MALLOC].alloc_bytes = 1 << 30;
+	c.profile->processes[1].dormant_ns = TINY_MS;
+	CHECK_EQ(pln_heap_summarize(&s, &c.aggregate, &no_filter), 0);
+	CHECK_EQ(s.check_count, 0);
+	CHECK_EQ(s.dormant_ns, TINY_MS);
+	CHECK_EQ(s.samples, KNOWN);
+	CHECK_EQ(pln_heap_summarize(&s, &c.aggregate, &(struct pln_filter){ .processes = "100" }),
+		 0);
+	CHECK_EQ(s.check_count, 2);
+	CHECK_EQ(s.dormant_ns, 0);
+	done(&c);
+}
+
 /* Where objects were followed, the peak is where samples say; each process has its own. */
 static void test_peak_by_samples(void)
 {
@@ -248,6 +268,7 @@ int main(void)
 	test_intervals();
 	test_whole_numbers();
 	test_checks();
+	test_no_check_where_sampling_was_stopped();
 	test_peak_by_samples();
 	return check_result();
 }
