@@ -117,6 +117,7 @@ static void put_thread(const struct writer *w, struct pln_json *json, size_t ind
 
 /* Exact counts of one process: the most and the last that is live, by moments that have any. */
 struct series {
+	const uint32_t *last_part; /* by process: see profile/heap.h */
 	uint64_t *most;
 	uint64_t *last;
 	bool *known;
@@ -143,9 +144,10 @@ static void find_points(const struct writer *w, struct series *s, uint32_t proce
 		uint32_t m = pln_html_cells_moment(&w->cells, point->time_ns);
 		uint64_t live;
 
-		if (point->process != process)
+		if (s->last_part[point->process] != process)
 			continue;
-		live = pln_heap_live_bytes(point->heap, p->processes[process].heap_inherited_bytes);
+		live = pln_heap_live_bytes(point->heap,
+					   p->processes[point->process].heap_inherited_bytes);
 		s->most[m] = s->known[m] && s->most[m] > live ? s->most[m] : live;
 		s->last[m] = live;
 		s->known[m] = true;
@@ -166,7 +168,8 @@ static void put_series(const struct writer *w, struct pln_json *json, struct ser
 
 	pln_json_array(json, "memory");
 	for (uint32_t i = 0; i < p->process_count && left; i++) {
-		if (!w->report->summary.processes[i].threads || !p->heap_point_count)
+		if (!w->report->summary.processes[i].threads || !p->heap_point_count ||
+		    s->last_part[i] != i)
 			continue;
 		left--;
 		find_points(w, s, i);
@@ -183,15 +186,18 @@ static void put_series(const struct writer *w, struct pln_json *json, struct ser
 
 static int put_memory(const struct writer *w, struct pln_json *json)
 {
+	uint32_t *last_part = pln_heap_last_parts(w->report->profile);
 	struct series s = {
+		.last_part = last_part,
 		.most = calloc(w->cells.moments, sizeof(*s.most)),
 		.last = calloc(w->cells.moments, sizeof(*s.last)),
 		.known = calloc(w->cells.moments, sizeof(*s.known)),
 	};
-	bool enough = s.most && s.last && s.known;
+	bool enough = last_part && s.most && s.last && s.known;
 
 	if (enough)
 		put_series(w, json, &s);
+	free(last_part);
 	free(s.most);
 	free(s.last);
 	free(s.known);

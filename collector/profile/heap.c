@@ -127,6 +127,69 @@ struct pln_heap_moments *pln_heap_find_moments(const struct pln_profile *p)
 	return moments;
 }
 
+/* ------------------------------------------------------------------- parts */
+
+static int compare_starts(const void *pa, const void *pb, void *processes)
+{
+	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+	const struct pln_process *x = (struct pln_process *)processes + a;
+	const struct pln_process *y = (struct pln_process *)processes + b;
+
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	if (x->start_ns != y->start_ns)
+		return x->start_ns < y->start_ns ? -1 : 1;
+	return a < b ? -1 : a > b;
+}
+
+/* What a part begins with is what was live when the one before it ended, to the byte. */
+static bool goes_on_as(const struct pln_process *part, const struct pln_process *next)
+{
+	return next->heap_inherited_bytes && next->inner_pid == part->inner_pid &&
+	       next->reason == part->reason &&
+	       next->heap_inherited_bytes ==
+		       pln_heap_live_bytes(part->heap, part->heap_inherited_bytes);
+}
+
+/* The part behind that of order[at]; PLN_NONE: it is the last. */
+static uint32_t next_part(const struct pln_profile *p, const uint32_t *order, size_t at)
+{
+	const struct pln_process *part = &p->processes[order[at]];
+
+	for (size_t i = at + 1; i < p->process_count; i++) {
+		const struct pln_process *next = &p->processes[order[i]];
+
+		if (next->pid != part->pid)
+			break;
+		if (goes_on_as(part, next))
+			return order[i];
+	}
+	return PLN_NONE;
+}
+
+uint32_t *pln_heap_last_parts(const struct pln_profile *p)
+{
+	uint32_t *last = malloc((p->process_count + 1) * sizeof(*last));
+	uint32_t *order = malloc((p->process_count + 1) * sizeof(*order));
+	bool done = last && order;
+
+	for (uint32_t i = 0; done && i < p->process_count; i++)
+		last[i] = order[i] = i;
+	if (done)
+		qsort_r(order, p->process_count, sizeof(*order), compare_starts, p->processes);
+	for (size_t i = done ? p->process_count : 0; i-- > 0;) {
+		uint32_t next = next_part(p, order, i);
+
+		if (next != PLN_NONE)
+			last[order[i]] = last[next];
+	}
+	free(order);
+	if (done)
+		return last;
+	free(last);
+	return NULL;
+}
+
 /* ------------------------------------------------------------------ views */
 
 static bool is_live_at(const struct pln_block_row *block, uint64_t time_ns)

@@ -67,6 +67,13 @@ struct pln_heap_moments {
  */
 struct pln_heap_moments *pln_heap_find_moments(const struct pln_profile *profile);
 
+/*
+ * A process that was recorded in files that follow each other, which were merged again, is there in
+ * parts. By process: the last part of the same one, itself where it is not in parts. To be freed;
+ * NULL: no memory. A part whose next one is not there is taken for a process of its own.
+ */
+uint32_t *pln_heap_last_parts(const struct pln_profile *profile);
+
 /* Whether a block counts in a view; what was not followed is in none but ALLOCATED. */
 bool pln_heap_counts(const struct pln_block_row *block, enum pln_heap_view view,
 		     const struct pln_heap_moments *moments);

@@ -48,12 +48,38 @@ static const struct pln_heap_counts **find_last_counts(const struct pln_profile 
 	return last;
 }
 
+/* To the last part of a process, what an earlier one knows better. */
+static void add_part(struct pln_process *whole, const struct pln_process *part)
+{
+	if (part->start_ns < whole->start_ns)
+		whole->start_ns = part->start_ns;
+	if (part->brk_peak_bytes > whole->brk_peak_bytes)
+		whole->brk_peak_bytes = part->brk_peak_bytes;
+	if (part->heap_peak_bytes <= whole->heap_peak_bytes)
+		return;
+	whole->heap_peak_bytes = part->heap_peak_bytes;
+	whole->heap_peak_ns = part->heap_peak_ns;
+}
+
+/* By process, where it is the last part of one: the whole. To be freed; NULL: out of memory. */
+static struct pln_process *find_wholes(const struct pln_profile *p, const uint32_t *last_part)
+{
+	struct pln_process *wholes = malloc((p->process_count + 1) * sizeof(*wholes));
+
+	if (!wholes)
+		return NULL;
+	for (uint32_t id = 0; id < p->process_count; id++)
+		wholes[id] = p->processes[id];
+	for (uint32_t id = 0; id < p->process_count; id++) {
+		if (last_part[id] != id)
+			add_part(&wholes[last_part[id]], &p->processes[id]);
+	}
+	return wholes;
+}
+
 static void add_process(struct pln_heap_summary *s, const struct pln_process *process,
 			const struct pln_heap_counts *last)
 {
-	if (!s->by_thread)
-		add_counts(s->counts, process->heap);
-	s->dormant_ns += process->dormant_ns;
 	s->processes++;
 	s->live_bytes += pln_heap_live_bytes(last, process->heap_inherited_bytes);
 	s->brk_peak_bytes += process->brk_peak_bytes;
@@ -148,22 +174,47 @@ double pln_heap_check_sigma(const struct pln_heap_check *check)
 	return error > 0 ? (check->sampled_bytes - (double)check->counted_bytes) / error : 0;
 }
 
+/* Counts are those of all parts; what was live, the last one knows. */
+static int add_processes(struct pln_heap_summary *s, const struct pln_profile *p,
+			 const struct pln_filter *filter)
+{
+	const struct pln_heap_counts **last = find_last_counts(p);
+	uint32_t *last_part = pln_heap_last_parts(p);
+	struct pln_process *wholes = last_part ? find_wholes(p, last_part) : NULL;
+	bool done = last && wholes;
+
+	for (uint32_t id = 0; done && id < p->process_count; id++) {
+		const struct pln_process *process = &p->processes[id];
+
+		if (!pln_filter_keeps_process(filter, process))
+			continue;
+		if (!s->by_thread)
+			add_counts(s->counts, process->heap);
+		s->dormant_ns += process->dormant_ns;
+		if (last_part[id] == id)
+			add_process(s, &wholes[id], last[id]);
+		else
+			s->in_parts = true;
+	}
+	free(last);
+	free(last_part);
+	free(wholes);
+	return done ? 0 : -ENOMEM;
+}
+
 int pln_heap_summarize(struct pln_heap_summary *summary, const struct pln_aggregate *aggregate,
 		       const struct pln_filter *filter)
 {
 	const struct pln_profile *p = aggregate->profile;
-	const struct pln_heap_counts **last = find_last_counts(p);
 	struct kind_sum sums[PILLION_BLOCK_KINDS] = { { 0 } };
+	int err;
 
 	memset(summary, 0, sizeof(*summary));
-	if (!last)
-		return -ENOMEM;
 	summary->by_thread = filter->threads;
 	summary->points = p->heap_point_count;
-	for (uint32_t id = 0; id < p->process_count; id++) {
-		if (pln_filter_keeps_process(filter, &p->processes[id]))
-			add_process(summary, &p->processes[id], last[id]);
-	}
+	err = add_processes(summary, p, filter);
+	if (err)
+		return err;
 	for (uint32_t t = 0; summary->by_thread && t < p->thread_count; t++) {
 		if (aggregate->thread_kept[t])
 			add_counts(summary->counts, p->threads[t].heap);
@@ -171,6 +222,5 @@ int pln_heap_summarize(struct pln_heap_summary *summary, const struct pln_aggreg
 	sum_blocks(summary, aggregate, sums);
 	if (summary->samples && !summary->dormant_ns)
 		check_classes(summary, sums);
-	free(last);
 	return 0;
 }

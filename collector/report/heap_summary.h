@@ -32,7 +32,8 @@ struct pln_heap_summary {
 
 	/* Of kept processes whole, malloc and mappings. */
 	bool by_thread; /* threads are chosen: what follows is not theirs alone */
-	uint32_t processes;
+	uint32_t processes; /* one that is here in parts is one: see pln_heap_last_parts() */
+	bool in_parts; /* any is */
 	uint64_t live_bytes; /* sum of each at its end, before the interpreter went down */
 	uint64_t peak_bytes; /* largest of any process */
 	uint64_t peak_after_ns; /* since that process's start */

@@ -232,6 +232,13 @@ void pln_text_heap_explained(const struct pln_report *report, const struct pln_s
 	if (h->by_thread || h->counts[PILLION_HEAP_OBJECT].alloc_calls || !counted ||
 	    !(peak || report->options.view == PLN_VIEW_LIVE))
 		return;
+	if (h->in_parts) {
+		pln_text_field(screen, "explained", PLN_STYLE_PLAIN,
+			       "not told: processes are here in parts, of which each has blocks "
+			       "%s of its own",
+			       peak ? "at a peak" : "that are live at an end");
+		return;
+	}
 	pln_text_field(
 		screen, "explained", PLN_STYLE_PLAIN, "%s (+- 95 %%: %s) of the %s counted%s",
 		pln_bytes_text(sampled, report->totals.all.bytes),

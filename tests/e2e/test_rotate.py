@@ -10,6 +10,7 @@ import time
 import place
 import pytest
 import recording
+from test_export import report
 
 TWO_THREADS = """
 import sys, threading, time
@@ -125,6 +126,26 @@ while time.monotonic() < until:
     assert first["heap"][recording.HEAP_MALLOC][1] > 30_000_000
     assert second["heap"][recording.HEAP_MALLOC][1] < 3_000_000
     assert second["heap_inherited_bytes"] > 30_000_000
+
+
+def test_merged_again_memory_is_there_once(here, one_python, work):
+    program = """
+import time
+kept, until = [bytes(1000) for i in range(30000)], time.monotonic() + 2.5
+while time.monotonic() < until:
+    time.sleep(0.01)
+"""
+    profiles, _ = record_rotating(one_python, work, "--rotate", "1s", program=program)
+    assert len(profiles) >= 2
+    parts = [report(here, path)["memory"] for path in files_of(work)]
+    result = here.run([here.pillion, "merge", "-o", work / "all.pillion", *files_of(work)])
+    assert result.returncode == 0, result.stderr
+    whole = report(here, work / "all.pillion")["memory"]
+    assert whole["live_bytes"] == parts[-1]["live_bytes"] > 30_000_000
+    assert whole["peak_bytes"] == whole["sum_of_peaks_bytes"] == max(part["peak_bytes"] for part in parts)
+    assert whole["peak_bytes"] < 60_000_000
+    counts = [part["heap"]["malloc"]["alloc_bytes"] for part in parts]
+    assert whole["heap"]["malloc"]["alloc_bytes"] == sum(counts)
 
 
 def test_processes_that_have_ended_are_in_their_files_only(one_python, work):

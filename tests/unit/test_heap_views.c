@@ -244,6 +244,51 @@ static void test_no_check_where_sampling_was_stopped(void)
 	done(&c);
 }
 
+/* Three files of one process, merged, and between them another that has its number. */
+static void test_parts_of_a_process_are_one(void)
+{
+	static const struct {
+		uint64_t start_ms, inherited, allocated, freed, peak, peak_ms;
+	} rows[] = {
+		{ 200, 700, 100, 50, 900, 210 }, /* the last */
+		{ 100, 650, 150, 100, 1000, 120 },
+		{ 50, 0, 5000, 4000, 3000, 60 },
+		{ 0, 0, 850, 200, 800, 90 }, /* the first */
+	};
+	struct pln_process processes[4] = { { .pid = 7 } };
+	struct pln_profile p = { .processes = processes, .process_count = 4 };
+	struct pln_aggregate aggregate = { .profile = &p };
+	struct pln_heap_summary s;
+	uint32_t *last;
+
+	for (unsigned i = 0; i < 4; i++)
+		processes[i] = (struct pln_process){
+			.pid = 7,
+			.start_ns = rows[i].start_ms * TINY_MS,
+			.heap[PILLION_HEAP_MAPPING] = { 1, rows[i].allocated, 1, rows[i].freed },
+			.heap_inherited_bytes = rows[i].inherited,
+			.heap_peak_bytes = rows[i].peak,
+			.heap_peak_ns = rows[i].peak_ms * TINY_MS,
+			.brk_peak_bytes = 10 * (i + 1),
+		};
+	last = pln_heap_last_parts(&p);
+	CHECK(last && last[0] == 0 && last[1] == 0 && last[2] == 2 && last[3] == 0);
+	free(last);
+	CHECK_EQ(pln_heap_summarize(&s, &aggregate, &no_filter), 0);
+	CHECK_EQ(s.processes, 2);
+	CHECK(s.in_parts);
+	CHECK_EQ(s.live_bytes, 750 + 1000);
+	CHECK_EQ(s.peaks_bytes, 1000 + 3000);
+	CHECK_EQ(s.brk_peak_bytes, 40 + 30);
+	CHECK_EQ(s.counts[PILLION_HEAP_MAPPING].alloc_bytes, 100 + 150 + 5000 + 850);
+	/* Of the other; and of this one alone, since its first part began. */
+	CHECK_EQ(s.peak_after_ns, 10 * TINY_MS);
+	p.process_count = 2;
+	CHECK_EQ(pln_heap_summarize(&s, &aggregate, &no_filter), 0);
+	CHECK_EQ(s.processes, 1);
+	CHECK_EQ(s.peak_after_ns, 20 * TINY_MS);
+}
+
 /* Where objects were followed, the peak is where samples say; each process has its own. */
 static void test_peak_by_samples(void)
 {
@@ -269,6 +314,7 @@ int main(void)
 	test_whole_numbers();
 	test_checks();
 	test_no_check_where_sampling_was_stopped();
+	test_parts_of_a_process_are_one();
 	test_peak_by_samples();
 	return check_result();
 }
