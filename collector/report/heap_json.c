@@ -117,6 +117,7 @@ static void leak(struct pln_json *json, const struct pln_report *r, const struct
 	pln_json_real(json, "grown_bytes_variance", l->grown_variance);
 	pln_json_real(json, "grown_bytes_per_s", l->bytes_per_s);
 	pln_json_real(json, "flat_since_share", l->flat_since);
+	pln_json_bool(json, "has_gap", pln_leak_has_gap(l));
 	pln_json_array(json, "live_bytes_over_time");
 	for (size_t i = 0; i < PLN_LEAK_POINTS; i++)
 		pln_json_real(json, NULL, l->live_at[i]);
@@ -131,6 +132,9 @@ void pln_json_leaks(struct pln_json *json, const struct pln_report *report)
 
 	pln_json_real(json, "leak_chance", leaks->largest_chance);
 	pln_json_number(json, "leak_places_tested", leaks->tested);
+	pln_json_number(json, "leak_places_capped", leaks->capped);
+	pln_json_real(json, "leak_claimed_bytes", leaks->claimed_bytes);
+	pln_json_real(json, "leak_counted_bytes", leaks->counted_bytes);
 	pln_json_array(json, "leaks");
 	for (size_t i = 0; i < shown; i++)
 		leak(json, report, &leaks->leaks[i]);

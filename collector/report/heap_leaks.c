@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/heap_spans.h"
 #include "stacks/intern.h"
 
 /* The judged part of the time, and its middle. */
@@ -20,6 +21,7 @@
 #define FAMILY_CHANCE 0.05 /* of naming any site in a program that does not leak */
 #define STOPPED_CHANCE 0.01 /* of calling steady growth stopped, or garbage */
 #define PLATEAU 0.95 /* of what it has towards the end */
+#define BORNE_OUT 0.9 /* by counts, of growth by samples: else it is not */
 #define ONE_SIDED_95 1.645
 #define MOST_EXACT 1000 /* trials; of more, by the normal distribution */
 #define MOST_TRIALS 64 /* with more, the smallest chance is 0 to any purpose */
@@ -55,6 +57,8 @@ static void grow(struct pln_leak *leak, const struct pln_leak_block *block, doub
 {
 	leak->grown_bytes += bytes;
 	leak->grown_variance += block->variance;
+	leak->partial_bytes += block->partial ? bytes : 0;
+	leak->partial_variance += block->partial ? block->variance : 0;
 	if (block->seconds > 0)
 		leak->bytes_per_s += bytes / (block->seconds * (JUDGED_TO - JUDGED_FROM));
 }
@@ -67,6 +71,7 @@ static void judge_block(struct pln_leak *leak, const struct pln_leak_block *bloc
 	if (block->born > JUDGED_TO)
 		return;
 	leak->old++;
+	leak->gaps += block->has_gap;
 	*unfreed += is_live;
 	if (block->born > JUDGED_FROM) {
 		judged->born++;
@@ -159,6 +164,9 @@ static enum pln_leak_trend trend_of(const struct pln_leak *leak, double largest_
 {
 	bool went_on = !leak->stopped && !leak->young && leak->grown_bytes > 0;
 
+	if (pln_leak_has_gap(leak))
+		return went_on && leak->chance <= FAMILY_CHANCE ? PLN_LEAK_MAY_GROW
+								: PLN_LEAK_UNKNOWN;
 	if (went_on && leak->chance <= largest_chance)
 		return PLN_LEAK_GROWS;
 	if (went_on && !leak->early && leak->chance <= FAMILY_CHANCE)
@@ -166,10 +174,39 @@ static enum pln_leak_trend trend_of(const struct pln_leak *leak, double largest_
 	return leak->stopped || leak->early ? PLN_LEAK_FLAT : PLN_LEAK_UNKNOWN;
 }
 
-/* What it surely grew by. */
+static double surely(double bytes, double variance)
+{
+	return bytes - ONE_SIDED_95 * sqrt(variance);
+}
+
 static double sure_growth(const struct pln_leak *leak)
 {
-	return leak->grown_bytes - ONE_SIDED_95 * sqrt(leak->grown_variance);
+	return surely(leak->grown_bytes, leak->grown_variance);
+}
+
+/* See heap_leaks.h, of partial processes. */
+static void hold_against_counts(struct pln_leaks *leaks)
+{
+	double bytes = 0, variance = 0;
+
+	for (size_t i = 0; i < leaks->count; i++) {
+		const struct pln_leak *leak = &leaks->leaks[i];
+
+		bytes += leak->trend == PLN_LEAK_GROWS ? leak->partial_bytes : 0;
+		variance += leak->trend == PLN_LEAK_GROWS ? leak->partial_variance : 0;
+	}
+	leaks->capped = 0;
+	leaks->claimed_bytes = surely(bytes, variance);
+	if (BORNE_OUT * leaks->claimed_bytes <= leaks->counted_bytes)
+		return;
+	for (size_t i = 0; i < leaks->count; i++) {
+		struct pln_leak *leak = &leaks->leaks[i];
+
+		if (leak->trend != PLN_LEAK_GROWS || 2 * leak->partial_bytes <= leak->grown_bytes)
+			continue;
+		leak->trend = PLN_LEAK_MAY_GROW;
+		leaks->capped++;
+	}
 }
 
 static int compare_suspects(const void *pa, const void *pb)
@@ -193,6 +230,7 @@ void pln_leaks_rank(struct pln_leaks *leaks)
 	leaks->largest_chance = significance(leaks);
 	for (size_t i = 0; i < leaks->count; i++)
 		leaks->leaks[i].trend = trend_of(&leaks->leaks[i], leaks->largest_chance);
+	hold_against_counts(leaks);
 	if (leaks->count)
 		qsort(leaks->leaks, leaks->count, sizeof(*leaks->leaks), compare_suspects);
 }
@@ -205,6 +243,7 @@ struct finder {
 	const struct pln_profile *profile;
 	const struct pln_totals *totals;
 	const struct pln_heap_moments *moments;
+	const struct pln_heap_span *spans; /* by process */
 	struct pln_intern *keys;
 	size_t capacity;
 	uint32_t *block_site; /* by block; PLN_NONE: not of any */
@@ -249,23 +288,18 @@ static uint32_t find_site(struct finder *f, const struct pln_block_row *block)
 	return site;
 }
 
-/* When the process's time is over, as far as leaks go. */
-static uint64_t end_of(const struct finder *f, uint32_t process)
+static const struct pln_heap_span *span_of(const struct finder *f,
+					   const struct pln_block_row *block)
 {
-	const struct pln_process *p = &f->profile->processes[process];
-	uint64_t end_ns = p->end_ns ? p->end_ns : f->profile->recording.end_ns;
-	uint64_t down_ns = f->moments[process].end_ns;
-
-	return down_ns < end_ns ? down_ns : end_ns;
+	return &f->spans[f->profile->threads[block->thread].process];
 }
 
 static bool is_judged(const struct finder *f, const struct pln_block_row *block)
 {
-	uint32_t process = f->profile->threads[block->thread].process;
+	const struct pln_heap_span *span = span_of(f, block);
 
 	return !block->unfollowed && f->aggregate->thread_kept[block->thread] &&
-	       block->time_ns <= end_of(f, process) &&
-	       f->profile->processes[process].start_ns < end_of(f, process);
+	       span->length_ns > 0 && (double)block->time_ns <= span->start_ns + span->length_ns;
 }
 
 static int find_sites(struct finder *f)
@@ -286,17 +320,19 @@ static int find_sites(struct finder *f)
 static struct pln_leak_block place_block(const struct finder *f, const struct pln_block_row *block)
 {
 	const struct pln_heap_weight weight = pln_block_weight(block);
+	const struct pln_heap_span *span = span_of(f, block);
 	uint32_t process = f->profile->threads[block->thread].process;
-	double start_ns = (double)f->profile->processes[process].start_ns;
-	double length_ns = (double)end_of(f, process) - start_ns;
 	bool is_live = pln_heap_counts(block, PLN_HEAP_LIVE, &f->moments[process]);
+	double freed = ((double)block->freed_ns - span->start_ns) / span->length_ns;
 
 	return (struct pln_leak_block){
-		.born = ((double)block->time_ns - start_ns) / length_ns,
-		.gone = is_live ? 2 : fmin(((double)block->freed_ns - start_ns) / length_ns, 1),
+		.born = ((double)block->time_ns - span->start_ns) / span->length_ns,
+		.gone = is_live ? 2 : fmin(freed, 1),
 		.bytes = weight.bytes,
 		.variance = weight.variance,
-		.seconds = length_ns / 1e9,
+		.seconds = span->length_ns / 1e9,
+		.partial = span->partial,
+		.has_gap = span->has_gap,
 	};
 }
 
@@ -340,6 +376,24 @@ static int gather(struct finder *f)
 	return 0;
 }
 
+/* By counts, of the partial processes that any block is judged of. */
+static int sum_growth(struct finder *f)
+{
+	const struct pln_profile *p = f->profile;
+	bool *summed = calloc(p->process_count + 1, sizeof(*summed));
+
+	for (size_t i = 0; summed && i < p->block_count; i++) {
+		uint32_t process = p->threads[p->blocks[i].thread].process;
+
+		if (f->block_site[i] == PLN_NONE || summed[process])
+			continue;
+		summed[process] = true;
+		f->leaks->counted_bytes += f->spans[process].grown_bytes;
+	}
+	free(summed);
+	return summed ? 0 : -ENOMEM;
+}
+
 static double live_bytes(const struct pln_leak_block *blocks, size_t count)
 {
 	double sum = 0;
@@ -377,14 +431,19 @@ int pln_leaks_find(struct pln_leaks *leaks, const struct pln_aggregate *aggregat
 			    .profile = aggregate->profile,
 			    .totals = totals,
 			    .moments = moments };
+	struct pln_heap_span *spans =
+		pln_heap_find_spans(aggregate->profile, moments, JUDGED_FROM, JUDGED_TO);
 	int err = -ENOMEM;
 
 	memset(leaks, 0, sizeof(*leaks));
+	f.spans = spans;
 	f.keys = pln_intern_new();
 	f.block_site = malloc((f.profile->block_count + 1) * sizeof(*f.block_site));
-	if (!f.keys || !f.block_site)
+	if (!spans || !f.keys || !f.block_site)
 		goto out;
 	err = find_sites(&f);
+	if (!err)
+		err = sum_growth(&f);
 	if (!err)
 		err = gather(&f);
 	if (err)
@@ -393,6 +452,7 @@ int pln_leaks_find(struct pln_leaks *leaks, const struct pln_aggregate *aggregat
 	pln_leaks_rank(leaks);
 out:
 	pln_intern_free(f.keys);
+	free(spans);
 	free(f.block_site);
 	free(f.site_first);
 	free(f.blocks);

@@ -23,6 +23,12 @@
  * first, but for a chance of 1 %. Where far more came in the second, and most of those born in
  * the judged part are gone, it is garbage that waits to be collected. A site is flat that
  * does not grow, but did: what it holds is older, by the same chance, than if it always grew.
+ *
+ * Of a partial process (heap_spans.h) the old blocks that went are not in the profile, while
+ * those that came are: a cache whose entries outlive the recording looks like a leak. But all of
+ * malloc and mmap cannot have grown by less than the places that grow. Where exact counts did,
+ * which of them it is cannot be told, and each that has its growth from there may grow at most.
+ * Where sampling was stopped in between, nothing grows or is flat for sure.
  */
 #ifndef PILLION_COLLECTOR_HEAP_LEAKS_H
 #define PILLION_COLLECTOR_HEAP_LEAKS_H
@@ -33,9 +39,9 @@ enum { PLN_LEAK_POINTS = 20 };
 
 enum pln_leak_trend {
 	PLN_LEAK_GROWS = 0,
-	PLN_LEAK_MAY_GROW, /* by its own chance, not by all sites' */
+	PLN_LEAK_MAY_GROW, /* by its own chance, not by all sites'; or counts do not bear it out */
 	PLN_LEAK_FLAT, /* grew, and stopped */
-	PLN_LEAK_UNKNOWN, /* too few samples */
+	PLN_LEAK_UNKNOWN, /* too few samples, or stopped in between */
 };
 
 /* A sampled block of a site. Times are shares of its process's; `gone` above 1: live at the end. */
@@ -45,6 +51,7 @@ struct pln_leak_block {
 	double bytes;
 	double variance;
 	double seconds; /* that 1 stands for */
+	bool partial, has_gap; /* its process */
 };
 
 struct pln_leak {
@@ -58,6 +65,9 @@ struct pln_leak {
 	double chance; /* of as much growth in a site that holds steady */
 	double grown_bytes; /* in the judged part */
 	double grown_variance;
+	double partial_bytes; /* of that growth, in partial processes */
+	double partial_variance;
+	uint64_t gaps; /* of the old ones, where sampling was stopped in between */
 	double bytes_per_s; /* of that growth */
 	double flat_since; /* when it first had what it has towards the end */
 	bool early; /* most of what stays was there before the judged part */
@@ -72,12 +82,22 @@ struct pln_leaks {
 	size_t count;
 	uint32_t tested; /* sites that could have passed */
 	double largest_chance; /* of a site that grows */
+	/* In partial processes, from the start to the end of the judged part: */
+	double counted_bytes; /* growth by counts; given */
+	double claimed_bytes; /* what those sites surely grew by together that grow by samples */
+	size_t capped; /* sites that may grow only, as counts did not grow so much */
 };
 
 /* Returns 0 or -errno. pln_leaks_free() is due in either case. */
 int pln_leaks_find(struct pln_leaks *leaks, const struct pln_aggregate *aggregate,
 		   const struct pln_totals *totals, const struct pln_heap_moments *moments);
 void pln_leaks_free(struct pln_leaks *leaks);
+
+/* Whether most of what is known of it is of processes whose sampling was stopped in between. */
+static inline bool pln_leak_has_gap(const struct pln_leak *leak)
+{
+	return 2 * leak->gaps > leak->old;
+}
 
 /* The parts of it: what the blocks of one site say, then the sites together. */
 void pln_leak_judge(struct pln_leak *leak, const struct pln_leak_block *blocks, size_t count);

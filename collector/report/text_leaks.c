@@ -52,7 +52,8 @@ static void trend_cell(struct pln_table *table, const struct pln_leak *leak)
 			       100 * leak->flat_since);
 		break;
 	case PLN_LEAK_UNKNOWN:
-		pln_table_cell(table, PLN_STYLE_PLAIN, "too few samples");
+		pln_table_cell(table, PLN_STYLE_PLAIN, "%s",
+			       pln_leak_has_gap(leak) ? "partly sampled" : "too few samples");
 		break;
 	}
 }
@@ -127,6 +128,24 @@ static void print_method(const struct pln_report *r, const struct pln_screen *sc
 		       grows);
 }
 
+/* Why what grows by samples may grow only. */
+static void print_caps(const struct pln_report *r, const struct pln_screen *screen)
+{
+	const struct pln_leaks *leaks = &r->leaks;
+	char claimed[PLN_QUANTITY_SIZE], counted[PLN_QUANTITY_SIZE];
+
+	if (!leaks->capped)
+		return;
+	pln_bytes_text(claimed, (uint64_t)fmin(fmax(leaks->claimed_bytes, 0), 0x1p62));
+	pln_bytes_text(counted, (uint64_t)fmin(fmax(leaks->counted_bytes, 0), 0x1p62));
+	pln_text_field(screen, "counted", PLN_STYLE_WARM,
+		       "all of malloc and mmap grew by %s meanwhile, places by %s or more as far "
+		       "as samples tell: so %zu of them may grow, no more is known. Memory of "
+		       "before this file, the fork or the start of sampling is not in the profile, "
+		       "nor that it went: what comes in its place looks like growth",
+		       counted, claimed, leaks->capped);
+}
+
 void pln_text_leaks(const struct pln_report *report, const struct pln_screen *screen)
 {
 	const struct pln_leaks *leaks = &report->leaks;
@@ -145,4 +164,5 @@ void pln_text_leaks(const struct pln_report *report, const struct pln_screen *sc
 	pln_text_more(screen, leaks->count - shown, "place", "places");
 	putc('\n', screen->out);
 	print_method(report, screen);
+	print_caps(report, screen);
 }

@@ -128,6 +128,37 @@ while time.monotonic() < until:
     assert second["heap_inherited_bytes"] > 30_000_000
 
 
+STEPS = """
+import sys, time
+cache, kept = [bytearray(50000) for _ in range(1000)], []
+def refresh(i):
+    cache[i % len(cache)] = bytearray(50000)
+def leak(i):
+    kept.append(bytearray(200000))
+step, until, i = globals()[sys.argv[1]], time.monotonic() + 4.5, 0
+while time.monotonic() < until:
+    step(i)
+    i += 1
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("step, trend", [("refresh", "may_grow"), ("leak", "grows")])
+def test_a_cache_of_before_is_no_leak(here, one_python, work, step, trend):
+    """The second file has what comes into the cache, and not that what was there goes."""
+    profiles, _ = record_rotating(one_python, work, "--rotate", "2s", "--alloc-interval", "16384", program=STEPS,
+                                  seconds=step)
+    assert len(profiles) >= 2
+    second = files_of(work)[1]
+    told = report(here, second, "--view", "leaks")
+    found = [leak for leak in told["leaks"] if leak["python_line"]["function"] == step]
+    largest = max(found, key=lambda leak: leak["live_bytes"])
+    assert largest["chance"] < 1e-6 and largest["trend"] == trend, told["leaks"][:3]
+    assert told["leak_places_capped"] == (trend == "may_grow")
+    shown = " ".join(here.run([here.pillion, "report", "--view", "leaks", second]).stdout.split())
+    assert ("may grow, no more is known" in shown) == (trend == "may_grow"), shown
+
+
 def test_merged_again_memory_is_there_once(here, one_python, work):
     program = """
 import time

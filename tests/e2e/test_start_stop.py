@@ -5,8 +5,11 @@ import pathlib
 import subprocess
 import time
 
+import pytest
+
 import place
 import recording
+from test_export import report
 
 PERIOD_NS = 10_000_000
 OFF = {"PILLION_START": "off"}
@@ -64,6 +67,45 @@ def test_the_option_and_the_report_say_so(here, one_python, work):
     assert sums["stopped_cpu_ns"] > 200_000_000
     assert sums["process_cpu_ns"] == sum(sums[k + "_cpu_ns"] for k in (
         "sampled", "unsampled", "sampling_thread", "stopped", "outside"))
+
+
+STEPS = """
+import ctypes, time
+library, kept, cache = ctypes.CDLL(None), [], [bytearray(50000) for _ in range(1000)]
+def refresh(i):
+    cache[i % len(cache)] = bytearray(50000)
+def leak(i):
+    kept.append(bytearray(200000))
+def steps(step, seconds):
+    until, i = time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        step(i)
+        i += 1
+        time.sleep(0.01)
+"""
+PARTS = {
+    # Of all the time, it is flat: of that in which it was looked at, it is not.
+    "stopped": ("steps(leak, 2.5); library.pillion_stop(); steps(refresh, 4)", {}, "leak", "grows"),
+    # What the cache held before is in no sample, nor that it goes.
+    "late": ("steps(refresh, 0.6); library.pillion_start(); steps(refresh, 2.5)", OFF, "refresh", "may_grow"),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_memory_of_a_part(here, one_python, work, part):
+    """Counts go on while sampling is stopped: that samples do not add up to them is no fault."""
+    program, env, step, trend = PARTS[part]
+    profile, _ = recording.record_ok(one_python, ["-c", STEPS + program], work, env=env,
+                                     options=["--alloc-interval", "16384"])
+    told = report(here, work / "out.pillion", "--view", "leaks")
+    found = [leak for leak in told["leaks"] if leak["python_line"]["function"] == step]
+    largest = max(found, key=lambda leak: leak["live_bytes"])
+    assert largest["trend"] == trend and not largest["has_gap"], told["leaks"][:3]
+    assert told["leak_places_capped"] == (trend == "may_grow")
+    memory = told["memory"]
+    assert memory["checks"] == [] and memory["stopped_ns"] == profile.processes[0]["dormant_ns"] > 500_000_000
+    shown = " ".join(here.run([here.pillion, "report", work / "out.pillion"]).stdout.split())
+    assert "counting went on while sampling was stopped" in shown and "samples are missing" not in shown, shown
 
 
 def test_without_the_library_nothing_changes(here, one_python):

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test_heap_views.c - the views of memory of a profile whose blocks are known: which count,
- * what they add up to over functions, lines, libraries and calls, how sure that is, and what the
- * exact counts say of it.
+ * what they add up to over functions, lines, libraries and calls, how sure that is, what the
+ * exact counts say of it, and in which part of the time leaks are looked for.
  */
 #include <math.h>
 
@@ -10,6 +10,7 @@
 #include "tiny_profile.h"
 
 #include "report/calltree.h"
+#include "report/heap_spans.h"
 #include "report/heap_summary.h"
 #include "report/totals.h"
 
@@ -289,6 +290,87 @@ static void test_parts_of_a_process_are_one(void)
 	CHECK_EQ(s.peak_after_ns, 20 * TINY_MS);
 }
 
+/* ------------------------------------------------------------------ spans */
+
+static struct pln_heap_span span_of(struct pln_profile *p)
+{
+	struct pln_heap_moments *moments = pln_heap_find_moments(p);
+	struct pln_heap_span *spans = pln_heap_find_spans(p, moments, 0.3, 0.9), first = { 0 };
+
+	if (CHECK(spans != NULL))
+		first = spans[0];
+	free(spans);
+	free(moments);
+	return first;
+}
+
+static bool is_near(double value, double expected)
+{
+	return fabs(value - expected) < 1e-6 * fabs(expected) + 1e-6;
+}
+
+static void test_spans_of_processes(void)
+{
+	struct pln_profile *p = tiny_open(true);
+	struct pln_process *process;
+	struct pln_heap_span span;
+
+	if (!CHECK(p != NULL))
+		return;
+	process = &p->processes[0];
+	span = span_of(p);
+	CHECK(is_near(span.start_ns, TINY_START_NS) && is_near(span.length_ns, 200 * TINY_MS));
+	CHECK(!span.partial && !span.has_gap && span.grown_bytes == 0);
+	/* Its last sample is one of 7 ms. */
+	process->dormant_ns = 9 * TINY_MS;
+	CHECK(!span_of(p).partial && is_near(span_of(p).length_ns, 200 * TINY_MS));
+	process->dormant_ns = 190 * TINY_MS;
+	span = span_of(p);
+	CHECK(!span.partial && !span.has_gap);
+	CHECK(is_near(span.start_ns, TINY_START_NS) && is_near(span.length_ns, 7 * TINY_MS));
+	process->dormant_ns = 196 * TINY_MS;
+	CHECK(span_of(p).partial && span_of(p).has_gap);
+	process->start_ns -= 100 * TINY_MS;
+	CHECK(span_of(p).partial && !span_of(p).has_gap);
+	CHECK(is_near(span_of(p).start_ns, TINY_START_NS));
+	process->start_ns += 100 * TINY_MS;
+	process->dormant_ns = 0;
+	process->finalizing_ns = TINY_START_NS + 100 * TINY_MS;
+	CHECK(is_near(span_of(p).length_ns, 100 * TINY_MS));
+	process->finalizing_ns = 1;
+	CHECK(span_of(p).length_ns == 0);
+	pln_profile_close(p);
+}
+
+/* What a forked child has grown by: from 30 to 90 % of its 200 ms, each the mean of some time. */
+static void test_growth_by_counts(void)
+{
+	static const struct {
+		unsigned ms, allocated, freed;
+	} rows[] = { { 20, 500, 0 }, { 60, 1500, 500 }, { 100, 9000, 0 }, { 150, 9000, 6900 } };
+	struct pln_profile *p = tiny_open(true);
+	struct pln_heap_point points[4] = { { .process = 0 } }, *own_points;
+
+	if (!CHECK(p != NULL))
+		return;
+	for (unsigned i = 0; i < 4; i++) {
+		points[i].time_ns = TINY_START_NS + rows[i].ms * TINY_MS;
+		points[i].heap[PILLION_HEAP_MALLOC].alloc_bytes = rows[i].allocated;
+		points[i].heap[PILLION_HEAP_MALLOC].free_bytes = rows[i].freed;
+	}
+	own_points = p->heap_points;
+	p->heap_points = points;
+	p->heap_point_count = 4;
+	CHECK(span_of(p).grown_bytes == 0);
+	p->processes[0].heap_inherited_bytes = 1000;
+	CHECK(span_of(p).partial);
+	/* 3,100 at last; at 30 %, half of the time 1,500 and half 2,000. */
+	CHECK(is_near(span_of(p).grown_bytes, 3100 - 1750));
+	p->heap_points = own_points;
+	p->heap_point_count = 0;
+	pln_profile_close(p);
+}
+
 /* Where objects were followed, the peak is where samples say; each process has its own. */
 static void test_peak_by_samples(void)
 {
@@ -315,6 +397,8 @@ int main(void)
 	test_checks();
 	test_no_check_where_sampling_was_stopped();
 	test_parts_of_a_process_are_one();
+	test_spans_of_processes();
+	test_growth_by_counts();
 	test_peak_by_samples();
 	return check_result();
 }
