@@ -4,11 +4,13 @@
     alone, A, B, alone, C, D, alone, E, alone
 
 Each figure is against its two neighbours alone, just before and just after: what else the machine
-does hits both sides. CPU and wall time are of PIECES pieces of each run, of the same work: see
-stats.fast_ratio(). Every round has an order of its own, drawn with a fixed seed, so that nobody
-always comes first, or always after the same other.
+does hits both sides. CPU and wall time are of pieces of each run, of the same work, beside how fast
+the CPU was before and after each: see stats.paced_ratio(). Every round has an order of its own, drawn
+with a fixed seed, so that nobody always comes first, or always after the same other.
 """
+import collections
 import dataclasses
+import math
 import random
 import statistics
 
@@ -21,7 +23,8 @@ SEED = 20261121
 # Whose runs, start and end included, are so many times as long, or whose program takes so many times
 # its CPU time, has only so many rounds.
 SLOW, COSTLY, SLOW_ROUNDS = 5.0, 1.5, 3
-PIECES, FEWEST = 16, 4  # of a run; fewer than these: one
+STEADY = 1.1  # how far apart the pace before and after a piece may be
+BIN = 0.05  # paces whose logarithms are so near are one
 MEDIANS = ("profiler_cpu", "profiler_rss", "rss_added", "written", "start_cpu", "got", "asked", "lost", "alone_cpu",
            "alone_wall", "outcome_wall", "stacks")
 IDENTITY = ("program", "interpreter", "peer", "point")
@@ -95,7 +98,7 @@ class Tally:
         found = {field: _median(self.rounds, field) for field in MEDIANS}
         for field in ("cpu", "wall"):
             pairs = [[unpack(r[field + side]) for side in ("_pieces", "_pieces_alone")] for r in self.rounds]
-            found[field], found[field + "_low"], found[field + "_high"] = stats.fast_ratio(pairs)
+            found[field], found[field + "_low"], found[field + "_high"] = stats.paced_ratio(pairs)
         return found
 
     def take(self, row):
@@ -109,22 +112,29 @@ def _median(rounds, field):
     return statistics.median(known) if known else None
 
 
-# Pieces are kept as text, in microseconds: tens of thousands of numbers, a line for each round.
-def pack(seconds):
-    return " ".join("%.0f" % (1e6 * s) for s in seconds)
+def paced(results, field):
+    """[(pace, how many pieces, the median time of each)], the time being that for the work that repeats.
+
+    A virtual CPU has a neighbour now and then, who makes it half as slow again for some milliseconds or seconds. A
+    fixed calculation before and after each piece tells: where they differ, it came or went meanwhile.
+    """
+    at = ("cpu", "wall").index(field)
+    every = [(u[at] / u[2], u[3:]) for u in results["units"]] or [(results[field], results["pace"])]
+    steady = [piece for piece in every if max(piece[1]) <= STEADY * min(piece[1])] or every
+    by_pace = collections.defaultdict(list)
+    for seconds, paces in steady:
+        by_pace[round(math.log(statistics.mean(paces)) / BIN)].append(seconds)
+    return [(math.exp(BIN * pace), len(some), statistics.median(some)) for pace, some in sorted(by_pace.items())]
+
+
+# Kept as text, in microseconds: tens of thousands of numbers, a line for each round.
+def pack(some):
+    return " ".join("%.1f/%d/%.3f" % (1e6 * pace, count, 1e6 * seconds) for pace, count, seconds in some)
 
 
 def unpack(text):
-    return [int(us) / 1e6 for us in text.split()]
-
-
-def pieces(result, field):
-    """Seconds that each piece took, all of the same work: a whole number of repeats."""
-    taken = [unit[("cpu", "wall").index(field)] for unit in result.get("units", ())]
-    if len(taken) < FEWEST:
-        return [result[field]]
-    size = max(1, len(taken) // PIECES)
-    return [sum(taken[i:i + size]) for i in range(0, len(taken) - size + 1, size)]
+    fields = [one.split("/") for one in text.split()]
+    return [(float(pace) / 1e6, int(count), float(seconds) / 1e6) for pace, count, seconds in fields]
 
 
 def _before_work(outcome):
@@ -140,8 +150,8 @@ def figures(cell, peer, outcome, profile, alone):
     cpu, wall = usual(lambda a: a.result["cpu"]), usual(lambda a: a.result["wall"])
     own = outcome.result["process_cpu"] + outcome.result["children_cpu"]
     asked = (peer.rate or cell.rate) * (own if peer.paced_by == peers.CPU else outcome.wall_s)
-    own_pieces = {field + "_pieces": pack(pieces(outcome.result, field)) for field in ("cpu", "wall")}
-    alone_pieces = {field + "_pieces_alone": pack(s for a in alone for s in pieces(a.result, field))
+    own_pieces = {field + "_pieces": pack(paced(outcome.result, field)) for field in ("cpu", "wall")}
+    alone_pieces = {field + "_pieces_alone": pack(p for a in alone for p in paced(a.result, field))
                     for field in ("cpu", "wall")}
     return {**own_pieces, **alone_pieces,
             "cpu": outcome.result["cpu"] / cpu, "wall": outcome.result["wall"] / wall,

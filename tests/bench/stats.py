@@ -9,7 +9,6 @@ import math
 import random
 import statistics
 
-FAST_QUANTILE = 0.25
 
 
 def shares(weights):
@@ -130,15 +129,22 @@ def quantile(values, share):
     return values[min(len(values) - 1, int(share * len(values)))]
 
 
-def fast_ratio(pairs):
-    """(ratio, low, high) of two sides, each pair the times that the same work took in one round: (with, without).
+def paced_ratio(pairs):
+    """(ratio, low, high) of two sides, each pair what the same work took in one round: (with, without).
 
-    Compared is a low quantile of each: a virtual CPU has a neighbour now and then, who makes it half
-    as slow again for a second. The interval is made by drawing rounds.
+    A side is [(pace, how many times, seconds)], and the slower the CPU, the higher the pace. That seconds grow
+    by some power of it is taken into account: by least squares of the logarithms, one power for both sides.
+    The interval is made by drawing rounds.
     """
-    def of(some):
-        sides = zip(*some)
-        mine, others = ([t for times in side for t in times] for side in sides)
-        return quantile(mine, FAST_QUANTILE) / quantile(others, FAST_QUANTILE)
+    return bootstrap(pairs, _fit, 400)
 
-    return bootstrap(pairs, of, 400)
+
+def _fit(pairs):
+    points = [[(math.log(pace), math.log(seconds), count) for pair in pairs for pace, count, seconds in pair[side]]
+              for side in range(2)]
+    means = [[sum(p[i] * p[2] for p in some) / sum(p[2] for p in some) for i in range(2)] for some in points]
+    centred = [(x - mean[0], y - mean[1], n) for some, mean in zip(points, means) for x, y, n in some]
+    spread = sum(n * x * x for x, _, n in centred)
+    # By more than it slows the fixed calculation, a neighbour slows nothing, to speak of.
+    power = min(max(sum(n * x * y for x, y, n in centred) / spread, 0.0), 1.5) if spread else 0.0
+    return math.exp(means[0][1] - means[1][1] - power * (means[0][0] - means[1][0]))

@@ -31,6 +31,7 @@ import rounds  # noqa: E402
 import shape  # noqa: E402
 import sorting  # noqa: E402
 import stats  # noqa: E402
+import subjects  # noqa: E402
 import summary  # noqa: E402
 import table  # noqa: E402
 
@@ -355,7 +356,7 @@ def test_verdicts():
 # ------------------------------------------------------- rounds
 
 class FakeCell:
-    """Runs have 20 equal pieces, of which each third one is slow; with each profiler they take 1.4 times as long."""
+    """Runs have 20 equal pieces, of which the CPU is slow in each third; with each profiler they take 1.4 times as long."""
     name, program, point, rate, children, peers = "cell", "p", "", 100, False, ()
     subject = types.SimpleNamespace(id="3.x")
 
@@ -369,8 +370,8 @@ class FakeCell:
         self.started.append(peer.name if peer else "-")
         self.alone += peer is None
         piece = 0.05 if peer is None else 0.07
-        units = [[piece * (1 + (i % 3 == 0)), piece] for i in range(20)]
-        seconds = sum(cpu for cpu, _ in units)
+        units = [[piece * (1 + (i % 3 == 0)), piece, 2, *[1e-5 * (1 + (i % 3 == 0))] * 2] for i in range(20)]
+        seconds = sum(unit[0] for unit in units)
         result = {"cpu": seconds, "wall": seconds, "process_cpu": seconds, "children_cpu": 0.0, "rss_kib": 10, "pid": 1,
                   "units": units}
         return measure.Outcome(pathlib.Path("."), 0, seconds, seconds, 1, 0, result, 2048)
@@ -398,7 +399,7 @@ def test_a_round_puts_each_between_two_runs_alone():
         assert one[0] == one[3] == one[5] == "-" and sorted(one[1:3] + one[4:5]) == ["a", "b", "c"]
     assert len({tuple(cell.started[6 * n:6 * n + 6]) for n in range(4)}) > 1, "always the same order"
     for row in rows:
-        assert row["cpu"] == row["wall"] == pytest.approx(1.4) and len(row["rounds"]) == 4
+        assert [row["cpu"], row["wall"]] == pytest.approx([1.4, 1.4]) and len(row["rounds"]) == 4
         assert (row["got"], row["written"]) == (7, 2.0)
 
 
@@ -459,24 +460,42 @@ def test_one_that_fails_each_time_is_given_up():
 
 
 def test_a_run_is_cut_into_pieces_of_the_same_work():
-    units = [[0.001 * i, 0.002 * i] for i in range(1, 36)]
-    assert rounds.pieces({"units": units}, "wall") == pytest.approx([0.002 * (i + i + 1) for i in range(1, 35, 2)])
-    assert len(rounds.pieces({"units": units[:9]}, "cpu")) == 9
-    assert rounds.pieces({"units": units[:3], "cpu": 7.0}, "cpu") == rounds.pieces({"cpu": 7.0}, "cpu") == [7.0]
-    assert rounds.unpack(rounds.pack([0.0123456, 1.5])) == [0.012346, 1.5]
+    slow = [[0.06, 0.06, 1, 2e-5, 2e-5]] * 2
+    units = [[0.03, 0.06, 3, 1e-5, 1e-5], *slow, [9.0, 9.0, 1, 1e-5, 2e-5]]
+    fast, other = rounds.paced({"units": units}, "wall")
+    assert fast[1:] == (1, 0.02) and other[1:] == (2, 0.06)
+    assert (fast[0], other[0]) == (pytest.approx(1e-5, rel=0.03), pytest.approx(2e-5, rel=0.03))
+    assert rounds.paced({"units": units[3:]}, "cpu")[0][1:] == (1, 9.0), "what is all there is counts"
+    assert rounds.paced({"units": [], "cpu": 7.0, "pace": [3e-5, 3e-5]}, "cpu")[0][1:] == (1, 7.0)
+    assert rounds.unpack(rounds.pack([(3.5e-5, 4, 0.0123456)])) == [(3.5e-5, 4, 0.0123456)]
+
+
+def test_a_program_tells_its_pieces_and_the_pace(work):
+    program = work / "program.py"
+    program.write_text("import sys, time\nsys.path.insert(0, %r)\nimport common\n"
+                       "def work(repeats):\n    for _ in range(repeats):\n        end = time.thread_time() + 0.004\n"
+                       "        while time.thread_time() < end: pass\n        common.mark()\n"
+                       "common.run(work, 50, 'It burns.')\n" % str(subjects.PROGRAMS))
+    outcome = measure.run([sys.executable, program], measure.fresh_directory(work / "run"))
+    units = outcome.result["units"]
+    assert 3 <= len(units) and sum(unit[2] for unit in units) <= 50
+    assert all(0.003 * times < cpu <= 2 * wall and 0 < before < 0.1 and 0 < after < 0.1
+               for cpu, wall, times, before, after in units)
+    assert sum(unit[0] for unit in units) <= outcome.result["cpu"] <= outcome.result["process_cpu"]
 
 
 def test_a_neighbour_who_slows_the_machine_does_not_count():
-    """Four of ten runs are slow, on either side: 3 % more time is seen all the same."""
+    """For six of ten pieces, and for more of them on one side: 3 % more time is seen all the same."""
     rng = random.Random(4)
 
-    def run(factor):
-        slow = rng.random() < 0.4
-        return [factor * rng.gauss(1, 0.01) * (1.6 if slow else 1) for _ in range(16)]
+    def run(factor, often):
+        paces = [rng.choice([1.5, 1.8]) if rng.random() < often else 1.0 for _ in range(60)]
+        units = [(factor * rng.gauss(1, 0.05) * pace ** 0.8, 0, 1, pace, pace) for pace in paces]
+        return rounds.paced({"units": units}, "cpu")
 
-    value, low, high = stats.fast_ratio([(run(1.03), run(1) + run(1)) for _ in range(20)])
-    assert low < 1.03 < high and high - low < 0.04 and value == pytest.approx(1.03, abs=0.015)
-    assert stats.fast_ratio([([2.0], [1.0])]) == (2.0, None, None)
+    value, low, high = stats.paced_ratio([(run(1.03, 0.6), run(1, 0.3) + run(1, 0.3)) for _ in range(10)])
+    assert abs(value - 1.03) < 0.01 and 1.01 < low < high < 1.05, (value, low, high)
+    assert stats.paced_ratio([([(1.0, 1, 2.0)], [(1.0, 1, 1.0)])]) == (pytest.approx(2.0), None, None)
 
 
 def test_work_is_calibrated():

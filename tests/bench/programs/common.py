@@ -2,8 +2,9 @@
 """How every program of the suite starts, measures itself, and tells the result.
 
 The clocks are read around the work alone: neither the interpreter's start nor the
-making of the input is part of it. Where the work is the same again and again, they are
-read after each time, too. Runs on every CPython that is measured.
+making of the input is part of it. Where the work is the same again and again, it is told
+in pieces of some of these times, and how fast the CPU was before and after each. Runs on
+every CPython that is measured.
 """
 import argparse
 import json
@@ -12,8 +13,12 @@ import resource
 import sys
 import threading
 import time
+import zlib
 
-MARKS = []  # (CPU, wall) when the work began, and after each time
+PIECE = 0.005  # seconds of a piece at least
+FIXED = bytes(range(256)) * 512
+MARKS = []  # (times since the one before, clocks, pace(), clocks) when the work began, and after each piece
+COUNTED = [0]  # times since the last mark
 
 
 def children_cpu():
@@ -44,15 +49,31 @@ def clocks():
     return time.process_time() + children_cpu(), time.perf_counter()
 
 
+def pace():
+    """Seconds that a fixed calculation takes: more of them when a virtual CPU's neighbour is busy."""
+    begin = time.thread_time()
+    zlib.crc32(FIXED)
+    return time.thread_time() - begin
+
+
+def put_mark():
+    MARKS.append((COUNTED[0], clocks(), pace(), clocks()))
+    COUNTED[0] = 0
+
+
 def begin():
     """The input is made."""
-    MARKS[:] = [clocks()]
+    del MARKS[:]
+    COUNTED[0] = 0
+    put_mark()
 
 
 def mark():
     """One of the repeats is done. What others than the main thread say is not heard."""
     if threading.current_thread() is threading.main_thread():
-        MARKS.append(clocks())
+        COUNTED[0] += 1
+        if time.perf_counter() - MARKS[-1][3][1] >= PIECE:
+            put_mark()
 
 
 def run(work, repeats, description):
@@ -64,9 +85,11 @@ def run(work, repeats, description):
 def measured(work, *arguments):
     begin()
     work(*arguments)
-    (cpu, wall), (last_cpu, last_wall) = MARKS[0], clocks()
-    units = [[round(b - a, 6) for a, b in zip(one, other)] for one, other in zip(MARKS, MARKS[1:])]
-    tell(cpu=last_cpu - cpu, wall=last_wall - wall, units=units)
+    marks = MARKS + [(0, clocks(), pace(), None)]
+    spans = [tuple(round(b - a, 7) for a, b in zip(one[3], other[1])) + (other[0], round(one[2], 7), round(other[2], 7))
+             for one, other in zip(marks, marks[1:])]
+    # (CPU, wall, times, pace before, pace after) of each piece; what comes behind the last is none.
+    tell(cpu=sum(s[0] for s in spans), wall=sum(s[1] for s in spans), units=spans[:-1], pace=(marks[0][2], marks[-1][2]))
 
 
 # ------------------------------------------------------- programs whose truth is known
