@@ -186,7 +186,8 @@ void pln_threads_lower_high_water(void)
 		used--;
 	if (used == before)
 		return;
-	(void)pln_swap_acquire(&high_water, used);
+	/* It may have been raised since. */
+	before = pln_swap_acquire(&high_water, used);
 	for (uint32_t i = before; i > used; i--)
 		if (!is_free(i - 1)) {
 			raise_mark(&high_water, i);

@@ -516,6 +516,12 @@ def fill(pipe):
     os.close(own)
 
 
+def is_complete(path):
+    """Nor is one that has no header yet."""
+    with contextlib.suppress(AssertionError):
+        return recording.load(path).data["complete"]
+
+
 @pytest.mark.parametrize("kind", ["abstract", "path"])
 def test_the_place_of_a_collector_that_is_ending_is_free(here, one_python, work, kind):
     """Here it ends when somebody reads what it says. Programs that begin meanwhile are the next one's, and
@@ -532,7 +538,7 @@ def test_the_place_of_a_collector_that_is_ending_is_free(here, one_python, work,
         fill(write_end)
         os.close(write_end)
         first.send_signal(signal.SIGTERM)
-        wait_for(lambda: recording.load(work / "first.pillion").data["complete"])
+        wait_for(lambda: is_complete(work / "first.pillion"))
         targets.append(here.popen(target, cwd=work, env=env))
         second = start_collect(here, work, "--listen", address, "-o", "second.pillion")
         wait_for((work / "second.pillion").exists)
