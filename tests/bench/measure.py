@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -104,19 +105,33 @@ def turn():
         yield
 
 
-def run(argv, directory, timeout=300):
-    """Runs to the end. `argv` sets further variables by env(1), if it needs any."""
+class Turns:
+    """Stops a process and lets it go on again, in turns, while the program that it measures says that it works."""
+
+    def __init__(self, directory):
+        self.working, self.stopped, self.until = directory / "working", False, 0.0
+
+    def __call__(self, pid):
+        working, now = self.working.exists(), time.perf_counter()
+        if now < self.until and working or not working and not self.stopped:
+            return
+        os.kill(pid, signal.SIGCONT if self.stopped else signal.SIGSTOP)
+        self.stopped, self.until = not self.stopped, now + random.uniform(0.04, 0.08)
+
+
+def run(argv, directory, timeout=300, meanwhile=None):
+    """Runs to the end. `argv` sets further variables by env(1), if it needs any. `meanwhile`: called with its pid."""
     with turn():
-        return run_now(argv, pathlib.Path(directory), timeout)
+        return run_now(argv, pathlib.Path(directory), timeout, meanwhile)
 
 
-def run_now(argv, directory, timeout):
+def run_now(argv, directory, timeout, meanwhile):
     start = time.perf_counter()
     with open(directory / LOGS[0], "wb") as out, open(directory / LOGS[1], "wb") as err:
         process = subprocess.Popen([str(a) for a in argv], cwd=str(directory), env=environment(), stdout=out,
                                    stderr=err, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
-        status, usage, rss = wait(process.pid, start + timeout)
+        status, usage, rss = wait(process.pid, start + timeout, meanwhile)
     finally:
         end_rest(process.pid)
     process.returncode = status
@@ -128,7 +143,7 @@ def bytes_written(directory):
     return sum(f.stat().st_size for f in directory.rglob("*") if f.is_file() and f.name not in LOGS)
 
 
-def wait(pid, deadline):
+def wait(pid, deadline, meanwhile=None):
     """(status, resource usage, most memory). ru_maxrss is no use: it has the children's too."""
     rss = 0
     while True:
@@ -138,7 +153,9 @@ def wait(pid, deadline):
         rss = max(rss, peak_rss_kib(pid))
         if time.perf_counter() > deadline:
             os.killpg(pid, signal.SIGKILL)
-        time.sleep(0.02)
+        elif meanwhile:
+            meanwhile(pid)
+        time.sleep(0.01 if meanwhile else 0.02)
 
 
 def end_rest(group):

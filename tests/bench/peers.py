@@ -257,14 +257,17 @@ def chosen(names):
     return [p for p in every if not names or p.name in names or p.name.split()[0] in names]
 
 
-def run(peer, launch, directory, timeout=300):
-    """One run under the peer (None: alone). Raises CannotRun when the program did not come to its end."""
+def run(peer, launch, directory, timeout=300, meanwhile=None):
+    """
+    One run under the peer (None: alone); `meanwhile` as in measure.run(). Raises CannotRun when the program did
+    not come to its end.
+    """
     if peer:
         argv = peer.argv(launch)
     else:
         argv = launch.subject.enter(launch.command, None)
     argv = _in_directory(launch.subject, argv, directory)
-    outcome = measure.run(argv, measure.fresh_directory(pathlib.Path(directory)), timeout)
+    outcome = measure.run(argv, measure.fresh_directory(pathlib.Path(directory)), timeout, meanwhile)
     if outcome.wall_s > timeout:
         raise CannotRun("not done after %d s" % timeout, final=True)
     if not outcome.ok:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Pillion beside the profilers that people use: one command for all figures, or for one row.
 
-    tests/bench/run.py overhead|accuracy|scaling|memory|limits|all [--peer NAME] [--program NAME] [--quick] [--resume]
+    tests/bench/run.py overhead|turns|accuracy|scaling|memory|limits|all [--peer NAME] [--program NAME] [--quick] [--resume]
     tests/bench/run.py readme
 
 Installs the peers, measures, and writes Markdown and JSON; whole tables also README.md's section on
@@ -29,6 +29,7 @@ import scaling  # noqa: E402
 import subjects  # noqa: E402
 import summary  # noqa: E402
 import table  # noqa: E402
+import turns  # noqa: E402
 
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
 
@@ -43,11 +44,12 @@ def one_by_one(measure):
     return collect
 
 
-KINDS = {"overhead": overhead.measure, "accuracy": accuracy.measure, "scaling": scaling.measure,
+KINDS = {"overhead": overhead.measure, "turns": turns.measure_all, "accuracy": accuracy.measure, "scaling": scaling.measure,
          "memory": memory.measure, "limits": one_by_one(limits.measure)}
 # (usual, with --quick). What a kind does not use, it does not have.
 DEFAULTS = {
     "overhead": {"rate": (100, 100), "rounds": (10, 1), "seconds": (0.5, 0.1)},
+    "turns": {"rate": (100, 100), "runs": (3, 1), "seconds": (4.0, 1.0)},
     "accuracy": {"rate": (200, 200), "runs": (6, 2), "seconds": (4.0, 0.5)},
     "scaling": {"rate": (100, 100), "rounds": (5, 1), "seconds": (1.0, 0.3)},
     "memory": {"rate": (100, 100), "rounds": (10, 1), "seconds": (1.0, 0.1)},

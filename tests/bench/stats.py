@@ -148,3 +148,14 @@ def _fit(pairs):
     # By more than it slows the fixed calculation, a neighbour slows nothing, to speak of.
     power = min(max(sum(n * x * y for x, y, n in centred) / spread, 0.0), 1.5) if spread else 0.0
     return math.exp(means[0][1] - means[1][1] - power * (means[0][0] - means[1][0]))
+
+
+def paired_ratio(pairs):
+    """(ratio, low, high) of pairs [(log ratio of seconds, log ratio of paces)]: the median of what the pace does
+    not explain. The interval is made by drawing pairs."""
+    def of(some):
+        spread = sum(x * x for _, x in some)
+        power = min(max(sum(y * x for y, x in some) / spread, 0.0), 1.5) if spread else 0.0
+        return math.exp(statistics.median(y - power * x for y, x in some))
+
+    return bootstrap(pairs, of, 400)

@@ -127,6 +127,24 @@ def overhead(rows):
         yield from lines_of(OVERHEAD, map(overhead_line, group))
 
 
+# ------------------------------------------------------------------- turns
+
+TURNS = ["profiler", "pairs of turns", "CPU ×", "wall ×", "it says"]
+
+
+def turns_line(row):
+    if "message" in row:
+        return [row["peer"], "0", "cannot run: " + row["message"], "", ""]
+    return [row["peer"], row["pairs"], interval(row, "cpu", "%.3f"), interval(row, "wall", "%.3f"), row["says"]]
+
+
+def turns(rows):
+    for (interpreter, program), group in grouped(rows, lambda r: (r["interpreter"], r["program"])):
+        yield "## Turns: %s, %s" % (program, interpreter)
+        yield ""
+        yield from lines_of(TURNS, map(turns_line, group))
+
+
 # ---------------------------------------------------------------- accuracy
 
 ACCURACY = ["profiler", "distance %", "interval", "noise % (95 %)", "one run %", "samples", "slope", "among samplers",
@@ -223,7 +241,7 @@ def memory(rows):
     yield from overhead([r for r in rows if "peer" in r])
 
 
-WRITERS = {"overhead": overhead, "accuracy": accuracy, "scaling": scaling, "memory": memory, "limits": limits}
+WRITERS = {"overhead": overhead, "turns": turns, "accuracy": accuracy, "scaling": scaling, "memory": memory, "limits": limits}
 
 
 def write(kind, rows, about, directory):

@@ -7,8 +7,10 @@ in pieces of some of these times, and how fast the CPU was before and after each
 every CPython that is measured.
 """
 import argparse
+import ctypes
 import json
 import os
+import random
 import resource
 import sys
 import threading
@@ -16,9 +18,11 @@ import time
 import zlib
 
 PIECE = 0.005  # seconds of a piece at least
+TURN = 0.03  # seconds of a turn with the profiler, or without it, at least
 FIXED = bytes(range(256)) * 512
-MARKS = []  # (times since the one before, clocks, pace(), clocks) when the work began, and after each piece
+MARKS = []  # (times since the one before, clocks, pace(), is_on(), clocks) when the work began, and after each piece
 COUNTED = [0]  # times since the last mark
+WORKING = "working"  # a file that is there meanwhile
 
 
 def children_cpu():
@@ -42,7 +46,12 @@ def tell(**values):
 def parse(description, default):
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="times the usual work (default 1)")
-    return max(1, round(default * parser.parse_args().scale))
+    parser.add_argument("--turns", choices=["self", "parent"], help="the profiler that works in turns: Pillion, or the "
+                        "process that started this one")
+    options = parser.parse_args()
+    global profiler
+    profiler = PROFILER[options.turns]()
+    return max(1, round(default * options.scale))
 
 
 def clocks():
@@ -56,8 +65,54 @@ def pace():
     return time.thread_time() - begin
 
 
+class Always:
+    """Whether the profiler works is not asked."""
+
+    def begin(self):
+        pass
+
+    end = begin
+
+    def is_on(self):
+        """From now on: a piece of the work ends here."""
+        return None
+
+
+class InTurns(Always):
+    """Pillion, switched here; the two turns of a pair are in an order of their own."""
+
+    def __init__(self):
+        self.library, self.order, self.until = ctypes.CDLL(None), [], 0.0
+
+    def is_on(self):
+        if time.perf_counter() >= self.until:
+            self.order = self.order or random.sample([True, False], 2)
+            self.on, self.until = self.order.pop(), time.perf_counter() + TURN
+            if (self.library.pillion_start if self.on else self.library.pillion_stop)():
+                raise SystemExit("Pillion cannot be switched")
+        return self.on
+
+
+class WhileParentRuns(Always):
+    """The process that started this one; somebody stops it and lets it go on while the file is there."""
+
+    def begin(self):
+        open(WORKING, "w").close()
+
+    def end(self):
+        os.remove(WORKING)
+
+    def is_on(self):
+        with open("/proc/%d/stat" % os.getppid()) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "Tt"
+
+
+PROFILER = {None: Always, "self": InTurns, "parent": WhileParentRuns}
+profiler = Always()
+
+
 def put_mark():
-    MARKS.append((COUNTED[0], clocks(), pace(), clocks()))
+    MARKS.append((COUNTED[0], clocks(), pace(), profiler.is_on(), clocks()))
     COUNTED[0] = 0
 
 
@@ -65,6 +120,7 @@ def begin():
     """The input is made."""
     del MARKS[:]
     COUNTED[0] = 0
+    profiler.begin()
     put_mark()
 
 
@@ -72,7 +128,7 @@ def mark():
     """One of the repeats is done. What others than the main thread say is not heard."""
     if threading.current_thread() is threading.main_thread():
         COUNTED[0] += 1
-        if time.perf_counter() - MARKS[-1][3][1] >= PIECE:
+        if time.perf_counter() - MARKS[-1][4][1] >= PIECE:
             put_mark()
 
 
@@ -85,11 +141,13 @@ def run(work, repeats, description):
 def measured(work, *arguments):
     begin()
     work(*arguments)
-    marks = MARKS + [(0, clocks(), pace(), None)]
-    spans = [tuple(round(b - a, 7) for a, b in zip(one[3], other[1])) + (other[0], round(one[2], 7), round(other[2], 7))
+    marks = MARKS + [(0, clocks(), pace(), None, None)]
+    profiler.end()
+    spans = [tuple(round(b - a, 7) for a, b in zip(one[4], other[1])) + (other[0], round(one[2], 7), round(other[2], 7))
              for one, other in zip(marks, marks[1:])]
     # (CPU, wall, times, pace before, pace after) of each piece; what comes behind the last is none.
-    tell(cpu=sum(s[0] for s in spans), wall=sum(s[1] for s in spans), units=spans[:-1], pace=(marks[0][2], marks[-1][2]))
+    tell(cpu=sum(s[0] for s in spans), wall=sum(s[1] for s in spans), units=spans[:-1], pace=(marks[0][2], marks[-1][2]),
+         on=[mark[3] for mark in MARKS])
 
 
 # ------------------------------------------------------- programs whose truth is known
