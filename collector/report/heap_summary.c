@@ -29,6 +29,14 @@ static void add_counts(struct pln_heap_counts *sum, const struct pln_heap_counts
 	}
 }
 
+/* Of one that began with memory, a point is told once that changes: without any, it did not. */
+static const struct pln_heap_counts *without_points(const struct pln_process *process)
+{
+	static const struct pln_heap_counts unchanged[PILLION_HEAP_COUNT];
+
+	return process->finalizing_ns && process->heap_inherited_bytes ? unchanged : process->heap;
+}
+
 /*
  * By process, its counts when the program was over: at the last point before the interpreter went
  * down, which frees much; else at its end. To be freed; NULL: out of memory.
@@ -38,7 +46,7 @@ static const struct pln_heap_counts **find_last_counts(const struct pln_profile 
 	const struct pln_heap_counts **last = calloc(p->process_count + 1, sizeof(*last));
 
 	for (size_t i = 0; last && i < p->process_count; i++)
-		last[i] = p->processes[i].heap;
+		last[i] = without_points(&p->processes[i]);
 	for (size_t i = 0; last && i < p->heap_point_count; i++) {
 		const struct pln_heap_point *point = &p->heap_points[i];
 

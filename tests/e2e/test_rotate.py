@@ -164,7 +164,7 @@ def test_merged_again_memory_is_there_once(here, one_python, work):
 import time
 kept, until = [bytes(1000) for i in range(30000)], time.monotonic() + 2.5
 while time.monotonic() < until:
-    sum(range(10000))
+    bytes(sum(range(10000)) % 10000 + 5000)
 """
     profiles, _ = record_rotating(one_python, work, "--rotate", "1s", program=program)
     assert len(profiles) >= 2
