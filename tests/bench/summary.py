@@ -15,14 +15,14 @@ NONE = "No whole run of `tests/bench/run.py` has been kept yet: its figures come
 INTRODUCTION = """\
 Made by `tests/bench/run.py` from whole tables in [tests/bench/results](tests/bench/results), which have all
 values, intervals, machine and versions; [tests/bench/README.md](tests/bench/README.md) says how to read them."""
-COLUMNS = ["profiler", "CPU ×, median", "CPU ×, worst", "distance %, median", "best or within noise of the best",
-           "impossible stacks", "cannot run"]
+COLUMNS = ["profiler", "wall × while it samples, median", "worst", "CPU × in all, median", "worst", "distance %, median",
+           "best or within noise of the best", "impossible stacks", "cannot run"]
 
 
 def load(directory):
     """{kind: table} of those that are there."""
     return {kind: json.loads((directory / (kind + ".json")).read_text())
-            for kind in ("overhead", "accuracy", "scaling") if (directory / (kind + ".json")).exists()}
+            for kind in ("turns", "overhead", "accuracy", "scaling") if (directory / (kind + ".json")).exists()}
 
 
 def rows_of(tables, kind, **wanted):
@@ -38,32 +38,40 @@ def is_good(row):
     return None if "distance_at" not in row else "best" not in row or row["worse_low"] <= 0
 
 
+def cost_cells(rows, field):
+    """The median over programs, and the worst of them."""
+    if not rows:
+        return [table.DASH] * 2
+    worst = max(rows, key=lambda r: r[field])
+    return ["%.3f" % statistics.median(r[field] for r in rows), "%.3f (%s)" % (worst[field], worst["program"])]
+
+
 def profiler_line(tables, interpreter, peer):
-    cost = rows_of(tables, "overhead", interpreter=interpreter, peer=peer)
-    truth = rows_of(tables, "accuracy", interpreter=interpreter, peer=peer)
-    ran, right = ([r for r in some if "message" not in r] for some in (cost, truth))
-    worst = max(ran, key=lambda r: r["cpu"], default=None)
+    every = {kind: rows_of(tables, kind, interpreter=interpreter, peer=peer) for kind in ("turns", "overhead", "accuracy")}
+    ran = {kind: [r for r in rows if "message" not in r] for kind, rows in every.items()}
+    right = ran["accuracy"]
     judged = [g for g in map(is_good, right) if g is not None]
-    failed = len(cost) + len(truth) - len(ran) - len(right)
-    return [peer, "%.3f" % statistics.median(r["cpu"] for r in ran) if ran else table.DASH,
-            "%.3f (%s)" % (worst["cpu"], worst["program"]) if worst else table.DASH,
+    tried, failed = (sum(len(rows[kind]) for kind in ("overhead", "accuracy")) for rows in (every, ran))
+    failed = tried - failed
+    return [peer, *cost_cells(ran["turns"], "wall"), *cost_cells(ran["overhead"], "cpu"),
             table.percent(statistics.median(r["distance"] for r in right)) if right else table.DASH,
             "%d of %d" % (sum(judged), len(judged)) if judged else table.DASH,
             sum(r["impossible"] for r in right) if right else table.DASH,
-            "%d of %d" % (failed, len(cost) + len(truth)) if failed else ""]
+            "%d of %d" % (failed, tried) if failed else ""]
 
 
 def cheaper(tables, interpreter):
     """Where the whole interval of another one lies below that of Pillion, with native stacks or without."""
-    for program in ordered(r["program"] for r in rows_of(tables, "overhead", interpreter=interpreter)):
-        rows = {r["peer"]: r for r in rows_of(tables, "overhead", interpreter=interpreter, program=program)
-                if r.get("cpu_low") is not None}
-        own = rows.get("pillion")
-        for peer, row in rows.items():
-            if own and not peer.startswith("pillion") and row["cpu_high"] < own["cpu_low"]:
-                yield "Overhead, %s: %s %.3f, Pillion %.3f (without native stacks %s)." % (
-                    program, peer, row["cpu"], own["cpu"], table.number(
-                        rows.get("pillion --no-native", {}).get("cpu"), "%.3f"))
+    for kind, title, field in (("turns", "While it samples, wall", "wall"), ("overhead", "In all, CPU", "cpu")):
+        every = rows_of(tables, kind, interpreter=interpreter)
+        for program in ordered(r["program"] for r in every):
+            rows = {r["peer"]: r for r in every if r["program"] == program and r.get(field + "_low") is not None}
+            own = rows.get("pillion")
+            for peer, row in rows.items():
+                if own and not peer.startswith("pillion") and row[field + "_high"] < own[field + "_low"]:
+                    yield "%s, %s: %s %.3f, Pillion %.3f (without native stacks %s)." % (
+                        title, program, peer, row[field], own[field], table.number(
+                            rows.get("pillion --no-native", {}).get(field), "%.3f"))
 
 
 def righter(tables, interpreter):
@@ -75,7 +83,7 @@ def righter(tables, interpreter):
 
 
 def section(tables, interpreter):
-    peers = ordered(r["peer"] for kind in ("overhead", "accuracy")
+    peers = ordered(r["peer"] for kind in ("turns", "overhead", "accuracy")
                     for r in rows_of(tables, kind, interpreter=interpreter) if r["peer"] != "(alone)")
     if not peers:
         return

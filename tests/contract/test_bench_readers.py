@@ -34,6 +34,7 @@ import stats  # noqa: E402
 import subjects  # noqa: E402
 import summary  # noqa: E402
 import table  # noqa: E402
+import turns  # noqa: E402
 
 NEST = "nest.py"
 LEAF, SQUEEZE = ("<module>", "main", "middle", "leaf"), ("<module>", "main", "middle", "squeeze")
@@ -498,6 +499,51 @@ def test_a_neighbour_who_slows_the_machine_does_not_count():
     assert stats.paced_ratio([([(1.0, 1, 2.0)], [(1.0, 1, 1.0)])]) == (pytest.approx(2.0), None, None)
 
 
+# -------------------------------------------------------- turns
+
+def told_in_turns(*pieces):
+    """What a program tells of pieces (on, seconds, pace), each the same work."""
+    return {"units": [[seconds, 2 * seconds, 1, pace, pace] for _, seconds, pace in pieces],
+            "on": [on for on, _, _ in pieces] + [pieces[-1][0]]}
+
+
+def test_pieces_make_turns_and_turns_make_pairs():
+    on, off = (True, 2.0, 1.0), (False, 1.0, 1.0)
+    result = told_in_turns(on, on, off, off, off, on, on, off, off)
+    # The piece in which the profiler was switched is left out.
+    assert [(now, cost[0]) for now, cost, _ in turns.turns_of(result)] == [(True, 2.0), (False, 1.0), (True, 2.0), (False, 1.0)]
+    pairs = turns.pairs_of(result)
+    assert len(pairs) == 2 and pairs[0] == (pytest.approx(math.log(2)), pytest.approx(math.log(2)), 0.0)
+    assert turns.pairs_of(told_in_turns(on, on, on)) == []
+
+
+def test_what_the_pace_explains_is_not_the_profilers():
+    rng = random.Random(3)
+
+    def pieces(on):
+        pace = rng.choice([1.0, 1.6])
+        return [(on, (1.01 if on else 1.0) * pace * rng.gauss(1, 0.01), pace)] * 4
+
+    pairs = turns.pairs_of(told_in_turns(*(piece for _ in range(200) for on in (True, False) for piece in pieces(on))))
+    value, low, high = stats.paired_ratio([(cpu, pace) for cpu, _, pace in pairs])
+    assert abs(value - 1.01) < 0.003 and 1.0 < low < high < 1.02 and len(pairs) == 200
+
+
+def test_a_process_is_stopped_and_goes_on_in_turns(work):
+    """Its child says that it works, and sees it; at its end it runs."""
+    program = work / "parent.py"
+    program.write_text("import subprocess, sys\nsys.exit(subprocess.call([sys.executable, %r, '--turns', 'parent']))\n"
+                       % str(work / "child.py"))
+    (work / "child.py").write_text(
+        "import sys, time\nsys.path.insert(0, %r)\nimport common\n"
+        "def work(repeats):\n    for _ in range(repeats):\n        end = time.perf_counter() + 0.01\n"
+        "        while time.perf_counter() < end: pass\n        common.mark()\n"
+        "common.run(work, 100, 'It burns.')\n" % str(subjects.PROGRAMS))
+    directory = measure.fresh_directory(work / "run")
+    outcome = measure.run([sys.executable, program], directory, 60, measure.Turns(directory))
+    assert outcome.returncode == 0 and len(turns.pairs_of(outcome.result)) >= 3
+
+
 def test_work_is_calibrated():
     assert rounds.calibrated(1.0, lambda scale: 3.2 * scale) == pytest.approx(1 / 3.2, rel=0.01)
     assert rounds.calibrated(1.0, lambda scale: 0.05 + 3.2 * scale) == pytest.approx(0.95 / 3.2, rel=0.05)
@@ -578,16 +624,19 @@ def tables():
                     ("pillion", 0.02, {"best": "right", "worse_low": 0.005, "worse_high": 0.02}), ("right", 0.005, {}),
                     ("near", 0.01, {"best": "right", "worse_low": -0.1, "worse_high": 0.1}))]
     scaling = [{"interpreter": "3.x", "program": "load", "peer": "pillion", "point": "depth 10"}]
+    turns = [{"interpreter": "3.x", "program": "p", "peer": peer, "wall": wall, "wall_low": wall - 0.001,
+              "wall_high": wall + 0.001} for peer, wall in (("pillion", 1.004), ("cheap", 1.0035), ("near", 1.002))]
     return {kind: {"about": about, "rows": rows} for kind, rows in (
-        ("overhead", overhead), ("accuracy", accuracy), ("scaling", scaling))}
+        ("turns", turns), ("overhead", overhead), ("accuracy", accuracy), ("scaling", scaling))}
 
 
 def test_readme_tells_where_another_one_is_better():
     text = summary.text(tables())
-    assert cells(text, "pillion") == ["pillion", "1.050", "1.050 (p)", "2.00", "0 of 1", "0", "1 of 3"]
-    assert cells(text, "near")[4] == cells(text, "right")[4] == "1 of 1"
-    assert [line for line in text.splitlines() if line.startswith("* O") or line.startswith("* A")] == [
-        "* Overhead, p: cheap 1.020, Pillion 1.050 (without native stacks –).",
+    assert cells(text, "pillion") == ["pillion", "1.004", "1.004 (p)", "1.050", "1.050 (p)", "2.00", "0 of 1", "0", "1 of 3"]
+    assert cells(text, "near")[6] == cells(text, "right")[6] == "1 of 1"
+    assert [line for line in text.splitlines() if line.startswith(("* W", "* I", "* A"))] == [
+        "* While it samples, wall, p: near 1.002, Pillion 1.004 (without native stacks –).",
+        "* In all, CPU, p: cheap 1.020, Pillion 1.050 (without native stacks –).",
         "* Accuracy, t, cpu time: pillion is worse than right, by 0.50 to 2.00 percentage points."]
     assert "results/scaling-depth-3.x.svg)" in text
 
