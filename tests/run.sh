@@ -22,7 +22,7 @@ export PLN_WORK=${PLN_WORK:-/var/tmp/pillion-tests}
 export PLN_SID_TREE=${PLN_SID_TREE:-/var/tmp/pillion-sid}
 readonly repo jobs=${PLN_JOBS:-2}
 readonly packages=(
-    gcc g++ clang clang-format clang-tidy shellcheck cmake ninja-build pkg-config git
+    gcc g++ clang libclang-rt-dev clang-format clang-tidy shellcheck cmake ninja-build pkg-config git
     libunwind-dev libdwarf-dev libxxhash-dev libzstd-dev libelf-dev libiberty-dev zlib1g-dev
     libcapstone-dev
     libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
