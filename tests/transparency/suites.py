@@ -22,8 +22,8 @@ SENSITIVE = """
     test_wait4 test_weakref""".split()
 # Of those, what has hardly a second of work and sees the most.
 QUICK = "test_atexit test_epoll test_fork1 test_select test_threading_local test_threadsignals".split()
-# And of those, for each interpreter. test_fork1 sleeps most of its 3 s: it comes first, and the others run beside it.
-QUICKEST = "test_fork1 test_atexit test_threading_local".split()
+# For each interpreter: a second or two.
+QUICKEST = "test_struct test_atexit test_threading_local".split()
 
 
 class Suite(typing.NamedTuple):
