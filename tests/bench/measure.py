@@ -116,7 +116,7 @@ class Turns:
         if now < self.until and working or not working and not self.stopped:
             return
         os.kill(pid, signal.SIGCONT if self.stopped else signal.SIGSTOP)
-        self.stopped, self.until = not self.stopped, now + random.uniform(0.04, 0.08)
+        self.stopped, self.until = not self.stopped, now + random.uniform(0.1, 0.2)
 
 
 def run(argv, directory, timeout=300, meanwhile=None):

@@ -49,7 +49,7 @@ KINDS = {"overhead": overhead.measure, "turns": turns.measure_all, "accuracy": a
 # (usual, with --quick). What a kind does not use, it does not have.
 DEFAULTS = {
     "overhead": {"rate": (100, 100), "rounds": (10, 1), "seconds": (0.5, 0.1)},
-    "turns": {"rate": (100, 100), "runs": (3, 1), "seconds": (4.0, 1.0)},
+    "turns": {"rate": (100, 100), "runs": (3, 1), "seconds": (6.0, 1.0)},
     "accuracy": {"rate": (200, 200), "runs": (6, 2), "seconds": (4.0, 0.5)},
     "scaling": {"rate": (100, 100), "rounds": (5, 1), "seconds": (1.0, 0.3)},
     "memory": {"rate": (100, 100), "rounds": (10, 1), "seconds": (1.0, 0.1)},
@@ -67,8 +67,8 @@ def parse(argv):
     parser.add_argument("--interpreter", action="append", default=[], help="as tests/lib/interpreters.py names it")
     parser.add_argument("--rate", type=int, help="samples a second that are asked for (default 100; accuracy: 200)")
     parser.add_argument("--rounds", type=int, help="overhead, scaling: runs of each (default 10, scaling 5; quick: 1)")
-    parser.add_argument("--runs", type=int, help="accuracy: runs of each (default 6; quick: 2)")
-    parser.add_argument("--seconds", type=float, help="of work in a run (default 1, overhead 0.5, accuracy 4; "
+    parser.add_argument("--runs", type=int, help="accuracy, turns: runs of each (default 6, turns 3; quick: 2, 1)")
+    parser.add_argument("--seconds", type=float, help="of work in a run (default 1, overhead 0.5, turns 6, accuracy 4; "
                         "quick: less)")
     parser.add_argument("--limit", type=float, help="seconds after which a run is ended (default 60; quick: 20)")
     parser.add_argument("--quick", action="store_true", help="to see that it works: the figures mean little")

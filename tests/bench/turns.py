@@ -29,10 +29,10 @@ def cell(subject, program, scale, options, how=()):
 
 
 def turns_of(result):
-    """[(with the profiler?, [CPU, wall] for the work that repeats, pace)]; pieces in which that changed are left out."""
+    """[(with the profiler?, [CPU, wall] for the work that repeats, pace)]; pieces in which that may have changed are left out."""
     found, on = [], result["on"]
     for number, unit in enumerate(result["units"]):
-        now = on[number] if number + 1 == len(on) or on[number] == on[number + 1] else None
+        now = on[number] if result["exact"] or on[number] == on[number + 1] else None
         if now is None:
             found.append(None)
         elif found and found[-1] and found[-1][0] == now:

@@ -504,7 +504,7 @@ def test_a_neighbour_who_slows_the_machine_does_not_count():
 def told_in_turns(*pieces):
     """What a program tells of pieces (on, seconds, pace), each the same work."""
     return {"units": [[seconds, 2 * seconds, 1, pace, pace] for _, seconds, pace in pieces],
-            "on": [on for on, _, _ in pieces] + [pieces[-1][0]]}
+            "on": [on for on, _, _ in pieces] + [pieces[-1][0]], "exact": False}
 
 
 def test_pieces_make_turns_and_turns_make_pairs():

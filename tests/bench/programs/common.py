@@ -68,6 +68,8 @@ def pace():
 class Always:
     """Whether the profiler works is not asked."""
 
+    exact = False  # it changes when a piece ends, and else never
+
     def begin(self):
         pass
 
@@ -80,6 +82,8 @@ class Always:
 
 class InTurns(Always):
     """Pillion, switched here; the two turns of a pair are in an order of their own."""
+
+    exact = True
 
     def __init__(self):
         self.library, self.order, self.until = ctypes.CDLL(None), [], 0.0
@@ -147,7 +151,7 @@ def measured(work, *arguments):
              for one, other in zip(marks, marks[1:])]
     # (CPU, wall, times, pace before, pace after) of each piece; what comes behind the last is none.
     tell(cpu=sum(s[0] for s in spans), wall=sum(s[1] for s in spans), units=spans[:-1], pace=(marks[0][2], marks[-1][2]),
-         on=[mark[3] for mark in MARKS])
+         on=[mark[3] for mark in MARKS], exact=profiler.exact)
 
 
 # ------------------------------------------------------- programs whose truth is known
