@@ -367,8 +367,7 @@ static void try_to_sample(struct pln_memory_thread *self, void *p, uint64_t size
 	}
 }
 
-/* After vfork: what we change here is the parent's. (Of a forked child's memory, the segment is no
- * part.) */
+/* After vfork what we change here is the parent's. After fork the segment is not even mapped. */
 static bool is_in_parents_memory(void)
 {
 	unsigned char resident;
