@@ -342,7 +342,10 @@ static void meet(uint32_t tid, uint32_t *seen_once, unsigned *seen_count)
 			seen_once[(*seen_count)++] = tid;
 		return;
 	}
-	thread = is_zombie(tid) ? NULL : pln_threads_claim(tid, 0, 0);
+	/* It may have registered since the sweep: in two slots its time would count twice. */
+	if (is_zombie(tid) || pln_threads_find(tid))
+		return;
+	thread = pln_threads_claim(tid, 0, 0);
 	if (!thread)
 		return;
 	adopt(thread);
@@ -508,10 +511,17 @@ static void forget_files(struct pln_thread *thread)
 
 void pln_scan_begin(bool keep_open)
 {
+	static uint64_t segment_ns;
+
 	keep_files = keep_open;
 	own_tid = (uint32_t)pln_gettid_sigsafe();
 	task_fd = -1;
-	next_scan_ns = scans = 0;
+	next_scan_ns = 0;
+	/* The first scan of a segment knows nobody, and takes all; one after a fork has seen them.
+	 */
+	if (segment_ns != pln_segment->start_mono_ns)
+		scans = 0;
+	segment_ns = pln_segment->start_mono_ns;
 	file_limit = read_file_limit();
 	alone = false;
 	newcomer_count = 0;

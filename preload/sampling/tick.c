@@ -429,9 +429,9 @@ static void check_handler(void)
 	if (!(engine & ON_CPU) || pln_timer_handler_is_ours())
 		return;
 	/* Timers that go on would call the program's handler, or end the program. What runs from
-	 * now on has no sample. */
-	pln_scan_each(pln_timer_rest);
+	 * now on has no sample. First: threads that start from now on arm no timer. */
 	pln_store_relaxed(&pln_segment->engine, engine & ~(uint32_t)ON_CPU);
+	pln_scan_rest();
 	pln_segment_drop_sigsafe(PILLION_DROP_SIGNAL_TAKEN);
 	pln_announce_note(
 		1, "the program took over the signal that samples use; CPU sampling stopped");
