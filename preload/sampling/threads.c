@@ -243,7 +243,8 @@ struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintp
 		uint32_t free_state = PILLION_SLOT_FREE;
 
 		/* acquire: pairs with pln_threads_release() */
-		if (!pln_cas_acquire(&slot->state, &free_state, PILLION_SLOT_CLAIMED))
+		if (!is_free(i) ||
+		    !pln_cas_acquire(&slot->state, &free_state, PILLION_SLOT_CLAIMED))
 			continue;
 		/* The kernel may have no mapping left to give. */
 		if (!pln_segment_open_lane(i) || !open_scratch(i)) {
