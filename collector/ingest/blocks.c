@@ -208,7 +208,7 @@ void pln_target_read_heap(struct pln_target *t, bool gone)
 	t->row.brk_peak_bytes = pln_load_relaxed(&seg->brk_peak_bytes);
 	if (!t->has_moved)
 		t->row.heap_inherited_bytes =
-			seg->inherited_bytes < MAX_BYTES ? seg->inherited_bytes : 0;
+			t->segment.inherited_bytes < MAX_BYTES ? t->segment.inherited_bytes : 0;
 	read_peak(t, seg);
 }
 

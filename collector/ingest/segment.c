@@ -121,6 +121,7 @@ static void copy_identity(struct pln_segment_view *view, const struct pln_segmen
 	view->start_mono_ns = h->start_mono_ns;
 	view->period_ns = h->period_ns;
 	view->tick_ns = h->tick_ns;
+	view->inherited_bytes = h->inherited_bytes;
 	memcpy(view->executable, h->executable, sizeof(h->executable));
 	memcpy(view->arguments, h->arguments, sizeof(h->arguments));
 	memcpy(view->labels, h->labels, sizeof(h->labels));

@@ -49,6 +49,7 @@ struct pln_segment_view {
 	uint64_t start_mono_ns;
 	uint64_t period_ns;
 	uint64_t tick_ns;
+	uint64_t inherited_bytes; /* live when the process was forked */
 	char executable[257];
 	char arguments[1025]; /* zero-separated */
 	size_t arguments_size;

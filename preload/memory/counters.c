@@ -278,6 +278,8 @@ void pln_memory_after_fork_in_child(bool followed)
 	if (!followed)
 		pln_memory_stop(self);
 	self->random = 0;
+	/* A thread that was in the middle of one is not here to end it. */
+	pln_store_relaxed(&moves_ended, pln_load_relaxed(&moves_begun));
 	pln_memory_forget_samples();
 	pln_objects_after_fork();
 }

@@ -40,6 +40,8 @@
 #define INTERVAL_MAX (1ull << 40)
 #define ORPHANS 1024u
 #define SUMS 4u /* are made, until one holds */
+#define LIVE_CLASSES (PILLION_HEAP_MAPPING + 1u) /* whose bytes are the process's */
+#define THREADS_ALIKE 16u /* each look reads the counters of all: the more, the seldomer */
 
 static _Atomic uint64_t interval_now; /* 0: no samples */
 static _Atomic uint64_t next_id;
@@ -57,7 +59,9 @@ static uint64_t seed(const struct pln_memory_thread *self)
 void pln_memory_draw(struct pln_memory_thread *self, enum pln_heap_class heap)
 {
 	uint64_t interval = pln_load_relaxed(&interval_now);
-	uint64_t distance = DEFAULT_INTERVAL; /* without samples: for the peak */
+	/* Without samples it looks for the peak alone. */
+	uint64_t distance =
+		(1 + pln_threads_high_water_sigsafe() / THREADS_ALIKE) * DEFAULT_INTERVAL;
 
 	if (!self->random)
 		self->random = seed(self);
@@ -75,9 +79,9 @@ struct sums {
 	uint64_t of[PILLION_HEAP_COUNT][4];
 };
 
-static void add_one(struct sums *sums, const struct pln_alloc_counters *heap)
+static void add_one(struct sums *sums, const struct pln_alloc_counters *heap, unsigned classes)
 {
-	for (unsigned i = 0; i < PILLION_HEAP_COUNT; i++) {
+	for (unsigned i = 0; i < classes; i++) {
 		sums->of[i][0] += pln_load_relaxed(&heap[i].alloc_calls);
 		sums->of[i][1] += pln_load_relaxed(&heap[i].alloc_bytes);
 		sums->of[i][2] += pln_load_relaxed(&heap[i].free_calls);
@@ -85,8 +89,8 @@ static void add_one(struct sums *sums, const struct pln_alloc_counters *heap)
 	}
 }
 
-/* False: it may be wrong. */
-static bool sum_up(struct sums *sums)
+/* Of the first classes. False: it may be wrong. */
+static bool sum_up(struct sums *sums, unsigned classes)
 {
 	bool holds = false;
 
@@ -94,42 +98,9 @@ static bool sum_up(struct sums *sums)
 		uint32_t began = pln_memory_sum_begins();
 
 		*sums = (struct sums){ 0 };
-		add_one(sums, pln_segment->heap_rest);
+		add_one(sums, pln_segment->heap_rest, classes);
 		for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++)
-			add_one(sums, pln_segment_slot_sigsafe(i)->heap);
-		holds = pln_memory_sum_holds(began);
-	}
-	return holds;
-}
-
-static uint64_t live_of(const struct pln_alloc_counters *one)
-{
-	return pln_load_relaxed(&one->alloc_bytes) - pln_load_relaxed(&one->free_bytes);
-}
-
-static uint64_t live_in(const struct pln_alloc_counters *heap)
-{
-	return live_of(&heap[PILLION_HEAP_MALLOC]) + live_of(&heap[PILLION_HEAP_MAPPING]);
-}
-
-static uint64_t sum_up_live(void)
-{
-	uint64_t live = pln_segment->inherited_bytes + live_in(pln_segment->heap_rest);
-
-	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++)
-		live += live_in(pln_segment_slot_sigsafe(i)->heap);
-	/* Threads are looked at one after the other: one may free what another got since. */
-	return (int64_t)live < 0 ? 0 : live;
-}
-
-bool pln_memory_live_bytes(uint64_t *live)
-{
-	bool holds = false;
-
-	for (unsigned n = 0; n < SUMS && !holds; n++) {
-		uint32_t began = pln_memory_sum_begins();
-
-		*live = sum_up_live();
+			add_one(sums, pln_segment_slot_sigsafe(i)->heap, classes);
 		holds = pln_memory_sum_holds(began);
 	}
 	return holds;
@@ -142,16 +113,28 @@ static uint64_t live_in_all(const struct sums *sums)
 	uint64_t live =
 		pln_segment->inherited_bytes + blocks[1] - blocks[3] + mappings[1] - mappings[3];
 
+	/* Threads are looked at one after the other: one may free what another got since. */
 	return (int64_t)live < 0 ? 0 : live;
 }
 
-/* Of two threads that find a new peak at the same time, one is enough. */
+bool pln_memory_live_bytes(uint64_t *live)
+{
+	struct sums sums;
+	bool holds = sum_up(&sums, LIVE_CLASSES);
+
+	*live = live_in_all(&sums);
+	return holds;
+}
+
 static void follow_peak(uint64_t live, uint64_t now_ns)
 {
-	if (live <= pln_load_relaxed(&pln_segment->peak_bytes))
-		return;
-	pln_store_relaxed(&pln_segment->peak_bytes, live);
-	pln_store_relaxed(&pln_segment->peak_ns, now_ns);
+	uint64_t peak = pln_load_relaxed(&pln_segment->peak_bytes);
+
+	while (live > peak)
+		if (pln_cas_acquire(&pln_segment->peak_bytes, &peak, live)) {
+			pln_store_relaxed(&pln_segment->peak_ns, now_ns);
+			return;
+		}
 }
 
 /* A program that embeds the interpreter may begin again. */
@@ -461,7 +444,7 @@ void pln_memory_tick(uint64_t now_ns)
 	if (pln_memory_mode == PLN_MEMORY_OFF)
 		return;
 	follow_finalization(now_ns);
-	if (sum_up(&sums)) {
+	if (sum_up(&sums, PILLION_HEAP_COUNT)) {
 		publish(&sums);
 		/* The tick began long ago: what was allocated since then is live, too. */
 		follow_peak(live_in_all(&sums), pln_now_ns_sigsafe());
@@ -476,7 +459,7 @@ void pln_memory_tick_dormant(void)
 {
 	struct sums sums;
 
-	if (pln_memory_mode != PLN_MEMORY_OFF && sum_up(&sums))
+	if (pln_memory_mode != PLN_MEMORY_OFF && sum_up(&sums, PILLION_HEAP_COUNT))
 		publish(&sums);
 }
 
@@ -486,7 +469,7 @@ void pln_memory_tick_last(void)
 
 	if (pln_memory_mode == PLN_MEMORY_OFF)
 		return;
-	(void)sum_up(&sums);
+	(void)sum_up(&sums, PILLION_HEAP_COUNT);
 	publish(&sums);
 	tell_orphans();
 }
