@@ -10,7 +10,6 @@
  * Older interpreters start at once, native only.
  */
 #include <errno.h>
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -26,6 +25,7 @@
 #include "log.h"
 #include "memory/memory.h"
 #include "native/native.h"
+#include "next.h"
 #include "options.h"
 #include "process/process.h"
 #include "python/python.h"
@@ -130,7 +130,6 @@ static int init_image(void)
 	int error;
 
 	(void)pln_checked_read_init();
-	pln_hide_init();
 	find_own_stack();
 	error = pln_threads_init();
 	/* Without: counts alone. */
@@ -262,12 +261,9 @@ static void start_once(void)
 
 PLN_EXPORT int pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock)
 {
-	static int (*real)(pthread_condattr_t *, clockid_t);
-	int result, saved;
+	int result = PLN_NEXT(pthread_condattr_setclock)(attr, clock);
+	int saved;
 
-	if (!real)
-		*(void **)&real = dlsym(RTLD_NEXT, "pthread_condattr_setclock");
-	result = real(attr, clock);
 	if (asked_for && !pln_load_relaxed(&started)) {
 		saved = errno;
 		if (pln_python_find((uintptr_t)__builtin_return_address(0)))

@@ -10,21 +10,19 @@
  *
  * libc's own functions call each other inside, so that all of them are interposed.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <unistd.h>
 
 #include "export.h"
+#include "next.h"
 #include "process/process.h"
 #include "sampling/sampler.h"
 #include "sampling/threads.h"
 #include "sampling/timer.h"
 #include "segment.h"
 #include "syscall.h"
-
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 /* What to come back to, guarded by the hold. */
 static uint32_t state_before;
@@ -79,7 +77,7 @@ PLN_EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
 	bool held = go_quiet();
 
-	return resume(held, REAL(execve)(path, argv, envp));
+	return resume(held, PLN_NEXT(execve)(path, argv, envp));
 }
 
 PLN_EXPORT int execv(const char *path, char *const argv[])
@@ -91,7 +89,7 @@ PLN_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
 	bool held = go_quiet();
 
-	return resume(held, REAL(execvpe)(file, argv, envp));
+	return resume(held, PLN_NEXT(execvpe)(file, argv, envp));
 }
 
 PLN_EXPORT int execvp(const char *file, char *const argv[])
@@ -103,7 +101,7 @@ PLN_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
 	bool held = go_quiet();
 
-	return resume(held, REAL(fexecve)(fd, argv, envp));
+	return resume(held, PLN_NEXT(fexecve)(fd, argv, envp));
 }
 
 /* A system call, as glibc before 2.34 has no function of this name. */

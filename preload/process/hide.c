@@ -9,7 +9,6 @@
  * some namespaces to one. Around exactly these the sampling thread ends, and starts again.
  * CPU-clock timers stay armed, so no CPU time goes unsampled meanwhile.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -17,27 +16,10 @@
 
 #include "export.h"
 #include "log.h"
+#include "next.h"
 #include "process/process.h"
 #include "sampling/sampler.h"
 #include "segment.h"
-
-static FILE *(*real_fopen)(const char *, const char *);
-static FILE *(*real_fopen64)(const char *, const char *);
-static int (*real_unshare)(int);
-static int (*real_setns)(int, int);
-
-static void resolve(void *function, const char *name)
-{
-	*(void **)function = dlsym(RTLD_NEXT, name);
-}
-
-void pln_hide_init(void)
-{
-	resolve(&real_fopen, "fopen");
-	resolve(&real_fopen64, "fopen64");
-	resolve(&real_unshare, "unshare");
-	resolve(&real_setns, "setns");
-}
 
 static bool step_aside(void)
 {
@@ -82,16 +64,12 @@ static FILE *open_file(FILE *(*open_real)(const char *, const char *), const cha
 
 PLN_EXPORT FILE *fopen(const char *path, const char *mode)
 {
-	if (!real_fopen)
-		resolve(&real_fopen, "fopen");
-	return open_file(real_fopen, path, mode);
+	return open_file(PLN_NEXT(fopen), path, mode);
 }
 
 PLN_EXPORT FILE *fopen64(const char *path, const char *mode)
 {
-	if (!real_fopen64)
-		resolve(&real_fopen64, "fopen64");
-	return open_file(real_fopen64, path, mode);
+	return open_file(PLN_NEXT(fopen64), path, mode);
 }
 
 /* The kernel's answer must be that to a process without us. */
@@ -100,9 +78,7 @@ PLN_EXPORT int unshare(int flags)
 	bool aside = step_aside();
 	int result;
 
-	if (!real_unshare)
-		resolve(&real_unshare, "unshare");
-	result = real_unshare(flags);
+	result = PLN_NEXT(unshare)(flags);
 	if (aside)
 		come_back();
 	return result;
@@ -113,9 +89,7 @@ PLN_EXPORT int setns(int fd, int type)
 	bool aside = step_aside();
 	int result;
 
-	if (!real_setns)
-		resolve(&real_setns, "setns");
-	result = real_setns(fd, type);
+	result = PLN_NEXT(setns)(fd, type);
 	if (aside)
 		come_back();
 	return result;

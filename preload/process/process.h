@@ -30,9 +30,6 @@ void pln_fork_init(void);
  */
 bool pln_process_hold(void);
 
-/* Resolves the functions that hide.c interposes. */
-void pln_hide_init(void);
-
 /*
  * Sends the hello with `segment_fd` to PILLION_SOCKET; where that is an -errno, it says so.
  * Returns 0 or -errno: -ECANCELED when the collector refused, and the log has why.

@@ -11,7 +11,6 @@
  */
 #include "process/signals.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <stddef.h>
@@ -24,21 +23,13 @@
 #include <pillion/atomic.h>
 
 #include "export.h"
+#include "next.h"
 #include "sampling/timer.h"
 #include "segment.h"
 #include "syscall.h"
 
 typedef void (*handler_fn)(int);
 typedef void (*receiver_fn)(int, siginfo_t *, void *);
-
-/* A function that is interposed, found when it is first called: others' constructors may. */
-#define REAL(name)                                                                                 \
-	({                                                                                         \
-		static _Atomic(void *) found;                                                      \
-		if (!pln_load_relaxed(&found))                                                     \
-			pln_store_relaxed(&found, dlsym(RTLD_NEXT, #name));                        \
-		(__typeof__(&name))pln_load_relaxed(&found);                                       \
-	})
 
 /* What the program believes is installed. Its threads may race to set it, as they always may. */
 static struct {
@@ -62,7 +53,7 @@ static bool has_handler(uintptr_t handler)
 
 int pln_signals_real_action(int signo, const struct sigaction *action, struct sigaction *old)
 {
-	return REAL(sigaction)(signo, action, old);
+	return PLN_NEXT(sigaction)(signo, action, old);
 }
 
 static int note_action(const struct sigaction *action, struct sigaction *old)
@@ -159,7 +150,7 @@ PLN_EXPORT handler_fn signal(int signo, handler_fn handler)
 	struct sigaction action = { .sa_flags = SA_RESTART }, old;
 
 	if (!is_hidden(signo) || handler == SIG_ERR)
-		return REAL(signal)(signo, handler);
+		return PLN_NEXT(signal)(signo, handler);
 	action.sa_handler = handler;
 	(void)note_action(&action, &old);
 	return old.sa_handler;
@@ -183,28 +174,28 @@ PLN_EXPORT int sigwait(const sigset_t *set, int *signo)
 {
 	sigset_t copy;
 
-	return REAL(sigwait)(others(set, &copy), signo);
+	return PLN_NEXT(sigwait)(others(set, &copy), signo);
 }
 
 PLN_EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info)
 {
 	sigset_t copy;
 
-	return REAL(sigwaitinfo)(others(set, &copy), info);
+	return PLN_NEXT(sigwaitinfo)(others(set, &copy), info);
 }
 
 PLN_EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
 	sigset_t copy;
 
-	return REAL(sigtimedwait)(others(set, &copy), info, timeout);
+	return PLN_NEXT(sigtimedwait)(others(set, &copy), info, timeout);
 }
 
 PLN_EXPORT int signalfd(int fd, const sigset_t *set, int flags)
 {
 	sigset_t copy;
 
-	return REAL(signalfd)(fd, others(set, &copy), flags);
+	return PLN_NEXT(signalfd)(fd, others(set, &copy), flags);
 }
 
 /*
@@ -225,7 +216,7 @@ PLN_EXPORT int sigsuspend(const sigset_t *mask)
 {
 	sigset_t copy;
 
-	return REAL(sigsuspend)(without_ours(mask, &copy));
+	return PLN_NEXT(sigsuspend)(without_ours(mask, &copy));
 }
 
 PLN_EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
@@ -233,7 +224,7 @@ PLN_EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *ti
 {
 	sigset_t copy;
 
-	return REAL(ppoll)(fds, count, timeout, without_ours(mask, &copy));
+	return PLN_NEXT(ppoll)(fds, count, timeout, without_ours(mask, &copy));
 }
 
 PLN_EXPORT int pselect(int count, fd_set *in, fd_set *out, fd_set *other,
@@ -241,7 +232,7 @@ PLN_EXPORT int pselect(int count, fd_set *in, fd_set *out, fd_set *other,
 {
 	sigset_t copy;
 
-	return REAL(pselect)(count, in, out, other, timeout, without_ours(mask, &copy));
+	return PLN_NEXT(pselect)(count, in, out, other, timeout, without_ours(mask, &copy));
 }
 
 PLN_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int count, int timeout,
@@ -249,13 +240,13 @@ PLN_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int count, int ti
 {
 	sigset_t copy;
 
-	return REAL(epoll_pwait)(fd, events, count, timeout, without_ours(mask, &copy));
+	return PLN_NEXT(epoll_pwait)(fd, events, count, timeout, without_ours(mask, &copy));
 }
 
 /* What waits for a thread that blocks it is ours, all but for certain. */
 PLN_EXPORT int sigpending(sigset_t *set)
 {
-	int result = REAL(sigpending)(set);
+	int result = PLN_NEXT(sigpending)(set);
 
 	if (!result && pln_timer_signal() && pln_segment_is_ours_sigsafe() &&
 	    !has_handler(pln_load_relaxed(&program.handler)))

@@ -9,7 +9,6 @@
  */
 #include "threads.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "hot.h"
 #include "memory/memory.h"
 #include "memory/real.h"
+#include "next.h"
 #include "options.h"
 #include "pages.h"
 #include "sampling/sample.h"
@@ -416,20 +416,15 @@ static void *thread_main(void *arg)
 /* Interposed: the other way for a thread to end, CPython's own until 3.9. */
 PLN_EXPORT void pthread_exit(void *result)
 {
-	static void (*real)(void *) __attribute__((noreturn));
-
-	if (!real)
-		*(void **)&real = dlsym(RTLD_NEXT, "pthread_exit");
 	own_thread_ends();
-	real(result);
+	PLN_NEXT(pthread_exit)(result);
+	__builtin_unreachable();
 }
 
 int pln_threads_real_create(void *thread, const void *attr, void *(*fn)(void *), void *arg)
 {
-	static int (*real)(void *, const void *, void *(*)(void *), void *);
+	__typeof__(&pthread_create) real = PLN_NEXT(pthread_create);
 
-	if (!real)
-		*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
 	return real ? real(thread, attr, fn, arg) : EAGAIN;
 }
 
