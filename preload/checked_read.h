@@ -4,7 +4,7 @@
  *
  * process_vm_readv on the own process: EFAULT instead of SIGSEGV, 0.8 us a call. Where it is
  * refused (Docker did so on kernels before 4.8, other containers still do), the same from
- * /proc/self/mem, for the price of an open file. No SIGSEGV handler is involved:
+ * /proc/thread-self/mem, for the price of an open file. No SIGSEGV handler is involved:
  * applications own that signal.
  */
 #ifndef PILLION_PRELOAD_CHECKED_READ_H

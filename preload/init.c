@@ -201,7 +201,8 @@ static int regret(int error, enum pln_hello_reason reason)
 
 static void choose_engine(void)
 {
-	bool fast = pln_segment->clk_tck_ns && pln_segment_own.period_ns < pln_segment->clk_tck_ns;
+	bool fast = pln_segment_own.clk_tck_ns &&
+		    pln_segment_own.period_ns < pln_segment_own.clk_tck_ns;
 	uint32_t engine =
 		pln_timer_works() && !fast ? PILLION_ENGINE_CPU_TIMER : PILLION_ENGINE_FORCED;
 

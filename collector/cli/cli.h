@@ -126,7 +126,7 @@ bool pln_cli_use_color(FILE *stream, enum pln_color when);
 /* Columns of the terminal behind `stream`; `otherwise` when it is none. */
 unsigned pln_cli_width(FILE *stream, unsigned otherwise);
 
-/* ------------------------------------------------------------- profile.c */
+/* -------------------------------------------------------------- newest.c */
 
 /*
  * The profile to read when none is named: the newest *.pillion of the current

@@ -5,11 +5,12 @@
  *
  * Producer (in the target, async-signal-safe):
  *	p = pln_lane_reserve_sigsafe(lane, data_size, size);  fill it;
- *	pln_lane_commit_sigsafe(lane, p);
+ *	pln_lane_commit_sigsafe(lane, data_size, p);
  * Consumer (in the collector, which does not trust the producer: data_size comes
  * from what it mapped, and every record is checked before it is handed out):
- *	while ((n = pln_lane_peek(lane, data_size, limit, &rec)) > 0)
- *		use rec; pln_lane_consume(lane, n);
+ *	while ((n = pln_lane_peek(lane, data_size, pos, head, &rec)) > 0)
+ *		use rec; pos += n;
+ *	pln_lane_consume(lane, pos);
  */
 #ifndef PILLION_LANE_H
 #define PILLION_LANE_H

@@ -108,7 +108,7 @@ int pln_native_init(void);
 /*
  * Looks for modules that came or went (cheap when none did: compares the loader's
  * counters), tells `events`, and builds the tables of modules that walks asked
- * for; those in `eager` paths of the interpreter and libc are built at once.
+ * for; those of the interpreter and of libc are built at once.
  * Returns the number of modules that came or went, or -errno.
  */
 int pln_native_refresh(const struct pln_module_events *events);

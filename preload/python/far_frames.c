@@ -5,7 +5,7 @@
  * The thread is in its handler while it walks its own frames: a copy made early in the
  * walk is as good as one made when the chain gets there. A hint may be stale, or another
  * thread's: then a copy is made in vain, or cut short, and nobody asks for it.
- * Context: handler.
+ * Context: handler, sampling thread.
  */
 #include "far_frames.h"
 

@@ -6,7 +6,7 @@
  * structures did not change within a minor (layout_3_XX.c), and one filled in at
  * run time from the interpreter's own _Py_DebugOffsets for 3.13 and later
  * (layout_debug_offsets.c). All numbers are byte offsets on x86-64. How a version
- * works follows from which fields it has: no other file asks for a version number.
+ * works follows from which fields it has.
  */
 #ifndef PILLION_PRELOAD_PYTHON_LAYOUT_H
 #define PILLION_PRELOAD_PYTHON_LAYOUT_H

@@ -99,8 +99,8 @@ struct pln_thread *pln_thread_sigsafe(uint32_t index);
  * free. */
 uint32_t pln_threads_high_water_sigsafe(void);
 void pln_threads_lower_high_water(void);
-struct pln_scratch
-pln_threads_scratch_sigsafe(uint32_t index); /* index lane_count: the sampling thread's */
+/* Of the thread in slot `index`; past all of them: the sampling thread's. */
+struct pln_scratch pln_threads_scratch_sigsafe(uint32_t index);
 
 /*
  * Claims a slot for thread `tid` and arms its timer. NULL (and a counted drop) when all

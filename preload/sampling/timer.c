@@ -2,7 +2,7 @@
 /*
  * timer.c - CPU-clock timers and the signal that they send.
  *
- * Context: sampling thread and new threads; not the handler. A timer on a thread's own
+ * Context: sampling thread and new threads; what ends in _sigsafe, the handler. A timer on a thread's own
  * CPU clock fires only while that thread runs, and (kernel 5.11 and later) on its way
  * back to user mode: no system call is interrupted.
  *

@@ -50,14 +50,15 @@ uint64_t pln_timer_fired_sigsafe(struct pln_thread *thread);
 
 /* The thread itself: a signal that was put off comes again, with the kernel's next tick. */
 void pln_timer_again_sigsafe(const struct pln_thread *thread);
+
+/* CPU time of the periods whose moment has come by `cpu_ns` of the thread's clock: once. */
+uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns);
+
 /*
  * The same when the thread ends. What is due and met no tick is not lost by that: another thread's
  * tick stands for it. But one that no tick has met for long runs between the ticks.
  */
 uint64_t pln_timer_take_overdue_sigsafe(struct pln_thread *thread, uint64_t cpu_ns);
-
-/* CPU time of the periods whose moment has come by `cpu_ns` of the thread's clock: once. */
-uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns);
 
 /* Takes a signal of ours back that the calling thread has pending, because it blocks it. */
 void pln_timer_take_back(void);
