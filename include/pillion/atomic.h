@@ -24,6 +24,9 @@
 #define pln_cas_acquire(p, expected, v)                                                            \
 	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acquire,        \
 						memory_order_relaxed)
+#define pln_cas_release(p, expected, v)                                                            \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_release,        \
+						memory_order_relaxed)
 
 /* Between a handler and the thread that it interrupts: no CPU fence needed. */
 #define pln_signal_fence() atomic_signal_fence(memory_order_seq_cst)

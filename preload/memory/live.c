@@ -106,8 +106,11 @@ static uint64_t remove_from(_Atomic uintptr_t *entries, uintptr_t block)
 		if (pln_load_acquire(&entries[i]) != block)
 			continue;
 		id = ids[entries + i - blocks];
-		/* A program that frees twice may come here twice: once is enough. */
-		if (!pln_cas_acquire(&entries[i], &block, 0))
+		/*
+		 * A program that frees twice may come here twice: once is enough. release: the
+		 * id is read before the entry is free; pairs with claim().
+		 */
+		if (!pln_cas_release(&entries[i], &block, 0))
 			return 0;
 		(void)pln_add_relaxed(page_of(block), (uint16_t)-1);
 		return id;
