@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Every supported CPython is read by its own layout; others get native stacks and a word."""
+import os
+
 import pytest
 
 import interpreters
@@ -12,8 +14,10 @@ DEBUG = [i for i in interpreters.every() if "debug" in i.tags]
 
 
 def test_enough_interpreters_are_on_this_machine():
-    minors = {i.minor for i in interpreters.supported()}
-    missing = [m for m in interpreters.REQUIRED if m not in minors]
+    """In CI a minor that is missing is a failure; elsewhere the tests go by what is there."""
+    missing = ", ".join(interpreters.missing())
+    if missing and not os.environ.get("PLN_EVERY_MINOR"):
+        pytest.skip("no CPython %s here: nothing is shown for it" % missing)
     assert not missing, "found only %s" % ", ".join(map(str, interpreters.supported()))
 
 

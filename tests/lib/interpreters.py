@@ -12,12 +12,11 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 SID_TREE = pathlib.Path(os.environ.get("PLN_SID_TREE", "/var/tmp/pillion-sid"))
 BUILT = pathlib.Path(os.environ.get("PLN_WORK", "/var/tmp/pillion-tests")) / "interpreters"
 OLDEST, NEWEST = (3, 8), (3, 15)
-# Without these, a green run proves too little.
-REQUIRED = [(3, 9), (3, 11), (3, 13), (3, 14), (3, 15)]
 
 # Runs inside the interpreter that is looked at, 2.7 included.
 PROBE = r"""
@@ -92,7 +91,7 @@ def _candidates():
     pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
     for path in glob.glob(pyenv + "/versions/*/bin/python"):
         yield path, "", "pyenv"
-    for path in ("/usr/bin/python3", "/usr/bin/python3-dbg"):
+    for path in filter(os.path.exists, ("/usr/bin/python3", "/usr/bin/python3-dbg")):
         yield path, "", "debian"
     for path in glob.glob(str(BUILT / "*/bin/python3.*t")):
         yield path, "", "built"
@@ -100,14 +99,21 @@ def _candidates():
         yield path[len(str(SID_TREE)):], str(SID_TREE), "sid"
 
 
+def _leave_out(path, root, why):
+    print("interpreters: %s is left out: %s" % (root + path, why), file=sys.stderr)
+
+
 def _probe(path, root, origin):
     try:
         out = subprocess.run(enter(root, [path, "-c", PROBE]), capture_output=True, timeout=60)
         found = json.loads(out.stdout)
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        return None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return _leave_out(path, root, error)
+    except ValueError:
+        said = out.stderr.decode(errors="replace").strip().splitlines()
+        return _leave_out(path, root, "exit status %d: %s" % (out.returncode, said[-1] if said else "no word"))
     if found["implementation"] != "CPython":
-        return None
+        return _leave_out(path, root, "it is %s" % found["implementation"])
     return Interpreter(path, root, origin, tuple(found["version"]), frozenset(found["tags"]),
                        found["code"], found["include"])
 
@@ -124,11 +130,20 @@ def supported(minors=()):
     return [i for i in every() if i.supported and (not minors or "%d.%d" % i.minor in minors)]
 
 
+def missing():
+    """The minors that README promises and this machine does not have: without them, a green run proves too little."""
+    minors = {i.minor for i in supported()}
+    promised = [(3, minor) for minor in range(OLDEST[1], NEWEST[1] + 1)]
+    return ["%d.%d" % minor for minor in promised if minor not in minors]
+
+
 def main():
     for i in every():
         version = ".".join(map(str, i.version))
         print("%-18s %-8s %-9s %-30s %s" % (i.id, version, "" if i.supported else "refused",
                                            " ".join(sorted(i.tags)), i.root + i.path))
+    if missing():
+        print("not here: CPython %s" % ", ".join(missing()))
 
 
 if __name__ == "__main__":
