@@ -13,7 +13,8 @@ gave the same stack; time of a walk. Below it every cause of difference.
 
 Exits with 1 when more than one stack in 10,000 differs, or fewer than 99 % of numpy's
 reach the root (of those whose modules had their tables already: each is asked for by
-the first sample that hits it, which matters in short runs).
+the first sample that hits it, which matters in short runs); and when fewer stacks were
+compared than a tenth of what one busy thread of each program has.
 """
 import argparse
 import collections
@@ -25,6 +26,10 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
+import interpreters  # noqa: E402
+import place  # noqa: E402
+
 PROGRAMS = ["json", "re", "sqlite3", "ssl", "zlib", "http", "calls", "imports", "waits",
             "numpy.linalg", "numpy"]
 COUNTS = ["samples", "identical", "guessed_on", "guessed_same", "no_table", "no_row",
@@ -39,8 +44,9 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--oracle", required=True, help="path of libpillion_oracle.so")
-    parser.add_argument("--python", action="append", default=[], metavar="PATH",
-                        help="an interpreter; may be repeated (default: the one that runs this)")
+    parser.add_argument("--python", action="append", default=[], metavar="ID",
+                        help="an interpreter, as lib/interpreters.py calls it; may be repeated "
+                             "(default: Debian's and the newest of pyenv's)")
     parser.add_argument("--program", action="append", default=[], choices=PROGRAMS)
     parser.add_argument("--option", action="append", default=[], metavar="OPTION",
                         help="an option for the interpreters, such as -Xperf")
@@ -50,13 +56,25 @@ def parse_arguments():
     return parser.parse_args()
 
 
+def choose_interpreters(names):
+    """The oracle is built for this system, with its libunwind: nothing of a tree."""
+    here = [i for i in interpreters.supported() if not i.root]
+    if names:
+        return [i for i in here if i.id in names]
+    return [i for i in here if i.origin == "debian"] + [i for i in here if i.origin == "pyenv"][-1:]
+
+
 def run_program(arguments, python, program):
     """The sum of the reports of the program's processes; None when it was skipped."""
+    needed = program.split(".")[0] if program.startswith("numpy") else None
+    packages = place.packages(python, needed) if needed else None
     with tempfile.TemporaryDirectory() as folder:
         environment = dict(os.environ, LD_PRELOAD=os.path.abspath(arguments.oracle),
                            PILLION_ORACLE=os.path.join(folder, "report"),
                            PILLION_ORACLE_RATE=str(arguments.rate), OPENBLAS_NUM_THREADS="2")
-        command = [python, *arguments.option, os.path.join(HERE, "programs.py"), program,
+        if packages:
+            environment["PYTHONPATH"] = packages
+        command = [python.path, *arguments.option, os.path.join(HERE, "programs.py"), program,
                    str(arguments.seconds)]
         status = subprocess.run(command, env=environment).returncode
         reports = []
@@ -64,6 +82,7 @@ def run_program(arguments, python, program):
             with open(path) as report:
                 reports.append(json.load(report))
     if status == 77:
+        print("%s %s skipped: %s is not installed" % (python, program, needed))
         return None
     if status or not reports:
         sys.exit("%s %s: exit status %d, %d reports" % (python, program, status, len(reports)))
@@ -89,7 +108,7 @@ FORMAT = "%-22s %-12s %8s %9s %7s %9s %12s %7s %6s %9s %7s %15s %9s %7s"
 
 def print_line(python, program, total):
     print(FORMAT % (
-        python[-22:], program, total["samples"], total["identical"],
+        python, program, total["samples"], total["identical"],
         total["guessed_on"] + total["guessed_same"], total["anonymous"],
         total["no_table"] + total["no_row"],
         total["shorter"], total["longer"], total["different"],
@@ -114,8 +133,9 @@ def main():
     arguments = parse_arguments()
     totals = []
     failed = False
+    least = 0.1 * arguments.rate * arguments.seconds
     print(FORMAT % tuple(HEADINGS))
-    for python in arguments.python or [sys.executable]:
+    for python in choose_interpreters(arguments.python):
         for program in arguments.program or PROGRAMS:
             total = run_program(arguments, python, program)
             if not total:
@@ -123,6 +143,9 @@ def main():
             totals.append(total)
             print_line(python, program, total)
             walked = total["samples"] - total["no_table"]
+            if walked < least:
+                failed = True
+                print("%s %s: too few walks to judge, %d of %d" % (python, program, walked, least))
             failed |= program.startswith("numpy") and total["root"] < 0.99 * walked
     everything = {key: sum(total[key] for total in totals) for key in COUNTS}
     everything["median_ns"] = everything["p99_ns"] = 0
@@ -131,6 +154,9 @@ def main():
     compared = everything["samples"] - sum(everything[name] for name in EXPECTED)
     share = 1 - differing(everything) / max(1, compared)
     print("%.4f %% of %d compared stacks are identical" % (100 * share, compared))
+    if not totals or compared < least * len(totals):
+        failed = True
+        print("too few to judge")
     failed |= differing(everything) > max(1, compared // 10000)
     sys.exit(1 if failed else 0)
 
