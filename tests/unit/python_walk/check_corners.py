@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Rare cases of the walk, each on its own: names, forks, interpreters in interpreters.
 
-Run with harness.so preloaded: check_corners.py NAME. Exit 77: not possible here.
+Run with harness.so preloaded: check_corners.py NAME. Exit 77: not possible here, for the reason that is printed.
 """
 import ctypes
 import functools
@@ -19,6 +19,11 @@ SKIP = 77
 def check(condition, *details):
     if not condition:
         sys.exit("wrong: " + " ".join(map(str, details))[:1000])
+
+
+def skip(reason):
+    print("skipped:", reason)
+    sys.exit(SKIP)
 
 
 def checked():
@@ -290,7 +295,7 @@ def check_in_greenlet():
     try:
         import greenlet
     except ImportError:
-        sys.exit(SKIP)
+        skip("greenlet is not installed")
     greenlet.greenlet(lambda: deep(5)).switch()
 
 
@@ -373,7 +378,7 @@ def tls():
     if sys.version_info >= (3, 15):
         names.append("PyGILState_GetThisThreadState")
     if sys.version_info < (3, 12):
-        sys.exit(SKIP)
+        skip("no TLS slot before 3.12")
     for name, function in [(name, accessor(name)) for name in names]:
         if not function:
             continue
@@ -417,7 +422,7 @@ def subinterpreters():
         try:
             import _xxsubinterpreters  # noqa: F401
         except ImportError:
-            sys.exit(SKIP)
+            skip("no module makes interpreters")
     threads = [threading.Thread(target=create_and_run, args=(SUB % 0.8,)) for _ in range(2)]
     harness.sampling(1, 300)
     for thread in threads:
@@ -445,7 +450,7 @@ def greenlets():
     try:
         import greenlet
     except ImportError:
-        sys.exit(SKIP)
+        skip("greenlet is not installed")
     checked()
     harness.register_stack()
 
