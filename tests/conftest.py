@@ -23,6 +23,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "full: not in a quick run")
     config.addinivalue_line("markers", "long: only with --long")
     config.addinivalue_line("markers", "row(section, what): a row of its own in stress/table.py")
 

@@ -8,10 +8,6 @@ import interpreters
 import pytest
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "full: not in a quick run")
-
-
 def _pythons(config):
     minors = config.getoption("--minor")
     found = interpreters.supported(minors)
