@@ -11,6 +11,12 @@ NAMESPACES = ["unshare", "--mount", "--pid", "--fork", "--mount-proc"]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do that")
 
 
+def skip_unless_allowed(where, *command):
+    result = where.run(command)
+    if result.returncode:
+        pytest.skip("not allowed here: " + result.stderr[-200:])
+
+
 @needs_root
 def test_another_root_directory_ends_nothing(python, work, record_property):
     """There is no /proc there: who runs is seen by its timer, also a thread that starts now."""
@@ -130,6 +136,7 @@ def test_a_daemon_forked_twice_with_all_files_closed_is_in_the_profile(python, w
 def test_a_thread_number_that_is_used_again_is_another_thread(python, work, times, record_property):
     """Samples that are sent by number, to threads which all have the same one."""
     where, path = place.of(python), work / "out.pillion"
+    skip_unless_allowed(where, *NAMESPACES, "sh", "-c", "echo 20000 >/proc/sys/kernel/ns_last_pid")
     rounds = 40 * times
     program = PRELUDE + """
 mine = []
@@ -144,8 +151,6 @@ print(len(mine), len(set(mine)))
 """ % rounds
     result = where.run([where.pillion, "record", "-F", "1000", "-o", path, "--", *NAMESPACES, python.path, "-c", program],
                        timeout=60)
-    if "unshare" in result.stderr or "ns_last_pid" in result.stderr:
-        pytest.skip("not allowed here: " + result.stderr[-200:])
     assert result.returncode == 0, result.stderr
     threads, numbers = map(int, result.stdout.split())
     profile = recording.load(path)
@@ -176,10 +181,8 @@ def test_a_small_dev_shm_is_no_matter(python, work):
     """64 KiB, as in containers; a file there that cannot grow would end who writes to it (SIGBUS)."""
     where, path = place.of(python), work / "out.pillion"
     program = PRELUDE + "burn(0.3)\nprint(os.statvfs('/dev/shm').f_blocks * 4 <= 64)"
-    mount = 'mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$@"'
-    result = where.run(["unshare", "--mount", "sh", "-c", mount, "sh", where.pillion, "record", "-q", "-o", path, "--",
-                        python.path, "-c", program])
-    if "unshare" in result.stderr or "mount" in result.stderr:
-        pytest.skip("not allowed here: " + result.stderr[-200:])
+    small = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$@"', "sh"]
+    skip_unless_allowed(where, *small, "true")
+    result = where.run([*small, where.pillion, "record", "-q", "-o", path, "--", python.path, "-c", program])
     assert (result.returncode, result.stdout) == (0, "True\n"), result.stderr
     assert recording.load(path).total("cpu_ns") >= 0.25e9
