@@ -126,10 +126,7 @@ print([os.waitpid(pid, 0)[1] for pid in children], files() == before)
 
 
 def collect_late(here, work):
-    process = here.popen([here.pillion, "collect", "--listen", work / "socket", "-o", work / "late.pillion"],
-                         stderr=subprocess.PIPE, text=True)
-    assert "listening" in process.stderr.readline()
-    return process
+    return recording.collect(here, work / "socket", work / "late.pillion")
 
 
 def wait_for_processes(path, count, seconds=60):
@@ -185,9 +182,7 @@ print(os.waitpid(worker, 0)[1])
 def test_a_collector_that_took_the_place_of_a_killed_one_gets_new_workers(one_python, work):
     """Their parent, which has been recorded once, is not recorded any more."""
     here = place.of(one_python)
-    first = here.popen([here.pillion, "collect", "--listen", work / "socket", "-o", work / "first.pillion"],
-                       stderr=subprocess.PIPE, text=True)
-    assert "listening" in first.stderr.readline()
+    first = recording.collect(here, work / "socket", work / "first.pillion")
     env = {"LD_PRELOAD": here.library, "PILLION_SOCKET": work / "socket"}
     target = here.popen([one_python.path, "-c", FORKS_A_WORKER], cwd=work, env=env, stdout=subprocess.PIPE,
                         stderr=subprocess.PIPE, text=True)

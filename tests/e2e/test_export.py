@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Every export is read by the tool it is made for, and says what the report says, to the
 nanosecond."""
-import json
 import os
 import subprocess
 
 import pytest
 
 import exports
-import place
 import recording
+from recording import export, make_profile, report
 
 OK, FAILURE, USAGE, NO_SAMPLES = 0, 1, 2, 3
 FORMATS = ["folded", "pprof", "speedscope"]
@@ -39,12 +38,6 @@ for t in threads: t.join()
 """
 
 
-def make_profile(path, *options):
-    tool = place.HERE.build / "tests" / "unit" / "pillion_make_profile"
-    subprocess.run([str(tool), *map(str, options), str(path)], check=True)
-    return path
-
-
 @pytest.fixture(scope="module", params=["synthetic", "real"])
 def profile(request, session_work, one_python):
     """A large one of many stacks, and one with the names that real programs have."""
@@ -53,18 +46,6 @@ def profile(request, session_work, one_python):
     r = recording.record(one_python, ["-c", PROGRAM], session_work, name="real.pillion")
     assert r.returncode == 0, r.stderr
     return r.path
-
-
-def report(here, profile, *options):
-    result = here.run([here.pillion, "report", "--json", *options, profile])
-    assert result.returncode == OK, result.stderr
-    return json.loads(result.stdout)
-
-
-def export(here, profile, target, form, *options):
-    result = here.run([here.pillion, "export", "-f", form, "-o", target, *options, profile])
-    assert (result.returncode, result.stdout) == (OK, ""), result.stderr
-    return target
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -17,6 +17,7 @@ import firefox_profiler
 import place
 import recording
 import vscode_profile
+from recording import export, make_profile, report
 
 OK, FAILURE, USAGE, NO_SAMPLES = 0, 1, 2, 3
 TIME_VIEWS = ["cpu", "wall", "offcpu", "gil"]
@@ -79,12 +80,6 @@ for name in %r:
 """ % (NAMES, ADDRESS)
 
 
-def make_profile(path, *options):
-    tool = place.HERE.build / "tests" / "unit" / "pillion_make_profile"
-    subprocess.run([str(tool), *map(str, options), str(path)], check=True)
-    return path
-
-
 @pytest.fixture(scope="module", params=["synthetic", "real"])
 def profile(request, session_work, one_python):
     """A large one of many stacks, and one with the names that real programs have."""
@@ -103,18 +98,6 @@ def record(work, python, program, name):
     result = recording.record(python, ["-c", program], work, name=name, options=["--alloc-interval", "65536"])
     assert result.returncode == OK, result.stderr
     return result.path
-
-
-def report(here, profile, *options):
-    result = here.run([here.pillion, "report", "--json", *options, profile])
-    assert result.returncode == OK, result.stderr
-    return json.loads(result.stdout)
-
-
-def export(here, profile, target, form, *options):
-    result = here.run([here.pillion, "export", "-f", form, "-o", target, *options, profile])
-    assert (result.returncode, result.stdout) == (OK, ""), result.stderr
-    return target
 
 
 # ------------------------------------------------------------------ the numbers

@@ -12,6 +12,7 @@ import pytest
 import exports
 import place
 import recording
+from recording import export
 
 OK, FAILURE, USAGE, NO_SAMPLES = 0, 1, 2, 3
 VIEWS = ["allocated", "live", "peak", "temporary"]
@@ -90,12 +91,6 @@ def recorded(session_work, one_python):
     # Where Python itself starts, lanes may be full.
     assert found.profile.drops[DROP_LANE_FULL] < 40
     return found
-
-
-def export(here, path, target, form, *options):
-    result = here.run([here.pillion, "export", "-f", form, "-o", target, *options, path])
-    assert (result.returncode, result.stdout) == (OK, ""), result.stderr
-    return target
 
 
 def sample_type(view, unit="space"):

@@ -3,13 +3,12 @@
 and nothing leaves it."""
 import json
 import re
-import subprocess
 
 import pytest
 
 import browser
-import place
 import recording
+from recording import make_profile
 
 OK, FAILURE, USAGE, NO_SAMPLES = 0, 1, 2, 3
 VIEWS = ["cpu", "wall", "offcpu", "gil", "allocated", "live", "peak", "temporary"]
@@ -58,12 +57,6 @@ for name in NAMES:
     t.start()
     t.join()
 """ % (HOSTILE,)
-
-
-def make_profile(path, *options):
-    tool = place.HERE.build / "tests" / "unit" / "pillion_make_profile"
-    subprocess.run([str(tool), *map(str, options), str(path)], check=True)
-    return path
 
 
 def make_page(here, profile, target, *options):

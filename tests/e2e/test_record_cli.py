@@ -477,17 +477,10 @@ def test_without_subprocesses_by_the_environment(here, one_python, work, word):
 
 # ------------------------------------------------------------------ collect
 
-def start_collect(here, work, *options):
-    process = here.popen([here.pillion, "collect", *options], cwd=work, stdout=subprocess.PIPE,
-                         stderr=subprocess.PIPE, text=True)
-    assert "listening" in process.stderr.readline()
-    return process
-
-
 @pytest.mark.parametrize("kind", ["abstract", "path"])
 def test_collect_serves_who_says_hello(here, one_python, work, kind):
     address = "@pillion-test-%d" % os.getpid() if kind == "abstract" else str(work / "socket")
-    process = start_collect(here, work, "--listen", address, "-o", "all.pillion")
+    process = recording.collect(here, address, "all.pillion", cwd=work)
     env = {"LD_PRELOAD": here.library, "PILLION_SOCKET": address}
     for _ in range(2):
         result = here.run([one_python.path, "-c", BURN + "print('ran')"], cwd=work, env=env)
@@ -540,7 +533,7 @@ def test_the_place_of_a_collector_that_is_ending_is_free(here, one_python, work,
         first.send_signal(signal.SIGTERM)
         wait_for(lambda: is_complete(work / "first.pillion"))
         targets.append(here.popen(target, cwd=work, env=env))
-        second = start_collect(here, work, "--listen", address, "-o", "second.pillion")
+        second = recording.collect(here, address, "second.pillion", cwd=work)
         wait_for((work / "second.pillion").exists)
         assert first.poll() is None
         assert "of 1 process" in said.read()
@@ -564,7 +557,7 @@ def has_unblocked(pid, signo):
 def test_a_signal_while_it_ends_by_itself_is_the_first(here, one_python, work):
     """As the one of a container that ends with its first process: the profile is written whole."""
     address = str(work / "socket")
-    process = start_collect(here, work, "--listen", address, "-d", "0.3", "-o", "all.pillion")
+    process = recording.collect(here, address, work / "all.pillion", "-d", "0.3")
     target = here.popen([one_python.path, "-c", "import ssl, sqlite3\n" + BURN.replace("0.2", "1")],
                         env={"LD_PRELOAD": here.library, "PILLION_SOCKET": address})
     while process.poll() is None and not has_unblocked(process.pid, signal.SIGTERM):
@@ -578,7 +571,7 @@ def test_a_signal_while_it_ends_by_itself_is_the_first(here, one_python, work):
 
 
 def test_collect_refuses_an_address_in_use(here, work):
-    process = start_collect(here, work, "--listen", str(work / "socket"))
+    process = recording.collect(here, work / "socket", work / "x.pillion")
     second = here.run([here.pillion, "collect", "--listen", work / "socket"])
     assert second.returncode == 1 and len(second.stderr.splitlines()) == 1 and "in use" in second.stderr
     process.send_signal(signal.SIGTERM)

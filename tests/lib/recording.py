@@ -11,6 +11,7 @@ import json
 import math
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import typing
@@ -242,3 +243,36 @@ def record_ok(interpreter, arguments, directory, **options):
     recording = record(interpreter, arguments, directory, **options)
     assert recording.returncode == 0, (recording.returncode, recording.stderr)
     return recording.load(), recording.stdout
+
+
+def collect(where, address, path, *options, wrap=(), **more):
+    """`pillion collect`, begun by the words of `wrap`, when it listens; `more` is for popen()."""
+    argv = [*wrap, where.pillion, "collect", "--listen", address, "-o", path, *options]
+    process = where.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+    assert "listening" in process.stderr.readline()
+    return process
+
+
+def finish(collector):
+    """Returns the collector's last words."""
+    collector.send_signal(signal.SIGTERM)
+    return collector.communicate(timeout=60)[1]
+
+
+def make_profile(path, *options):
+    """Synthetic, by lib/make_profile.c."""
+    tool = places.HERE.build / "tests" / "unit" / "pillion_make_profile"
+    subprocess.run([str(tool), *map(str, options), str(path)], check=True)
+    return path
+
+
+def report(here, profile, *options):
+    result = here.run([here.pillion, "report", "--json", *options, profile])
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def export(here, profile, target, form, *options):
+    result = here.run([here.pillion, "export", "-f", form, "-o", target, *options, profile])
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
+    return target

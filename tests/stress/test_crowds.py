@@ -11,7 +11,8 @@ import place
 import pytest
 import recording
 from prelude import PRELUDE
-from test_faults import finish, wait_for
+from recording import finish
+from test_faults import wait_for
 
 PATIENCE = 60  # seconds: generous, on a machine that has other work
 
@@ -42,11 +43,8 @@ def address(work):
 
 def collect(where, work, descriptors):
     """descriptors: how many it may have."""
-    argv = ["sh", "-c", 'ulimit -n "$0" && exec "$@"', descriptors, where.pillion, "collect", "--listen", address(work),
-            "-o", work / "x.pillion"]
-    process = where.popen(list(map(str, argv)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert "listening" in process.stderr.readline()
-    return process
+    return recording.collect(where, address(work), work / "x.pillion",
+                             wrap=["sh", "-c", 'ulimit -n "$0" && exec "$@"', descriptors])
 
 
 def start(where, python, work, program, *arguments, wrap=(), **environment):

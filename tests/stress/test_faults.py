@@ -10,6 +10,7 @@ import place
 import pytest
 import recording
 from prelude import PRELUDE
+from recording import collect, finish
 
 # Hardly a stack is met twice in a row, so that lanes and files fill.
 LOUD = PRELUDE + """
@@ -59,24 +60,11 @@ def test_a_collector_that_does_not_keep_up_loses_samples_and_tells_how_many(pyth
     record_property("figure", check_books(recording.load(path), float(out)))
 
 
-def collect(where, address, path, **options):
-    argv = [where.pillion, "collect", "--listen", address, "-o", path]
-    process = where.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
-    assert "listening" in process.stderr.readline()
-    return process
-
-
 def wait_for(condition, what, seconds=20):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
-
-
-def finish(collector):
-    collector.send_signal(signal.SIGTERM)
-    out, err = collector.communicate(timeout=30)
-    return err
 
 
 @pytest.mark.full
