@@ -162,6 +162,38 @@ static int group_by_process(struct pln_firefox *w)
 				     process_of_point, w);
 }
 
+static int by_pid(const void *a, const void *b, void *processes)
+{
+	uint32_t pa = *(const uint32_t *)a, pb = *(const uint32_t *)b;
+	const struct pln_process *all = processes;
+
+	if (all[pa].pid != all[pb].pid)
+		return all[pa].pid < all[pb].pid ? -1 : 1;
+	return pa < pb ? -1 : pa > pb;
+}
+
+static int tell_pids_apart(struct pln_firefox *w)
+{
+	const struct pln_profile *p = w->profile;
+	uint32_t *order = malloc((p->process_count + 1) * sizeof(*order));
+
+	w->pid_use = malloc((p->process_count + 1) * sizeof(*w->pid_use));
+	if (!order || !w->pid_use) {
+		free(order);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < p->process_count; i++)
+		order[i] = i;
+	qsort_r(order, p->process_count, sizeof(*order), by_pid, p->processes);
+	for (size_t i = 0; i < p->process_count; i++) {
+		bool again = i && p->processes[order[i]].pid == p->processes[order[i - 1]].pid;
+
+		w->pid_use[order[i]] = again ? w->pid_use[order[i - 1]] + 1 : 1;
+	}
+	free(order);
+	return 0;
+}
+
 static int collect(struct pln_firefox *w)
 {
 	const struct pln_profile *p = w->profile;
@@ -178,6 +210,8 @@ static int collect(struct pln_firefox *w)
 					    false);
 	if (!err)
 		err = group_by_process(w);
+	if (!err)
+		err = tell_pids_apart(w);
 	if (err)
 		return err;
 	if (w->sample_count)
@@ -313,11 +347,16 @@ static void write_allocations(struct pln_firefox *w, uint32_t process)
 
 /* ------------------------------------------------------------------ threads */
 
-static void pid_member(struct pln_firefox *w, uint32_t pid)
+/* The viewer takes all of one pid for one process; here containers, and an exec, have it again. */
+static void pid_member(struct pln_firefox *w, uint32_t process)
 {
-	char text[16];
+	uint32_t pid = w->profile->processes[process].pid, use = w->pid_use[process];
+	char text[32];
 
-	snprintf(text, sizeof(text), "%u", pid);
+	if (use > 1)
+		snprintf(text, sizeof(text), "%" PRIu32 ".%" PRIu32, pid, use);
+	else
+		snprintf(text, sizeof(text), "%" PRIu32, pid);
 	pln_json_text(&w->json, "pid", text);
 }
 
@@ -330,7 +369,7 @@ static void write_thread_head(struct pln_firefox *w, const struct pln_thread *th
 	pln_json_bool(&w->json, "isMainThread", is_first);
 	pln_json_text(&w->json, "processType", "default");
 	pln_json_text(&w->json, "processName", process->command);
-	pid_member(w, process->pid);
+	pid_member(w, thread->process);
 	pln_json_number(&w->json, "tid", thread->tid);
 	time_member(w, "processStartupTime", process->start_ns);
 	if (process->end_ns)
@@ -446,7 +485,7 @@ static void write_counter(struct pln_firefox *w, uint32_t process, uint32_t firs
 	pln_json_text(&w->json, "name", "malloc");
 	pln_json_text(&w->json, "category", "Memory");
 	pln_json_text(&w->json, "description", "malloc and anonymous mappings, counted exactly");
-	pid_member(w, w->profile->processes[process].pid);
+	pid_member(w, process);
 	pln_json_number(&w->json, "mainThreadIndex", first_thread);
 	write_display(w);
 	pln_json_object(&w->json, "samples");
@@ -592,5 +631,6 @@ int pln_export_firefox(const struct pln_export *export, FILE *out)
 	free(w.markers);
 	free(w.node_used);
 	free(w.node_collects);
+	free(w.pid_use);
 	return err;
 }

@@ -65,6 +65,7 @@ struct pln_firefox {
 	struct pln_export_blocks blocks; /* sampled allocations: their bytes */
 	struct pln_groups process_blocks; /* those with any, by process */
 	struct pln_groups process_points; /* points of memory, by process */
+	uint32_t *pid_use; /* by process: 1 for the first one with its pid, 2 for the second... */
 	struct pln_firefox_event *events; /* of one process, by time */
 	size_t event_count;
 	struct pln_firefox_marker *markers; /* of one thread */

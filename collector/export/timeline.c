@@ -6,7 +6,8 @@
  * "below_objects" is the part of malloc and mmap that Python's objects got their memory by. What
  * is not known is empty: how many bytes of objects were freed, what of that below them was,
  * and of the program break all but its size. In a forked child net_bytes may be negative: it
- * frees what its parent had allocated.
+ * frees what its parent had allocated. "process" is the process's number in the profile: a pid
+ * may come again.
  */
 #include "export/export.h"
 
@@ -24,11 +25,11 @@ static void write_class(FILE *out, enum pln_heap_class class, const struct pln_h
 	fprintf(out, "%s,%" PRIu64 ",%" PRIu64 ",", class_names[class], c->alloc_calls,
 		c->alloc_bytes);
 	if (class == PILLION_HEAP_NESTED)
-		fputs(",,\n", out);
+		fputs(",,", out);
 	else if (class == PILLION_HEAP_OBJECT)
-		fprintf(out, "%" PRIu64 ",,\n", c->free_calls);
+		fprintf(out, "%" PRIu64 ",,", c->free_calls);
 	else
-		fprintf(out, "%" PRIu64 ",%" PRIu64 ",%" PRId64 "\n", c->free_calls, c->free_bytes,
+		fprintf(out, "%" PRIu64 ",%" PRIu64 ",%" PRId64, c->free_calls, c->free_bytes,
 			(int64_t)(c->alloc_bytes - c->free_bytes));
 }
 
@@ -43,15 +44,18 @@ static void write_point(const struct pln_profile *p, const struct pln_heap_point
 			continue;
 		fprintf(out, "%.6f,%" PRIu32 ",", seconds, pid);
 		write_class(out, class, &point->heap[class]);
+		fprintf(out, ",%" PRIu32 "\n", point->process);
 	}
-	fprintf(out, "%.6f,%" PRIu32 ",brk,,,,,%" PRIu64 "\n", seconds, pid, point->brk_bytes);
+	fprintf(out, "%.6f,%" PRIu32 ",brk,,,,,%" PRIu64 ",%" PRIu32 "\n", seconds, pid,
+		point->brk_bytes, point->process);
 }
 
 int pln_export_timeline(const struct pln_export *export, FILE *out)
 {
 	const struct pln_profile *p = export->profile;
 
-	fputs("seconds,pid,class,alloc_calls,alloc_bytes,free_calls,free_bytes,net_bytes\n", out);
+	fputs("seconds,pid,class,alloc_calls,alloc_bytes,free_calls,free_bytes,net_bytes,process\n",
+	      out);
 	for (size_t i = 0; i < p->heap_point_count; i++) {
 		const struct pln_heap_point *point = &p->heap_points[i];
 

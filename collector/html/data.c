@@ -85,6 +85,17 @@ static void put_function(const struct writer *w, struct pln_json *json, uint32_t
 
 /* ---------------------------------------------------------------- threads */
 
+/* Its place in the list of them that `info` has, which leaves out those that the page is not of. */
+static uint32_t process_place(const struct writer *w, uint32_t id)
+{
+	const struct pln_process *processes = w->report->profile->processes;
+	uint32_t place = 0;
+
+	for (uint32_t i = 0; i < id; i++)
+		place += pln_filter_keeps_process(&w->report->options.filter, &processes[i]);
+	return place;
+}
+
 static void put_thread(const struct writer *w, struct pln_json *json, size_t index)
 {
 	const struct pln_profile *p = w->report->profile;
@@ -96,16 +107,13 @@ static void put_thread(const struct writer *w, struct pln_json *json, size_t ind
 	if (id == PLN_NONE) {
 		snprintf(text, sizeof(text), "%zu other threads", w->threads.others);
 		pln_json_text(json, "name", text);
-		pln_json_null(json, "pid");
 	} else {
 		const struct pln_thread *t = &p->threads[id];
 
 		pln_json_text(json, "name", pln_thread_name(t, text, sizeof(text)));
 		pln_json_number(json, "tid", t->tid);
 		if (t->process < p->process_count)
-			pln_json_number(json, "pid", p->processes[t->process].pid);
-		else
-			pln_json_null(json, "pid");
+			pln_json_number(json, "process", process_place(w, t->process));
 		pln_json_bool(json, "main", t->is_main);
 	}
 	if (entry < p->function_count)

@@ -395,7 +395,7 @@ def exports_timeline(path):
     """Bytes of malloc and mmap at each moment."""
     moments = collections.defaultdict(int)
     for line in path.read_text().splitlines()[1:]:
-        seconds, _, kind, *_, net = line.split(",")
+        seconds, _, kind, *_, net, _ = line.split(",")
         if kind in ("malloc", "mmap"):
             moments[float(seconds)] += int(net)
     return [net for _, net in sorted(moments.items())]

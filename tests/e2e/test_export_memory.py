@@ -236,10 +236,11 @@ def test_the_timeline_has_the_exact_counts(here, recorded, work):
     found = [(row["pid"], row["class"], *(row[c] for c in list(row)[3:])) for row in rows]
     expected = []
     for point in recorded.profile.data["heap_points"]:
+        process = str(point["process"])
         pid = str(recorded.profile.processes[point["process"]]["pid"])
-        expected += [(pid, name, *map(str, counts), str(counts[1] - counts[3]))
+        expected += [(pid, name, *map(str, counts), str(counts[1] - counts[3]), process)
                      for name, counts in zip(names, point["heap"]) if any(counts)]
-        expected.append((pid, "brk", "", "", "", "", str(point["brk_bytes"])))
+        expected.append((pid, "brk", "", "", "", "", str(point["brk_bytes"]), process))
     assert found == expected and len({row["seconds"] for row in rows}) > 3
 
 

@@ -364,6 +364,28 @@ def test_threads_and_processes_can_be_chosen(here, driver, profiles, pages):
     assert "threads" not in page.fragment
 
 
+def test_processes_of_one_pid_are_chosen_each_by_itself(here, driver, profiles, work):
+    """Parts of several containers, or of one recording: merged, they have pids again."""
+    other = make_profile(work / "other.pillion", "-n", 5000, "-t", 2, "-p", 1, "-s", 7)
+    merged = work / "merged.pillion"
+    result = here.run([here.pillion, "merge", "-q", "-o", merged, profiles["synthetic"], other])
+    assert result.returncode == OK, result.stderr
+    page = browser.Page(driver, make_page(here, merged, work / "merged.html"), "#tab=functions&metric=wall")
+    page.click("#threads > summary")
+    groups = page.run("return [...document.querySelectorAll('#thread-list > li')].map(li => li.dataset.pid)")
+    assert sorted(groups) == ["4000", "4000.2", "4001", "4002"]
+    page.run("document.querySelector('li[data-pid=\"4000.2\"] .process button').click()")
+    report = told(here, "report", other, "--view", "wall")
+    assert all_functions(page) == reported_functions(report)
+    # Of a page of some processes alone, `info` lists those alone.
+    path = make_page(here, merged, work / "one.html", "--process", "4001")
+    page = browser.Page(driver, path)
+    page.click("#threads > summary")
+    assert page.text("#threads-summary").startswith("All ")
+    groups = page.run("return [...document.querySelectorAll('#thread-list > li')].map(li => li.dataset.pid)")
+    assert groups == ["4001"]
+
+
 def test_each_metric_button_changes_the_graph(page):
     pictures = set()
     for view in VIEWS:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A merged profile is all of its parts: to the nanosecond, in every view, for every reader."""
+import csv
 import json
 import stat
 
@@ -190,3 +191,19 @@ def test_nothing_is_overwritten_or_left_behind(here, parts, work):
     assert stat.S_ISREG(mode) and stat.S_IMODE(mode) == 0o600
     for options in (["-o", work / "x"], [parts[0]]):
         assert here.run([here.pillion, "merge", *options]).returncode == USAGE
+
+
+def test_processes_of_one_pid_stay_apart_in_exports(here, parts, work):
+    """As those of several containers, or of parts of one recording; the Firefox Profiler takes a pid for a process."""
+    twice = merge(here, work / "twice.pillion", parts[2], parts[2], parts[0])
+    pids = [p["pid"] for p in report(here, twice)["processes"]]
+    assert len(pids) == 5 and pids[:2] == pids[2:4]
+    expected = [str(pid) for pid in pids[:2]] + ["%d.2" % pid for pid in pids[:2]] + [str(pids[4])]
+    read = exports.read_firefox(export(here, twice, work / "x.gz", "firefox"))
+    main = [t["pid"] for t in read["threads"] if t["isMainThread"]]
+    assert sorted(main) == sorted(expected) and {t["pid"] for t in read["threads"]} == set(expected)
+    for counter in read["counters"]:
+        assert read["threads"][counter["mainThreadIndex"]]["pid"] == counter["pid"]
+    with export(here, twice, work / "x.csv", "timeline").open() as f:
+        seen = {(row["process"], row["pid"]) for row in csv.DictReader(f)}
+    assert seen == {(str(i), str(pid)) for i, pid in enumerate(pids)}

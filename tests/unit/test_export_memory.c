@@ -245,11 +245,12 @@ static void test_timeline(void)
 		  .brk_bytes = 8192 },
 	};
 	static const char *const texts[] = {
-		"seconds,pid,class,alloc_calls,alloc_bytes,free_calls,free_bytes,net_bytes\n",
-		"0.050000,100,malloc,3,300,1,100,200\n0.050000,100,brk,,,,,0\n",
-		"0.100000,200,malloc,3,300,5,500,-200\n0.100000,200,mmap,1,4096,0,0,4096\n"
-		"0.100000,200,objects,9,90,7,,\n0.100000,200,below_objects,2,200,,,\n"
-		"0.100000,200,brk,,,,,8192\n",
+		"seconds,pid,class,alloc_calls,alloc_bytes,free_calls,free_bytes,net_bytes,"
+		"process\n",
+		"0.050000,100,malloc,3,300,1,100,200,0\n0.050000,100,brk,,,,,0,0\n",
+		"0.100000,200,malloc,3,300,5,500,-200,1\n0.100000,200,mmap,1,4096,0,0,4096,1\n"
+		"0.100000,200,objects,9,90,7,,,1\n0.100000,200,below_objects,2,200,,,,1\n"
+		"0.100000,200,brk,,,,,8192,1\n",
 	};
 	struct pln_filter filter = { .processes = NULL };
 	struct pln_profile *profile = open_known();

@@ -22,9 +22,9 @@ const Controls = (() => {
   function processes(model) {
     const groups = new Map()
     model.threads.forEach((thread, index) => {
-      if (!groups.has(thread.pid))
-        groups.set(thread.pid, [])
-      groups.get(thread.pid).push(index)
+      if (!groups.has(thread.process))
+        groups.set(thread.process, [])
+      groups.get(thread.process).push(index)
     })
     return groups
   }
@@ -49,12 +49,11 @@ const Controls = (() => {
     Format.replace(byId('thread-tools'),
       element('button', { type: 'button', id: 'all-on', text: 'All', onclick: () => app.go({ threads: null }) }),
       element('button', { type: 'button', id: 'all-off', text: 'None', onclick: () => app.go({ threads: [] }) }))
-    Format.replace(byId('thread-list'), ...[...groups].map(([pid, indexes]) => group(app, pid, indexes, groups.size > 1)))
+    Format.replace(byId('thread-list'), ...[...groups].map(([process, indexes]) => group(app, model.info.processes[process], indexes, groups.size > 1)))
   }
 
-  function group(app, pid, indexes, isNamed) {
+  function group(app, process, indexes, isNamed) {
     const { model, filter } = app
-    const process = model.info.processes.find(p => p.pid === pid)
     const items = indexes.map(index => {
       const thread = model.threads[index]
       const item = element('li', {}, check(filter.threads[index], isOn => choose(app, [index], isOn), named(thread.name),
@@ -64,10 +63,10 @@ const Controls = (() => {
       return item
     })
     const all = indexes.every(index => filter.threads[index])
-    const head = check(all, isOn => choose(app, indexes, isOn), named(pid ? `pid ${pid} ${process ? process.command : ''}` : 'others'))
+    const head = check(all, isOn => choose(app, indexes, isOn), named(process ? `pid ${process.pidName} ${process.command}` : 'others'))
     const item = element('li', {}, isNamed ? element('div', { className: 'process' }, head,
       element('button', { type: 'button', className: 'link', text: 'only', onclick: () => app.go({ threads: indexes }) })) : null, element('ul', {}, ...items))
-    item.dataset.pid = pid
+    item.dataset.pid = process ? process.pidName : 'others'
     return item
   }
 

@@ -33,9 +33,20 @@ const Profile = (() => {
     return cells
   }
 
+  // Processes of several containers may have the same pid, and so have those before and after an exec.
+  function namePids(processes) {
+    const used = new Map()
+    for (const process of processes) {
+      const uses = (used.get(process.pid) || 0) + 1
+      used.set(process.pid, uses)
+      process.pidName = uses > 1 ? `${process.pid}.${uses}` : String(process.pid)
+    }
+  }
+
   function modelOf([info, model, nodes, cells, code]) {
     const read = { ...Data.json(model), info: Data.json(info), nodes: Data.readNodes(nodes, ['fn', 'line', 'guessed']), cells: readCells(cells) }
     Data.check(read.format)
+    namePids(read.info.processes)
     read.functions = Data.readFunctions(read.functions)
     read.code = new Map(Data.json(code).map(of => [of.fn, of])) // by function, as far as there is any
     Data.prepare(read)

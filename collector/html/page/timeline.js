@@ -209,8 +209,9 @@ const Timeline = (() => {
 
     // Several processes have a first thread each.
     threadLabel(index) {
-      const { name, entry, main, pid } = this.model.threads[index]
-      const first = this.model.info.processes.length > 1 ? `pid ${pid}` : 'first thread'
+      const { name, entry, main, process } = this.model.threads[index]
+      const { processes } = this.model.info
+      const first = processes.length > 1 && processes[process] ? `pid ${processes[process].pidName}` : 'first thread'
       return Format.name(!entry ? name : main ? `${entry}, ${first}` : `${entry}, ${name}`)
     }
 
@@ -334,8 +335,9 @@ const Timeline = (() => {
     describeThread(thread, moment) {
       const { model } = this
       const at = (thread * model.moments + moment) * STATES
-      const { pid } = model.threads[thread]
-      const lines = [this.threadLabel(thread), ...pid && model.info.processes.length > 1 ? [`pid ${pid}`] : []]
+      const { processes } = model.info
+      const process = processes[model.threads[thread].process]
+      const lines = [this.threadLabel(thread), ...process && processes.length > 1 ? [`pid ${process.pidName}`] : []]
       for (const [state, { label }] of Colors.STATES.entries()) {
         const ns = this.times[at + state]
         const where = state === 5 && ns ? this.waitsIn(thread, moment) : ''
