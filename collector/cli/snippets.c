@@ -5,10 +5,13 @@
  */
 #include "cli/snippets.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "cli/cli.h"
 #include "cli/variables.h"
 #include "ingest/quote.h"
 
@@ -87,15 +90,31 @@ static void print_sh(FILE *out, const char *library)
 	put_variables(out, put_sh, "%e.%p.pillion");
 }
 
+/* Where the library in the container will look for what it starts. */
+static bool has_collector(const char *directory)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof(path), "%s/pillion", directory) < (int)sizeof(path) &&
+	       !access(path, X_OK);
+}
+
 static void print_docker(FILE *out, const char *directory)
 {
+	bool whole = has_collector(directory);
+
 	fprintf(out,
 		"docker run \\\n"
 		"    -v %s:/pillion:ro -v \"$PWD/profiles\":/profiles \\\n",
-		directory);
+		whole ? directory : "PILLION");
 	put_docker(out, "LD_PRELOAD", IN_CONTAINER);
 	put_variables(out, put_docker, CONTAINER_OUTPUT);
 	fputs("    IMAGE\n", out);
+	if (!whole)
+		pln_cli_message("PILLION: %s has no pillion beside the library, and would record "
+				"nothing; name a directory with the unpacked archive for "
+				"containers (cmake --preset container)",
+				directory);
 }
 
 static void print_k8s(FILE *out)

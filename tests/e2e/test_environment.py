@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import shutil
 import time
 
 import place
@@ -109,7 +110,7 @@ AWKWARD = {"PILLION_OUTPUT": "", "PILLION_LABELS": "team=a b,quote=\"'\\$x%n"}
 
 def snippet(here, shell, env=()):
     result = here.run([here.pillion, "env", "--shell", shell], env=dict(env))
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0 and (shell == "docker" or not result.stderr), result
     return result.stdout
 
 
@@ -128,13 +129,29 @@ def test_the_shell_takes_its_snippet(here, one_python, work):
     assert told["processes"][0]["labels"] == {"team": "a b", "quote": "\"'\\$x%n"}
 
 
-def test_docker_gets_words(here, work):
+def words_of(here, work, text):
     """What the shell makes of it, printed one word a line."""
-    text = snippet(here, "docker", AWKWARD).replace("docker run", "printf '%s\\n'", 1)
-    words = here.run(["sh", "-c", text], cwd=work).stdout.splitlines()
-    assert words[1] == here.library.rsplit("/", 1)[0] + ":/pillion:ro"
+    return here.run(["sh", "-c", text.replace("docker run", "printf '%s\\n'", 1)], cwd=work).stdout.splitlines()
+
+
+def test_docker_gets_words(here, work):
+    words = words_of(here, work, snippet(here, "docker", AWKWARD))
     assert "LD_PRELOAD=/pillion/libpillion.so" in words and "PILLION_OUTPUT=/profiles/%h.%p.pillion" in words
     assert "PILLION_LABELS=" + AWKWARD["PILLION_LABELS"] in words and words[-1] == "IMAGE"
+
+
+def test_docker_gets_a_directory_with_library_and_collector(here, work):
+    """The library alone would find nothing to start, and say nothing of it."""
+    result = here.run([here.pillion, "env", "--shell", "docker"])
+    assert result.returncode == 0 and words_of(here, work, result.stdout)[1] == "PILLION:/pillion:ro"
+    assert "archive for containers" in result.stderr, result.stderr
+    beside = work / "beside"
+    beside.mkdir()
+    shutil.copy(here.pillion, str(beside))
+    shutil.copy(here.library, str(beside))
+    result = here.run([beside / "pillion", "env", "--shell", "docker"])
+    assert (result.returncode, result.stderr) == (0, "")
+    assert words_of(here, work, result.stdout)[1] == "%s:/pillion:ro" % beside
 
 
 def test_systemd_gets_its_percent_signs_doubled(here):
