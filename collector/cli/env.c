@@ -74,6 +74,13 @@ static int print_snippet(enum pln_snippet snippet)
 		pln_cli_message("%s", why);
 		return PLN_EXIT_FAILURE;
 	}
+	/* What is printed would lead to a link that is about to go. */
+	if (library.link_dir[0] && snippet != PLN_SNIPPET_K8S) {
+		pln_cli_message("LD_PRELOAD cannot name this library: its path has a space, a "
+				"colon or a dollar; move pillion to another directory");
+		pln_library_close(&library);
+		return PLN_EXIT_FAILURE;
+	}
 	pln_snippet_print(stdout, snippet, library.path);
 	pln_library_close(&library);
 	return pln_cli_end_output();

@@ -154,6 +154,16 @@ def test_docker_gets_a_directory_with_library_and_collector(here, work):
     assert words_of(here, work, result.stdout)[1] == "%s:/pillion:ro" % beside
 
 
+@pytest.mark.parametrize("shell, status", [("sh", 1), ("docker", 1), ("systemd", 1), ("k8s", 0)])
+def test_a_path_that_ld_preload_cannot_hold_is_in_no_snippet(here, work, shell, status):
+    """A link that `record` makes of it is gone when it ends."""
+    prefix = work / "a place: with $odd name"
+    shutil.copytree(str(here.prefix), str(prefix), symlinks=True)
+    result = here.run([prefix / "bin" / "pillion", "env", "--shell", shell])
+    assert result.returncode == status and bool(result.stdout) == (not status)
+    assert ("move pillion" in result.stderr) == bool(status), result.stderr
+
+
 def test_systemd_gets_its_percent_signs_doubled(here):
     lines = snippet(here, "systemd", AWKWARD).splitlines()
     assert lines[0] == "[Service]" and 'Environment="LD_PRELOAD=%s"' % here.library in lines
