@@ -163,6 +163,12 @@ static void log_unheard(int error)
 			pln_options.socket);
 }
 
+/* A token is of a collector that another process of the family started: it was there. */
+static bool time_is_over(void)
+{
+	return pln_options.duration && pln_options.token[0];
+}
+
 static int reach_collector(int segment_fd, enum pln_hello_reason reason)
 {
 	int error = -ENOTCONN;
@@ -170,7 +176,7 @@ static int reach_collector(int segment_fd, enum pln_hello_reason reason)
 	if (pln_options.socket[0])
 		error = pln_hello_send(segment_fd, reason);
 	/* Nobody there (any more): with an output of its own the process can help itself. */
-	if (error && error != -ECANCELED && pln_options.output[0] &&
+	if (error && error != -ECANCELED && pln_options.output[0] && !time_is_over() &&
 	    reason == PILLION_REASON_START) {
 		error = pln_launch_collector(reason == PILLION_REASON_START);
 		if (error)

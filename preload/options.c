@@ -69,13 +69,13 @@ static void set_number(const char *name, const char *text, long min, long max, l
 		complain(name);
 }
 
-/* Only looked at, so that a bad value is noted. */
 static void set_seconds(const char *name, const char *text, long max, bool *out)
 {
 	uint64_t ns;
 
-	*out = pln_duration_parse(text, &ns) && ns <= (uint64_t)max * PILLION_SECOND_NS;
-	if (!*out)
+	if (pln_duration_parse(text, &ns) && ns <= (uint64_t)max * PILLION_SECOND_NS)
+		*out = ns > 0;
+	else
 		complain(name);
 }
 

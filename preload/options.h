@@ -17,7 +17,7 @@
 struct pln_options {
 #define PLN_MEMBER_FLAG(id) bool id;
 #define PLN_MEMBER_NUMBER(id) long id;
-#define PLN_MEMBER_SECONDS(id) bool id; /* the collector's business; true: it is set */
+#define PLN_MEMBER_SECONDS(id) bool id; /* how long is the collector's business */
 #define PLN_MEMBER_CHOICE(id) unsigned id;
 #define PLN_MEMBER_TEXT(id) char id[PLN_OPTION_TEXT_MAX];
 #define PLN_MEMBER_LIST(id) char id[PLN_OPTION_TEXT_MAX];

@@ -237,6 +237,26 @@ def test_without_subprocesses_the_first_process_alone_is_recorded(one_python, wo
 THREADS = "import os; print(len(os.listdir('/proc/self/task')))"
 
 
+AFTER_ITS_COLLECTOR = """
+import os, subprocess, sys, time
+deadline = time.monotonic() + 20
+while os.environ["PILLION_SOCKET"] in open("/proc/net/unix").read():
+    assert time.monotonic() < deadline
+    time.sleep(0.05)
+subprocess.check_call([sys.executable, "-c", "print('ran')"])
+"""
+
+
+def test_when_the_time_is_over_children_start_no_collector(one_python, work):
+    """Each that came later had the whole time anew, in a profile of its own."""
+    here = place.of(one_python)
+    result = here.run([one_python.path, "-c", AFTER_ITS_COLLECTOR], cwd=work,
+                      env=dict(here.preload(work / "%p.pillion"), PILLION_DURATION="0.5"))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "ran\n", "")
+    path, = work.glob("*.pillion")
+    assert len(complete_profile(path).processes) == 1
+
+
 @pytest.mark.parametrize("value", ["1", "true", "please"])
 def test_disable_wins(one_python, work, value):
     """Whatever it says, and however much is wrong with the others."""
