@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -118,6 +119,23 @@ static void write_stat(const struct pln_stat *stat, FILE *out)
 		pln_stat_github_warnings(stat, stderr);
 }
 
+/* Before a command runs: afterwards it is too late to name another place. Returns 0 or -errno. */
+static int try_output(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[PATH_MAX];
+	struct stat st;
+
+	if (!strcmp(path, "-"))
+		return 0;
+	if (!stat(path, &st) && (args.append || !S_ISREG(st.st_mode)))
+		return access(path, W_OK) ? -errno : 0;
+	if (snprintf(directory, sizeof(directory), "%.*s", slash ? (int)(slash - path) + 1 : 1,
+		     slash ? path : ".") >= (int)sizeof(directory))
+		return -ENAMETOOLONG;
+	return access(directory, W_OK | X_OK) ? -errno : 0;
+}
+
 static int fill(FILE *out, const void *stat)
 {
 	errno = 0;
@@ -138,6 +156,13 @@ static int append_to(const char *path, const struct pln_stat *stat)
 	return err;
 }
 
+/* `path`: NULL, none is named. */
+static void cannot_write(const char *path, int err)
+{
+	pln_cli_message("%s: cannot write: %s%s", path ? path : "the output", strerror(-err),
+			path ? "; -o names another place" : "");
+}
+
 /* `otherwise`: where to when no file is named. Returns an enum pln_exit. */
 static int write_output(const struct pln_stat *stat, FILE *otherwise)
 {
@@ -148,8 +173,7 @@ static int write_output(const struct pln_stat *stat, FILE *otherwise)
 	err = args.output ? append_to(args.output, stat) : fill(otherwise, stat);
 	if (!err)
 		return PLN_EXIT_OK;
-	pln_cli_message("%s: cannot write: %s%s", args.output ? args.output : "the output",
-			strerror(-err), args.output ? "; -o names another place" : "");
+	cannot_write(args.output, err);
 	return PLN_EXIT_FAILURE;
 }
 
@@ -166,6 +190,9 @@ static int show(struct pln_profile *profile, const char *path, FILE *otherwise)
 	} else {
 		pln_stat_build(&stat, &report);
 		status = write_output(&stat, otherwise);
+		/* A command that has run does not run again for another place. */
+		if (status && args.output && otherwise == stderr)
+			(void)fill(stderr, &stat);
 		pln_stat_free(&stat);
 	}
 	pln_report_free(&report);
@@ -267,10 +294,14 @@ static int stat_of_command(char **command, int count)
 	char directory[PATH_MAX - 32], own[PATH_MAX], opened[PATH_MAX];
 	struct pln_profile *profile = NULL;
 	const char *path;
-	int status;
+	int status = args.output ? try_output(args.output) : 0;
 
 	if (args.output && !args.append && !pln_cli_may_write(args.output, args.force))
 		return PLN_EXIT_WRAPPER;
+	if (status) {
+		cannot_write(args.output, status);
+		return PLN_EXIT_WRAPPER;
+	}
 	path = choose_profile(directory, sizeof(directory), own, sizeof(own));
 	if (!path)
 		return PLN_EXIT_WRAPPER;
@@ -316,6 +347,8 @@ static int check_arguments(const struct pln_operands *operands, bool command)
 					   "one profile at a time, not also %s; a command is "
 					   "written behind --",
 					   operands->value[1]);
+	if (args.output && !*args.output)
+		return pln_cli_usage_error(&verb, "-o wants a file's name, and has an empty one");
 	if (args.append && !args.output)
 		return pln_cli_usage_error(&verb, "--append to what? -o names the file");
 	if (args.profile && !command)

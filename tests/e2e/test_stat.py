@@ -179,6 +179,24 @@ def test_a_dash_is_stdout(here, one_python, real, work, options):
     assert list(work.iterdir()) == []
 
 
+@pytest.mark.parametrize("options", [[], ["--append"], ["--force"]], ids=" ".join)
+def test_a_place_that_cannot_be_written_to_is_told_before_the_command_runs(here, work, options):
+    command = ["--", "touch", work / "started"]
+    result = here.run([here.pillion, "stat", *options, "-o", work / "no" / "x", *command])
+    assert result.returncode == WRAPPER and "No such file" in result.stderr, result
+    # As of a variable that is not set.
+    result = here.run([here.pillion, "stat", *options, "-o", "", *command])
+    assert result.returncode == USAGE and "empty" in result.stderr, result
+    assert list(work.iterdir()) == []
+
+
+def test_figures_are_not_lost_with_the_place_for_them(here, one_python, work):
+    argv = [here.pillion, "stat", "-o", "/dev/full", "--", one_python.path, "-c", PROGRAM]
+    result = here.run(argv, env={"TMPDIR": str(work)})
+    assert (result.returncode, result.stdout) == (OK, "out\n"), result
+    assert "No space left" in result.stderr and "CPU time" in result.stderr, result.stderr
+
+
 # ------------------------------------------------------------------------ bad input
 
 @pytest.mark.parametrize("options", [["--"], ["a", "b"], ["a", "--", "true"], ["--append", "a"],
