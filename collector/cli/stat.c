@@ -225,26 +225,46 @@ static void watch_signals(void)
 		sigaction(passed[i], &pass, NULL);
 }
 
+/* As a template that means just this path; NULL: out of memory. */
+static char *literal(const char *path)
+{
+	char *text = malloc(2 * strlen(path) + 1), *out = text;
+
+	if (!text)
+		return NULL;
+	for (; *path; path++) {
+		if (*path == '%')
+			*out++ = '%';
+		*out++ = *path;
+	}
+	*out = '\0';
+	return text;
+}
+
+/* In the child. One file has to hold all of it, whatever the environment says. */
+static int run_record(char **command, int count, const char *path)
+{
+	static char name[] = "record", output[] = "-o", quiet[] = "-q",
+		    whole[] = "--rotate=", all[] = "--keep=", end[] = "--";
+	char *own[] = { name, output, literal(path), quiet, whole, all, end };
+	size_t own_count = sizeof(own) / sizeof(*own);
+	char **argv = calloc(own_count + (size_t)count + 1, sizeof(*argv));
+
+	if (!argv || !own[2])
+		return PLN_EXIT_WRAPPER;
+	memcpy(argv, own, sizeof(own));
+	memcpy(&argv[own_count], command, (size_t)count * sizeof(*command));
+	return pln_cmd_record((int)own_count + count, argv);
+}
+
 /* Returns wait(2)'s status, or -1 when there was no process to be had. */
 static int record(char **command, int count, const char *path)
 {
-	static char record_name[] = "record", output[] = "-o", quiet[] = "-q", end[] = "--";
-	char **argv = calloc((size_t)count + 6, sizeof(*argv));
-	int argc = 0, status;
-	pid_t pid;
+	int status;
+	pid_t pid = fork();
 
-	if (!argv)
-		return -1;
-	argv[argc++] = record_name;
-	argv[argc++] = output;
-	argv[argc++] = (char *)(uintptr_t)path;
-	argv[argc++] = quiet;
-	argv[argc++] = end;
-	memcpy(&argv[argc], command, (size_t)count * sizeof(*command));
-	pid = fork();
 	if (!pid)
-		exit(pln_cmd_record(argc + count, argv));
-	free(argv);
+		exit(run_record(command, count, path));
 	if (pid < 0)
 		return -1;
 	recorder = pid;

@@ -120,6 +120,25 @@ def test_signals_are_passed_on_to_the_command(here, one_python, work, signo):
     assert "exit 5" in err and list(work.iterdir()) == []
 
 
+def test_all_of_a_command_is_counted_where_recordings_rotate(here, one_python, work):
+    program = "import time\nfor i in range(24): time.sleep(0.1)"
+    result = here.run([here.pillion, "stat", "--json", "--", one_python.path, "-c", program],
+                      env={"TMPDIR": str(work), "PILLION_ROTATE": "1s"})
+    assert result.returncode == OK and figures(result.stderr)["time"]["wall_ns"] > 2.3e9, result
+    assert list(work.iterdir()) == []
+
+
+def test_a_percent_sign_in_a_path_is_one(here, one_python, work):
+    (work / "100%q").mkdir()
+    command = ["--", one_python.path, "-c", PROGRAM]
+    result = here.run([here.pillion, "stat", *command], env={"TMPDIR": str(work / "100%q")})
+    assert result.returncode == OK and "CPU time" in result.stderr, result
+    assert list((work / "100%q").iterdir()) == []
+    result = here.run([here.pillion, "stat", "--profile", work / "%e.%p.pillion", *command])
+    assert result.returncode == OK and "CPU time" in result.stderr, result
+    assert sorted(p.name for p in work.iterdir()) == ["%e.%p.pillion", "100%q"]
+
+
 # --------------------------------------------------------------------------- GitHub
 
 def test_a_job_summary(here, real, work):
