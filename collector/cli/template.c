@@ -341,8 +341,9 @@ int pln_output_open(struct pln_output *o, const char *text, pid_t pid, const cha
 					    &bad);
 		if (error)
 			break;
-		error = overwrite == PLN_OVERWRITE_AVOID && !numbered ? open_avoiding(o)
-								      : open_path(o, overwrite);
+		error = overwrite == PLN_OVERWRITE_AVOID && !numbered
+				? open_avoiding(o)
+				: open_path(o, numbered ? PLN_OVERWRITE_NO : overwrite);
 		if (error != -EEXIST || !numbered || values.number >= MAX_NUMBER)
 			break;
 		error = 0;

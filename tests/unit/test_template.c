@@ -166,6 +166,20 @@ static void test_free_names_are_found(void)
 	check_content("avoid.pillion", "a");
 }
 
+/* Else each recording would replace number 1. */
+static void test_force_takes_no_number_that_is_taken(void)
+{
+	struct pln_output o;
+	char why[1024];
+
+	put_file("forced.1", "precious");
+	CHECK_EQ(open_as(&o, "forced.%n", PLN_OVERWRITE_YES, why), 0);
+	CHECK_STR(o.path, "forced.2");
+	CHECK_EQ(pln_output_commit(&o), 0);
+	pln_output_close(&o, false);
+	check_content("forced.1", "precious");
+}
+
 static void test_places(void)
 {
 	struct pln_output o;
@@ -244,6 +258,7 @@ int main(void)
 	test_existing_files_are_kept();
 	test_links_are_not_followed();
 	test_free_names_are_found();
+	test_force_takes_no_number_that_is_taken();
 	test_places();
 	test_places_are_checked_before_a_name_is_known();
 	test_stdout_is_no_place();
