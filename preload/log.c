@@ -6,21 +6,30 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/uio.h>
+
+#include <pillion/values.h>
 
 #include "syscall.h"
 #include "text.h"
 
 static enum pln_log_level level_now;
 
-void pln_log_set_level(const char *name)
+bool pln_log_set_level(const char *name)
 {
 	static const char *const names[] = { "", "error", "info", "debug" };
+	bool asked_for = true;
 
-	level_now = PLN_LOG_SILENT;
-	for (unsigned i = 1; i < sizeof(names) / sizeof(*names); i++)
-		if (!strcmp(name, names[i]))
-			level_now = (enum pln_log_level)i;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (strcasecmp(name, names[i]))
+			continue;
+		level_now = (enum pln_log_level)i;
+		return true;
+	}
+	(void)pln_value_flag(name, &asked_for);
+	level_now = asked_for ? PLN_LOG_ERROR : PLN_LOG_SILENT;
+	return !asked_for;
 }
 
 bool pln_log_is_on(enum pln_log_level level)

@@ -14,8 +14,11 @@ enum pln_log_level {
 	PLN_LOG_DEBUG = 3,
 };
 
-/* "error", "info" or "debug"; anything else is silent. */
-void pln_log_set_level(const char *name);
+/*
+ * "error", "info" or "debug"; "", 0, no, off and false are silent. False: it is another word. Who
+ * sets it wants to hear something, and gets errors.
+ */
+bool pln_log_set_level(const char *name);
 
 bool pln_log_is_on(enum pln_log_level level);
 

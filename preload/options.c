@@ -198,8 +198,8 @@ void pln_options_parse(char **envp)
 		return;
 	/* First, so that complaints about the others are heard. */
 	for (entry = envp; entry && *entry; entry++)
-		if (!strncmp(*entry, "PILLION_LOG=", 12))
-			pln_log_set_level(*entry + 12);
+		if (!strncmp(*entry, "PILLION_LOG=", 12) && !pln_log_set_level(*entry + 12))
+			complain("PILLION_LOG");
 	for (entry = envp; entry && *entry; entry++)
 		if (!strncmp(*entry, "PILLION_", 8) && !is_switch(*entry))
 			set_one(*entry);

@@ -86,6 +86,21 @@ def test_a_collector_that_is_not_there_is_told_to_who_asks(one_python, work, set
     assert "not sampling" in line and word in line
 
 
+@pytest.mark.parametrize("word, lines", [
+    ("ERROR", ["not sampling"]), ("1", ["PILLION_LOG", "not sampling"]), ("warning", ["PILLION_LOG", "not sampling"]),
+    ("off", [])])
+def test_who_asks_in_other_words_is_told_errors(one_python, work, word, lines):
+    here = place.of(one_python)
+    env = dict(here.preload(work / "x.pillion"), PILLION_COLLECTOR="/no/such", PILLION_LOG=word)
+    found = log_of(here, one_python, env).splitlines()
+    assert len(found) == len(lines) and all(word in line for word, line in zip(lines, found)), found
+
+
+def test_an_unknown_level_is_noted(one_python, work):
+    profile, _ = recording.record_ok(one_python, ["-c", BURN], work, env={"PILLION_LOG": "warning"})
+    assert profile.notes == ["ignored bad values, using the defaults: PILLION_LOG"]
+
+
 WAITS = """
 import ctypes, os, time
 is_sampling = ctypes.CDLL(None).pillion_is_sampling
