@@ -104,7 +104,7 @@ static void set_choice(const char *name, const char *text, const char *words, un
 
 static void set_text(const char *name, const char *text, char *out)
 {
-	if (strlen(text) >= PLN_OPTION_TEXT_MAX)
+	if (strlen(text) >= PILLION_TEXT_MAX)
 		complain(name);
 	else
 		strcpy(out, text);

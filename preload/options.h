@@ -11,17 +11,15 @@
 
 #include "export.h"
 
-#define PLN_OPTION_TEXT_MAX 1024
-
 /* One member per row of PILLION_ENV_TABLE; text is "" when unset. */
 struct pln_options {
 #define PLN_MEMBER_FLAG(id) bool id;
 #define PLN_MEMBER_NUMBER(id) long id;
 #define PLN_MEMBER_SECONDS(id) bool id; /* how long is the collector's business */
 #define PLN_MEMBER_CHOICE(id) unsigned id;
-#define PLN_MEMBER_TEXT(id) char id[PLN_OPTION_TEXT_MAX];
-#define PLN_MEMBER_LIST(id) char id[PLN_OPTION_TEXT_MAX];
-#define PLN_MEMBER_SECRET(id) char id[PLN_OPTION_TEXT_MAX];
+#define PLN_MEMBER_TEXT(id) char id[PILLION_TEXT_MAX];
+#define PLN_MEMBER_LIST(id) char id[PILLION_TEXT_MAX];
+#define PLN_MEMBER_SECRET(id) char id[PILLION_TEXT_MAX];
 #define PLN_MEMBER(id, name, type, ...) PLN_MEMBER_##type(id)
 	PILLION_ENV_TABLE(PLN_MEMBER)
 #undef PLN_MEMBER

@@ -38,7 +38,7 @@
 #endif
 #define FCNTL_ADD_SEALS 1033
 #define SEAL_SHRINK_GROW_SEAL (0x1 | 0x2 | 0x4)
-static_assert(PLN_OPTION_TEXT_MAX <= PILLION_LABELS_SIZE, "labels fit");
+static_assert(PILLION_TEXT_MAX <= PILLION_LABELS_SIZE, "labels fit");
 
 struct pln_segment *pln_segment;
 struct pln_segment_own pln_segment_own;

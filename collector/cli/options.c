@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include <pillion/duration.h>
+#include <pillion/env.h>
 
 #include "cli/help.h"
 
@@ -132,6 +133,12 @@ static void append(char **list, const char *value)
 	free(before);
 }
 
+/* The library would ignore all of it. */
+static bool is_too_long(const char *list)
+{
+	return list && strlen(list) >= PILLION_TEXT_MAX;
+}
+
 static int set(const struct parser *p, const struct pln_option *o, const char *value)
 {
 	uint64_t number;
@@ -151,6 +158,9 @@ static int set(const struct parser *p, const struct pln_option *o, const char *v
 		if (!is_good(o, value))
 			return bad_value(p, o, value);
 		append(o->to, value);
+		if (is_too_long(*(char **)o->to))
+			return pln_cli_usage_error(p->verb, "--%s takes no more than %u bytes",
+						   o->name, PILLION_TEXT_MAX - 1u);
 		break;
 	case PLN_OPTION_NUMBER:
 		if (!parse_number(value, o->min, o->max, &number))

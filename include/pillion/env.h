@@ -21,6 +21,9 @@
 #ifndef PILLION_ENV_H
 #define PILLION_ENV_H
 
+/* Bytes of a TEXT, with the one at its end. */
+#define PILLION_TEXT_MAX 1024
+
 /* What "--burst" alone asks for. */
 #define PILLION_BURST_HZ 1000000
 

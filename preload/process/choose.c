@@ -55,8 +55,7 @@ static bool matches(const struct command *c, const char *pattern)
 }
 
 /* `patterns`: with commas between them. The first that matches is in `one`. */
-static bool matches_any(const struct command *c, const char *patterns,
-			char one[PLN_OPTION_TEXT_MAX])
+static bool matches_any(const struct command *c, const char *patterns, char one[PILLION_TEXT_MAX])
 {
 	while (*patterns) {
 		size_t size = strcspn(patterns, ",");
@@ -72,7 +71,7 @@ static bool matches_any(const struct command *c, const char *patterns,
 
 static bool is_chosen(const struct command *c)
 {
-	char pattern[PLN_OPTION_TEXT_MAX];
+	char pattern[PILLION_TEXT_MAX];
 
 	if (pln_options.include[0] && !matches_any(c, pln_options.include, pattern)) {
 		pln_log(PLN_LOG_DEBUG,

@@ -55,6 +55,19 @@ def test_a_value_that_is_of_no_use_is_refused(here, work, options):
     assert "%s wants" % options[-2] in line and "not '%s'" % options[-1] in line
 
 
+@pytest.mark.parametrize("option", ["--include", "--exclude", "--label"])
+def test_a_list_that_is_too_long_for_the_library_is_refused(here, work, option):
+    """Of PILLION_EXCLUDE, it would leave out all: everything would be recorded."""
+    def run(*values):
+        options = [word for value in values for word in (option, value)]
+        return here.run([here.pillion, "record", *options, "-o", work / "x", "--", "touch", work / "ran"])
+    result = run("a=" + "b" * 500, "c=" + "d" * 519)
+    assert result.returncode == 2 and option + " takes no more than 1023 bytes" in result.stderr, result
+    assert not (work / "ran").exists()
+    result = run("a=" + "b" * 500, "c=" + "d" * 518)
+    assert result.returncode == 0 and (work / "ran").exists(), result
+
+
 @pytest.mark.parametrize("number", [9, 19, 11, 33])
 def test_a_signal_that_is_of_no_use_is_noted_and_another_one_taken(one_python, work, number):
     burn = "import time\ne = time.thread_time() + .2\nwhile time.thread_time() < e: pass"
