@@ -289,6 +289,11 @@ static int check_arguments(const struct pln_operands *operands, const char *outp
 					   format()->name, pln_amount_view_names[args.view]);
 	if (format()->scope == PLN_EXPORT_ALL_VIEWS && args.blocks)
 		return pln_cli_usage_error(&verb, "%s has bytes, not blocks", format()->name);
+	if (args.blocks && !pln_view_is_heap(args.view))
+		return pln_cli_usage_error(&verb, "--blocks is of views of memory: -w live, ...");
+	if (args.annotate && format()->write != pln_export_folded)
+		return pln_cli_usage_error(&verb, "--annotate is of folded, not of %s",
+					   format()->name);
 	if (format()->binary && output && !strcmp(output, "-") && isatty(STDOUT_FILENO))
 		return pln_cli_usage_error(&verb, "%s is binary, and stdout is a terminal",
 					   format()->name);

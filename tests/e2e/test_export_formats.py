@@ -559,6 +559,14 @@ def test_tables_of_all_views_are_of_bytes_and_of_threads_that_are_there(here, re
     assert not list(work.iterdir())
 
 
+@pytest.mark.parametrize("options", [["folded", "--blocks"], ["timeline", "--blocks"], ["svg", "--blocks", "-w", "wall"],
+                                     ["svg", "--annotate"], ["pprof", "--annotate", "-w", "live"]], ids=" ".join)
+def test_what_would_change_nothing_is_refused(here, real, work, options):
+    result = here.run([here.pillion, "export", "-o", work / "x", "-f", *options, real])
+    assert result.returncode == USAGE and options[1] + " is of " in result.stderr, result
+    assert not list(work.iterdir())
+
+
 @pytest.mark.parametrize("form", TEXT + BINARY)
 def test_an_empty_profile_makes_no_file(here, work, form):
     path = make_profile(work / "empty.pillion", "-n", 0, "-t", 1)
