@@ -538,12 +538,19 @@ static int end_as(int status)
 
 static int exec_error(const struct recorder *r, int error)
 {
+	const char *command = r->command[0];
 	bool missing = error == -ENOENT;
 
-	pln_cli_message(
-		"cannot run '%s': %s; %s", r->command[0], strerror(-error),
-		missing ? "give its path, or install it"
-			: "a script needs its interpreter: pillion record -- python3 SCRIPT");
+	if (missing && access(command, F_OK))
+		pln_cli_message("cannot run '%s': %s; give its path, or install it", command,
+				strerror(-error));
+	else
+		/* By its path, it is the interpreter that is missing. */
+		pln_cli_message("cannot run '%s': %s; a script needs its interpreter%s: pillion "
+				"record -- python3 SCRIPT",
+				command, strerror(-error),
+				missing && strchr(command, '/') ? ", which its first line names"
+								: "");
 	return missing ? PLN_EXIT_NOT_FOUND : PLN_EXIT_NOT_EXECUTABLE;
 }
 

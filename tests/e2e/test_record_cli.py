@@ -149,6 +149,18 @@ def test_a_script_without_interpreter_line_runs(here, work):
 
 # -------------------------------------------------------- the command's world
 
+def test_a_script_that_is_there_is_not_to_be_installed(here, work):
+    """Of a name, PATH does not lead to it; of a path, the interpreter of its first line is missing."""
+    script = work / "app.py"
+    script.write_text("#!/no/such/python\nprint(1)\n")
+    script.chmod(0o755)
+    for command, advice in (("app.py", "needs its interpreter: "),
+                            ("./app.py", "needs its interpreter, which its first line names: "),
+                            ("none.py", "give its path, or install it")):
+        result = record(here, work, [], [command])
+        assert result.returncode == 127 and advice in result.stderr, result
+
+
 def signal_state(here, work, prefix):
     script = "trap '' USR1; exec \"$@\" cat /proc/self/status"
     out = here.run(["sh", "-c", script, "sh", *prefix], cwd=work).stdout
