@@ -184,6 +184,14 @@ sys.exit(3)
 """
 
 
+def test_summary_says_how_many_it_leaves_out(here, driver, work):
+    path = make_profile(work / "many.pillion", "-n", 5000, "-t", 507, "-p", 203)
+    page = browser.Page(driver, make_page(here, path, work / "many.html"), "#tab=summary")
+    shown = page.run("return ['processes', 'threads'].map(id => document.getElementById(`summary-${id}`)).map(section =>"
+                     " [section.querySelectorAll('tbody tr').length, section.lastChild.textContent])")
+    assert shown == [[200, "and 3 more"], [500, "and 7 more"]]
+
+
 def test_summary_says_how_processes_ended(here, driver, one_python, work):
     (work / "ends.py").write_text(ENDS)
     r = recording.record(one_python, [str(work / "ends.py")], work)

@@ -166,22 +166,25 @@ const Summary = (() => {
     ], 'memory')
   }
 
-  function wide(id, title, heads, rows) {
+  // Of `all`, the first `most`.
+  function wide(id, title, heads, all, most, row) {
+    const rows = all.slice(0, most).map(row)
     return element('section', { className: 'card wide', id: `summary-${id}` }, element('h2', { text: title }), element('div', { className: 'scroll' },
       element('table', {}, element('thead', {}, element('tr', {}, ...heads.map(text => element('th', { scope: 'col', text })))),
-        element('tbody', {}, ...rows.map(cells => element('tr', {}, ...cells.map(cell => element('td', {}, cell))))))))
+        element('tbody', {}, ...rows.map(cells => element('tr', {}, ...cells.map(cell => element('td', {}, cell))))))),
+    ...all.length > most ? [element('p', { className: 'dim', text: `and ${all.length - most} more` })] : [])
   }
 
   function processes(info) {
     return wide('processes', 'Processes', ['PID', 'Command', 'Python', 'CPU', 'Wall', 'GIL held', 'Ended'],
-      info.processes.slice(0, 200).map(p => [String(p.pid), named(p.command), p.python_version || '–', time(p.time.cpu_ns), time(p.time.wall_ns),
-        time(p.time.gil_hold_ns), p.exit_status === null ? p.ended ? 'not known' : 'no' : ending(p.exit_status)]))
+      info.processes, 200, p => [String(p.pid), named(p.command), p.python_version || '–', time(p.time.cpu_ns), time(p.time.wall_ns),
+        time(p.time.gil_hold_ns), p.exit_status === null ? p.ended ? 'not known' : 'no' : ending(p.exit_status)])
   }
 
   function threads(info) {
     return wide('threads', 'Threads', ['TID', 'PID', 'Name', 'Runs', 'CPU', 'Wall', 'GIL held', 'GIL waited for'],
-      info.threads.slice(0, 500).map(t => [String(t.tid), String(t.pid), named(t.name || '–'), t.entry ? named(t.entry.function) : '–',
-        time(t.time.cpu_ns), time(t.time.wall_ns), time(t.time.gil_hold_ns), time(t.time.gil_wait_ns)]))
+      info.threads, 500, t => [String(t.tid), String(t.pid), named(t.name || '–'), t.entry ? named(t.entry.function) : '–',
+        time(t.time.cpu_ns), time(t.time.wall_ns), time(t.time.gil_hold_ns), time(t.time.gil_wait_ns)])
   }
 
   function notes(model) {
