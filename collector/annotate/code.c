@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "profile/grow.h"
 #include "symbols/elf_file.h"
 #include "symbols/symbols.h"
 
@@ -101,15 +102,9 @@ static struct pln_instruction *append(struct decoder *d)
 {
 	struct pln_code_place *place = d->place;
 
-	if (place->count == d->capacity) {
-		size_t capacity = d->capacity ? d->capacity * 2 : 256;
-		void *more = realloc(place->instructions, capacity * sizeof(*place->instructions));
-
-		if (!more)
-			return NULL;
-		place->instructions = more;
-		d->capacity = capacity;
-	}
+	if (!pln_grow(&place->instructions, &d->capacity, place->count,
+		      sizeof(*place->instructions)))
+		return NULL;
 	place->instructions[place->count] = (struct pln_instruction){ .size = 0 };
 	return &place->instructions[place->count++];
 }

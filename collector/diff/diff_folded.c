@@ -10,6 +10,7 @@
 
 #include "diff/diff.h"
 #include "export/export.h"
+#include "profile/grow.h"
 #include "stacks/intern.h"
 
 struct counts {
@@ -48,15 +49,8 @@ static int add_path(struct paths *paths, unsigned side, const char *path, char *
 	id = pln_intern_add(paths->keys, path, (size_t)(blank - path) + 1, &is_new);
 	if (id == PLN_NONE)
 		return -ENOMEM;
-	if (id >= paths->capacity) {
-		size_t capacity = paths->capacity ? 2 * paths->capacity : 1024;
-		void *more = realloc(paths->counts, capacity * sizeof(*paths->counts));
-
-		if (!more)
-			return -ENOMEM;
-		paths->counts = more;
-		paths->capacity = capacity;
-	}
+	if (!pln_grow(&paths->counts, &paths->capacity, id, sizeof(*paths->counts)))
+		return -ENOMEM;
 	if (is_new)
 		paths->counts[id] = (struct counts){ .side = { 0, 0 } };
 	paths->counts[id].side[side] += count;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/grow.h"
 #include "stacks/intern.h"
 
 static void add(struct pln_block_sum *to, struct pln_block_sum what)
@@ -32,15 +33,8 @@ static struct pln_block_cell *find_cell(struct pass *pass, const struct pln_bloc
 
 	if (id == PLN_NONE)
 		return NULL;
-	if (id >= pass->capacity) {
-		size_t capacity = pass->capacity ? pass->capacity * 2 : 1024;
-		struct pln_block_cell *cells = realloc(b->cells, capacity * sizeof(*cells));
-
-		if (!cells)
-			return NULL;
-		b->cells = cells;
-		pass->capacity = capacity;
-	}
+	if (!pln_grow(&b->cells, &pass->capacity, id, sizeof(*b->cells)))
+		return NULL;
 	if (is_new) {
 		b->cells[id] = (struct pln_block_cell){ key[0], key[1], key[2], { 0 }, { 0 }, 0 };
 		b->cell_count = id + 1;

@@ -21,6 +21,7 @@
 #include "export/firefox_i.h"
 #include "export/gzip.h"
 #include "export/text.h"
+#include "profile/grow.h"
 #include "report/names.h"
 
 #define FORMAT_VERSION 62u
@@ -103,16 +104,8 @@ static int add_sample(const struct pln_sample_row *row, void *arg)
 	if (row->thread >= w->profile->thread_count ||
 	    !w->export->aggregate->thread_kept[row->thread])
 		return 0;
-	if (w->sample_count == w->sample_capacity) {
-		size_t capacity = w->sample_capacity ? w->sample_capacity * 2 : 4096;
-		struct pln_firefox_sample *samples =
-			realloc(w->samples, capacity * sizeof(*samples));
-
-		if (!samples)
-			return -ENOMEM;
-		w->samples = samples;
-		w->sample_capacity = capacity;
-	}
+	if (!pln_grow(&w->samples, &w->sample_capacity, w->sample_count, sizeof(*w->samples)))
+		return -ENOMEM;
 	w->samples[w->sample_count++] = (struct pln_firefox_sample){
 		.time_ns = row->time_ns,
 		.weight_ns = pln_sample_weight(row, w->export->view),

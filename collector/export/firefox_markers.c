@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "export/text.h"
+#include "profile/grow.h"
 #include "report/names.h"
 
 enum { HAS_GIL, WAITS_FOR_GIL, WAITS, COLLECTS };
@@ -74,18 +75,10 @@ void pln_firefox_write_schemas(struct pln_firefox *w)
 
 static void add_marker(struct pln_firefox *w, const struct pln_firefox_marker *marker)
 {
-	if (w->marker_count == w->marker_capacity) {
-		size_t capacity = w->marker_capacity ? w->marker_capacity * 2 : 1024;
-		struct pln_firefox_marker *markers =
-			realloc(w->markers, capacity * sizeof(*markers));
-
-		w->failed |= !markers;
-		if (!markers)
-			return;
-		w->markers = markers;
-		w->marker_capacity = capacity;
-	}
-	w->markers[w->marker_count++] = *marker;
+	if (pln_grow(&w->markers, &w->marker_capacity, w->marker_count, sizeof(*w->markers)))
+		w->markers[w->marker_count++] = *marker;
+	else
+		w->failed = true;
 }
 
 static bool frame_collects(const struct pln_profile *p, uint32_t frame)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/grow.h"
 #include "report/calltree.h"
 #include "report/names.h"
 
@@ -97,15 +98,9 @@ static size_t push(const struct pln_export *e, struct path *path, const struct p
 	char place[512];
 	size_t at;
 
-	if (depth + 1 >= path->depth_capacity) {
-		size_t capacity = path->depth_capacity ? path->depth_capacity * 2 : 256;
-		size_t *start = realloc(path->start, capacity * sizeof(*start));
-
-		path->failed |= !start;
-		if (!start)
-			return 0;
-		path->start = start;
-		path->depth_capacity = capacity;
+	if (!pln_grow(&path->start, &path->depth_capacity, depth + 1, sizeof(*path->start))) {
+		path->failed = true;
+		return 0;
 	}
 	if (!depth)
 		path->start[0] = 0;

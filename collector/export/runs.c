@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/grow.h"
+
 struct collector {
 	struct pln_runs *runs;
 	const struct pln_export *export;
@@ -22,15 +24,8 @@ static uint32_t call_of(const struct collector *c, uint32_t stack)
 
 static int add_run(struct pln_runs *runs, const struct pln_run *run)
 {
-	if (runs->count == runs->capacity) {
-		size_t capacity = runs->capacity ? runs->capacity * 2 : 4096;
-		struct pln_run *items = realloc(runs->items, capacity * sizeof(*items));
-
-		if (!items)
-			return -ENOMEM;
-		runs->items = items;
-		runs->capacity = capacity;
-	}
+	if (!pln_grow(&runs->items, &runs->capacity, runs->count, sizeof(*runs->items)))
+		return -ENOMEM;
 	runs->items[runs->count++] = *run;
 	return 0;
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/grow.h"
+
 enum pln_html_place pln_html_wait_place(uint32_t gil, int32_t syscall_nr)
 {
 	if (gil == PILLION_GIL_WAITS)
@@ -24,15 +26,8 @@ uint32_t pln_html_tree_add(struct pln_html_tree *tree, const struct pln_html_cal
 
 	if (id == PLN_NONE || !is_new)
 		return id;
-	if (id >= tree->capacity) {
-		size_t capacity = tree->capacity ? tree->capacity * 2 : 1024;
-		struct pln_html_node *nodes = realloc(tree->nodes, capacity * sizeof(*nodes));
-
-		if (!nodes)
-			return PLN_NONE;
-		tree->nodes = nodes;
-		tree->capacity = capacity;
-	}
+	if (!pln_grow(&tree->nodes, &tree->capacity, id, sizeof(*tree->nodes)))
+		return PLN_NONE;
 	tree->nodes[id] = (struct pln_html_node){
 		.parent = call->parent,
 		.function = call->function,

@@ -20,6 +20,7 @@
 #include <pillion/atomic.h>
 
 #include "ingest/target.h"
+#include "profile/grow.h"
 
 #define SECOND_NS 1000000000ull
 
@@ -92,7 +93,7 @@ static bool reserve(void **array, size_t *capacity, size_t count, size_t size)
 	size_t had = *capacity;
 
 	while (*capacity < count)
-		if (!pln_tables_grow(array, capacity, *capacity, size))
+		if (!pln_grow(array, capacity, *capacity, size))
 			return false;
 	if (*capacity > had)
 		memset((char *)*array + had * size, 0, (*capacity - had) * size);

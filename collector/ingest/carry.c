@@ -13,6 +13,7 @@
 
 #include "ingest/burst.h"
 #include "ingest/target.h"
+#include "profile/grow.h"
 
 struct carry {
 	struct pln_target *t;
@@ -70,7 +71,7 @@ static uint32_t carry_stack(struct carry *c, uint32_t id)
 
 	for (; id != PLN_NONE; id = node.parent) {
 		memcpy(&node, pln_intern_key(c->from->stacks, id), sizeof(node));
-		if (!pln_tables_grow((void **)&c->path, &c->path_capacity, count, sizeof(*c->path)))
+		if (!pln_grow(&c->path, &c->path_capacity, count, sizeof(*c->path)))
 			return PLN_NONE;
 		c->path[count++] = node.frame;
 	}

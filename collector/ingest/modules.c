@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/tables.h"
+#include "profile/grow.h"
 
 #define MAX_MODULES 65536u
 
@@ -40,8 +40,7 @@ static void bury(struct pln_module_list *list, size_t index, uint64_t time_ns)
 		(list->live_count - index - 1) * sizeof(m));
 	list->live_count--;
 	m.gone_ns = time_ns;
-	if (pln_tables_grow((void **)&list->gone, &list->gone_capacity, list->gone_count,
-			    sizeof(m)))
+	if (pln_grow(&list->gone, &list->gone_capacity, list->gone_count, sizeof(m)))
 		list->gone[list->gone_count++] = m;
 	else
 		free((char *)m.unwind.path);
@@ -82,8 +81,7 @@ int pln_modules_add(struct pln_module_list *list, const struct pln_module *m)
 {
 	size_t at = first_ending_behind(list, m->lo);
 
-	if (!pln_tables_grow((void **)&list->live, &list->live_capacity, list->live_count,
-			     sizeof(*m)))
+	if (!pln_grow(&list->live, &list->live_capacity, list->live_count, sizeof(*m)))
 		return -ENOMEM;
 	pln_modules_remove(list, m->lo, m->hi, m->from_ns);
 	memmove(&list->live[at + 1], &list->live[at], (list->live_count - at) * sizeof(*m));

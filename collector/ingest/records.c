@@ -16,6 +16,7 @@
 #include <pillion/atomic.h>
 
 #include "ingest/roots.h"
+#include "profile/grow.h"
 
 #define MAX_THREADS 1000000u
 
@@ -54,8 +55,7 @@ struct pln_target_thread *pln_target_thread(struct pln_target *t, uint32_t seria
 	uint32_t index;
 
 	if (t->thread_count >= MAX_THREADS ||
-	    !pln_tables_grow((void **)&t->threads, &t->thread_capacity, t->thread_count,
-			     sizeof(*t->threads)))
+	    !pln_grow(&t->threads, &t->thread_capacity, t->thread_count, sizeof(*t->threads)))
 		return NULL;
 	index = pln_intern_add(t->serials, &serial, sizeof(serial), &is_new);
 	if (index == PLN_NONE)
@@ -211,8 +211,7 @@ struct pln_target_code *pln_target_code(struct pln_target *t, uint64_t key)
 	bool is_new = false;
 	uint32_t index;
 
-	if (!pln_tables_grow((void **)&t->codes, &t->code_capacity, t->code_count,
-			     sizeof(*t->codes)))
+	if (!pln_grow(&t->codes, &t->code_capacity, t->code_count, sizeof(*t->codes)))
 		return NULL;
 	index = pln_intern_add(t->code_keys, &key, sizeof(key), &is_new);
 	if (index == PLN_NONE)

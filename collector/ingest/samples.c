@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "ingest/scratch.h"
+#include "profile/grow.h"
 #include "profile/linetable.h"
 
 #define WIRE_FLAGS ((2u * PILLION_SAMPLE_NO_STACK) - 1) /* those that this version knows */
@@ -292,8 +293,8 @@ static uint32_t resolve_cached(struct pln_target *t, const struct pln_joined_fra
 		return t->resolved[at];
 	frame = resolve(t, joined, time_ns);
 	if (frame != PLN_NONE &&
-	    pln_tables_grow((void **)&t->resolved, &t->resolved_capacity, t->resolved_count,
-			    sizeof(*t->resolved)) &&
+	    pln_grow(&t->resolved, &t->resolved_capacity, t->resolved_count,
+		     sizeof(*t->resolved)) &&
 	    pln_intern_add(t->resolved_keys, &key, sizeof(key), NULL) != PLN_NONE)
 		t->resolved[t->resolved_count++] = frame;
 	return frame;

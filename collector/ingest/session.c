@@ -25,6 +25,7 @@
 
 #include "ingest/roots.h"
 #include "ingest/session_i.h"
+#include "profile/grow.h"
 
 #define MS 1000000ull
 #define SECOND (1000 * MS)
@@ -135,8 +136,7 @@ static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 {
 	struct pln_session_target *st = NULL;
 
-	if (pln_tables_grow((void **)&s->targets, &s->target_capacity, s->target_count,
-			    sizeof(*s->targets)))
+	if (pln_grow(&s->targets, &s->target_capacity, s->target_count, sizeof(*s->targets)))
 		st = calloc(1, sizeof(*st));
 	end_same_process(s, hello);
 	/* relaxed: a clock value */

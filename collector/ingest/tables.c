@@ -14,6 +14,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "profile/grow.h"
+
 struct frame_key {
 	uint64_t address;
 	uint32_t module;
@@ -32,21 +34,6 @@ struct function_key {
 	uint32_t kind;
 };
 static_assert(sizeof(struct function_key) == 24, "no padding in keys");
-
-bool pln_tables_grow(void **array, size_t *capacity, size_t count, size_t size)
-{
-	size_t more = *capacity ? *capacity * 2 : 64;
-	void *grown;
-
-	if (count < *capacity)
-		return true;
-	grown = realloc(*array, more * size);
-	if (!grown)
-		return false;
-	*array = grown;
-	*capacity = more;
-	return true;
-}
 
 int pln_tables_open(struct pln_tables *t, struct pln_writer *writer)
 {
@@ -127,8 +114,7 @@ uint32_t pln_tables_frame(struct pln_tables *t, const struct pln_frame *frame)
 	uint32_t id;
 
 	/* Room first: an id without a row could not be taken back. */
-	if (!pln_tables_grow((void **)&t->frame_rows, &t->frame_capacity, t->frame_count,
-			     sizeof(*t->frame_rows)))
+	if (!pln_grow(&t->frame_rows, &t->frame_capacity, t->frame_count, sizeof(*t->frame_rows)))
 		return PLN_NONE;
 	id = pln_intern_add(t->frames, &key, sizeof(key), &is_new);
 	if (is_new) {
@@ -153,8 +139,8 @@ uint32_t pln_tables_module(struct pln_tables *t, const struct pln_module_info *m
 {
 	struct pln_module_info row = *module;
 
-	if (!pln_tables_grow((void **)&t->module_rows, &t->module_capacity, t->module_count,
-			     sizeof(*t->module_rows)))
+	if (!pln_grow(&t->module_rows, &t->module_capacity, t->module_count,
+		      sizeof(*t->module_rows)))
 		return PLN_NONE;
 	row.path = strdup(module->path);
 	if (!row.path)

@@ -34,10 +34,4 @@ uint32_t pln_tables_frame(struct pln_tables *t, const struct pln_frame *frame);
 uint32_t pln_tables_stack(struct pln_tables *t, uint32_t parent, uint32_t frame);
 uint32_t pln_tables_module(struct pln_tables *t, const struct pln_module_info *module);
 
-/*
- * Makes room for one more item behind `count` items of `size` bytes. Returns false when
- * memory ran out; the array is then as it was.
- */
-bool pln_tables_grow(void **array, size_t *capacity, size_t count, size_t size);
-
 #endif

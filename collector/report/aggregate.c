@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/grow.h"
 #include "report/entries.h"
 #include "stacks/intern.h"
 
@@ -93,15 +94,8 @@ static struct pln_cell *find_cell(struct pass *pass, const struct pln_cell *key)
 
 	if (id == PLN_NONE)
 		return NULL;
-	if (id >= pass->capacity) {
-		size_t capacity = pass->capacity ? pass->capacity * 2 : 1024;
-		struct pln_cell *cells = realloc(a->cells, capacity * sizeof(*cells));
-
-		if (!cells)
-			return NULL;
-		a->cells = cells;
-		pass->capacity = capacity;
-	}
+	if (!pln_grow(&a->cells, &pass->capacity, id, sizeof(*a->cells)))
+		return NULL;
 	if (is_new) {
 		a->cells[id] = *key;
 		a->cell_count = id + 1;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/grow.h"
 #include "stacks/intern.h"
 
 struct builder {
@@ -28,15 +29,8 @@ static uint32_t find_call(struct builder *b, uint32_t parent, struct pln_locatio
 
 	if (id == PLN_NONE || !is_new)
 		return id;
-	if (id >= b->capacity) {
-		size_t capacity = b->capacity ? b->capacity * 2 : 1024;
-		struct pln_call *calls = realloc(tree->calls, capacity * sizeof(*calls));
-
-		if (!calls)
-			return PLN_NONE;
-		tree->calls = calls;
-		b->capacity = capacity;
-	}
+	if (!pln_grow(&tree->calls, &b->capacity, id, sizeof(*tree->calls)))
+		return PLN_NONE;
 	tree->calls[id] = (struct pln_call){ .parent = parent, .function = key[1], .line = key[2] };
 	tree->count = id + 1;
 	return id;

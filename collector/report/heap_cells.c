@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/grow.h"
 #include "stacks/intern.h"
 
 /* The first fields of a cell are its identity. */
@@ -50,15 +51,8 @@ static struct pln_heap_cell *find_cell(struct pass *pass, const uint32_t key[KEY
 
 	if (id == PLN_NONE)
 		return NULL;
-	if (id >= pass->capacity) {
-		size_t capacity = pass->capacity ? pass->capacity * 2 : 256;
-		struct pln_heap_cell *cells = realloc(a->heap_cells, capacity * sizeof(*cells));
-
-		if (!cells)
-			return NULL;
-		a->heap_cells = cells;
-		pass->capacity = capacity;
-	}
+	if (!pln_grow(&a->heap_cells, &pass->capacity, id, sizeof(*a->heap_cells)))
+		return NULL;
 	if (is_new) {
 		a->heap_cells[id] =
 			(struct pln_heap_cell){ .stack = key[0], .thread = key[1], .kind = key[2] };
