@@ -10,11 +10,20 @@ import place
 import recording
 
 
+# In front of a program: samples come before it goes on.
+BURN = "import time\nend = time.thread_time() + 0.15\nwhile time.thread_time() < end: pass\n"
+
+
 def both(interpreter, work, program):
-    """Runs plain and recorded; returns (status, stdout, stderr) of each, less our own lines."""
+    """Runs plain and recorded; returns (status, stdout, stderr) of each, less our own lines.
+
+    A program that was not recorded is unchanged, of course: it must have been, and sampled where it burns.
+    """
     here = place.of(interpreter)
     plain = here.run([interpreter.path, *program], cwd=work)
     recorded = recording.record(interpreter, program, work)
+    profile = recorded.load()
+    assert profile.processes and (BURN not in program[-1] or any(s.on_cpu for s in profile.samples))
     own = [line for line in recorded.stderr.splitlines(True) if not line.startswith(("pillion: ", "[pillion]"))]
     return ((plain.returncode, plain.stdout, plain.stderr),
             (recorded.returncode, recorded.stdout, "".join(own)))
@@ -42,8 +51,11 @@ PROBES = {
     # One is ours: SIGSTKFLT, which nothing has sent or caught since the days of the 8087.
     "signal handlers": "import signal; print([signal.getsignal(s) for s in range(1, 32) if s != 16])",
     "signal mask": "import signal; print(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))",
-    "alternate stack": "print([l for l in open('/proc/self/status') if l.startswith(('SigBlk', 'SigIgn', 'Seccomp'))])",
-    "python threads": "import threading; print(threading.active_count(), [t.name for t in threading.enumerate()])",
+    "alternate stack": BURN + "import ctypes\nclass Stack(ctypes.Structure):\n  _fields_ = "
+                       "[('at', ctypes.c_void_p), ('flags', ctypes.c_int), ('size', ctypes.c_size_t)]\ns = Stack()\n"
+                       "print(ctypes.CDLL(None).sigaltstack(None, ctypes.byref(s)), bool(s.at), s.flags, s.size)",
+    "ignored signals": "print([l for l in open('/proc/self/status') if l.startswith(('SigBlk', 'SigIgn', 'Seccomp'))])",
+    "python threads": BURN + "import threading; print(threading.active_count(), [t.name for t in threading.enumerate()])",
     "limits": "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_STACK))",
     "recursion": "def f(n): return n and f(n - 1)\ntry: f(10**6)\nexcept RecursionError as e: print(type(e))",
     "stdin": "import sys; print(sys.stdin.read())",
@@ -62,13 +74,13 @@ def test_what_the_program_can_see_is_unchanged(interpreter, work, probe):
 
 def test_fork_warns_no_more_than_without_us(interpreter, work):
     """CPython 3.12 counts kernel threads, and warns about forking when there are several."""
-    program = "import os\npid = os.fork()\nif not pid: os._exit(7)\nprint(os.waitpid(pid, 0)[1])"
+    program = BURN + "import os\npid = os.fork()\nif not pid: os._exit(7)\nprint(os.waitpid(pid, 0)[1])"
     plain, recorded = both(interpreter, work, ["-W", "error", "-c", program])
     assert plain == recorded == (0, "1792\n", "")
 
 
 def test_multiprocessing_fork_warns_no_more_than_without_us(interpreter, work):
-    program = "import multiprocessing as m\nc = m.get_context('fork')\np = c.Process(target=print, args=('child',))\n" \
+    program = BURN + "import multiprocessing as m\nc = m.get_context('fork')\np = c.Process(target=print, args=('child',))\n" \
               "p.start(); p.join(); print(p.exitcode)"
     plain, recorded = both(interpreter, work, ["-W", "error", "-c", program])
     assert plain == recorded
@@ -76,7 +88,7 @@ def test_multiprocessing_fork_warns_no_more_than_without_us(interpreter, work):
 
 def test_unshare_works_as_in_a_single_threaded_process(interpreter, work):
     """CLONE_NEWUSER is refused in a process of several threads."""
-    program = "import ctypes; print(ctypes.CDLL(None, use_errno=True).unshare(0x10000000), ctypes.get_errno())"
+    program = BURN + "import ctypes; print(ctypes.CDLL(None, use_errno=True).unshare(0x10000000), ctypes.get_errno())"
     plain, recorded = both(interpreter, work, ["-c", program])
     assert plain == recorded
 
