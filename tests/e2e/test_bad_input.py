@@ -399,7 +399,6 @@ def test_malformed_variables_fall_back_and_are_noted(here, one_python, work):
     env = dict(here.preload(work / "%p.pillion"), PILLION_FREQ="fast", PILLION_MAX_DEPTH="3")
     result = here.run([one_python.path, "-c", BURN + "import os; print(os.getpid())"], cwd=work, env=env)
     assert (result.returncode, result.stderr) == (0, "")
-    from test_env_only import complete_profile
-    profile = complete_profile(work / ("%s.pillion" % result.stdout.split()[-1]))
+    profile = recording.complete(work / ("%s.pillion" % result.stdout.split()[-1]))
     assert profile.data["period_ns"] == 10_000_000
     assert any("PILLION_FREQ" in note for note in profile.notes), profile.notes

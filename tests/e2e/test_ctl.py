@@ -5,7 +5,6 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 
 import place
 import pytest
@@ -45,17 +44,6 @@ class Program:
         assert self.process.wait(timeout=30) == 0
 
 
-def complete(path, seconds=20):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if path.exists() and path.stat().st_size:
-            profile = recording.load(path)
-            if profile.data["complete"]:
-                return profile
-        time.sleep(0.05)
-    raise AssertionError("no complete profile at %s" % path)
-
-
 def inside(profile, name):
     return profile.total("cpu_ns", profile.calling(name)) / 1e9
 
@@ -72,7 +60,7 @@ def test_switched_on_and_off_and_into_a_new_file(one_python, work):
     program.ctl("rotate")
     program.phase("later")
     program.end()
-    first, second = complete(work / "out.pillion"), complete(work / "out.2.pillion")
+    first, second = recording.complete(work / "out.pillion"), recording.complete(work / "out.2.pillion")
     for profile, name in ((first, "wanted"), (second, "later")):
         assert 0.25 < inside(profile, name) < 0.36
         assert not inside(profile, "dormant") and not inside(profile, "unwanted")
@@ -107,7 +95,7 @@ def test_nobody_else_may(here, one_python, work):
     assert "user" in said
     program.phase("wanted")
     program.end()
-    assert inside(complete(work / "out.pillion"), "wanted") > 0.25
+    assert inside(recording.complete(work / "out.pillion"), "wanted") > 0.25
 
 
 QUERY, START, STOP, ROTATE = range(4)

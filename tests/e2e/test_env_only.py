@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """LD_PRELOAD and PILLION_OUTPUT alone, with no `pillion record`: the library starts the
 collector itself."""
-import os
 import shlex
 import signal
 import subprocess
@@ -15,24 +14,12 @@ import recording
 BURN = "import os, time\nend = time.thread_time() + 0.5\nwhile time.thread_time() < end: pass\nprint(os.getpid())\n"
 
 
-def complete_profile(path, seconds=20):
-    """The collector ends after the program does: waits for its last chunk."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if path.exists():
-            profile = recording.load(path)
-            if profile.data["complete"]:
-                return profile
-        time.sleep(0.05)
-    raise AssertionError("no complete profile at %s; there is %s" % (path, os.listdir(str(path.parent))))
-
-
 def test_the_environment_alone_records(interpreter, work):
     here = place.of(interpreter)
     result = here.run([interpreter.path, "-c", BURN], cwd=work, env=here.preload(work / "%p.pillion"))
     assert (result.returncode, result.stderr) == (0, "")
     pid = int(result.stdout)
-    profile = complete_profile(work / ("%d.pillion" % pid))
+    profile = recording.complete(work / ("%d.pillion" % pid))
     assert [p["pid"] for p in profile.processes] == [pid]
     assert profile.data["command"] == shlex.join([str(interpreter.path), "-c", BURN])
     assert 0.45e9 <= profile.total("cpu_ns") <= 0.7e9
@@ -49,7 +36,7 @@ def test_children_are_followed(one_python, work):
     deadline = time.monotonic() + 20
     seen = set()
     while seen != pids and time.monotonic() < deadline:
-        profiles = [complete_profile(p) for p in sorted(work.glob("*.pillion"))]
+        profiles = [recording.complete(p) for p in sorted(work.glob("*.pillion"))]
         seen = {p["pid"] for profile in profiles for p in profile.processes}
     assert seen == pids
 
@@ -243,7 +230,7 @@ def test_without_subprocesses_the_first_process_alone_is_recorded(one_python, wo
     result = here.run([one_python.path, "-c", program], cwd=work, env=env)
     assert (result.returncode, result.stderr) == (0, "")
     first, second = map(int, result.stdout.split())
-    profile = complete_profile(work / ("%d.pillion" % first))
+    profile = recording.complete(work / ("%d.pillion" % first))
     assert [p["pid"] for p in profile.processes] == [first]
     assert not any("PILLION_SUBPROCESSES" in note for note in profile.notes)
     assert [path.name for path in work.iterdir()] == ["%d.pillion" % first]
@@ -288,7 +275,7 @@ def test_disable_may_say_no(one_python, work, value):
     env = dict(here.preload(work / "x.pillion"), PILLION_LOG="error", PILLION_DISABLE=value)
     result = here.run([one_python.path, "-c", THREADS], cwd=work, env=env)
     assert (result.returncode, result.stdout, result.stderr) == (0, "2\n", "")
-    assert not any("PILLION_DISABLE" in note for note in complete_profile(work / "x.pillion").notes)
+    assert not any("PILLION_DISABLE" in note for note in recording.complete(work / "x.pillion").notes)
 
 
 @pytest.mark.parametrize("command", [

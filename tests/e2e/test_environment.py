@@ -133,11 +133,7 @@ def test_the_shell_takes_its_snippet(here, one_python, work):
     result = here.run(["sh", "-c", ". ./snippet; exec %s -c pass" % one_python.path], cwd=work)
     assert (result.returncode, result.stderr) == (0, "")
     assert "LD_PRELOAD=" + here.library in (work / "snippet").read_text()
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if (work / "a b.1.pillion").exists() and recording.load(work / "a b.1.pillion").data["complete"]:
-            break
-        time.sleep(0.05)
+    recording.complete(work / "a b.1.pillion")
     told = json.loads(here.run([here.pillion, "info", "--json", work / "a b.1.pillion"]).stdout)
     assert told["processes"][0]["labels"] == {"team": "a b", "quote": "\"'\\$x%n"}
 

@@ -7,7 +7,6 @@ import pytest
 import place
 import recording
 from test_bad_input import USAGE, check_one_clear_line
-from test_env_only import complete_profile
 
 INTERVALS = ["-1", "x", "1.5", "1e6", "0x10", "99999999999999999999", ""]
 
@@ -31,7 +30,7 @@ def test_a_variable_out_of_range_is_the_default_and_noted(here, one_python, work
     env = dict(here.preload(work / "%p.pillion"), **{"PILLION_" + name: value})
     result = here.run([one_python.path, "-c", "import os; x = bytearray(50 << 20); print(os.getpid())"], cwd=work, env=env)
     assert (result.returncode, result.stderr) == (0, "")
-    profile = complete_profile(work / ("%s.pillion" % result.stdout.strip()))
+    profile = recording.complete(work / ("%s.pillion" % result.stdout.strip()))
     assert any("PILLION_" + name in note for note in profile.notes), profile.notes
     assert {b.interval for b in profile.blocks} == {512 << 10}
 

@@ -199,15 +199,8 @@ def test_with_the_environment_alone(one_python, work):
     result = here.run([one_python.path, "-c", TWO_THREADS, "3"], cwd=work, env=env)
     assert (result.returncode, result.stderr) == (0, "")
     name = os.path.basename(os.path.realpath(one_python.path))
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        paths = sorted(work.iterdir())
-        if len(paths) >= 2 and all(p.stat().st_size for p in paths) and all(
-                recording.load(p).data["complete"] for p in paths):
-            assert [p.name for p in paths] == ["%s.%d.pillion" % (name, n + 1) for n in range(len(paths))]
-            return
-        time.sleep(0.05)
-    raise AssertionError(os.listdir(str(work)))
+    count = len(recording.all_complete(work, "*", least=2))
+    assert sorted(os.listdir(str(work))) == ["%s.%d.pillion" % (name, n + 1) for n in range(count)]
 
 
 @pytest.mark.parametrize("options, word", [

@@ -68,17 +68,6 @@ def ask(port, times):
             connection.close()
 
 
-def whole(directory, pattern, seconds=20):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = sorted(directory.glob(pattern))
-        profiles = [recording.load(p) for p in found if p.stat().st_size]
-        if profiles and len(profiles) == len(found) and all(p.data["complete"] for p in profiles):
-            return profiles
-        time.sleep(0.05)
-    raise AssertionError("nothing whole in %s" % os.listdir(str(directory)))
-
-
 @pytest.mark.parametrize("server, package, arguments", [
     ("gunicorn", "gunicorn", ["--bind", "127.0.0.1:%d", "served:application"]),
     ("uwsgi", "pyuwsgi", ["--http-socket", "127.0.0.1:%d", "--module", "served"])])
@@ -97,7 +86,7 @@ def test_a_prefork_server(work, server, package, arguments):
     finally:
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=30)[0]
-    profiles = whole(work, "%s.*.pillion" % server)
+    profiles = recording.all_complete(work, "%s.*.pillion" % server)
     assert sum(len(p.processes) for p in profiles) >= 3, said
     spent = sum(p.total("cpu_ns", p.calling("works")) for p in profiles)
     assert 0.6e9 < spent < 1.2e9, (spent, said)
@@ -126,7 +115,7 @@ def works():
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=30)[0]
     assert result.returncode == 0, result.stderr + said
-    profiles = whole(work, "celery.*.pillion")
+    profiles = recording.all_complete(work, "celery.*.pillion")
     spent = sum(p.total("cpu_ns", p.calling("works")) for p in profiles)
     assert 0.5e9 < spent < 0.8e9, (spent, said)
     assert sum(len(p.processes) for p in profiles) >= 3
@@ -144,7 +133,7 @@ def test_supervisord(work):
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=30)[0]
-    [profile] = whole(work, "app.*.pillion")
+    [profile] = recording.all_complete(work, "app.*.pillion")
     assert len(profile.processes) == 1, said
     told = place.HERE.run([place.HERE.pillion, "info", next(work.glob("app.*.pillion"))]).stdout
     assert "service=app" in told
@@ -210,7 +199,7 @@ class Container:
 
 
 def check_recorded(directory):
-    [profile] = whole(directory, "*.pillion")
+    [profile] = recording.all_complete(directory, "*.pillion")
     assert profile.total("cpu_ns", profile.calling("works")) > 0.2e9
     told = place.HERE.run([place.HERE.pillion, "info", next(directory.glob("*.pillion"))]).stdout
     assert "service=app" in told

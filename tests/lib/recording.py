@@ -7,6 +7,7 @@ collector's own reader.
 import collections
 import contextlib
 import dataclasses
+import glob
 import json
 import math
 import os
@@ -14,6 +15,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 import typing
 
 import place as places
@@ -187,6 +189,25 @@ def load(path):
     result = subprocess.run([str(dump), str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert result.returncode == 0, "%s: %s" % (path, result.stderr.decode())
     return Profile(json.loads(result.stdout.decode("utf-8", "replace")))
+
+
+def all_complete(directory, pattern="*.pillion", least=1, seconds=20):
+    """The profiles of these names, in their order, when all have their end: a collector ends after its program does."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        paths = sorted(pathlib.Path(directory).glob(pattern))
+        if len(paths) >= least and all(p.stat().st_size for p in paths):
+            profiles = [load(p) for p in paths]
+            if all(p.data["complete"] for p in profiles):
+                return profiles
+        time.sleep(0.05)
+    raise AssertionError("not %d complete %s; there is %s" % (least, pattern, os.listdir(str(directory))))
+
+
+def complete(path, seconds=20):
+    path = pathlib.Path(path)
+    [profile] = all_complete(path.parent, glob.escape(path.name), seconds=seconds)
+    return profile
 
 
 @dataclasses.dataclass
