@@ -338,23 +338,22 @@ def writers_of(path, seconds=10):
     (True, signal.SIGSEGV), (False, signal.SIGSEGV), (False, signal.SIGKILL)])
 def test_a_collector_that_crashes_takes_nothing_with_it(here, one_python, work, launched, signal_number):
     """The program ends as it would have, and what was recorded until then can be read."""
-    path, done = work / "x.pillion", work / "done"
-    program = ("import sys, time\nend = time.monotonic() + 2\nwhile time.monotonic() < end: sum(range(1000))\n"
-               "open(sys.argv[1], 'w').write('whole')")
-    argv = [one_python.path, "-c", program, done]
+    path, enough, done = work / "x.pillion", work / "enough", work / "done"
+    program = ("import os, sys, time\nend = time.monotonic() + 60\n"
+               "while time.monotonic() < end and not os.path.exists(sys.argv[1]): sum(range(1000))\n"
+               "open(sys.argv[2], 'w').write('whole')")
+    argv = [one_python.path, "-c", program, enough, done]
     if launched:
         argv = [here.pillion, "record", "-o", path, "--", *argv]
     with here.popen(argv, env=None if launched else here.preload(path),
                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         (collector,) = writers_of(path)
-        time.sleep(0.8)
+        recording.wait_for_samples(path)
         os.kill(collector, signal_number)
+        enough.touch()
         status = process.wait(timeout=30)
     assert status == (-signal_number if launched else 0)
-    deadline = time.monotonic() + 20
-    while not done.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert done.exists(), "the program did not finish"
+    recording.wait_for(done.exists)
     profile = recording.load(path)
     assert profile.samples and not profile.data["complete"]
     shown = here.run([here.pillion, "report", path])

@@ -85,19 +85,19 @@ def test_every_profile_opens_after_sigkill(one_python, work, long):
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_collector_leaves_what_it_had_and_a_running_target(one_python, work, signal_number):
     """The program runs on as if nothing had happened, and the profile opens."""
-    path, done = work / "out.pillion", work / "done"
-    program = "import time, sys\nend = time.monotonic() + 3\nwhile time.monotonic() < end: sum(range(1000))\nopen(sys.argv[1], 'w').write('whole')"
+    path, enough, done = work / "out.pillion", work / "enough", work / "done"
+    program = ("import os, sys, time\nend = time.monotonic() + 60\n"
+               "while time.monotonic() < end and not os.path.exists(sys.argv[1]): sum(range(1000))\n"
+               "open(sys.argv[2], 'w').write('whole')")
     here = place.of(one_python)
-    process = here.popen([here.pillion, "record", "-o", path, "--", one_python.path, "-c", program, done])
+    process = here.popen([here.pillion, "record", "-o", path, "--", one_python.path, "-c", program, enough, done])
     target = target_of(process.pid, time.monotonic() + 10)
-    time.sleep(1.2)
+    recording.wait_for_samples(path)
     process.send_signal(signal_number)
     process.wait(timeout=30)
     if signal_number == signal.SIGKILL:
-        deadline = time.monotonic() + 20
-        while not done.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert done.exists(), "the target did not finish"
+        enough.touch()
+        recording.wait_for(done.exists)
         assert here.run([here.pillion, "info", path]).returncode == 0
         assert recording.load(path).samples
     else:

@@ -191,6 +191,21 @@ def load(path):
     return Profile(json.loads(result.stdout.decode("utf-8", "replace")))
 
 
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError("waited %d s in vain for %s" % (seconds, condition))
+
+
+def wait_for_samples(path, seconds=20):
+    """The file is written once a second, and more often in the first one."""
+    wait_for(lambda: path.exists() and path.stat().st_size and load(path).samples, seconds)
+
+
 def all_complete(directory, pattern="*.pillion", least=1, seconds=20):
     """The profiles of these names, in their order, when all have their end: a collector ends after its program does."""
     deadline = time.monotonic() + seconds
