@@ -125,9 +125,11 @@ def test_an_extension_built_with_address_sanitizer(python, work):
         pytest.skip("it does not run without Pillion either: " + plain.stderr[:300])
     settings = ["%s=%s" % item for item in dict(asan, LD_PRELOAD="%s %s" % (runtime, where.library)).items()]
     for i in range(8):
-        recorded = [where.pillion, "record", "-q", "-F", "250", "-o", work / ("%d.pillion" % i), "--", "env", *settings]
+        path = work / ("%d.pillion" % i)
+        recorded = [where.pillion, "record", "-q", "-F", "250", "-o", path, "--", "env", *settings]
         result = where.run([*recorded, *argv])
         assert (result.returncode, result.stdout, result.stderr) == (0, plain.stdout, plain.stderr)
+        assert recording.load(path).processes
 
 
 def test_the_allocators_own_profiler_runs_beside_ours(python, work):

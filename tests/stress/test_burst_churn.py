@@ -5,6 +5,8 @@ Threads start and end, the data stack grows and shrinks over its chunks, generat
 coroutines are entered and left, code objects are made and thrown away, the process forks,
 and the interpreter ends with threads still running: no crash, and no stack that mixes two.
 """
+import re
+
 import pytest
 import recording
 
@@ -95,8 +97,13 @@ def test_nothing_that_comes_and_goes_is_hurt_or_mixed_up(python, work, times, fo
     assert any("torn" in note for note in profile.notes)
 
 
+def looks_of(profile):
+    """A second, as each process tells."""
+    return sum(int(found[1]) for note in profile.notes if (found := re.search(r"GIL; (\d+) looks a second", note)))
+
+
 @pytest.mark.full
-def test_the_end_comes_at_any_moment(python, work, times):
+def test_the_end_comes_at_any_moment(python, work, times, record_property):
     """Many short lives, each with a thread that runs on into the end of the interpreter."""
     program = """
 import sys, threading
@@ -106,7 +113,11 @@ def forever():
 threading.Thread(target=forever, daemon=True).start()
 for i in range(%d): dive(90)
 """
+    rounds = 0
     for i in range(30 * times):
         r = recording.record(python, ["-S", "-c", program % (i * 37 % 500)], work,
                              options=["--burst=10000000", "-f", "-q"])
         assert r.returncode == 0, (i, r.returncode, r.stderr)
+        rounds += looks_of(r.load()) > 0
+    record_property("figure", "%d of %d looked at" % (rounds, 30 * times))
+    assert rounds >= 3 * times

@@ -50,5 +50,8 @@ def test_a_thread_may_use_nearly_all_of_a_small_stack(python, work, pages):
 
 def test_an_interpreter_that_has_ended_is_left_alone(interpreter, work):
     """The main thread is first sampled when it burns CPU on its way out."""
+    sampled = 0
     for _ in range(8):
-        run(interpreter, "edges_ext.burn_at_exit(0.06)\ntime.sleep(0.1)", work, options=())
+        profile, _ = run(interpreter, "edges_ext.burn_at_exit(0.06)\ntime.sleep(0.1)", work, options=())
+        sampled += sum(any(f.name == "burn_now" for f in s.stack) for s in profile.samples if s.on_cpu)
+    assert sampled >= 8

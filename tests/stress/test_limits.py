@@ -40,6 +40,7 @@ def under_limits(python, directory, limits):
     result = pillion.run([pillion.pillion, "record", "-o", directory / "out.pillion", "--", *limited(python, limits)],
                          cwd=directory)
     assert result.returncode == 0 and result.stdout == "done\n", result.stderr
+    return result
 
 
 @pytest.mark.full
@@ -113,7 +114,9 @@ except RuntimeError:
 
 def test_where_the_segment_may_not_be_made_the_program_runs_unsampled(python, work):
     """Files of no bytes at all: SIGXFSZ would end who tries."""
-    under_limits(python, work, "-f 0")
+    result = under_limits(python, work, "-f 0")
+    assert "nothing was recorded: process" in result.stderr and "ulimit -f" in result.stderr
+    assert not (work / "out.pillion").exists()
 
 
 def test_a_process_with_no_descriptor_left_says_so_and_runs(python, work):
