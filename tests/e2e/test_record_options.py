@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""What record's options change in samples: without native frames, of a depth, by another signal."""
+import pytest
+
+import place
+import recording
+
+# One thread calls left, the other one right, n deep, and both of them burn there.
+DEEP = """
+import sys, threading, time
+sys.setrecursionlimit(5000)
+threading.stack_size(64 << 20)
+def burn():
+    end = time.thread_time() + 0.3
+    while time.thread_time() < end: bytearray(3000)
+def left(n): return left(n - 1) if n else burn()
+def right(n): return right(n - 1) if n else burn()
+threads = [threading.Thread(target=f, args=(int(sys.argv[1]),)) for f in (left, right)]
+for t in threads: t.start()
+for t in threads: t.join()
+"""
+SIGSTKFLT, SIGPWR = 16, 30  # signal has the first from 3.11 on
+STARTED_BY = 3  # run(), _bootstrap_inner(), _bootstrap()
+
+
+def deep(interpreter, work, calls, *options):
+    """The profile, and Python functions from the leaf out of each of the samples that burn."""
+    profile, _ = recording.record_ok(interpreter, ["-c", DEEP, str(calls)], work, options=options)
+    samples = profile.calling("burn")
+    assert sum(s.on_cpu for s in samples) >= 30, len(samples)
+    return profile, [(s, [f.name.rsplit(".", 1)[-1] for f in s.python()]) for s in samples]
+
+
+def is_one_call_after_another(names):
+    return names[0] == "burn" and set(names[1:]) in ({"left"}, {"right"})
+
+
+@pytest.mark.parametrize("depth", [16, 1024])
+def test_of_a_deep_stack_as_many_frames_are_kept_as_were_asked_for(interpreter, work, depth):
+    """The innermost ones, of two threads at a time."""
+    _, found = deep(interpreter, work, 2000, "--max-depth", str(depth))
+    for sample, names in found:
+        assert len(names) == depth and is_one_call_after_another(names), names
+        assert sample.flags & recording.FLAG_PYTHON_TRUNCATED
+    assert {names[-1] for _, names in found} == {"left", "right"}
+
+
+def test_a_stack_within_the_largest_depth_is_whole(interpreter, work):
+    _, found = deep(interpreter, work, 1000, "--max-depth", "1024")
+    for sample, names in found:
+        assert len(names) == 1 + 1001 + STARTED_BY and names[-1] == "_bootstrap", names
+        assert is_one_call_after_another(names[:-STARTED_BY])
+        assert not sample.flags & recording.FLAG_PYTHON_TRUNCATED
+
+
+def test_without_native_frames_there_are_none(interpreter, work):
+    profile, found = deep(interpreter, work, 20, "--no-native", "--alloc-interval", "1024")
+    assert all(len(names) == 1 + 21 + STARTED_BY for _, names in found), found
+    assert any(b.calls("burn") for b in profile.blocks)
+    assert all(f.is_python for row in profile.samples + profile.blocks for f in row.stack)
+
+
+CAUGHT = """
+import time
+end = time.thread_time() + 0.5
+while time.thread_time() < end: pass
+with open("/proc/self/status") as f:
+    print(*(int(line.split()[1], 16) for line in f if line.startswith(("SigIgn", "SigCgt"))))
+print(time.thread_time())
+"""
+
+
+def test_who_ignores_the_signal_is_sampled_by_the_next_one(interpreter, work):
+    """It keeps ignoring the first."""
+    here = place.of(interpreter)
+    result = here.run(["sh", "-c", "trap '' %d; exec \"$@\"" % SIGSTKFLT, "sh", here.pillion, "record", "-q",
+                       "-o", work / "out.pillion", "--", interpreter.path, "-c", CAUGHT])
+    assert result.returncode == 0, result.stderr
+    (ignored, caught), (spent,) = (line.split() for line in result.stdout.splitlines())
+    first, next_one = (1 << number - 1 for number in (SIGSTKFLT, SIGPWR))
+    assert int(ignored) & first and not int(caught) & first and int(caught) & next_one
+    profile = recording.load(work / "out.pillion")
+    # What comes before sampling begins, and a period, may be missing.
+    assert 0.48e9 <= profile.total("cpu_ns") <= float(spent) * 1e9 + 0.02e9
+    assert sum(s.on_cpu for s in profile.samples) >= 40
+
+
+def test_verbose_says_what_is_done_and_with_which_files(one_python, work):
+    here = place.of(one_python)
+    result = recording.record(one_python, ["-c", "import os; print(os.getpid())"], work, options=["-v"])
+    assert result.returncode == 0
+    first, hello = result.stderr.splitlines()[:2]
+    assert first == "pillion: recording with %s into %s" % (here.library, result.path)
+    assert hello.startswith("pillion: process %s says hello: " % result.stdout.strip()) and "python" in hello
