@@ -18,6 +18,7 @@ import place
 import recording
 import vscode_profile
 from recording import export, make_profile, report
+from test_waits import syscall_names
 
 OK, FAILURE, USAGE, NO_SAMPLES = 0, 1, 2, 3
 TIME_VIEWS = ["cpu", "wall", "offcpu", "gil"]
@@ -250,9 +251,13 @@ def test_speedscope_opens_cpuprofile(here, profile, work):
 
 def test_cpuprofile_knows_files_and_lines(here, real, work):
     profile = json.loads(export(here, real, work / "x.cpuprofile", "cpuprofile").read_text())
-    spin = [n for n in profile["nodes"] if n["callFrame"]["functionName"] == "even" and n.get("positionTicks")]
-    assert all(n["callFrame"]["lineNumber"] == PROGRAM[:PROGRAM.index("def even")].count("\n") for n in spin)
-    assert all(sum(t["ticks"] for t in n["positionTicks"]) == n["hitCount"] for n in spin)
+    for name, start in (("even", "def even"), ("<genexpr>", "return sum(")):
+        lines = {n["callFrame"]["lineNumber"] for n in profile["nodes"]
+                 if n["callFrame"]["functionName"].endswith(name) and n["callFrame"]["url"] == "<string>"}
+        assert lines == {PROGRAM[:PROGRAM.index(start)].count("\n")}
+    ticking = [n for n in profile["nodes"] if n.get("positionTicks")]
+    assert any(n["callFrame"]["functionName"].endswith("<genexpr>") for n in ticking)
+    assert all(sum(t["ticks"] for t in n["positionTicks"]) == n["hitCount"] for n in ticking)
     urls = [n["callFrame"]["url"] for n in profile["nodes"]]
     assert any(re.match(r"^file:///.*/threading\.py$", url) for url in urls)
 
@@ -381,6 +386,25 @@ def test_firefox_tables_are_consistent(here, profile, work):
     for counter in read["counters"]:
         assert read["threads"][counter["mainThreadIndex"]]["pid"] == counter["pid"]
         assert counter["samples"]["length"] == len(counter["samples"]["count"])
+
+
+def test_markers_last_as_long_as_what_they_show(here, real, work):
+    """Roughly: a sample tells how long, not from when. What overlaps is cut, and gaps of a tick are closed."""
+    read = exports.read_firefox(export(here, real, work / "x.gz", "firefox"))
+    strings, names = read["shared"]["stringArray"], syscall_names()
+    shown, sampled = collections.Counter(), collections.Counter()
+    for thread in read["threads"]:
+        markers = thread["markers"]
+        for name, start, end, data in zip(*(markers[c] for c in ("name", "startTime", "endTime", "data"))):
+            shown[strings[name], strings[data["call"]] if "call" in data else ""] += float(end - start) * 1e6
+    for s in recording.load(real).samples:
+        if s.offcpu_ns:
+            sampled["Blocked", names.get(s.syscall, "unknown")] += s.offcpu_ns
+        if s.gil == recording.GIL_HOLDS:
+            sampled["Has the GIL", ""] += s.cpu_ns + s.offcpu_ns
+    assert {("Blocked", "clock_nanosleep"), ("Blocked", "futex"), ("Has the GIL", "")} <= set(sampled)
+    for what, ns in sampled.items():
+        assert abs(shown[what] - ns) <= 0.35 * ns + 30e6, (what, shown, sampled)
 
 
 def test_the_memory_track_is_exact(here, real, work):

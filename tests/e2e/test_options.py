@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""What record's options change in samples: without native frames, of a depth, by another signal."""
+"""Options that no other file is about: without native frames, of a depth, by another signal, without symbols."""
+import json
+import os
+import re
+import signal
+import subprocess
+
 import pytest
 
 import place
 import recording
+from test_html import unpacked
 
 # One thread calls left, the other one right, n deep, and both of them burn there.
 DEEP = """
@@ -92,3 +99,58 @@ def test_verbose_says_what_is_done_and_with_which_files(one_python, work):
     first, hello = result.stderr.splitlines()[:2]
     assert first == "pillion: recording with %s into %s" % (here.library, result.path)
     assert hello.startswith("pillion: process %s says hello: " % result.stdout.strip()) and "python" in hello
+
+
+COMPRESSES = """
+import os, time, zlib
+def compresses():
+    end = time.monotonic() + 60
+    while time.monotonic() < end: zlib.compress(bytes(100000))
+print(os.getpid(), flush=True)
+compresses()
+"""
+
+
+@pytest.fixture(scope="module")
+def unfinished(here, one_python, session_work):
+    """Who writes the profile is killed, and so has found no symbols for it."""
+    path = session_work / "unfinished.pillion"
+    argv = [here.pillion, "record", "-q", "-o", path, "--", one_python.path, "-c", COMPRESSES]
+    with here.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        pid = int(process.stdout.readline())
+        try:
+            recording.wait_for_samples(path)
+        finally:
+            process.kill()
+            os.kill(pid, signal.SIGKILL)
+    return path
+
+
+def text_of(here, work, verb, *options):
+    result = here.run([here.pillion, *verb, "-o", work / "x", "--force", *options])
+    assert result.returncode == 0, result.stderr
+    return unpacked(work / "x") if verb[0] == "html" else (work / "x").read_text()
+
+
+@pytest.mark.parametrize("verb", ["export -f folded", "html"])
+def test_no_symbols_are_looked_for_when_none_are_wanted(here, unfinished, work, verb):
+    """Native code is then called by its place in a file; Python's names are in the profile."""
+    plain, without = (text_of(here, work, verb.split(), *options, unfinished) for options in ([], ["--no-symbolize"]))
+    assert "Py_BytesMain" in plain and "compresses" in plain
+    assert "Py_BytesMain" not in without and "compresses" in without
+
+
+def test_the_report_has_none_either(here, unfinished):
+    def native(*options):
+        result = here.run([here.pillion, "report", "--json", "-n", "0", *options, unfinished])
+        return [f["function"] for f in json.loads(result.stdout)["functions"] if f["kind"] == "native"]
+    assert "Py_BytesMain" in native()
+    found = native("--no-symbolize")
+    assert found and all(re.search(r"\+0x[0-9a-f]+$", name) for name in found), found
+
+
+def test_info_knows_how_many_frames_are_named(here, unfinished):
+    def named(*options):
+        text = here.run([here.pillion, "info", *options, unfinished]).stdout
+        return [float(percent) for percent in re.findall(r"^ +\d+ +(\d+\.\d) +\d+\.\d  ", text, re.M)]
+    assert max(named()) > 90 and set(named("--no-symbolize")) == {0.0}
