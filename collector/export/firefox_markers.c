@@ -143,9 +143,23 @@ static bool find_collection(struct pln_firefox *w, const struct pln_firefox_samp
 	return s->stack != PLN_NONE && w->node_collects[s->stack];
 }
 
+/*
+ * By a sample that says the same. A long wait may be told in two that are both taken at its end:
+ * what they stand for together is how long it was.
+ */
+static void extend(struct pln_firefox_marker *open, const struct pln_firefox_marker *next,
+		   uint64_t from_ns)
+{
+	uint64_t twice_ns = next->start_ns < open->end_ns ? open->end_ns - next->start_ns : 0;
+
+	open->start_ns -= twice_ns < open->start_ns - from_ns ? twice_ns : open->start_ns - from_ns;
+	open->end_ns = next->end_ns;
+}
+
 static void find_track(struct pln_firefox *w, find_marker *find)
 {
 	struct pln_firefox_marker open = { .end_ns = 0 };
+	uint64_t from_ns = 0; /* the end of the marker before */
 	bool is_open = false;
 
 	for (size_t i = 0; i < w->row_count; i++) {
@@ -157,16 +171,18 @@ static void find_track(struct pln_firefox *w, find_marker *find)
 		};
 		bool any = find(w, s, &next);
 
-		/* Clocks are read one after the other: what overlaps is of the later one. */
 		if (any && is_open && next.type == open.type && next.text == open.text &&
 		    next.start_ns <= open.end_ns + w->profile->recording.tick_ns) {
-			open.end_ns = next.end_ns;
+			extend(&open, &next, from_ns);
 			continue;
 		}
-		if (is_open)
+		if (is_open) {
 			add_marker(w, &open);
-		if (any && is_open && next.start_ns < open.end_ns)
-			next.start_ns = open.end_ns < next.end_ns ? open.end_ns : next.end_ns;
+			from_ns = open.end_ns;
+		}
+		/* Clocks are read one after the other: what overlaps is of the earlier one. */
+		if (any && next.start_ns < from_ns)
+			next.start_ns = from_ns < next.end_ns ? from_ns : next.end_ns;
 		is_open = any;
 		open = next;
 	}
