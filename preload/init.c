@@ -188,8 +188,10 @@ static int reach_collector(int segment_fd, enum pln_hello_reason reason)
 	return error;
 }
 
-static const char *why_no_segment(int error)
+static const char *why_not(int error)
 {
+	if (error == -EBUSY)
+		return "no signal is free; PILLION_SIGNAL names one that the program can spare";
 	if (error == -ENOMEM)
 		return "no room for shared memory; raise the limits (ulimit -v, ulimit -f)";
 	if (is_out_of_descriptors(error))
@@ -201,7 +203,7 @@ static int regret(int error, enum pln_hello_reason reason)
 {
 	if (pln_options.socket[0])
 		(void)pln_hello_send(error, reason);
-	pln_log(PLN_LOG_ERROR, "not sampling: ", why_no_segment(error));
+	pln_log(PLN_LOG_ERROR, "not sampling: ", why_not(error));
 	return error;
 }
 
@@ -257,7 +259,7 @@ static void start_once(void)
 		return;
 	error = init_image();
 	if (error)
-		pln_log(PLN_LOG_ERROR, "not sampling: no free signal, timer or memory", "");
+		error = regret(error, PILLION_REASON_START);
 	else if (!(error = pln_process_start(PILLION_REASON_START)) && pln_unheard_fd() < 0)
 		pln_log(PLN_LOG_INFO, "sampling", "");
 	if (error)

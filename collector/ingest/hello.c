@@ -102,9 +102,14 @@ static bool is_allowed(const struct pln_hello_rules *rules, const struct ucred *
 	return false;
 }
 
-static int refuse_without_memory(char *why, size_t size, const struct pln_hello *h)
+static int refuse_what_it_lacks(char *why, size_t size, const struct pln_hello *h)
 {
-	if (h->error == ENOMEM)
+	if (h->error == EBUSY)
+		snprintf(why, size,
+			 "process %u has no signal left for samples; name one that the program "
+			 "can spare (--signal)",
+			 h->pid);
+	else if (h->error == ENOMEM)
 		snprintf(why, size,
 			 "process %u has no room for shared memory; raise its limits (ulimit -v, "
 			 "ulimit -f)",
@@ -140,7 +145,7 @@ static int check(const struct message *m, const struct pln_hello_rules *rules,
 	if (rules->need_token ? !same_token(h->token, rules->token) : !is_allowed(rules, peer))
 		return refuse(why, size, -EACCES, "the process was not invited to this recording");
 	if (m->memfd < 0 && h->error)
-		return refuse_without_memory(why, size, h);
+		return refuse_what_it_lacks(why, size, h);
 	if (m->memfd < 0 && m->cut)
 		return refuse(
 			why, size, -EMFILE,

@@ -92,6 +92,16 @@ def test_who_ignores_the_signal_is_sampled_by_the_next_one(interpreter, work):
     assert sum(s.on_cpu for s in profile.samples) >= 40
 
 
+def test_who_has_no_signal_left_is_told_so(one_python, work):
+    """Before any of ours: the program runs as ever."""
+    here = place.of(one_python)
+    ignored = " ".join(map(str, (SIGSTKFLT, SIGPWR, signal.SIGPROF, signal.SIGVTALRM, signal.SIGXFSZ)))
+    result = here.run(["sh", "-c", "trap '' %s; exec \"$@\"" % ignored, "sh", here.pillion, "record",
+                       "-o", work / "out.pillion", "--", one_python.path, "-c", "print(6 * 7)"])
+    assert result.returncode == 0 and result.stdout == "42\n"
+    assert "has no signal left for samples" in result.stderr and "--signal" in result.stderr, result.stderr
+
+
 def test_verbose_says_what_is_done_and_with_which_files(one_python, work):
     here = place.of(one_python)
     result = recording.record(one_python, ["-c", "import os; print(os.getpid())"], work, options=["-v"])
