@@ -111,7 +111,7 @@ static void *copy_of(const void *rows, size_t count, size_t size)
 	return copy && count ? memcpy(copy, rows, count * size) : copy;
 }
 
-/* Drains go on meanwhile, and the tables grow and move: what is named is a copy of them. */
+/* Drains and hellos go on meanwhile, and tables grow and move: what is named is a copy of them. */
 static bool name_now(struct pln_session *s)
 {
 	bool done = false;
@@ -120,15 +120,19 @@ static bool name_now(struct pln_session *s)
 	struct pln_frame *frames = copy_of(s->tables->frame_rows, frame_count, sizeof(*frames));
 	struct pln_module_info *modules =
 		copy_of(s->tables->module_rows, s->tables->module_count, sizeof(*modules));
+	struct pln_session_target **targets =
+		copy_of(s->targets, s->target_count, sizeof(struct pln_session_target *));
 
+	part.targets = targets;
 	s->rotating = true;
-	if (frames && modules)
+	if (frames && modules && targets)
 		done = !symbolize(&part, modules, frames);
 	if (done)
 		s->named_frames = frame_count;
 	s->rotating = false;
 	free(frames);
 	free(modules);
+	free(targets);
 	return done;
 }
 

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_ingest_life.c - processes that come and go in a recording that goes on.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fake_target.h"
+#include "ingest/session_i.h"
+#include "session_fixture.h"
+
+#define LANE_DATA 65536u
+#define PATIENCE_MS 5000
+
+static struct fixture fx;
+static size_t wanted;
+
+static bool are_there(void *arg)
+{
+	const struct pln_session *s = arg;
+
+	return s->target_count >= wanted;
+}
+
+/* This process: what it was before has ended. The answer is not waited for. */
+static void hello(const struct fake *f)
+{
+	int sock = fake_hello(f, fx.address, fx.token, PILLION_WIRE_VERSION);
+
+	CHECK(sock >= 0);
+	close(sock);
+	wanted++;
+}
+
+static void join(const struct fake *f)
+{
+	hello(f);
+	CHECK(fixture_serve(&fx, PATIENCE_MS, are_there, fx.session));
+}
+
+static void open_fixture(struct fake *f)
+{
+	wanted = 0;
+	fixture_open(&fx, 0);
+	CHECK(fake_create(f, 1, LANE_DATA, true) == 0);
+}
+
+static void close_fixture(struct fake *f)
+{
+	fake_destroy(f);
+	fixture_close(&fx);
+}
+
+/* ... and the table of processes has to grow for it. */
+static void test_a_process_comes_while_frames_are_named(void)
+{
+	const uint64_t pc[] = { 0x1010 };
+	const struct fake_sample s = { .serial = 1, .hash = 1, .pc = pc, .native_count = 1 };
+	struct pln_session *session;
+	struct fake f;
+
+	open_fixture(&f);
+	join(&f);
+	session = fx.session;
+	CHECK(fake_module(&f, 0x1000, 0x2000, "/lib/libone.so", 1));
+	CHECK(fake_sample(&f, fake_lane(&f, 0), &s));
+	while (session->target_count < session->target_capacity)
+		join(&f);
+	CHECK(session->tables->frame_count > session->named_frames);
+	hello(&f);
+	session->options.dies_with_targets = true;
+	session->named_ns = 1; /* so that it is time again */
+	session->name_after_ns = 0;
+	pln_session_name_in_advance(session, pln_session_now_ns());
+	CHECK_EQ(session->target_count, wanted);
+	CHECK_EQ(session->named_frames, session->tables->frame_count);
+	fixture_finish(&fx);
+	close_fixture(&f);
+}
+
+int main(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	test_a_process_comes_while_frames_are_named();
+	return check_result();
+}
