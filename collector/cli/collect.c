@@ -302,6 +302,8 @@ static int open_output(pid_t pid, const char *executable, char *why, size_t size
 	/* Nobody is there to choose another name. */
 	if (is_inherited(c))
 		overwrite = PLN_OVERWRITE_AVOID;
+	/* That of a process before could not be written to. */
+	pln_output_close(&c->rotation.output, true);
 	error = pln_rotation_open(&c->rotation, c->output_text, pid, executable, overwrite, why,
 				  size);
 	if (!error)

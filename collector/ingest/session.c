@@ -186,6 +186,15 @@ void pln_session_close_file(struct pln_writer *writer, struct pln_tables *tables
 	pln_writer_free(writer);
 }
 
+/* That of a process which is not in the profile. */
+static void forget_command(struct pln_session *s)
+{
+	if (s->command)
+		s->options.recording.command = "";
+	free(s->command);
+	s->command = NULL;
+}
+
 static int open_profile(struct pln_session *s, const struct pln_target_hello *hello, char *why,
 			size_t size)
 {
@@ -207,17 +216,19 @@ static int open_profile(struct pln_session *s, const struct pln_target_hello *he
 	}
 	s->first_pid = hello->segment.pid;
 	error = pln_session_open_file(fd, recording, &s->writer, &s->tables);
-	if (error)
+	pln_session_keep_error(s, error);
+	if (error) {
 		snprintf(why, size,
 			 "the profile cannot be written: %s; choose another place with -o or "
 			 "PILLION_OUTPUT",
 			 strerror(-error));
-	else
-		s->first_hello_ns = s->flushed_ns = s->part_ns = pln_session_now_ns();
-	if (!error && s->options.notice)
+		forget_command(s);
+		return error;
+	}
+	s->first_hello_ns = s->flushed_ns = s->part_ns = pln_session_now_ns();
+	if (s->options.notice)
 		pln_session_note(s, 1, s->options.notice);
-	pln_session_keep_error(s, error);
-	return error;
+	return 0;
 }
 
 int pln_session_admit(struct pln_session *s, int conn, char *why, size_t size)

@@ -55,7 +55,8 @@ struct pln_session_options {
 	struct pln_recording recording;
 	/*
 	 * Opens the profile when the first process says hello. Returns an fd (which stays
-	 * the caller's) or -errno, with the reason in `why`.
+	 * the caller's) or -errno, with the reason in `why`. Where nothing can be written to it,
+	 * the next process has it opened anew.
 	 */
 	int (*open_output)(pid_t pid, const char *executable, char *why, size_t size, void *arg);
 	/*

@@ -298,6 +298,24 @@ def test_a_disk_that_is_full_from_the_start(here, one_python, small_disk):
     assert "space" in " ".join(own_lines(result.stderr)).lower(), result.stderr
 
 
+def test_a_collector_whose_disk_was_full_at_first_takes_the_next_process(here, one_python, small_disk, work):
+    filler, path = small_disk / "filler", small_disk / "x.pillion"
+    with pytest.raises(OSError):
+        filler.write_bytes(bytes(128 * 1024))
+    env = {"LD_PRELOAD": here.library, "PILLION_SOCKET": str(work / "socket")}
+    collector = here.popen([here.pillion, "collect", "--listen", work / "socket", "-o", path], stderr=subprocess.PIPE,
+                           text=True)
+    assert "listening" in collector.stderr.readline()
+    assert here.run([one_python.path, "-c", BURN, "first"], env=env).stdout == "whole\n"
+    filler.unlink()
+    assert here.run([one_python.path, "-c", BURN, "second"], env=env).stdout == "whole\n"
+    collector.send_signal(signal.SIGTERM)
+    collector.communicate(timeout=60)
+    profile = recording.load(path)
+    assert len(profile.processes) == 1 and profile.samples
+    assert profile.data["command"].endswith(" second")
+
+
 def test_a_read_only_directory(here, one_python, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     check_one_clear_line(run_to(here, one_python, small_disk / "x.pillion"), WRAPPER, "Read-only")
