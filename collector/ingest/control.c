@@ -73,17 +73,20 @@ static int32_t obey(struct pln_session *s, const struct pln_control *c)
 	return 0;
 }
 
+/* One that became a program which is not recorded lives, but is none that could obey. */
 static void count(const struct pln_session *s, uint32_t pid, struct pln_control_answer *answer)
 {
 	for (size_t i = 0; i < s->target_count; i++) {
 		const struct pln_target *t = s->targets[i]->target;
+		uint32_t state;
 
 		if (!is_meant(s, t, pid))
 			continue;
-		answer->processes++;
 		/* relaxed: a word on its own */
+		state = pln_load_relaxed(&t->segment.shared->state);
+		answer->processes += state != PILLION_TARGET_EXECED;
 		answer->sampling +=
-			pln_load_relaxed(&t->segment.shared->state) == PILLION_TARGET_SAMPLING;
+			state == PILLION_TARGET_SAMPLING || state == PILLION_TARGET_FINALIZING;
 	}
 	answer->files = s->rotations;
 }

@@ -81,6 +81,35 @@ def test_a_recording_by_record(here, one_python, work):
     assert inside(profile, "wanted") > 0.25 and not inside(profile, "dormant")
 
 
+BECOMES_ANOTHER = """
+import os, sys, time
+child = os.fork()
+if not child:
+    os.execvp('sleep', ['sleep', '600'])
+while open('/proc/%d/comm' % child).read() != 'sleep\\n': time.sleep(.01)
+print(child, flush=True)
+sys.stdin.read()
+os.kill(child, 9)
+os.wait()
+"""
+
+
+def test_a_process_that_became_another_program_holds_nobody_up(here, one_python, work):
+    argv = [here.pillion, "record", "-q", "--no-start", "-o", work / "out.pillion", "--"]
+    program = here.popen([*argv, one_python.path, "-c", BECOMES_ANOTHER], text=True, stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE)
+    child = program.stdout.readline().strip()
+    try:
+        for word in ("start", "stop"):  # in all that the collector records
+            result = here.run([here.pillion, "ctl", str(program.pid), word])
+            assert (result.returncode, result.stderr) == (0, "")
+        gone = here.run([here.pillion, "ctl", child, "start"])
+        assert gone.returncode == 1 and "records process " + child in gone.stderr
+    finally:
+        program.communicate()
+    assert program.returncode == 0 and len(recording.load(work / "out.pillion").processes) == 2
+
+
 def test_who_is_not_recorded_is_told_so(here):
     result = here.run([here.pillion, "ctl", str(os.getpid()), "stop"])
     assert result.returncode == 1 and "records process %d" % os.getpid() in result.stderr
