@@ -4,7 +4,8 @@
  *
  * The target reports a mapping some time after it was made and some time after it
  * went, so a sample can be older than the report of the module that it hit: between
- * two candidates the time decides, a single one is taken whatever its time.
+ * two candidates the time decides, a single one is taken whatever its time. A program may
+ * load and unload all its life: those that went long ago are forgotten.
  */
 #include "ingest/modules.h"
 
@@ -15,6 +16,8 @@
 #include "profile/grow.h"
 
 #define MAX_MODULES 65536u
+#define GONE_FEW 512u
+#define GONE_KEPT_NS 10000000000ull /* samples that hit one have been taken by then */
 
 /* Index of the first live module that ends behind `address`. */
 static size_t first_ending_behind(const struct pln_module_list *list, uint64_t address)
@@ -32,10 +35,30 @@ static size_t first_ending_behind(const struct pln_module_list *list, uint64_t a
 	return lo;
 }
 
+static bool is_long_gone(const struct pln_module *m, uint64_t time_ns)
+{
+	return m->gone_ns < time_ns && time_ns - m->gone_ns > GONE_KEPT_NS;
+}
+
+/* Half of them or more at a time: the others move up. */
+static void forget_long_gone(struct pln_module_list *list, uint64_t time_ns)
+{
+	size_t count = 0;
+
+	if (list->gone_count < GONE_FEW ||
+	    !is_long_gone(&list->gone[list->gone_count / 2], time_ns))
+		return;
+	while (count < list->gone_count && is_long_gone(&list->gone[count], time_ns))
+		free((char *)list->gone[count++].unwind.path);
+	list->gone_count -= count;
+	memmove(list->gone, list->gone + count, list->gone_count * sizeof(*list->gone));
+}
+
 static void bury(struct pln_module_list *list, size_t index, uint64_t time_ns)
 {
 	struct pln_module m = list->live[index];
 
+	forget_long_gone(list, time_ns);
 	memmove(&list->live[index], &list->live[index + 1],
 		(list->live_count - index - 1) * sizeof(m));
 	list->live_count--;

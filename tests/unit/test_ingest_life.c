@@ -13,6 +13,8 @@
 
 #define LANE_DATA 65536u
 #define PATIENCE_MS 5000
+#define MODULES 100000u /* one each millisecond; more than are known at a time */
+#define MS 1000000ull
 
 static struct fixture fx;
 static size_t wanted;
@@ -80,9 +82,36 @@ static void test_a_process_comes_while_frames_are_named(void)
 	close_fixture(&f);
 }
 
+/* Nor is a sample that was taken a moment ago at a loss. */
+static void test_a_program_may_load_and_unload_all_its_life(void)
+{
+	struct pln_module_list list = { 0 };
+	const struct pln_module *found;
+	unsigned refused = 0;
+
+	for (uint64_t ms = 1; ms <= MODULES; ms++) {
+		struct pln_module m = { .lo = 0x1000,
+					.hi = 0x2000,
+					.from_ns = ms * MS,
+					.unwind = { .path = strdup("/lib/libone.so") } };
+
+		if (pln_modules_check(&list, &m) || pln_modules_add(&list, &m)) {
+			refused++;
+			free((char *)m.unwind.path);
+		}
+		pln_modules_remove(&list, m.lo, m.hi, ms * MS + MS / 2);
+	}
+	CHECK_EQ(refused, 0);
+	CHECK(list.gone_count < MODULES / 2);
+	found = pln_modules_find(&list, 0x1800, (MODULES - 5000) * MS);
+	CHECK(found && found->from_ns == (MODULES - 5000) * MS);
+	pln_modules_free(&list);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	test_a_process_comes_while_frames_are_named();
+	test_a_program_may_load_and_unload_all_its_life();
 	return check_result();
 }
