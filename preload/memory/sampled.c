@@ -459,8 +459,11 @@ void pln_memory_tick_dormant(void)
 {
 	struct sums sums;
 
-	if (pln_memory_mode != PLN_MEMORY_OFF && sum_up(&sums, PILLION_HEAP_COUNT))
+	if (pln_memory_mode == PLN_MEMORY_OFF)
+		return;
+	if (sum_up(&sums, PILLION_HEAP_COUNT))
 		publish(&sums);
+	tell_orphans();
 }
 
 void pln_memory_tick_last(void)

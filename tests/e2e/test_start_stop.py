@@ -108,6 +108,35 @@ def test_memory_of_a_part(here, one_python, work, part):
     assert "counting went on while sampling was stopped" in shown and "samples are missing" not in shown, shown
 
 
+FREED_AS_THREADS_END = """
+import ctypes, os, threading, time
+library, key = ctypes.CDLL(None), ctypes.c_uint()
+there, stopped = threading.Barrier(21), threading.Event()
+library.malloc.restype = ctypes.c_void_p
+assert not library.pthread_key_create(ctypes.byref(key), library.free)
+def work():
+    block = library.malloc(123456)
+    library.pthread_setspecific(key, ctypes.c_void_p(block))
+    there.wait()
+    stopped.wait()
+threads = [threading.Thread(target=work) for _ in range(20)]
+for t in threads: t.start()
+there.wait()
+library.pillion_stop()
+stopped.set()
+for t in threads: t.join()
+time.sleep(1)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_threads_free_at_their_end_is_told_while_stopped(one_python, work):
+    """By their keys' destructors, when they have no lane any more. Killed, the process tells nothing at its end."""
+    profile = recording.record(one_python, ["-c", FREED_AS_THREADS_END], work, options=["--alloc-interval", "1"]).load()
+    blocks = [b for b in profile.blocks if 123456 <= b.size < 123500]
+    assert len(blocks) == 20 and all(b.freed_ns for b in blocks), blocks
+
+
 def test_without_the_library_nothing_changes(here, one_python):
     program = "import ctypes\ntry: ctypes.CDLL(None).pillion_start\nexcept AttributeError: print('no')"
     assert here.run([one_python.path, "-c", program]).stdout == "no\n"
