@@ -469,10 +469,18 @@ static void poll_interpreter(bool seldom)
 	follow_finalization();
 }
 
+/* It was about to begin as sampling stopped. */
+static void rest_late(struct pln_thread *thread)
+{
+	if (thread->timer_armed)
+		pln_timer_rest(thread);
+}
+
 /* The clocks go on, threads come and go. */
 static void sleep_on(uint64_t now)
 {
 	pln_scan_threads(now);
+	pln_scan_each(rest_late);
 	pln_scan_each(pln_scan_skip);
 	poll_interpreter(true); /* so that it is known when sampling starts */
 	pln_objects_tick();
