@@ -56,10 +56,13 @@ static bool may_be_heard(void)
 static void before_fork(void)
 {
 	int saved = errno;
+	bool ours = pln_segment_is_ours_sigsafe();
+	/* A server that forks has it step aside each time: it must not be lost for good. */
+	bool is_back = ours && pln_sampler_try_again();
 
-	held = pln_segment_is_ours_sigsafe() && pln_process_hold();
+	held = ours && pln_process_hold();
 	pln_memory_before_fork();
-	followed = held && pln_options.subprocesses && may_be_heard();
+	followed = held && pln_options.subprocesses && (is_back || may_be_heard());
 	errno = saved;
 }
 

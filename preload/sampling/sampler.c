@@ -38,6 +38,7 @@
 
 static pthread_t sampler;
 static bool running; /* guarded by aside_lock, once the process is started */
+static _Atomic uint32_t lost; /* it could not come back, but may yet */
 static _Atomic uint32_t stopping;
 static _Atomic uint32_t
 	bell; /* the futex that the thread sleeps on: rung, it looks what there is */
@@ -112,19 +113,24 @@ static int create_thread(void)
 	return -error;
 }
 
-int pln_sampler_start(void)
+static int start(void)
 {
 	sigset_t all, old;
 	int error;
 
-	if (running)
-		return 0;
 	pln_store_relaxed(&stopping, 0);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	error = create_thread();
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	running = !error;
+	return error;
+}
+
+int pln_sampler_start(void)
+{
+	int error = running ? 0 : start();
+
 	if (error) {
 		pln_log(PLN_LOG_ERROR, "no sampling thread", "");
 		pln_tick_without_thread();
@@ -194,9 +200,24 @@ int pln_sampler_come_back(void)
 {
 	int error = pln_sampler_start();
 
+	/* Other errors stay: after CLONE_NEWPID no thread can be made any more. */
+	pln_store_relaxed(&lost, error == -EAGAIN);
 	pln_unheard_hand_over(!error);
 	pthread_mutex_unlock(&aside_lock);
 	return error;
+}
+
+bool pln_sampler_try_again(void)
+{
+	bool back;
+
+	if (!pln_load_relaxed(&lost) || !lock_in_time(&aside_lock))
+		return false;
+	back = pln_load_relaxed(&lost) && !start();
+	if (back)
+		pln_store_relaxed(&lost, 0);
+	pthread_mutex_unlock(&aside_lock);
+	return back;
 }
 
 int pln_sampler_switch(bool on)
@@ -204,6 +225,8 @@ int pln_sampler_switch(bool on)
 	uint64_t until = pln_now_ns_sigsafe() + SWITCH_LIMIT_NS;
 	struct timespec ts = { .tv_nsec = 50000 };
 
+	if (on)
+		(void)pln_sampler_try_again();
 	pln_tick_allow(on);
 	ring();
 	while (pln_tick_is_dormant() == on) {
@@ -228,4 +251,5 @@ void pln_sampler_after_fork(void)
 {
 	tick_lock = aside_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	running = false;
+	pln_store_relaxed(&lost, 0);
 }

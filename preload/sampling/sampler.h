@@ -20,6 +20,12 @@ bool pln_sampler_step_aside(void);
 int pln_sampler_come_back(void);
 
 /*
+ * Any thread, in normal context: where it could not come back for want of threads, there may be one
+ * to be had by now. Whether it is back.
+ */
+bool pln_sampler_try_again(void);
+
+/*
  * Any thread: sampling begins or ends, now and in children. Returns 0 once it is so, or
  * -ETIMEDOUT: the sampling thread is not there, or the collector does not want it.
  */

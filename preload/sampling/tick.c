@@ -55,6 +55,7 @@
 static bool blocked_works;
 static _Atomic uint32_t forbidden; /* the program has said so */
 static _Atomic uint32_t dormant;
+static bool unattended; /* no sampling thread could be made, the last time */
 static uint32_t first_thread; /* where the next round starts, for fairness */
 static uint64_t began_ns;
 static uint64_t began_segment_ns; /* and the start of the segment that it is about */
@@ -362,11 +363,21 @@ static void obey_wish(void)
 	pln_tick_allow(wish & 1);
 }
 
-void pln_tick_without_thread(void)
+static void rest(uint64_t now)
 {
 	/* First: threads that start from now on arm no timer. */
 	pln_store_relaxed(&pln_segment->state, PILLION_TARGET_DORMANT);
 	pln_scan_rest();
+	dormant_since_ns = now;
+	pln_store_relaxed(&dormant, 1);
+}
+
+void pln_tick_without_thread(void)
+{
+	if (pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT)
+		rest(pln_now_ns_sigsafe());
+	pln_store_relaxed(&dormant, 1);
+	unattended = true;
 }
 
 void pln_tick_allow(bool on)
@@ -402,9 +413,7 @@ static void fall_asleep(uint64_t now)
 	pln_log(PLN_LOG_INFO, "dormant: told to, or the collector went silent", "");
 	pln_scan_threads(now);
 	pln_scan_each(last_look);
-	pln_tick_without_thread();
-	dormant_since_ns = now;
-	pln_store_relaxed(&dormant, 1);
+	rest(now);
 }
 
 static void forget_run_delay(struct pln_thread *thread)
@@ -567,8 +576,9 @@ static bool take_own_files(void)
 void pln_tick_begin(void)
 {
 	uint32_t state = pln_load_relaxed(&pln_segment->state);
-	bool own_files = take_own_files();
+	bool own_files = take_own_files(), was_unattended = unattended;
 
+	unattended = false;
 	if (own_files)
 		pln_checked_read_reopen();
 	pln_scan_begin(own_files);
@@ -581,8 +591,12 @@ void pln_tick_begin(void)
 	pln_store_relaxed(&dormant, state == PILLION_TARGET_DORMANT);
 	pln_store_relaxed(&pln_segment->engine,
 			  pln_load_relaxed(&pln_segment->engine) | probe_engine());
-	if (began_segment_ns == pln_segment->start_mono_ns)
+	if (began_segment_ns == pln_segment->start_mono_ns) {
+		if (was_unattended)
+			pln_announce_note(1, "for a while no sampling thread could be made: "
+					     "nothing was sampled; raise the limit (ulimit -u)");
 		return;
+	}
 	began_segment_ns = pln_segment->start_mono_ns;
 	wish_obeyed = 0;
 	began_ns = dormant_since_ns = pln_now_ns_sigsafe();

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Under tight resource limits the program runs as before, and is sampled all the same."""
+import errno
 import os
 import pathlib
 
 import place
 import pytest
 import recording
+import truth
 from prelude import PRELUDE
 
 STRANGER = 45678  # a user that nobody else is
@@ -110,6 +112,30 @@ except RuntimeError:
     record_property("figure", "%.2f s sampled, %.2f s stated" % (sampled, stated))
     assert profile.total("cpu_ns", profile.calling("before")) >= 0.25e9 and not profile.calling("after")
     assert stated >= 0.25 and abs(sampled + stated - spent) <= 0.05
+
+
+def test_a_sampling_thread_that_could_not_come_back_does_so_later(python, work):
+    """Threads were short as it had stepped aside. It tries again before a fork, and the child is recorded, too."""
+    where, path = place.of(python), work / "out.pillion"
+    preload = "LD_PRELOAD=%s %s" % (where.library, truth.library(python, "no_threads"))
+    result = where.run([where.pillion, "record", "-o", path, "--", "env", preload, python.path, "-c", PRELUDE + """
+def missed(): burn(0.3)
+def seen(): burn(0.3)
+wait_until(is_sampling)
+libc.deny_threads(2)
+libc.fopen(b'/proc/self/stat', b'r')
+print(is_sampling(), libc.pillion_start())
+missed()
+child = os.fork()
+seen()
+if not child: os._exit(0)
+os.waitpid(child, 0)
+"""], cwd=work)
+    assert (result.returncode, result.stdout) == (0, "False %d\n" % -errno.ETIMEDOUT), result
+    profile = recording.load(path)
+    assert len(profile.processes) == 2 and not profile.calling("missed")
+    assert profile.total("cpu_ns", profile.calling("seen")) >= 0.5e9
+    assert [n for n in profile.notes if "no sampling thread could be made" in n], profile.notes
 
 
 def test_where_the_segment_may_not_be_made_the_program_runs_unsampled(python, work):
