@@ -11,7 +11,8 @@
  * A program that orphans come to, as the first process of a container, would get it all
  * the same. There the parent stays: the keeper, a child that only waits for the collector.
  * wait() does not see it, as it has no exit signal; it would get one by an exec of its own. One
- * of ours leaves it as it is: the next program has its number from PILLION_KEEPER.
+ * of ours leaves it as it is: the next program has its number from PILLION_KEEPER. When the
+ * collector ends before the program, the sampling thread is its wait().
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -344,6 +345,13 @@ static int find_keeper(void)
 	uint64_t number = keeper ? (uint64_t)keeper : pln_parse_decimal(&text);
 
 	return number && number <= INT_MAX && !has_ended((int)number) ? (int)number : 0;
+}
+
+void pln_launch_reap(void)
+{
+	static bool none; /* any more; also in a forked child, whose parent's it is */
+
+	none = none || !find_keeper();
 }
 
 /* A thread that the program has joined may be on its way out of the kernel yet. */

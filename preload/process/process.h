@@ -76,4 +76,7 @@ void pln_unheard_after_fork(void);
  */
 int pln_launch_collector(bool publish);
 
+/* Sampling thread, now and then: what keeps the collector for us may have ended, as a zombie. */
+void pln_launch_reap(void);
+
 #endif

@@ -494,6 +494,7 @@ static void sleep_on(uint64_t now)
 	poll_interpreter(true); /* so that it is known when sampling starts */
 	pln_objects_tick();
 	pln_memory_tick_dormant();
+	pln_launch_reap();
 	pln_add_relaxed(&pln_segment->dormant_ns, now - dormant_since_ns);
 	dormant_since_ns = now;
 }
@@ -539,6 +540,7 @@ void pln_tick(void)
 	if (seldom) {
 		check_handler();
 		publish_totals();
+		pln_launch_reap();
 	}
 }
 

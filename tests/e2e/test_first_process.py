@@ -67,11 +67,27 @@ def test_with_other_threads_at_its_end_it_does_not_wait(one_python, work, namesp
     assert recording.load(work / "out.pillion").total("cpu_ns") >= 0.4e9
 
 
-def test_a_subreaper_has_no_child_that_it_did_not_make(one_python, work):
-    """It was one before it became Python."""
-    result = run(one_python, work, [one_python.path, "-c", """
+# It is one before it becomes Python.
+SUBREAPER = """
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 os.execvp(sys.argv[1], sys.argv[1:])
-"""])
+"""
+
+
+def test_a_subreaper_has_no_child_that_it_did_not_make(one_python, work):
+    result = run(one_python, work, [one_python.path, "-c", SUBREAPER])
     assert (result.returncode, result.stdout, result.stderr) == (0, "False no children\n", "")
+
+
+def test_no_zombie_is_left_of_a_collector_that_ends_first(one_python, work):
+    result = run(one_python, work, [one_python.path, "-c", SUBREAPER, "env", "PILLION_DURATION=0.3"], """
+import glob, time
+def children():
+    return [pid for path in glob.glob('/proc/self/task/*/children') for pid in open(path).read().split()]
+kept, deadline = len(children()), time.monotonic() + 15
+while children() and time.monotonic() < deadline: time.sleep(0.05)
+print(kept, children())
+""")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "1 []\n", "")
+    assert recording.load(work / "out.pillion").data["complete"]
