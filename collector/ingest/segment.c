@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
@@ -113,6 +114,16 @@ static bool check_layout(struct pln_segment_view *view, const struct pln_segment
 	       place_burst(view, h);
 }
 
+static void copy_texts(struct pln_segment_texts *texts, const struct pln_segment *h)
+{
+	memcpy(texts->executable, h->executable, sizeof(h->executable));
+	memcpy(texts->arguments, h->arguments, sizeof(h->arguments));
+	memcpy(texts->labels, h->labels, sizeof(h->labels));
+	texts->arguments_size = sizeof(h->arguments);
+	while (texts->arguments_size && !texts->arguments[texts->arguments_size - 1])
+		texts->arguments_size--;
+}
+
 static void copy_identity(struct pln_segment_view *view, const struct pln_segment *h)
 {
 	view->pid = h->pid;
@@ -122,12 +133,7 @@ static void copy_identity(struct pln_segment_view *view, const struct pln_segmen
 	view->period_ns = h->period_ns;
 	view->tick_ns = h->tick_ns;
 	view->inherited_bytes = h->inherited_bytes;
-	memcpy(view->executable, h->executable, sizeof(h->executable));
-	memcpy(view->arguments, h->arguments, sizeof(h->arguments));
-	memcpy(view->labels, h->labels, sizeof(h->labels));
-	view->arguments_size = sizeof(h->arguments);
-	while (view->arguments_size && !view->arguments[view->arguments_size - 1])
-		view->arguments_size--;
+	copy_texts(view->texts, h);
 }
 
 static int check_header(struct pln_segment_view *view, char *why, size_t why_size)
@@ -147,6 +153,9 @@ static int check_header(struct pln_segment_view *view, char *why, size_t why_siz
 	}
 	if (h.header_size < sizeof(h) || !check_layout(view, &h))
 		return refuse(why, why_size, -EINVAL, "the shared memory's layout makes no sense");
+	view->texts = calloc(1, sizeof(*view->texts));
+	if (!view->texts)
+		return refuse(why, why_size, -ENOMEM, "the collector has no memory left");
 	copy_identity(view, &h);
 	return 0;
 }
@@ -194,6 +203,8 @@ void pln_segment_unmap(struct pln_segment_view *view)
 	view->base = NULL;
 	view->shared = NULL;
 	view->slots = NULL;
+	free(view->texts);
+	view->texts = NULL;
 }
 
 struct pln_lane_view pln_segment_lane(const struct pln_segment_view *view, uint32_t index)
@@ -207,16 +218,17 @@ struct pln_lane_view pln_segment_lane(const struct pln_segment_view *view, uint3
 
 char *pln_segment_command(const struct pln_segment_view *view)
 {
-	const char *words[sizeof(view->arguments) / 2];
+	const struct pln_segment_texts *texts = view->texts;
+	const char *words[sizeof(texts->arguments) / 2];
 	size_t count = 0;
-	const char *at = view->arguments, *end = at + view->arguments_size;
+	const char *at = texts->arguments, *end = at + texts->arguments_size;
 
 	while (at < end && count < sizeof(words) / sizeof(words[0]) - 1) {
 		words[count++] = at;
 		at += strlen(at) + 1;
 	}
 	/* The segment holds 1024 bytes of them, the last one zero. */
-	if (view->arguments_size >= sizeof(view->arguments) - 2)
+	if (texts->arguments_size >= sizeof(texts->arguments) - 2)
 		words[count++] = "...";
 	return pln_quote_words(words, count);
 }

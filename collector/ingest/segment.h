@@ -25,6 +25,14 @@ struct pln_burst_view {
 	uint32_t cell_max;
 };
 
+/* What the target calls itself. */
+struct pln_segment_texts {
+	char executable[257];
+	char arguments[1025]; /* zero-separated */
+	size_t arguments_size;
+	char labels[PILLION_LABELS_SIZE + 1];
+};
+
 /*
  * Sizes and offsets are our copies: lane i lies inside [base, base + size) for every
  * i < lane_count, whatever the target writes later. Only atomics are read through
@@ -50,10 +58,7 @@ struct pln_segment_view {
 	uint64_t period_ns;
 	uint64_t tick_ns;
 	uint64_t inherited_bytes; /* live when the process was forked */
-	char executable[257];
-	char arguments[1025]; /* zero-separated */
-	size_t arguments_size;
-	char labels[PILLION_LABELS_SIZE + 1];
+	struct pln_segment_texts *texts; /* for as long as it is mapped */
 };
 
 /*

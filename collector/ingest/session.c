@@ -204,7 +204,7 @@ static int open_profile(struct pln_session *s, const struct pln_target_hello *he
 	if (s->writer)
 		return 0;
 	fd = s->options.open_output(hello->pid > 0 ? hello->pid : (pid_t)hello->segment.pid,
-				    hello->segment.executable, why, size, s->options.arg);
+				    hello->segment.texts->executable, why, size, s->options.arg);
 	if (fd < 0)
 		return fd;
 	s->output_fd = fd;

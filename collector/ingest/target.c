@@ -37,7 +37,7 @@ static void fill_row(struct pln_target *t)
 	row->inner_pid = seg->pid;
 	row->ppid = seg->ppid;
 	row->reason = seg->reason;
-	row->executable = seg->executable;
+	row->executable = t->executable ? t->executable : "";
 	row->command = t->command ? t->command : "";
 	row->start_ns = seg->start_mono_ns;
 	row->exit_status = -1;
@@ -74,6 +74,7 @@ struct pln_target *pln_target_new(struct pln_tables *tables, struct pln_scratch 
 	t->segment = hello->segment;
 	t->pid = hello->pid;
 	t->pidfd.fd = hello->pidfd;
+	t->executable = strdup(t->segment.texts->executable);
 	t->command = pln_segment_command(&t->segment);
 	t->root = pln_root_take(hello->root_fd, t->pid);
 	fill_row(t);
@@ -85,11 +86,11 @@ struct pln_target *pln_target_new(struct pln_tables *tables, struct pln_scratch 
 /* "key=value,key=value"; what is not of that form is left out. */
 void pln_target_add_labels(struct pln_target *t)
 {
-	char text[sizeof(t->segment.labels)], *rest = text;
+	char text[sizeof(t->segment.texts->labels)], *rest = text;
 	struct pln_label label = { .process = t->id };
 	char *one, *equals;
 
-	strcpy(text, t->segment.labels);
+	strcpy(text, t->segment.texts->labels);
 	while ((one = strsep(&rest, ","))) {
 		equals = strchr(one, '=');
 		if (!equals || equals == one)
@@ -423,6 +424,7 @@ void pln_target_free(struct pln_target *t)
 	if (!t)
 		return;
 	release_memory(t);
+	free(t->executable);
 	free(t->command);
 	if (!t->ended)
 		pln_root_leave(t->root);

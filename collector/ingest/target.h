@@ -87,7 +87,7 @@ struct pln_target {
 	struct pln_process row;
 	bool has_moved; /* it is not in its first file any more */
 	struct pln_process before; /* of sums: what earlier files have */
-	char *command;
+	char *executable, *command;
 	char layout[33];
 	char layout_detail[65];
 	struct pln_root *root; /* NULL: it sees the files that we see, or has all its names */

@@ -97,7 +97,7 @@ static bool can_be_read(const struct pln_segment_view *view)
 {
 	uint64_t sum = touch_lane(view->control) + touch_lane(view->sampler);
 	char *command = pln_segment_command(view);
-	bool ok = command && strlen(view->executable) < sizeof(view->executable);
+	bool ok = command && strlen(view->texts->executable) < sizeof(view->texts->executable);
 
 	free(command);
 	for (uint32_t i = 0; i < view->lane_count; i++)

@@ -3,6 +3,7 @@
  * What burst mode counted becomes rows: each cell's new time once, on its stack and thread.
  * What a target cannot have counted honestly becomes none.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ static struct pln_target *new_target(void)
 
 	view->shared = &segment;
 	view->start_mono_ns = SECOND_NS;
+	view->texts = calloc(1, sizeof(*view->texts));
 	view->burst = (struct pln_burst_view){ &area.header, area.nodes, area.cells, 8, 6 };
 	return pln_target_new(&tables, scratch, &hello);
 }
