@@ -32,8 +32,8 @@ static bool is_allowed(int conn)
 
 static bool knows(const struct pln_session *s, uint32_t pid)
 {
-	for (size_t i = 0; i < s->target_count; i++)
-		if (!s->targets[i]->target->ended && s->targets[i]->target->row.pid == pid)
+	for (size_t i = s->live_count; i-- > 0;)
+		if (s->live[i]->target->row.pid == pid)
 			return true;
 	return false;
 }
@@ -41,8 +41,6 @@ static bool knows(const struct pln_session *s, uint32_t pid)
 /* A number that is no process of ours may be what a process has for its own. */
 static bool is_meant(const struct pln_session *s, const struct pln_target *t, uint32_t pid)
 {
-	if (t->ended)
-		return false;
 	if (pid == (uint32_t)getpid() || t->row.pid == pid)
 		return true;
 	return !knows(s, pid) && t->row.inner_pid == pid;
@@ -67,17 +65,17 @@ static int32_t obey(struct pln_session *s, const struct pln_control *c)
 		s->rotate_again_ns = 0;
 		return 0;
 	}
-	for (size_t i = 0; c->verb != PLN_CONTROL_QUERY && i < s->target_count; i++)
-		if (is_meant(s, s->targets[i]->target, c->pid))
-			wish(s->targets[i]->target, c->verb == PLN_CONTROL_START);
+	for (size_t i = s->live_count; c->verb != PLN_CONTROL_QUERY && i-- > 0;)
+		if (is_meant(s, s->live[i]->target, c->pid))
+			wish(s->live[i]->target, c->verb == PLN_CONTROL_START);
 	return 0;
 }
 
 /* One that became a program which is not recorded lives, but is none that could obey. */
 static void count(const struct pln_session *s, uint32_t pid, struct pln_control_answer *answer)
 {
-	for (size_t i = 0; i < s->target_count; i++) {
-		const struct pln_target *t = s->targets[i]->target;
+	for (size_t i = s->live_count; i-- > 0;) {
+		const struct pln_target *t = s->live[i]->target;
 		uint32_t state;
 
 		if (!is_meant(s, t, pid))

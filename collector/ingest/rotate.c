@@ -86,7 +86,7 @@ static void move_targets(struct pln_session *s, struct pln_part *next, uint64_t 
 			continue;
 		}
 		if (!t->ended)
-			pln_target_end(t, now_ns, false);
+			pln_session_end_target(s->targets[i], false);
 		else if (t->wants_exit_status)
 			pln_target_collect_status(t);
 		pln_session_add_presence(&s->summary, t);
@@ -122,6 +122,7 @@ static void rotate(struct pln_session *s, struct pln_part *next, uint64_t now_ns
 	s->targets = next->targets;
 	s->target_count = next->target_count;
 	s->target_capacity = old.target_count;
+	s->unreaped_count = 0; /* they are the old file's, and have been asked */
 	s->part_ns = now_ns;
 	s->named_frames = 0;
 	s->rotating = true;

@@ -78,11 +78,7 @@ void pln_session_keep_error(struct pln_session *s, int error)
 
 unsigned pln_session_live(const struct pln_session *s)
 {
-	unsigned live = 0;
-
-	for (size_t i = 0; i < s->target_count; i++)
-		live += !s->targets[i]->target->ended;
-	return live;
+	return (unsigned)s->live_count;
 }
 
 /* ------------------------------------------------------------------- targets */
@@ -94,19 +90,41 @@ static void unwatch(struct pln_session_target *st)
 	st->watched = false;
 }
 
-static void end_target(struct pln_session_target *st, bool gone)
+/* live[] has room for it. */
+static void add_to_live(struct pln_session *s, struct pln_session_target *st)
 {
+	st->place = s->live_count;
+	s->live[s->live_count++] = st;
+}
+
+static void remove_from_live(struct pln_session *s, const struct pln_session_target *st)
+{
+	struct pln_session_target *last = s->live[--s->live_count];
+
+	s->live[st->place] = last;
+	last->place = st->place;
+}
+
+void pln_session_end_target(struct pln_session_target *st, bool gone)
+{
+	struct pln_session *s = st->session;
 	uint64_t now_ns = pln_session_now_ns();
 
+	if (st->target->ended)
+		return;
 	unwatch(st);
-	if (!st->target->ended)
-		st->session->last_seen_ns = now_ns;
+	s->last_seen_ns = now_ns;
 	pln_target_end(st->target, now_ns, gone);
+	remove_from_live(s, st);
+	/* Without memory it is asked once more at the end. */
+	if (st->target->wants_exit_status &&
+	    pln_grow(&s->unreaped, &s->unreaped_capacity, s->unreaped_count, sizeof(*s->unreaped)))
+		s->unreaped[s->unreaped_count++] = st;
 }
 
 static void on_death(struct pln_watch *watch)
 {
-	end_target(pln_watch_owner(watch, struct pln_session_target, watch), true);
+	pln_session_end_target(pln_watch_owner(watch, struct pln_session_target, watch), true);
 }
 
 /* Since Linux 6.9 each process has an inode of its own there; before, all have one. */
@@ -122,13 +140,13 @@ static bool is_same_pidfd(int a, int b)
 /* The same process with a new segment is a new program: the old one ended with exec. */
 static void end_same_process(struct pln_session *s, const struct pln_target_hello *hello)
 {
-	for (size_t i = 0; i < s->target_count; i++) {
-		const struct pln_target *t = s->targets[i]->target;
+	for (size_t i = s->live_count; i-- > 0;) {
+		const struct pln_target *t = s->live[i]->target;
 
 		/* Without a pid it is in another namespace. */
 		if (hello->pid > 0 ? t->pid == hello->pid
 				   : is_same_pidfd(t->pidfd.fd, hello->pidfd))
-			end_target(s->targets[i], true);
+			pln_session_end_target(s->live[i], true);
 	}
 }
 
@@ -136,7 +154,8 @@ static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 {
 	struct pln_session_target *st = NULL;
 
-	if (pln_grow(&s->targets, &s->target_capacity, s->target_count, sizeof(*s->targets)))
+	if (pln_grow(&s->targets, &s->target_capacity, s->target_count, sizeof(*s->targets)) &&
+	    pln_grow(&s->live, &s->live_capacity, s->live_count, sizeof(*s->live)))
 		st = calloc(1, sizeof(*st));
 	end_same_process(s, hello);
 	/* relaxed: a clock value */
@@ -150,6 +169,7 @@ static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 	st->session = s;
 	st->watch = (struct pln_watch){ st->target->pidfd.fd, on_death };
 	s->targets[s->target_count++] = st;
+	add_to_live(s, st);
 	st->watched = st->watch.fd >= 0 && !pln_loop_add(s->options.loop, &st->watch);
 	s->last_seen_ns = pln_session_now_ns();
 	arm_timer(s, DRAIN_INTERVAL);
@@ -258,13 +278,10 @@ int pln_session_admit(struct pln_session *s, int conn, char *why, size_t size)
 
 static void tell_targets_to_stop(struct pln_session *s)
 {
-	for (size_t i = 0; i < s->target_count; i++) {
-		struct pln_target *t = s->targets[i]->target;
-
+	for (size_t i = s->live_count; i-- > 0;)
 		/* relaxed: a word on its own */
-		if (!t->ended)
-			pln_store_relaxed(&t->segment.shared->command, PILLION_COMMAND_STOP);
-	}
+		pln_store_relaxed(&s->live[i]->target->segment.shared->command,
+				  PILLION_COMMAND_STOP);
 }
 
 /* Each by a clock of its own: what is ahead of it made no sense, and many take long to drain. */
@@ -272,21 +289,19 @@ static unsigned drain_all(struct pln_session *s)
 {
 	unsigned fullest = 0, percent;
 
-	for (size_t i = 0; i < s->target_count; i++) {
-		struct pln_target *t = s->targets[i]->target;
-		uint64_t now_ns;
+	for (size_t i = s->live_count; i-- > 0;) {
+		struct pln_session_target *st = s->live[i];
+		struct pln_target *t = st->target;
+		uint64_t now_ns = pln_session_now_ns();
 
-		if (t->ended)
-			continue;
-		now_ns = pln_session_now_ns();
 		/* relaxed: a clock value */
 		pln_store_relaxed(&t->segment.shared->collector_ns, now_ns);
 		percent = pln_target_drain(t, now_ns, false);
 		pln_target_follow_heap(t);
 		if (fullest < percent)
 			fullest = percent;
-		if (!s->targets[i]->watched && pln_target_is_gone(t, now_ns))
-			end_target(s->targets[i], true);
+		if (!st->watched && pln_target_is_gone(t, now_ns))
+			pln_session_end_target(st, true);
 	}
 	return fullest;
 }
@@ -298,13 +313,14 @@ void pln_session_drain(struct pln_session *s)
 
 static void publish_all(struct pln_session *s)
 {
-	for (size_t i = 0; i < s->target_count; i++) {
-		struct pln_target *t = s->targets[i]->target;
+	for (size_t i = s->live_count; i-- > 0;)
+		pln_target_publish(s->live[i]->target);
+	for (size_t i = s->unreaped_count; i-- > 0;) {
+		struct pln_target *t = s->unreaped[i]->target;
 
-		if (!t->ended)
-			pln_target_publish(t);
-		else if (t->wants_exit_status)
-			pln_target_collect_status(t);
+		pln_target_collect_status(t);
+		if (!t->wants_exit_status)
+			s->unreaped[i] = s->unreaped[--s->unreaped_count];
 	}
 }
 
@@ -456,7 +472,8 @@ static void end_all(struct pln_session *s)
 		if (st->target->ended && st->target->wants_exit_status)
 			pln_target_collect_status(st->target);
 		else if (!st->target->ended)
-			end_target(st, pln_target_is_gone(st->target, pln_session_now_ns()));
+			pln_session_end_target(
+				st, pln_target_is_gone(st->target, pln_session_now_ns()));
 	}
 }
 
@@ -643,6 +660,8 @@ void pln_session_free(struct pln_session *s)
 		free(s->targets[i]);
 	}
 	free(s->targets);
+	free(s->live);
+	free(s->unreaped);
 	pln_session_close_file(s->writer, s->tables);
 	pln_scratch_free(s->scratch);
 	free(s->command);

@@ -24,6 +24,7 @@ struct pln_session_target {
 	struct pln_target *target;
 	struct pln_session *session;
 	struct pln_watch watch;
+	size_t place; /* in live[], until it ends */
 	bool watched;
 	bool being_named; /* it had ended when the search for names began that goes on */
 };
@@ -51,6 +52,14 @@ struct pln_session {
 	size_t guest_count;
 	struct pln_session_target **targets; /* by process id */
 	size_t target_count, target_capacity;
+	/*
+	 * Of these, the ones that there is something to do about, in no order: a service may have
+	 * had a hundred thousand. Removed by putting the last in the place: walk from the end.
+	 */
+	struct pln_session_target **live; /* not ended */
+	size_t live_count, live_capacity;
+	struct pln_session_target **unreaped; /* ended in this file, but nobody knows how yet */
+	size_t unreaped_count, unreaped_capacity;
 	struct pln_writer *writer; /* NULL before the first hello and after the end */
 	int output_fd; /* the caller's; valid while there is a writer */
 	uint64_t part_bytes; /* of the last file, when it had ended */
@@ -85,6 +94,8 @@ void pln_session_name_in_advance(struct pln_session *s, uint64_t now_ns);
 /* session.c */
 uint64_t pln_session_now_ns(void);
 void pln_session_drain(struct pln_session *s);
+/* `gone`: the process ended now, else it runs on without us. */
+void pln_session_end_target(struct pln_session_target *st, bool gone);
 void pln_session_note(struct pln_session *s, uint32_t level, const char *text);
 void pln_session_keep_error(struct pln_session *s, int error);
 struct pln_part pln_session_part(struct pln_session *s);

@@ -95,12 +95,9 @@ void pln_session_symbolize(const struct pln_part *part)
 /* With the first process of the PID namespace that we are in the kernel ends us. */
 static bool dies_with_target(const struct pln_session *s)
 {
-	for (size_t i = 0; i < s->target_count; i++) {
-		const struct pln_target *t = s->targets[i]->target;
-
-		if (!t->ended && (t->pid == 1 || s->options.dies_with_targets))
+	for (size_t i = s->live_count; i-- > 0;)
+		if (s->live[i]->target->pid == 1 || s->options.dies_with_targets)
 			return true;
-	}
 	return false;
 }
 

@@ -4,6 +4,8 @@
  */
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -13,6 +15,7 @@
 
 #define LANE_DATA 65536u
 #define PATIENCE_MS 5000
+#define CROWD 5u
 #define MODULES 100000u /* one each millisecond; more than are known at a time */
 #define MS 1000000ull
 
@@ -82,6 +85,81 @@ static void test_a_process_comes_while_frames_are_named(void)
 	close_fixture(&f);
 }
 
+/* Becomes another program once, as by exec. */
+static _Noreturn void be_two_programs(void)
+{
+	struct pln_welcome welcome;
+	struct fake f[2];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (unsigned i = 0; i < 2; i++) {
+		int sock = -1;
+
+		if (!fake_create(&f[i], 1, LANE_DATA, true))
+			sock = fake_hello(&f[i], fx.address, fx.token, PILLION_WIRE_VERSION);
+		if (sock < 0 || fake_welcome(sock, &welcome))
+			_exit(99);
+	}
+	for (;;)
+		pause();
+}
+
+static bool are_left(void *arg)
+{
+	const struct pln_session *s = arg;
+
+	return s->live_count == wanted;
+}
+
+static bool are_reaped(void *arg)
+{
+	const struct pln_session *s = arg;
+
+	return !s->unreaped_count;
+}
+
+static void check_lists(const struct pln_session *s)
+{
+	for (size_t i = 0; i < s->live_count; i++)
+		CHECK(s->live[i]->place == i && !s->live[i]->target->ended);
+	for (size_t i = 0; i < s->target_count; i++)
+		CHECK(s->targets[i]->target->ended == !s->targets[i]->target->segment.texts);
+}
+
+static void test_processes_end_in_any_order(void)
+{
+	static const unsigned order[CROWD] = { 2, 4, 0, 1, 3 };
+	pid_t pid[CROWD];
+
+	wanted = 0;
+	fixture_open(&fx, 0);
+	for (unsigned i = 0; i < CROWD; i++) {
+		pid[i] = fork();
+		if (!pid[i])
+			be_two_programs();
+		wanted += 2;
+		CHECK(fixture_serve(&fx, PATIENCE_MS, are_there, fx.session));
+	}
+	CHECK_EQ(fx.session->live_count, CROWD);
+	CHECK_EQ(fx.session->unreaped_count, CROWD);
+	for (wanted = CROWD; wanted--;) {
+		check_lists(fx.session);
+		kill(pid[order[wanted]], SIGKILL);
+		CHECK(fixture_serve(&fx, PATIENCE_MS, are_left, fx.session));
+	}
+	CHECK(fixture_serve(&fx, PATIENCE_MS, are_reaped, fx.session));
+	check_lists(fx.session);
+	fixture_finish(&fx);
+	CHECK_EQ(fx.profile->process_count, 2 * CROWD);
+	for (size_t i = 0; i < fx.profile->process_count; i++) {
+		CHECK_EQ(fx.profile->processes[i].exit_status, SIGKILL);
+		CHECK_STR(fx.profile->processes[i].executable, "/usr/bin/fake-python");
+	}
+	for (unsigned i = 0; i < CROWD; i++)
+		CHECK(waitpid(pid[i], NULL, 0) == pid[i]);
+	fixture_close(&fx);
+}
+
 /* Nor is a sample that was taken a moment ago at a loss. */
 static void test_a_program_may_load_and_unload_all_its_life(void)
 {
@@ -112,6 +190,7 @@ int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	test_a_process_comes_while_frames_are_named();
+	test_processes_end_in_any_order();
 	test_a_program_may_load_and_unload_all_its_life();
 	return check_result();
 }
