@@ -2,8 +2,8 @@
 /*
  * timer.c - CPU-clock timers and the signal that they send.
  *
- * Context: sampling thread and new threads; what ends in _sigsafe, the handler. A timer on a thread's own
- * CPU clock fires only while that thread runs, and (kernel 5.11 and later) on its way
+ * Context: sampling thread and new threads; what ends in _sigsafe, the handler. A timer on a
+ * thread's own CPU clock fires only while that thread runs, and (kernel 5.11 and later) on its way
  * back to user mode: no system call is interrupted.
  *
  * Each period of CPU time is sampled at one moment, drawn anew from all of it: every
