@@ -256,7 +256,7 @@ def test_when_the_time_is_over_children_start_no_collector(one_python, work):
                       env=dict(here.preload(work / "%p.pillion"), PILLION_DURATION="0.5"))
     assert (result.returncode, result.stdout, result.stderr) == (0, "ran\n", "")
     path, = work.glob("*.pillion")
-    assert len(complete_profile(path).processes) == 1
+    assert len(recording.complete(path).processes) == 1
 
 
 @pytest.mark.parametrize("value", ["1", "true", "please"])
