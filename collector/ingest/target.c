@@ -256,6 +256,20 @@ static void read_slots(struct pln_target *t, void (*update)(struct pln_target *t
 	}
 }
 
+/*
+ * The target reads that clock a few times a second at most: its threads' may have been read later,
+ * and a process may end before it was read at all.
+ */
+static void raise_process_cpu(struct pln_target *t)
+{
+	uint64_t known_ns = t->row.sampler_cpu_ns;
+
+	for (size_t i = 0; i < t->thread_count; i++)
+		known_ns += t->threads[i].row.cpu_ns + t->threads[i].row.dormant_cpu_ns;
+	if (t->row.process_cpu_ns < known_ns)
+		t->row.process_cpu_ns = known_ns;
+}
+
 /* A thread that used no CPU is told about at the end only: most threads wait, always. */
 static void publish_threads(struct pln_target *t, bool all)
 {
@@ -277,6 +291,7 @@ void pln_target_publish(struct pln_target *t)
 	read_totals(t);
 	pln_target_read_heap(t, false);
 	read_slots(t, update_known_thread);
+	raise_process_cpu(t);
 	publish_threads(t, false);
 	pln_writer_update_process(t->writer, t->id, &t->row);
 }
@@ -289,6 +304,7 @@ void pln_target_publish_all(struct pln_target *t)
 	read_totals(t);
 	pln_target_read_heap(t, false);
 	read_slots(t, update_known_thread);
+	raise_process_cpu(t);
 	pln_target_charge_pending(t);
 	publish_threads(t, true);
 	pln_writer_update_process(t->writer, t->id, &t->row);
@@ -405,6 +421,7 @@ void pln_target_end(struct pln_target *t, uint64_t now_ns, bool gone)
 	read_totals(t);
 	pln_target_read_heap(t, gone);
 	read_slots(t, update_any_thread);
+	raise_process_cpu(t);
 	pln_target_charge_pending(t);
 	pln_target_conclude_burst(t);
 	publish_threads(t, true);

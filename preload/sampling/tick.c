@@ -328,11 +328,16 @@ static void publish_own_cpu(void)
 			  earlier_cpu_ns + pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID));
 }
 
+static void publish_process_cpu(void)
+{
+	pln_store_relaxed(&pln_segment->process_cpu_ns,
+			  pln_clock_ns_sigsafe(CLOCK_PROCESS_CPUTIME_ID));
+}
+
 static void publish_totals(void)
 {
 	publish_own_cpu();
-	pln_store_relaxed(&pln_segment->process_cpu_ns,
-			  pln_clock_ns_sigsafe(CLOCK_PROCESS_CPUTIME_ID));
+	publish_process_cpu();
 	pln_store_relaxed(&pln_segment->table_bytes, pln_native_table_bytes());
 	/* relaxed: the collector only looks at its age */
 	pln_store_relaxed(&pln_segment->heartbeat_ns, pln_now_ns_sigsafe());
@@ -618,6 +623,7 @@ static void advance_only(struct pln_thread *thread)
 void pln_tick_last(void)
 {
 	pln_scan_each(pln_tick_is_dormant() ? pln_scan_skip : advance_only);
+	publish_process_cpu();
 	pln_memory_tick_last();
 }
 

@@ -391,6 +391,14 @@ def test_infos_accounting_adds_up(here, one_python, work):
     assert re.search(r"CPU clock  [0-9.]+ m?s = [0-9.]+ m?s sampled [+-] [0-9.]+ m?s unsampled", shown), shown
 
 
+def test_the_cost_of_a_short_program_is_of_all_that_it_used(here, one_python, work):
+    """The sampling thread reads the process's clock a few times a second."""
+    program = "import time\nend = time.thread_time() + .12\nwhile time.thread_time() < end: pass"
+    r = recording.record(one_python, ["-c", program], work)
+    info = json.loads(here.run([here.pillion, "info", "--json", r.path]).stdout)
+    assert info["cost"]["process_cpu_ns"] == info["accounting"]["process_cpu_ns"] >= .12e9
+
+
 @pytest.mark.long
 def test_a_million_samples_take_little_memory(here, work):
     path = make_profile(work / "million.pillion", "-n", 1000000, "-m", 200000, "-t", 16, "-p", 2)

@@ -419,6 +419,29 @@ static void test_a_thread_that_was_never_announced(void)
 	fixture_close(&fx);
 }
 
+/* The process's clock is read seldom, its threads' at their end: it is what they say at least. */
+static void test_a_process_has_used_what_its_threads_have(void)
+{
+	struct fixture fx;
+	struct fake f;
+
+	fixture_open(&fx, 0);
+	join(&fx, &f, 2);
+	CHECK(fake_thread(&f, 0, PILLION_RECORD_THREAD, "main", 0));
+	CHECK(fake_thread(&f, 1, PILLION_RECORD_THREAD, "gone", 0));
+	CHECK(fake_thread(&f, 1, PILLION_RECORD_THREAD_EXIT, "gone", 77));
+	pln_store_relaxed(&fake_slot(&f, 0)->seen_ns, now_ns());
+	pln_store_relaxed(&fake_slot(&f, 0)->cpu_ns, 100);
+	pln_store_relaxed(&fake_slot(&f, 0)->dormant_cpu_ns, 40);
+	pln_store_relaxed(&f.seg->sampler_cpu_ns, 8);
+	pln_store_relaxed(&f.seg->process_cpu_ns, 50);
+	fixture_finish(&fx);
+
+	CHECK_EQ(fx.profile->processes[0].process_cpu_ns, 185);
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
 /* ------------------------------------------------------------------ refusals */
 
 static void check_refused(const struct fake *f, const uint8_t *token, uint16_t version, int status,
@@ -798,6 +821,7 @@ int main(void)
 	test_nothing_is_lost_when_the_lane_wraps();
 	test_totals_and_clocks();
 	test_a_thread_that_was_never_announced();
+	test_a_process_has_used_what_its_threads_have();
 	test_refusals();
 	test_refused_memory();
 	test_refusal_is_noted();
