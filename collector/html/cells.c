@@ -10,6 +10,7 @@
 
 #define EMPTY UINT64_MAX
 #define TICK_MAX_NS 1000000000u
+#define BURST_NS 1000000000u
 static_assert(PLN_HTML_THREADS_MAX < 0xfff, "a thread has twelve bits");
 static_assert(PLN_HTML_MOMENTS_MAX < 0x10000, "a moment has sixteen bits");
 static_assert(PLN_HTML_CLASSES <= 16, "a class has four bits");
@@ -143,17 +144,21 @@ static int add_sample(const struct pln_sample_row *row, void *arg)
 	struct pass *pass = arg;
 	const struct pln_html_parts *parts = pass->parts;
 	uint64_t length = row->cpu_ns + row->offcpu_ns + row->runnable_ns;
+	const struct pln_profile *profile = parts->report->profile;
 	unsigned gil = row->gil <= PILLION_GIL_WAITS ? row->gil : PILLION_GIL_UNKNOWN;
 	struct stretch over = { .to_ns = row->time_ns };
 	uint32_t call;
 	int err;
 
-	if (!length || row->thread >= parts->report->profile->thread_count ||
+	if (!length || row->thread >= profile->thread_count ||
 	    !parts->report->aggregate.thread_kept[row->thread])
 		return 0;
 	err = make_room(pass);
 	if (err)
 		return err;
+	/* All of a second's rows have the time of its end. */
+	if (length < BURST_NS && pln_thread_is_burst(profile, row->thread))
+		length = BURST_NS;
 	/* Where the recording's start cuts it off, it is denser. */
 	if (over.to_ns <= pass->cells->start_ns)
 		over.to_ns = pass->cells->start_ns + 1;

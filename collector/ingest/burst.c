@@ -30,6 +30,12 @@ struct taken_cell {
 	uint64_t wait_ns;
 };
 
+/* The library's sums: since the start, or since an earlier file ended. */
+struct looks {
+	uint64_t samples, torn, idle, full;
+	uint64_t covered_ns, held_ns, far_ns, stackless_ns;
+};
+
 struct pln_target_burst {
 	uint64_t taken_ns;
 	uint64_t left_ns; /* of the time until then, what no row has */
@@ -38,6 +44,7 @@ struct pln_target_burst {
 	uint32_t resolved; /* nodes below have a stack */
 	struct taken_cell *cells;
 	size_t stack_capacity, cell_capacity;
+	struct looks told; /* by the notes of earlier files */
 };
 
 static struct pln_target_burst *burst_of(struct pln_target *t)
@@ -181,6 +188,31 @@ static void take_cells(struct pln_target *t)
 	}
 }
 
+static struct looks read_looks(const struct pln_burst *s)
+{
+	/* relaxed: statistics, each for itself */
+	return (struct looks){
+		.samples = pln_load_relaxed(&s->samples),
+		.torn = pln_load_relaxed(&s->torn),
+		.idle = pln_load_relaxed(&s->idle),
+		.full = pln_load_relaxed(&s->full),
+		.covered_ns = pln_load_relaxed(&s->covered_ns),
+		.held_ns = pln_load_relaxed(&s->held_ns),
+		.far_ns = pln_load_relaxed(&s->far_ns),
+		.stackless_ns = pln_load_relaxed(&s->owed_ns) + pln_load_relaxed(&s->dropped_ns),
+	};
+}
+
+/* Rows are sums of many samples: what one of those stood for, on average, goes with the process. */
+static void find_period(struct pln_target *t)
+{
+	struct looks all = read_looks(t->segment.burst.shared);
+	uint64_t count = all.samples + all.full + all.idle;
+
+	if (count)
+		t->row.period_ns = all.covered_ns / count;
+}
+
 void pln_target_take_burst(struct pln_target *t, bool last)
 {
 	struct pln_target_burst *b = t->burst;
@@ -189,6 +221,7 @@ void pln_target_take_burst(struct pln_target *t, bool last)
 		return;
 	resolve_nodes(t);
 	take_cells(t);
+	find_period(t);
 }
 
 /* ----------------------------------------------------------------- the end */
@@ -203,26 +236,46 @@ static double percent(uint64_t part, uint64_t all)
 	return all ? 100.0 * (double)part / (double)all : 0;
 }
 
-static void note_rate(struct pln_target *t, const struct pln_burst *s)
+static uint64_t since(uint64_t value, uint64_t before)
 {
+	return value > before ? value - before : 0;
+}
+
+static struct looks looks_since(const struct looks *all, const struct looks *before)
+{
+	return (struct looks){
+		.samples = since(all->samples, before->samples),
+		.torn = since(all->torn, before->torn),
+		.idle = since(all->idle, before->idle),
+		.full = since(all->full, before->full),
+		.covered_ns = since(all->covered_ns, before->covered_ns),
+		.held_ns = since(all->held_ns, before->held_ns),
+		.far_ns = since(all->far_ns, before->far_ns),
+		.stackless_ns = since(all->stackless_ns, before->stackless_ns),
+	};
+}
+
+static void note_rate(struct pln_target *t)
+{
+	const struct pln_burst *s = t->segment.burst.shared;
 	struct pln_note_row note = { t->drain_ns, t->id, 0, NULL };
-	uint64_t samples = pln_load_relaxed(&s->samples), torn = pln_load_relaxed(&s->torn);
-	uint64_t full = pln_load_relaxed(&s->full), covered = pln_load_relaxed(&s->covered_ns);
-	uint64_t looks = samples + full + pln_load_relaxed(&s->idle);
+	struct looks all = read_looks(s), here = looks_since(&all, &t->burst->told);
+	uint64_t looks = here.samples + here.full + here.idle;
 	char text[400];
 
-	snprintf(
-		text, sizeof(text),
-		"burst: Python frames only, of the thread that holds the GIL; %" PRIu64
-		" looks a second of %" PRIu64 " asked for, in %.3f s; %" PRIu64
-		" samples, GIL held %.2f %% of the time; %" PRIu64
-		" torn stacks (%.3f %%) thrown away, %" PRIu64
-		" without room; %.2f %% of the time between looks far apart; %.2f %% in no stack:"
-		" never seen whole, gone since, or without room",
-		per_second(looks, covered), s->asked_hz, (double)covered / 1e9, samples,
-		percent(pln_load_relaxed(&s->held_ns), covered), torn, percent(torn, looks + torn),
-		full, percent(pln_load_relaxed(&s->far_ns), covered),
-		percent(pln_load_relaxed(&s->owed_ns) + pln_load_relaxed(&s->dropped_ns), covered));
+	snprintf(text, sizeof(text),
+		 "burst: Python frames only, of the thread that holds the GIL; %" PRIu64
+		 " looks a second of %" PRIu64 " asked for, in %.3f s; %" PRIu64
+		 " samples, GIL held %.2f %% of the time; %" PRIu64
+		 " torn stacks (%.3f %%) thrown away, %" PRIu64
+		 " without room; %.2f %% of the time between looks far apart; %.2f %% in no stack:"
+		 " never seen whole, gone since, or without room",
+		 per_second(looks, here.covered_ns), s->asked_hz, (double)here.covered_ns / 1e9,
+		 here.samples, percent(here.held_ns, here.covered_ns), here.torn,
+		 percent(here.torn, looks + here.torn), here.full,
+		 percent(here.far_ns, here.covered_ns),
+		 percent(here.stackless_ns, here.covered_ns));
+	t->burst->told = all;
 	note.text = text;
 	pln_writer_add_note(t->writer, &note);
 }
@@ -231,7 +284,7 @@ void pln_target_conclude_burst(struct pln_target *t)
 {
 	if (!t->burst)
 		return;
-	note_rate(t, t->segment.burst.shared);
+	note_rate(t);
 	for (size_t i = 0; i < t->thread_count; i++) {
 		struct pln_target_thread *thread = &t->threads[i];
 		uint64_t cpu_ns = thread->row.cpu_ns;

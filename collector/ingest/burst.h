@@ -15,7 +15,8 @@ void pln_target_note_burst(struct pln_target *t);
 /* After that: what was noted, to rows; unless `last`, not more often than each second. */
 void pln_target_take_burst(struct pln_target *t, bool last);
 
-/* The process ended: what its clocks say and no sample does, and one line on the rate. */
+/* The process ended, or the file: what its clocks say and no sample does, and one line on the rate.
+ */
 void pln_target_conclude_burst(struct pln_target *t);
 
 void pln_target_free_burst(struct pln_target *t);

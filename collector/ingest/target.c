@@ -306,6 +306,7 @@ void pln_target_publish_all(struct pln_target *t)
 	read_slots(t, update_known_thread);
 	raise_process_cpu(t);
 	pln_target_charge_pending(t);
+	pln_target_conclude_burst(t);
 	publish_threads(t, true);
 	pln_writer_update_process(t->writer, t->id, &t->row);
 }

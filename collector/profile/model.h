@@ -70,7 +70,7 @@ struct pln_process {
 	const char *layout; /* which layout table reads it */
 	const char *layout_detail;
 	uint32_t engine; /* enum pln_engine bits */
-	uint64_t period_ns;
+	uint64_t period_ns; /* asked for; in burst mode, reached */
 	uint64_t tick_ns;
 	/* Totals, newest seen. */
 	uint64_t drops[PILLION_DROP_COUNT];

@@ -63,6 +63,18 @@ int pln_profile_open(struct pln_profile **profile, const char *path, bool no_sym
 int pln_profile_each_sample(struct pln_profile *profile,
 			    int (*fn)(const struct pln_sample_row *row, void *arg), void *arg);
 
+/*
+ * Whether the rows of this thread's samples are made each second, each a sum of many samples on
+ * one stack: how much time one of those stood for, its process's period_ns says.
+ */
+static inline bool pln_thread_is_burst(const struct pln_profile *profile, uint32_t thread)
+{
+	uint32_t process = profile->threads[thread].process;
+
+	return process < profile->process_count &&
+	       profile->processes[process].engine & PILLION_ENGINE_BURST;
+}
+
 void pln_profile_close(struct pln_profile *profile);
 
 #endif

@@ -103,14 +103,19 @@ static struct pln_cell *find_cell(struct pass *pass, const struct pln_cell *key)
 	return &a->cells[id];
 }
 
-static double square(uint64_t ns)
+/* The squares of what single samples stand for, whose sum the row is: its own, but in burst mode.
+ */
+static double squares(const struct pln_profile *p, uint32_t thread, uint64_t ns)
 {
+	if (pln_thread_is_burst(p, thread))
+		return (double)ns * (double)p->processes[p->threads[thread].process].period_ns;
 	return (double)ns * (double)ns;
 }
 
 /* The wait for a CPU goes to a cell without a GIL state: see aggregate.h. */
 static int add_times(struct pass *pass, struct pln_cell *key, const struct pln_sample_row *row)
 {
+	const struct pln_profile *p = pass->aggregate->profile;
 	bool shown = row->cpu_ns || row->offcpu_ns || !row->runnable_ns;
 	struct pln_cell *cell;
 
@@ -121,9 +126,9 @@ static int add_times(struct pass *pass, struct pln_cell *key, const struct pln_s
 		cell->samples++;
 		cell->cpu_ns += row->cpu_ns;
 		cell->offcpu_ns += row->offcpu_ns;
-		cell->cpu_square += square(row->cpu_ns);
-		cell->offcpu_square += square(row->offcpu_ns);
-		cell->wall_square += square(row->cpu_ns + row->offcpu_ns);
+		cell->cpu_square += squares(p, row->thread, row->cpu_ns);
+		cell->offcpu_square += squares(p, row->thread, row->offcpu_ns);
+		cell->wall_square += squares(p, row->thread, row->cpu_ns + row->offcpu_ns);
 	}
 	if (row->runnable_ns) {
 		key->gil = PILLION_GIL_UNKNOWN;
@@ -132,7 +137,7 @@ static int add_times(struct pass *pass, struct pln_cell *key, const struct pln_s
 			return -ENOMEM;
 		cell->samples += !shown;
 		cell->runnable_ns += row->runnable_ns;
-		cell->wall_square += square(row->runnable_ns);
+		cell->wall_square += squares(p, row->thread, row->runnable_ns);
 	}
 	return 0;
 }

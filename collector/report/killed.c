@@ -41,8 +41,12 @@ static void meet(const struct search *s, uint64_t time_ns, uint32_t thread, uint
 
 static int meet_sample(const struct pln_sample_row *row, void *arg)
 {
-	if (row->cause == PILLION_CAUSE_CPU || row->cause == PILLION_CAUSE_FORCED)
-		meet(arg, row->time_ns, row->thread, row->stack);
+	const struct search *s = arg;
+
+	/* What burst mode counted in a second has one time, that of its end. */
+	if ((row->cause == PILLION_CAUSE_CPU || row->cause == PILLION_CAUSE_FORCED) &&
+	    !pln_thread_is_burst(s->profile, row->thread))
+		meet(s, row->time_ns, row->thread, row->stack);
 	return 0;
 }
 
@@ -135,7 +139,10 @@ static void write_run(FILE *out, const struct pln_report *r, uint32_t process)
 	char age[PLN_QUANTITY_SIZE], name[32];
 
 	if (!run->time_ns) {
-		fprintf(out, "no thread of it was met on a CPU");
+		fprintf(out, "%s",
+			p->processes[process].engine & PILLION_ENGINE_BURST
+				? "burst mode does not tell what it ran at last"
+				: "no thread of it was met on a CPU");
 		return;
 	}
 	fprintf(out, "%s before, thread %s ran",

@@ -146,14 +146,26 @@ static void add_processes(struct pln_summary *s, const struct pln_profile *p,
 		s->reached_tick_hz = (double)s->ticks * 1e9 / (double)ticked_ns;
 }
 
+/* Its rows are not samples: its note tells of its rate. */
+static bool has_burst(const struct pln_summary *s, const struct pln_profile *p)
+{
+	for (size_t i = 0; i < p->process_count; i++) {
+		if (s->processes[i].threads && p->processes[i].engine & PILLION_ENGINE_BURST)
+			return true;
+	}
+	return false;
+}
+
 static void find_rates(struct pln_summary *s, const struct pln_aggregate *a)
 {
 	const struct pln_recording *r = &a->profile->recording;
 
-	if (r->period_ns)
-		s->asked_hz = 1e9 / (double)r->period_ns;
 	if (r->tick_ns)
 		s->asked_tick_hz = 1e9 / (double)r->tick_ns;
+	if (has_burst(s, a->profile))
+		return;
+	if (r->period_ns)
+		s->asked_hz = 1e9 / (double)r->period_ns;
 	if (s->all.cpu_ns)
 		s->reached_hz = (double)a->quality.on_cpu * 1e9 / (double)s->all.cpu_ns;
 }

@@ -242,16 +242,18 @@ static void print_samples(const struct pln_report *r, const struct pln_screen *s
 static void print_rates(const struct pln_report *r, const struct pln_screen *screen)
 {
 	const struct pln_summary *s = &r->summary;
-	char ticks[64] = "";
+	struct parts parts = { .size = 0 };
 
 	if (!s->all.samples)
 		return;
+	if (s->asked_hz > 0)
+		add_part(&parts, "%.4g samples per CPU second of %.4g asked", s->reached_hz,
+			 s->asked_hz);
 	if (s->reached_tick_hz > 0)
-		snprintf(ticks, sizeof(ticks), "; %.4g ticks per second of %.4g asked",
+		add_text(&parts, "%s%.4g ticks per second of %.4g asked", parts.size ? "; " : "",
 			 s->reached_tick_hz, s->asked_tick_hz);
-	pln_text_field(screen, "rate", PLN_STYLE_PLAIN,
-		       "%.4g samples per CPU second of %.4g asked%s", s->reached_hz, s->asked_hz,
-		       ticks);
+	if (parts.size)
+		pln_text_field(screen, "rate", PLN_STYLE_PLAIN, "%s", parts.text);
 }
 
 static void print_drops(const struct pln_report *r, const struct pln_screen *screen)

@@ -149,8 +149,12 @@ static void add_recording(struct pln_stat *s)
 	double cpu = (double)sum->process_cpu_ns;
 	char value[PLN_QUANTITY_SIZE], part[PLN_QUANTITY_SIZE], whole[PLN_QUANTITY_SIZE];
 
-	add_row(s, "samples", pln_count_text(value, r->aggregate.quality.samples),
-		"%.4g per CPU second of %.4g asked", sum->reached_hz, sum->asked_hz);
+	pln_count_text(value, r->aggregate.quality.samples);
+	if (sum->asked_hz > 0)
+		add_row(s, "samples", value, "%.4g per CPU second of %.4g asked", sum->reached_hz,
+			sum->asked_hz);
+	else
+		add_row(s, "samples", value, "%s", "");
 	add_row(s, "dropped", pln_count_text(value, lost), "%s", "");
 	if (cpu > 0)
 		add_row(s, "overhead",

@@ -311,3 +311,15 @@ def test_readers_say_that_there_are_only_python_frames(one_python, work, here):
         assert result.returncode == 0, result.stderr
         expected = "leaf" if verb[0] == "export" else "burst: Python frames only"
         assert expected in result.stdout
+
+
+def test_rows_of_a_second_are_told_as_no_samples(one_python, work):
+    """They have no rate, and the one that was made last says nothing of the end."""
+    import place
+    program = "import os, signal\n" + PROGRAM + "both(1.2)\nos.kill(os.getpid(), signal.SIGKILL)"
+    recording.record(one_python, ["-c", program], work, options=["--burst", "--memory", "off"])
+    shown = place.HERE.run([place.HERE.pillion, "report", work / "out.pillion"], env={"COLUMNS": "300"}).stdout
+    assert "samples per CPU second" not in shown and "ticks per second of" in shown, shown
+    assert "before, thread" not in shown and "burst mode does not tell what it ran at last" in shown, shown
+    shown = place.HERE.run([place.HERE.pillion, "stat", work / "out.pillion"], env={"COLUMNS": "300"}).stdout
+    assert "per CPU second" not in shown, shown

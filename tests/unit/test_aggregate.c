@@ -365,6 +365,36 @@ static void test_a_gil_is_held_all_the_time_at_most(void)
 	done(&c);
 }
 
+/* Its rows are sums of many samples: that of a second is not one sample of a second. */
+static void test_rows_of_burst_mode_are_no_samples(void)
+{
+	const double ms = (double)MS;
+	struct pln_process *process;
+	struct pln_summary s;
+	struct computed c;
+
+	compute(&c, PLN_VIEW_CPU, &no_filter);
+	process = &c.profile->processes[1];
+	pln_aggregate_free(&c.aggregate);
+	process->engine = PILLION_ENGINE_BURST;
+	process->period_ns = 1000;
+	CHECK_EQ(pln_aggregate_samples(&c.aggregate, c.profile, &no_filter), 0);
+	for (size_t i = 0; i < c.aggregate.cell_count; i++) {
+		const struct pln_cell *cell = &c.aggregate.cells[i];
+		double ns = (double)cell->cpu_ns;
+
+		if (cell->thread == 2)
+			CHECK(cell->cpu_square == ns * 1000);
+		else if (cell->samples == 1)
+			CHECK(cell->cpu_square == ns * ns);
+	}
+	CHECK_EQ(pln_summary_compute(&s, &c.aggregate, &no_filter), 0);
+	CHECK(s.asked_hz == 0 && s.reached_hz == 0);
+	CHECK(s.asked_tick_hz * 10 * ms == 1e9);
+	pln_summary_free(&s);
+	done(&c);
+}
+
 /* The sums that `pillion info` shows. */
 static void check_sums(const struct pln_accounting *a)
 {
@@ -441,6 +471,7 @@ int main(void)
 	test_waiting_for_a_cpu_is_not_holding_the_gil();
 	test_threads_without_python_do_not_hold_the_gil();
 	test_a_gil_is_held_all_the_time_at_most();
+	test_rows_of_burst_mode_are_no_samples();
 	test_accounting_adds_up();
 	test_samples_may_stand_for_too_much();
 	return check_result();

@@ -11,6 +11,7 @@
 #include "check.h"
 #include "ingest/burst.h"
 #include "ingest/target.h"
+#include "profile/reader.h"
 
 #define SECOND_NS 1000000000ull
 
@@ -24,16 +25,21 @@ static struct pln_segment segment;
 static struct pln_tables tables;
 static struct pln_scratch *scratch;
 
-static struct pln_target *new_target(void)
+static struct pln_target *new_target_in(struct pln_tables *in)
 {
-	struct pln_target_hello hello = { .pidfd = -1 };
+	struct pln_target_hello hello = { .pidfd = -1, .root_fd = -1 };
 	struct pln_segment_view *view = &hello.segment;
 
 	view->shared = &segment;
 	view->start_mono_ns = SECOND_NS;
 	view->texts = calloc(1, sizeof(*view->texts));
 	view->burst = (struct pln_burst_view){ &area.header, area.nodes, area.cells, 8, 6 };
-	return pln_target_new(&tables, scratch, &hello);
+	return pln_target_new(in, scratch, &hello);
+}
+
+static struct pln_target *new_target(void)
+{
+	return new_target_in(&tables);
 }
 
 static void set_up(void)
@@ -149,6 +155,65 @@ static void test_the_end_says_what_was_reached(void)
 	pln_target_free(t);
 }
 
+/* A row is no sample: so many looks were made, each of so much time. */
+static void test_the_period_is_that_of_the_looks(void)
+{
+	struct pln_target *t = new_target();
+
+	set_up();
+	t->row.period_ns = 10000000; /* as timers would have been asked for */
+	area.header.samples = 700;
+	area.header.full = 50;
+	area.header.idle = 250;
+	area.header.covered_ns = SECOND_NS;
+	take(t, 2 * SECOND_NS, false);
+	CHECK_EQ(t->row.period_ns, SECOND_NS / 1000);
+	pln_target_free(t);
+}
+
+static void count_looks(uint64_t samples, uint64_t covered_ns)
+{
+	area.header.samples += samples;
+	area.header.covered_ns += covered_ns;
+}
+
+/* A recording in several files: each has a note, about itself. */
+static void test_each_file_has_its_own_rate(void)
+{
+	struct pln_recording recording = {
+		.command = "", .host = "", .pillion_version = "", .working_directory = ""
+	};
+	struct pln_profile *profile = NULL;
+	struct pln_writer *writer;
+	struct pln_tables own;
+	struct pln_target *t;
+	char path[] = "/tmp/pillion-burst-XXXXXX";
+	int fd = mkstemp(path);
+
+	CHECK(pln_writer_open(&writer, fd, &recording) == 0);
+	CHECK(pln_tables_open(&own, writer) == 0);
+	set_up();
+	t = new_target_in(&own);
+	count_looks(900, SECOND_NS);
+	t->drain_ns = 2 * SECOND_NS;
+	pln_target_note_burst(t);
+	pln_target_publish_all(t);
+	count_looks(400, SECOND_NS);
+	pln_target_conclude_burst(t);
+	pln_target_free(t);
+	pln_tables_close(&own);
+	CHECK(pln_writer_close(writer, &recording) == 0);
+	close(fd);
+	CHECK(pln_profile_open(&profile, path, true) == 0);
+	unlink(path);
+	if (CHECK_EQ(profile->note_count, 2)) {
+		CHECK(strstr(profile->notes[0].text, "900 samples, GIL"));
+		CHECK(strstr(profile->notes[1].text, "400 looks a second"));
+		CHECK(strstr(profile->notes[1].text, "400 samples, GIL"));
+	}
+	pln_profile_close(profile);
+}
+
 int main(void)
 {
 	struct pln_recording recording = {
@@ -165,6 +230,8 @@ int main(void)
 	test_lies_become_no_rows();
 	test_time_of_earlier_looks_may_come_late_but_only_once();
 	test_the_end_says_what_was_reached();
+	test_the_period_is_that_of_the_looks();
+	test_each_file_has_its_own_rate();
 	pln_scratch_free(scratch);
 	pln_tables_close(&tables);
 	CHECK(pln_writer_close(writer, &recording) == 0);

@@ -182,6 +182,26 @@ static void test_time_is_laid_over_moments(void)
 	unmake(&m);
 }
 
+/* What burst mode counted in a second has the time of its end: each row is laid over all of it. */
+static void test_a_row_of_burst_mode_is_of_a_whole_second(void)
+{
+	struct pln_profile *profile = open_early();
+	uint64_t first = UINT64_MAX;
+	struct made m;
+
+	profile->processes[0].engine = profile->processes[1].engine = PILLION_ENGINE_BURST;
+	make(&m, profile, SIZE_MAX);
+	for (size_t i = 0; i < m.cells.count; i++) {
+		const struct pln_html_cell *cell = &m.cells.cells[i];
+
+		if (pln_html_cell_class(cell) == PLN_HTML_OFFCPU + PILLION_GIL_NONE &&
+		    pln_html_cell_moment(cell) < first)
+			first = pln_html_cell_moment(cell);
+	}
+	CHECK_EQ(first, 0);
+	unmake(&m);
+}
+
 /* Time before the recording began is in its first moment: tiny_profile.h's samples as they are. */
 static void test_a_late_start_loses_nothing(void)
 {
@@ -467,6 +487,7 @@ int main(void)
 	test_every_nanosecond_is_there();
 	test_calls();
 	test_time_is_laid_over_moments();
+	test_a_row_of_burst_mode_is_of_a_whole_second();
 	test_a_late_start_loses_nothing();
 	test_any_times_make_moments();
 	test_small_calls_are_put_together();

@@ -111,7 +111,7 @@ const Summary = (() => {
     const per = value => Format.grouped(value)
     return section('Samples', [
       ['Samples', count(quality.samples), `${Format.grouped(quality.on_cpu_samples)} on a CPU, ${Format.grouped(quality.blocked_samples)} blocked`],
-      ['Rate', `${per(recording.reached_hz)} a CPU second`, `of ${per(recording.asked_hz)} asked`],
+      ['Rate', recording.asked_hz ? `${per(recording.reached_hz)} a CPU second` : null, `of ${per(recording.asked_hz)} asked`],
       ['Ticks', `${per(recording.reached_ticks_hz)} a second`, `of ${per(recording.asked_ticks_hz)} asked`],
       ['Threads', count(contents.threads), contents.processes === 1 ? 'in one process' : `in ${Format.grouped(contents.processes)} processes`],
       ...[['native_truncated', 'Native frames cut off'], ['python_truncated', 'Python frames cut off'], ['python_failed', 'Unreadable Python frames'],
