@@ -131,9 +131,23 @@ static int load_rest(struct pln_reader *r, uint64_t offset)
 	return PLN_OPEN_OK;
 }
 
-/* The newest times anywhere in the file: there may be no END chunk. */
+static int see_thread(const struct pln_sample_row *row, void *arg)
+{
+	struct pln_thread *thread = &((struct pln_profile *)arg)->threads[row->thread];
+
+	if (!thread->exited && row->time_ns > thread->seen_ns)
+		thread->seen_ns = row->time_ns;
+	return 0;
+}
+
+/*
+ * The newest times anywhere in the file: there may be no END chunk. Of a thread that only waits,
+ * samples are written, but its clocks not before the end.
+ */
 static void find_end(struct pln_profile *p)
 {
+	if (!p->recording.complete)
+		(void)pln_profile_each_sample(p, see_thread, p);
 	for (size_t i = 0; i < p->process_count; i++)
 		see_time(p, p->processes[i].end_ns);
 	for (size_t i = 0; i < p->thread_count; i++)

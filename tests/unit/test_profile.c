@@ -146,6 +146,34 @@ static void newest_values_hold(void)
 	close(fd);
 }
 
+/* Its collector writes its samples each second, and its clocks at the end: which there was not. */
+static void a_thread_that_waits_lasts_to_its_last_sample(void)
+{
+	int fd = small_open_output();
+	struct pln_writer *w = small_start_writer(fd);
+	struct pln_sample_row row = small_row(0);
+	struct pln_thread gone = small_thread(0, "gone");
+	struct pln_profile *p;
+
+	small_add_definitions(w);
+	gone.exited = true;
+	CHECK_EQ(pln_writer_add_thread(w, &gone), 1);
+	row.time_ns = 60000;
+	pln_writer_add_sample(w, &row);
+	row.thread = 1;
+	pln_writer_add_sample(w, &row);
+	CHECK_EQ(pln_writer_flush(w), 0);
+	p = small_open();
+	CHECK_EQ(p->threads[0].seen_ns, 60000);
+	CHECK_EQ(p->threads[1].seen_ns, 5000);
+	pln_profile_close(p);
+	CHECK_EQ(pln_writer_close(w, &small_recording), 0);
+	p = small_open();
+	CHECK_EQ(p->threads[0].seen_ns, 5000);
+	pln_profile_close(p);
+	close(fd);
+}
+
 static void unsymbolized_frames_are_named(void)
 {
 	int fd = small_open_output();
@@ -447,6 +475,7 @@ int main(void)
 
 	everything_comes_back();
 	newest_values_hold();
+	a_thread_that_waits_lasts_to_its_last_sample();
 	unsymbolized_frames_are_named();
 	missing_symbols_are_looked_up_here();
 	texts_are_valid_utf8();
