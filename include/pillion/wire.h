@@ -468,7 +468,7 @@ struct pln_segment {
 	_Alignas(64) _Atomic uint64_t heartbeat_ns; /* last tick */
 	_Atomic uint32_t state; /* enum pln_target_state */
 	_Atomic uint32_t engine; /* enum pln_engine bits */
-	_Atomic uint64_t ticks;
+	_Atomic uint64_t ticks; /* while it was not dormant */
 	_Atomic uint64_t sampler_cpu_ns; /* CPU clock of the sampling thread */
 	_Atomic uint64_t process_cpu_ns; /* CPU clock of the process */
 	_Atomic uint64_t table_bytes; /* memory held by unwind tables */

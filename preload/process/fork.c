@@ -33,7 +33,7 @@ static _Atomic uint64_t stuck_tick;
 
 static uint64_t current_tick(void)
 {
-	return pln_load_relaxed(&pln_segment->ticks) + 1;
+	return pln_tick_rounds() + 1;
 }
 
 bool pln_process_hold(void)

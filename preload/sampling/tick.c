@@ -63,6 +63,7 @@ static uint64_t dormant_since_ns;
 static uint64_t
 	earlier_cpu_ns; /* of threads that were the sampling thread before, in this segment */
 static uint32_t wish_obeyed; /* the last one in this segment */
+static _Atomic uint64_t rounds; /* the segment has those alone in which sampling was on */
 static uint64_t seldom_ns; /* when it is time again to look at what changes slowly */
 static uint64_t modules_ns; /* and at the loader's list */
 static bool interpreter_settled;
@@ -517,12 +518,17 @@ static bool is_time(uint64_t *next_ns, uint64_t every_ns, uint64_t now)
 	return true;
 }
 
+uint64_t pln_tick_rounds(void)
+{
+	return pln_load_relaxed(&rounds);
+}
+
 void pln_tick(void)
 {
 	uint64_t now = pln_now_ns_sigsafe();
 	bool seldom = is_time(&seldom_ns, SELDOM_NS, now);
 
-	pln_add_relaxed(&pln_segment->ticks, 1);
+	pln_add_relaxed(&rounds, 1);
 	/* relaxed: the collector only looks at its age */
 	pln_store_relaxed(&pln_segment->heartbeat_ns, now);
 	obey_wish();
@@ -533,6 +539,7 @@ void pln_tick(void)
 		pln_tick_is_dormant() ? wake_up() : fall_asleep(now);
 	if (pln_tick_is_dormant())
 		return;
+	pln_add_relaxed(&pln_segment->ticks, 1);
 	poll_interpreter(seldom);
 	pln_objects_tick();
 	pln_python_tick();

@@ -6,12 +6,16 @@
 #define PILLION_PRELOAD_TICK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Sampling thread: once before the first tick (again after it stepped aside). */
 void pln_tick_begin(void);
 
 /* One round over threads, modules and interpreter. */
 void pln_tick(void);
+
+/* Any thread: how many there were, whether or not anything was sampled. */
+uint64_t pln_tick_rounds(void);
 
 /* Any thread: what the program wishes, which the next tick does; and whether nothing is sampled. */
 void pln_tick_allow(bool on);

@@ -69,6 +69,13 @@ def test_the_option_and_the_report_say_so(here, one_python, work):
         "sampled", "unsampled", "sampling_thread", "stopped", "outside"))
 
 
+def test_ticks_are_of_the_time_that_was_sampled(here, one_python, work):
+    program = "import ctypes, time; time.sleep(3); ctypes.CDLL(None).pillion_start(); time.sleep(.2)"
+    recording.record_ok(one_python, ["-c", program], work, env=OFF)
+    told = json.loads(here.run([here.pillion, "info", "--json", work / "out.pillion"]).stdout)["recording"]
+    assert 0 < told["reached_ticks_hz"] < 1.4 * told["asked_ticks_hz"], told
+
+
 STEPS = """
 import ctypes, time
 library, kept, cache = ctypes.CDLL(None), [], [bytearray(50000) for _ in range(1000)]
