@@ -12,6 +12,11 @@ static void accounting(struct pln_json *json, const struct pln_report *r)
 {
 	const struct pln_accounting a = pln_summary_account(&r->summary, r->profile, PLN_NONE);
 
+	/* A process's clock is that of all its threads. */
+	if (r->options.filter.threads) {
+		pln_json_null(json, "accounting");
+		return;
+	}
 	pln_json_object(json, "accounting");
 	pln_json_number(json, "process_cpu_ns", a.process_cpu_ns);
 	pln_json_number(json, "sampled_cpu_ns", a.sampled_cpu_ns);
@@ -25,12 +30,16 @@ static void accounting(struct pln_json *json, const struct pln_report *r)
 	pln_json_object_end(json);
 }
 
-static void contents(struct pln_json *json, const struct pln_profile *p)
+static void contents(struct pln_json *json, const struct pln_report *r)
 {
+	const struct pln_profile *p = r->profile;
+
 	pln_json_object(json, "contents");
 	pln_json_number(json, "samples", p->sample_count);
 	pln_json_number(json, "processes", p->process_count);
 	pln_json_number(json, "threads", p->thread_count);
+	pln_json_number(json, "kept_processes", r->summary.process_count);
+	pln_json_number(json, "kept_threads", r->summary.all.threads);
 	pln_json_number(json, "modules", p->module_count);
 	pln_json_number(json, "stack_nodes", p->stack_count);
 	pln_json_number(json, "frames", p->frame_count);
@@ -80,7 +89,7 @@ void pln_info_print_json(const struct pln_report *built, FILE *out)
 	pln_json_number(&json, "schema_version", SCHEMA_VERSION);
 	pln_json_text(&json, "profile", built->path);
 	pln_json_recording(&json, built);
-	contents(&json, built->profile);
+	contents(&json, built);
 	pln_json_times(&json, "time", &built->summary.all);
 	accounting(&json, built);
 	pln_json_quality(&json, built);

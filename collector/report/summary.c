@@ -180,6 +180,7 @@ int pln_summary_compute(struct pln_summary *summary, const struct pln_aggregate 
 	summary->processes = calloc(p->process_count + 1, sizeof(*summary->processes));
 	if (!summary->threads || !summary->processes)
 		return -ENOMEM;
+	summary->by_process = filter->processes != NULL;
 	summary->duration_ns = less(p->recording.end_ns, p->recording.start_ns);
 	add_threads(summary, aggregate);
 	find_net_unsampled(&summary->all);
@@ -216,8 +217,11 @@ struct pln_accounting pln_summary_account(const struct pln_summary *summary,
 	uint32_t id = process == PLN_NONE ? 0 : process;
 	size_t end = process == PLN_NONE ? profile->process_count : (size_t)process + 1;
 
-	for (; id < end; id++)
+	for (; id < end; id++) {
+		if (process == PLN_NONE && summary->by_process && !summary->processes[id].threads)
+			continue;
 		account_process(&sum, &summary->processes[id], &profile->processes[id]);
+	}
 	return sum;
 }
 

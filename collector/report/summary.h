@@ -61,6 +61,7 @@ struct pln_summary {
 	struct pln_times *threads; /* by thread id */
 	struct pln_times *processes; /* by process id, of their kept threads */
 	uint32_t process_count; /* with a kept thread */
+	bool by_process; /* a filter leaves out processes */
 	double least_held,
 		most_held; /* of its sampled time, did a process with Python hold the GIL */
 
@@ -86,7 +87,8 @@ struct pln_summary {
 /* Returns 0 or -errno. pln_summary_free() is due in either case. */
 int pln_summary_compute(struct pln_summary *summary, const struct pln_aggregate *aggregate,
 			const struct pln_filter *filter);
-/* Of one process, or of all with PLN_NONE. Makes sense when all threads are kept. */
+/* Of one process, or of all that are kept with PLN_NONE. Makes sense when no filter is on threads.
+ */
 struct pln_accounting pln_summary_account(const struct pln_summary *summary,
 					  const struct pln_profile *profile, uint32_t process);
 void pln_summary_free(struct pln_summary *summary);

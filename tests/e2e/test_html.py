@@ -764,6 +764,14 @@ def test_a_filter_of_the_command_is_told(here, driver, profiles, work):
     assert '"4001"' in page.text("#summary-notes")
 
 
+def test_a_page_of_one_thread_has_no_clock_of_its_process(here, driver, profiles, work):
+    tid = str(told(here, "info", profiles["synthetic"])["threads"][0]["tid"])
+    page = browser.Page(driver, make_page(here, profiles["synthetic"], work / "t.html", "--thread", tid), "#tab=summary")
+    names = page.run("return [...document.querySelectorAll('#summary-time tr')].map(r => r.dataset.name)")
+    assert "On a CPU" in names and "Process CPU clocks" not in names, names
+    assert page.text("#summary-samples tr[data-name=Threads]").split()[1:] == ["1", "in", "one", "process"]
+
+
 # ----------------------------------------------------------------------- size
 
 def frames_per_second(page):

@@ -439,6 +439,24 @@ static void test_accounting_adds_up(void)
 	done(&c);
 }
 
+/* A process that is left out has no time of its own here: all of its clock would be outside. */
+static void test_accounting_is_of_the_processes_that_are_kept(void)
+{
+	const struct pln_filter one = { .processes = "200" };
+	struct pln_accounting a;
+	struct pln_summary s;
+	struct computed c;
+
+	compute(&c, PLN_VIEW_CPU, &one);
+	CHECK_EQ(pln_summary_compute(&s, &c.aggregate, &one), 0);
+	a = pln_summary_account(&s, c.profile, PLN_NONE);
+	check_sums(&a);
+	CHECK_EQ(a.process_cpu_ns, c.profile->processes[1].process_cpu_ns);
+	CHECK_EQ(a.sampled_cpu_ns, 15 * MS);
+	pln_summary_free(&s);
+	done(&c);
+}
+
 /* A sample stands for a whole period, so the sums may differ the other way, too. */
 static void test_samples_may_stand_for_too_much(void)
 {
@@ -473,6 +491,7 @@ int main(void)
 	test_a_gil_is_held_all_the_time_at_most();
 	test_rows_of_burst_mode_are_no_samples();
 	test_accounting_adds_up();
+	test_accounting_is_of_the_processes_that_are_kept();
 	test_samples_may_stand_for_too_much();
 	return check_result();
 }

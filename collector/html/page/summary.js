@@ -113,7 +113,7 @@ const Summary = (() => {
       ['Samples', count(quality.samples), `${Format.grouped(quality.on_cpu_samples)} on a CPU, ${Format.grouped(quality.blocked_samples)} blocked`],
       ['Rate', recording.asked_hz ? `${per(recording.reached_hz)} a CPU second` : null, `of ${per(recording.asked_hz)} asked`],
       ['Ticks', `${per(recording.reached_ticks_hz)} a second`, `of ${per(recording.asked_ticks_hz)} asked`],
-      ['Threads', count(contents.threads), contents.processes === 1 ? 'in one process' : `in ${Format.grouped(contents.processes)} processes`],
+      ['Threads', count(contents.kept_threads), contents.kept_processes === 1 ? 'in one process' : `in ${Format.grouped(contents.kept_processes)} processes`],
       ...[['native_truncated', 'Native frames cut off'], ['python_truncated', 'Python frames cut off'], ['python_failed', 'Unreadable Python frames'],
         ['guessed', 'With guessed frames'], ['mismatched', 'Joined with a mismatch'], ['without_native', 'Without native frames'], ['without_stack', 'Without a stack']]
         .map(([key, label]) => [label, quality[`${key}_samples`] ? count(quality[`${key}_samples`]) : null, share(quality[`${key}_samples`], quality.samples)]),
@@ -129,10 +129,13 @@ const Summary = (() => {
       ['Wall', time(t.wall_ns), `${share(t.wall_ns, t.clock_wall_ns)} of the kernel's ${Format.duration(t.clock_wall_ns)}`],
       ['GIL held', time(t.gil_hold_ns), `${Format.duration(t.gil_hold_blocked_ns)} of it blocked`],
       ['GIL waited for', time(t.gil_wait_ns)],
-      ['Process CPU clocks', time(a.process_cpu_ns)],
-      ['of that sampled', time(a.sampled_cpu_ns), share(a.sampled_cpu_ns, a.process_cpu_ns)],
-      ['not sampled', time(a.unsampled_cpu_ns), share(a.unsampled_cpu_ns, a.process_cpu_ns)],
-      ['outside of sampling', time(a.outside_cpu_ns), share(a.outside_cpu_ns, a.process_cpu_ns)],
+      // Of some threads only, the process's clock says nothing.
+      ...a ? [
+        ['Process CPU clocks', time(a.process_cpu_ns)],
+        ['of that sampled', time(a.sampled_cpu_ns), share(a.sampled_cpu_ns, a.process_cpu_ns)],
+        ['not sampled', time(a.unsampled_cpu_ns), share(a.unsampled_cpu_ns, a.process_cpu_ns)],
+        ['outside of sampling', time(a.outside_cpu_ns), share(a.outside_cpu_ns, a.process_cpu_ns)],
+      ] : [],
     ], 'time')
   }
 
