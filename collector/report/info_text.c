@@ -154,7 +154,6 @@ static void print_process(const struct pln_report *r, const struct pln_screen *s
 {
 	const struct pln_process *p = &r->profile->processes[id];
 	char ended[48], lasted[PLN_QUANTITY_SIZE], labels[512];
-	uint64_t end_ns = p->end_ns ? p->end_ns : r->profile->recording.end_ns;
 
 	pln_text_heading(screen, "Process", "%u", p->pid);
 	pln_text_field(screen, "command", PLN_STYLE_PLAIN, "%s",
@@ -166,7 +165,7 @@ static void print_process(const struct pln_report *r, const struct pln_screen *s
 		print_interpreter(screen, p);
 	pln_text_field(
 		screen, "sampled", PLN_STYLE_PLAIN, "for %s, %s pid %u; %s",
-		pln_duration_text(lasted, end_ns > p->start_ns ? end_ns - p->start_ns : 0),
+		pln_duration_text(lasted, pln_process_sampled_ns(r->profile, id)),
 		p->reason == PILLION_REASON_FORK ? "forked from" : "a child of", p->ppid,
 		pln_process_end_text(p, r->profile->recording.complete, ended, sizeof(ended)));
 	if (r->profile->process_count > 1)

@@ -286,9 +286,10 @@ static void print_stopped(const struct pln_report *r, const struct pln_screen *s
 	if (r->summary.dormant_ns)
 		pln_text_field(
 			screen, "stopped", PLN_STYLE_PLAIN,
-			"for %s, by the program, pillion ctl or for want of a collector%s: nothing "
-			"in it was sampled",
+			"for %s%s, by the program, pillion ctl or for want of a collector%s: "
+			"nothing in it was sampled",
 			pln_duration_text(duration, r->summary.dormant_ns),
+			r->summary.process_count > 1 ? " (summed over processes)" : "",
 			ran_on ? ", or by the end of the recording" : "");
 }
 

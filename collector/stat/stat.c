@@ -57,12 +57,18 @@ static void add_times(struct pln_stat *s)
 	const struct pln_times *t = &sum->all;
 	char value[PLN_QUANTITY_SIZE], share[PLN_QUANTITY_SIZE], clock[PLN_QUANTITY_SIZE];
 	double duration = (double)sum->duration_ns;
+	uint64_t cpu_ns = t->clock_cpu_ns + t->dormant_cpu_ns;
 
 	add_row(s, "wall time", pln_duration_text(value, sum->duration_ns), "%s", "");
-	add_row(s, "CPU time", pln_duration_text(value, t->clock_cpu_ns),
-		"%.2f CPUs used; samples stand for %s of it",
-		duration > 0 ? (double)t->clock_cpu_ns / duration : 0,
-		pln_share_text(share, (double)t->cpu_ns, (double)t->clock_cpu_ns));
+	add_row(s, "CPU time", pln_duration_text(value, cpu_ns),
+		"%.2f CPUs used; samples stand for %s of it%s",
+		duration > 0 ? (double)cpu_ns / duration : 0,
+		pln_share_text(share, (double)t->cpu_ns, (double)t->clock_cpu_ns),
+		sum->dormant_ns ? " while it was sampled" : "");
+	if (sum->dormant_ns)
+		add_row(s, "stopped", pln_duration_text(value, sum->dormant_ns),
+			"nothing in it was sampled%s",
+			sum->process_count > 1 ? "; summed over processes" : "");
 	add_row(s, "off-CPU time", pln_duration_text(value, t->offcpu_ns),
 		"summed over threads, of %s of their wall time",
 		pln_duration_text(clock, t->clock_wall_ns));

@@ -2,6 +2,7 @@
 """A program that records parts of itself: these to the nanosecond, and nothing of the others."""
 import json
 import pathlib
+import re
 import subprocess
 import time
 
@@ -67,6 +68,26 @@ def test_the_option_and_the_report_say_so(here, one_python, work):
     assert sums["stopped_cpu_ns"] > 200_000_000
     assert sums["process_cpu_ns"] == sum(sums[k + "_cpu_ns"] for k in (
         "sampled", "unsampled", "sampling_thread", "stopped", "outside"))
+
+
+def test_stat_counts_what_was_used_while_stopped(here, one_python, work):
+    """As its wall time does: a program that uses one CPU uses one CPU."""
+    program = ("import ctypes, time\n"
+               "def burn(seconds):\n    end = time.thread_time() + seconds\n    while time.thread_time() < end: pass\n"
+               "burn(1.5); ctypes.CDLL(None).pillion_start(); burn(.5)")
+    profile, _ = recording.record_ok(one_python, ["-c", program], work, env=OFF)
+    main, = profile.threads
+    wide = {"COLUMNS": "200"}
+    shown = here.run([here.pillion, "stat", work / "out.pillion"], env=wide).stdout
+    cpu, unit = re.search(r"^  CPU time +([\d.]+) (m?s)  [\d.]+ CPUs used", shown, re.M).groups()
+    used = float(cpu) * (1e-3 if unit == "ms" else 1)
+    assert abs(used - (main["cpu_ns"] + main["dormant_cpu_ns"]) / 1e9) < 0.01 * used and used > 1.9, shown
+    assert re.search(r"^  stopped +[\d.]+ m?s  nothing in it was sampled$", shown, re.M), shown
+    told = here.run([here.pillion, "info", work / "out.pillion"], env=wide).stdout
+    lasted, unit = re.search(r"^  sampled +for ([\d.]+) (m?s), ", told, re.M).groups()
+    process, = profile.processes
+    sampled = (process["end_ns"] - process["start_ns"] - process["dormant_ns"]) / 1e9
+    assert abs(float(lasted) * (1e-3 if unit == "ms" else 1) - sampled) < 0.02 * sampled, told
 
 
 def test_ticks_are_of_the_time_that_was_sampled(here, one_python, work):

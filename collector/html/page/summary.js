@@ -90,7 +90,7 @@ const Summary = (() => {
   }
 
   function recorded(info) {
-    const { recording } = info
+    const { recording, contents } = info
     const started = new Date(recording.start_unix_ns / 1e6)
     const [first] = info.processes
     return section('Recording', [
@@ -101,7 +101,7 @@ const Summary = (() => {
       ['Python', first ? `${first.python_version || 'none found'}${first.free_threaded ? ' free-threaded' : ''}` : null, first ? `layout ${first.interpreter_status}` : ''],
       ['Exit status', recording.exit_status === null ? 'not known' : ending(recording.exit_status)],
       ['State', recording.complete ? 'complete' : recording.truncated ? 'cut short' : 'unfinished'],
-      ['Stopped', recording.stopped_ns ? time(recording.stopped_ns) : null, 'by the program: nothing in it was sampled'],
+      ['Stopped', recording.stopped_ns ? time(recording.stopped_ns) : null, `by the program: nothing in it was sampled${contents.kept_processes > 1 ? '; summed over processes' : ''}`],
       ['Written by', `Pillion ${recording.pillion_version}`],
     ], 'recording')
   }
