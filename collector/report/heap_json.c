@@ -84,7 +84,9 @@ void pln_json_heap(struct pln_json *json, const struct pln_report *report)
 	}
 	pln_json_object(json, "memory");
 	pln_json_heap_counts(json, h->counts);
+	pln_json_number(json, "processes", h->processes);
 	pln_json_number(json, "live_bytes", h->live_bytes);
+	pln_json_number(json, "forked_bytes", h->forked_bytes);
 	pln_json_number(json, "peak_bytes", h->peak_bytes);
 	pln_json_number(json, "peak_after_ns", h->peak_after_ns);
 	pln_json_number(json, "sum_of_peaks_bytes", h->peaks_bytes);

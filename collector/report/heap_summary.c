@@ -90,7 +90,10 @@ static void add_process(struct pln_heap_summary *s, const struct pln_process *pr
 {
 	s->processes++;
 	s->live_bytes += pln_heap_live_bytes(last, process->heap_inherited_bytes);
-	s->brk_peak_bytes += process->brk_peak_bytes;
+	if (process->reason == PILLION_REASON_FORK)
+		s->forked_bytes += process->heap_inherited_bytes;
+	if (process->brk_peak_bytes > s->brk_peak_bytes)
+		s->brk_peak_bytes = process->brk_peak_bytes;
 	s->peaks_bytes += process->heap_peak_bytes;
 	if (process->heap_peak_bytes <= s->peak_bytes)
 		return;

@@ -35,10 +35,11 @@ struct pln_heap_summary {
 	uint32_t processes; /* one that is here in parts is one: see pln_heap_last_parts() */
 	bool in_parts; /* any is */
 	uint64_t live_bytes; /* sum of each at its end, before the interpreter went down */
+	uint64_t forked_bytes; /* what they were forked with: their parents have the samples */
 	uint64_t peak_bytes; /* largest of any process */
 	uint64_t peak_after_ns; /* since that process's start */
 	uint64_t peaks_bytes; /* sum of the processes', each at its own time */
-	uint64_t brk_peak_bytes;
+	uint64_t brk_peak_bytes; /* largest of any process */
 	uint64_t points; /* of the timeline */
 };
 

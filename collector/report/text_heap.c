@@ -227,6 +227,7 @@ void pln_text_heap_explained(const struct pln_report *report, const struct pln_s
 	bool peak = report->options.view == PLN_VIEW_PEAK;
 	uint64_t counted = peak ? h->peaks_bytes : h->live_bytes;
 	char sampled[PLN_QUANTITY_SIZE], exact[PLN_QUANTITY_SIZE], interval[PLN_QUANTITY_SIZE];
+	char forked[PLN_QUANTITY_SIZE], forks[128] = "";
 
 	/* How much of Python's objects is live, is not counted. */
 	if (h->by_thread || h->counts[PILLION_HEAP_OBJECT].alloc_calls || !counted ||
@@ -239,11 +240,15 @@ void pln_text_heap_explained(const struct pln_report *report, const struct pln_s
 			       peak ? "at a peak" : "that are live at an end");
 		return;
 	}
+	if (h->forked_bytes)
+		snprintf(forks, sizeof(forks),
+			 "; up to %s of it from before forks, whose places are the parent's",
+			 pln_bytes_text(forked, h->forked_bytes));
 	pln_text_field(
-		screen, "explained", PLN_STYLE_PLAIN, "%s (+- 95 %%: %s) of the %s counted%s",
+		screen, "explained", PLN_STYLE_PLAIN, "%s (+- 95 %%: %s) of the %s counted%s%s",
 		pln_bytes_text(sampled, report->totals.all.bytes),
 		pln_interval_text(interval, &report->totals.all), pln_bytes_text(exact, counted),
-		peak ? " at the peak" : " last before the end");
+		peak ? " at the peak" : " last before the end", forks);
 }
 
 void pln_text_heap_process(const struct pln_process *process, const struct pln_screen *screen)

@@ -132,14 +132,17 @@ static void add_heap_class(struct pln_stat *s, const char *name, unsigned class)
 static void add_memory(struct pln_stat *s)
 {
 	const struct pln_heap_summary *h = &s->report->heap;
-	char value[PLN_QUANTITY_SIZE], after[PLN_QUANTITY_SIZE];
+	char value[PLN_QUANTITY_SIZE], after[PLN_QUANTITY_SIZE], sum[80] = "";
 
 	if (!pln_heap_is_counted(h))
 		return;
 	add_row(s, "peak of memory", pln_bytes_text(value, h->peak_bytes), "after %s%s",
 		pln_duration_text(after, h->peak_after_ns),
 		s->report->summary.process_count > 1 ? ", of the largest process" : "");
-	add_row(s, "live at the end", pln_bytes_text(value, h->live_bytes), "%s", "");
+	if (h->processes > 1)
+		snprintf(sum, sizeof(sum), "sum of %u processes%s", h->processes,
+			 h->forked_bytes ? ", with what each was forked with" : "");
+	add_row(s, "live at the end", pln_bytes_text(value, h->live_bytes), "%s", sum);
 	add_heap_class(s, "malloc", PILLION_HEAP_MALLOC);
 	add_heap_class(s, "mmap", PILLION_HEAP_MAPPING);
 	add_heap_class(s, "Python objects", PILLION_HEAP_OBJECT);

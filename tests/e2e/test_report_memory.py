@@ -261,3 +261,27 @@ def test_info_counts_by_process_and_thread(here, real):
     assert re.search(r"[\d,]+ points of the heap's timeline", shown), shown
     assert re.search(r"memory +malloc: .* live when it was last seen, .* at the peak", shown), shown
     assert re.search(r"thread +.*allocations +allocated +freed", shown), shown
+
+
+FORKS = """
+import os, time
+kept = [bytearray(1000000) for _ in range(40)]
+time.sleep(0.3)
+for _ in range(2):
+    if not os.fork():
+        time.sleep(0.5)
+        os._exit(0)
+for _ in range(2):
+    os.wait()
+"""
+
+
+def test_memory_of_before_a_fork_is_told_apart(here, one_python, work):
+    """It counts in each child, and has its samples in the parent."""
+    profile = record(one_python, FORKS, work, "forks.pillion")
+    for view in "live", "peak":
+        shown = text(here, profile, "--view", view, columns="300")
+        up_to = re.search(r"explained .*; up to ([0-9.]+) MiB of it from before forks, whose places are the parent's", shown)
+        assert up_to and float(up_to.group(1)) >= 2 * 38, shown
+    stat = here.run([here.pillion, "stat", profile], env={"COLUMNS": "300"}).stdout
+    assert re.search(r"live at the end .* sum of 3 processes, with what each was forked with", stat), stat

@@ -280,7 +280,8 @@ static void test_parts_of_a_process_are_one(void)
 	CHECK(s.in_parts);
 	CHECK_EQ(s.live_bytes, 750 + 1000);
 	CHECK_EQ(s.peaks_bytes, 1000 + 3000);
-	CHECK_EQ(s.brk_peak_bytes, 40 + 30);
+	CHECK_EQ(s.brk_peak_bytes, 40);
+	CHECK_EQ(s.forked_bytes, 0);
 	CHECK_EQ(s.counts[PILLION_HEAP_MAPPING].alloc_bytes, 100 + 150 + 5000 + 850);
 	/* Of the other; and of this one alone, since its first part began. */
 	CHECK_EQ(s.peak_after_ns, 10 * TINY_MS);
@@ -288,6 +289,9 @@ static void test_parts_of_a_process_are_one(void)
 	CHECK_EQ(pln_heap_summarize(&s, &aggregate, &no_filter), 0);
 	CHECK_EQ(s.processes, 1);
 	CHECK_EQ(s.peak_after_ns, 20 * TINY_MS);
+	processes[0].reason = PILLION_REASON_FORK;
+	CHECK_EQ(pln_heap_summarize(&s, &aggregate, &no_filter), 0);
+	CHECK_EQ(s.forked_bytes, 700);
 }
 
 /* ------------------------------------------------------------------ spans */

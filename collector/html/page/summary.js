@@ -163,7 +163,7 @@ const Summary = (() => {
     return section('Memory', !m ? [] : [
       ...Object.entries(m.heap).filter(([, c]) => c.alloc_calls).map(([name, c]) =>
         [name.replace(/_/g, ' '), size(c.alloc_bytes), `${Format.grouped(c.alloc_calls)} calls; counted`]),
-      ['Live at the end', size(m.live_bytes)],
+      ['Live at the end', size(m.live_bytes), m.processes > 1 ? `sum of ${Format.grouped(m.processes)} processes${m.forked_bytes ? ', with what each was forked with' : ''}` : ''],
       ['Peak', size(m.peak_bytes), `${isOfOne(m) ? 'of one process, ' : ''}after ${Format.duration(m.peak_after_ns)}`],
       ...m.checks.map(c => [`Samples of ${c.of}`, size(c.sampled_bytes), `${Format.grouped(c.samples)} samples; ${(c.difference_share * 100).toFixed(1)} % off the count`]),
     ], 'memory')
