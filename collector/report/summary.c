@@ -128,10 +128,19 @@ static void find_held(struct pln_summary *s, const struct pln_profile *p)
 	}
 }
 
+/* Merged recordings were asked for different rates: each process has its own, where it tells. */
+static double rate_of(uint64_t own_ns, uint64_t recordings_ns)
+{
+	uint64_t ns = own_ns ? own_ns : recordings_ns;
+
+	return ns ? 1e9 / (double)ns : 0;
+}
+
 static void add_processes(struct pln_summary *s, const struct pln_profile *p,
 			  const struct pln_filter *filter)
 {
 	uint64_t ticked_ns = 0;
+	double asked_ticks = 0;
 
 	for (uint32_t i = 0; i < p->process_count; i++) {
 		const struct pln_process *process = &p->processes[i];
@@ -141,9 +150,14 @@ static void add_processes(struct pln_summary *s, const struct pln_profile *p,
 			continue;
 		add_process(s, process);
 		ticked_ns += pln_process_sampled_ns(p, i);
+		asked_ticks += (double)pln_process_sampled_ns(p, i) *
+			       rate_of(process->tick_ns, p->recording.tick_ns);
 	}
-	if (ticked_ns)
-		s->reached_tick_hz = (double)s->ticks * 1e9 / (double)ticked_ns;
+	s->asked_tick_hz = rate_of(0, p->recording.tick_ns);
+	if (!ticked_ns)
+		return;
+	s->asked_tick_hz = asked_ticks / (double)ticked_ns;
+	s->reached_tick_hz = (double)s->ticks * 1e9 / (double)ticked_ns;
 }
 
 /* Its rows are not samples: its note tells of its rate. */
@@ -158,14 +172,18 @@ static bool has_burst(const struct pln_summary *s, const struct pln_profile *p)
 
 static void find_rates(struct pln_summary *s, const struct pln_aggregate *a)
 {
-	const struct pln_recording *r = &a->profile->recording;
+	const struct pln_profile *p = a->profile;
+	uint64_t cpu_ns = 0;
+	double asked = 0;
 
-	if (r->tick_ns)
-		s->asked_tick_hz = 1e9 / (double)r->tick_ns;
-	if (has_burst(s, a->profile))
+	if (has_burst(s, p))
 		return;
-	if (r->period_ns)
-		s->asked_hz = 1e9 / (double)r->period_ns;
+	for (size_t i = 0; i < p->process_count; i++) {
+		cpu_ns += s->processes[i].cpu_ns;
+		asked += (double)s->processes[i].cpu_ns *
+			 rate_of(p->processes[i].period_ns, p->recording.period_ns);
+	}
+	s->asked_hz = cpu_ns ? asked / (double)cpu_ns : rate_of(0, p->recording.period_ns);
 	if (s->all.cpu_ns)
 		s->reached_hz = (double)a->quality.on_cpu * 1e9 / (double)s->all.cpu_ns;
 }

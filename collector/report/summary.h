@@ -78,7 +78,8 @@ struct pln_summary {
 	uint64_t private_bytes;
 	uint64_t lost_records;
 
-	double asked_hz; /* by the settings of the recording; 0: unknown, as in burst mode */
+	/* By the settings, each process's by its time; 0: unknown, as in burst mode. */
+	double asked_hz;
 	double reached_hz; /* samples on a CPU per second of CPU time; 0 unknown */
 	double asked_tick_hz;
 	double reached_tick_hz; /* mean of the processes */

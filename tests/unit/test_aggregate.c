@@ -365,6 +365,25 @@ static void test_a_gil_is_held_all_the_time_at_most(void)
 	done(&c);
 }
 
+/* Of 85 ms on a CPU, 70 at 100 Hz as the recording says, 15 at 1000 Hz as their process does. */
+static void test_each_process_was_asked_for_its_own_rate(void)
+{
+	struct pln_process *process;
+	struct pln_summary s;
+	struct computed c;
+
+	compute(&c, PLN_VIEW_CPU, &no_filter);
+	process = &c.profile->processes[1];
+	process->period_ns = MS;
+	process->tick_ns = MS;
+	process->dormant_ns = process->end_ns - process->start_ns - 50 * MS;
+	CHECK_EQ(pln_summary_compute(&s, &c.aggregate, &no_filter), 0);
+	CHECK_EQ((uint64_t)(s.asked_hz * 85 + 0.5), 70 * 100 + 15 * 1000);
+	CHECK_EQ((uint64_t)(s.asked_tick_hz * 250 + 0.5), 200 * 100 + 50 * 1000);
+	pln_summary_free(&s);
+	done(&c);
+}
+
 /* Its rows are sums of many samples: that of a second is not one sample of a second. */
 static void test_rows_of_burst_mode_are_no_samples(void)
 {
@@ -489,6 +508,7 @@ int main(void)
 	test_waiting_for_a_cpu_is_not_holding_the_gil();
 	test_threads_without_python_do_not_hold_the_gil();
 	test_a_gil_is_held_all_the_time_at_most();
+	test_each_process_was_asked_for_its_own_rate();
 	test_rows_of_burst_mode_are_no_samples();
 	test_accounting_adds_up();
 	test_accounting_is_of_the_processes_that_are_kept();
