@@ -310,7 +310,7 @@ static void add_origin(struct merge *m)
 	if (localtime_r(&start, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
 	add_note(m, start_ns, PLN_NONE, 0,
-		 "%s: %zu process%s, recorded %s on %s at %.4g Hz: %s; %s", name, p->process_count,
+		 "%s: %zu process%s, recorded %s on %s at %.5g Hz: %s; %s", name, p->process_count,
 		 p->process_count == 1 ? "" : "es", when, *r->host ? r->host : "an unnamed host",
 		 r->period_ns ? 1e9 / (double)r->period_ns : 0, r->command,
 		 r->exit_status == -1 ? "how it ended is not known"

@@ -247,10 +247,10 @@ static void print_rates(const struct pln_report *r, const struct pln_screen *scr
 	if (!s->all.samples)
 		return;
 	if (s->asked_hz > 0)
-		add_part(&parts, "%.4g samples per CPU second of %.4g asked", s->reached_hz,
+		add_part(&parts, "%.5g samples per CPU second of %.5g asked", s->reached_hz,
 			 s->asked_hz);
 	if (s->reached_tick_hz > 0)
-		add_text(&parts, "%s%.4g ticks per second of %.4g asked", parts.size ? "; " : "",
+		add_text(&parts, "%s%.5g ticks per second of %.5g asked", parts.size ? "; " : "",
 			 s->reached_tick_hz, s->asked_tick_hz);
 	if (parts.size)
 		pln_text_field(screen, "rate", PLN_STYLE_PLAIN, "%s", parts.text);

@@ -160,7 +160,7 @@ static void add_recording(struct pln_stat *s)
 
 	pln_count_text(value, r->aggregate.quality.samples);
 	if (sum->asked_hz > 0)
-		add_row(s, "samples", value, "%.4g per CPU second of %.4g asked", sum->reached_hz,
+		add_row(s, "samples", value, "%.5g per CPU second of %.5g asked", sum->reached_hz,
 			sum->asked_hz);
 	else
 		add_row(s, "samples", value, "%s", "");

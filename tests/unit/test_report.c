@@ -110,6 +110,21 @@ static void test_another_interpreter(void)
 	free(text);
 }
 
+static void ask_for_much(struct pln_profile *profile)
+{
+	profile->recording.period_ns = profile->recording.tick_ns = 100000;
+}
+
+static void test_high_rates_are_told_in_full(void)
+{
+	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	char *text = changed_text(ask_for_much, &options);
+
+	check_has(text, "samples per CPU second of 10000 asked");
+	check_has(text, "ticks per second of 10000 asked");
+	free(text);
+}
+
 static void forget_symbol(struct pln_profile *profile)
 {
 	struct pln_function *f = &profile->functions[tiny_function(profile, "micro")];
@@ -655,6 +670,7 @@ int main(void)
 	setlocale(LC_CTYPE, "C.UTF-8");
 	test_text();
 	test_another_interpreter();
+	test_high_rates_are_told_in_full();
 	test_a_function_without_a_symbol();
 	test_an_interpreter_without_a_layout();
 	test_threads_without_a_sample();
