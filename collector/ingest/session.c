@@ -137,27 +137,40 @@ static bool is_same_pidfd(int a, int b)
 	       !fstat(b, &y) && x.st_ino == y.st_ino;
 }
 
-/* The same process with a new segment is a new program: the old one ended with exec. */
-static void end_same_process(struct pln_session *s, const struct pln_target_hello *hello)
+/*
+ * The same process with a new segment is a new program: the old one ended with exec. Returns what
+ * the process had used by then: its clock goes on.
+ */
+static uint64_t end_same_process(struct pln_session *s, const struct pln_target_hello *hello)
 {
+	uint64_t cpu_ns = 0;
+
 	for (size_t i = s->live_count; i-- > 0;) {
-		const struct pln_target *t = s->live[i]->target;
+		struct pln_target *t = s->live[i]->target;
+		bool runs_on;
 
 		/* Without a pid it is in another namespace. */
-		if (hello->pid > 0 ? t->pid == hello->pid
-				   : is_same_pidfd(t->pidfd.fd, hello->pidfd))
-			pln_session_end_target(s->live[i], true);
+		if (hello->pid > 0 ? t->pid != hello->pid
+				   : !is_same_pidfd(t->pidfd.fd, hello->pidfd))
+			continue;
+		/* Or else it had but the same number. */
+		runs_on = !pln_target_is_gone(t, pln_session_now_ns());
+		pln_session_end_target(s->live[i], true);
+		if (runs_on)
+			cpu_ns = t->before.process_cpu_ns + t->row.process_cpu_ns;
 	}
+	return cpu_ns;
 }
 
 static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 {
 	struct pln_session_target *st = NULL;
+	uint64_t used_ns;
 
 	if (pln_grow(&s->targets, &s->target_capacity, s->target_count, sizeof(*s->targets)) &&
 	    pln_grow(&s->live, &s->live_capacity, s->live_count, sizeof(*s->live)))
 		st = calloc(1, sizeof(*st));
-	end_same_process(s, hello);
+	used_ns = end_same_process(s, hello);
 	/* relaxed: a clock value */
 	pln_store_relaxed(&hello->segment.shared->collector_ns, pln_session_now_ns());
 	if (st)
@@ -166,6 +179,7 @@ static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 		free(st);
 		return -ENOMEM;
 	}
+	st->target->before.process_cpu_ns = used_ns;
 	st->session = s;
 	st->watch = (struct pln_watch){ st->target->pidfd.fd, on_death };
 	s->targets[s->target_count++] = st;

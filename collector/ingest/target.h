@@ -86,7 +86,7 @@ struct pln_target {
 	struct pln_segment_view segment;
 	struct pln_process row;
 	bool has_moved; /* it is not in its first file any more */
-	struct pln_process before; /* of sums: what earlier files have */
+	struct pln_process before; /* of sums: of earlier files, and from before an exec */
 	char *executable, *command;
 	char layout[33];
 	char layout_detail[65];

@@ -659,6 +659,31 @@ static void test_a_second_hello_of_a_process_ends_the_first(void)
 	fixture_close(&fx);
 }
 
+/* exec: the clock of the process goes on, and has the first program's time in it. */
+static void test_cpu_time_before_an_exec_is_told_once(void)
+{
+	struct fixture fx;
+	struct fake first, second;
+	int sock;
+
+	fixture_open(&fx, 0);
+	join(&fx, &first, 1);
+	pln_store_relaxed(&first.seg->process_cpu_ns, 500);
+	CHECK(fake_create(&second, 1, LANE_DATA, true) == 0);
+	pln_store_relaxed(&second.seg->process_cpu_ns, 700);
+	sock = fake_hello(&second, fx.address, fx.token, PILLION_WIRE_VERSION);
+	fixture_serve(&fx, 100, NULL, NULL);
+	fixture_finish(&fx);
+	if (CHECK_EQ(fx.profile->process_count, 2)) {
+		CHECK_EQ(fx.profile->processes[0].process_cpu_ns, 500);
+		CHECK_EQ(fx.profile->processes[1].process_cpu_ns, 200);
+	}
+	close(sock);
+	fake_destroy(&first);
+	fake_destroy(&second);
+	fixture_close(&fx);
+}
+
 /* A hello that still lies in the socket when the command has ended counts. */
 static void test_a_hello_in_the_queue_is_not_lost(void)
 {
@@ -829,6 +854,7 @@ int main(void)
 	test_a_refusal_for_want_of_descriptors_says_so();
 	test_ends();
 	test_a_second_hello_of_a_process_ends_the_first();
+	test_cpu_time_before_an_exec_is_told_once();
 	test_a_hello_in_the_queue_is_not_lost();
 	test_hellos_of_a_crowd_are_not_lost();
 	test_a_hello_that_comes_too_late_is_refused();
