@@ -137,7 +137,7 @@ void pln_leak_judge(struct pln_leak *leak, const struct pln_leak_block *blocks, 
 	leak->stopped = hits_chance(judged.came[0], leak->came, 0.5) < STOPPED_CHANCE;
 	leak->young = hits_chance(judged.came[1], leak->came, 0.5) < STOPPED_CHANCE &&
 		      2 * leak->came < judged.born;
-	leak->kept = (double)(unfreed + 1) / (double)(leak->old + 2);
+	leak->kept = leak->old ? (double)unfreed / (double)leak->old : NAN;
 	leak->chance = hits_chance(leak->came, leak->came + leak->went, 0.5);
 	follow(live, blocks, count);
 	leak->flat_since = find_flat_since(live);

@@ -61,7 +61,7 @@ struct pln_leak {
 	struct pln_amount live; /* at the end */
 	uint64_t old; /* sampled blocks, but for the youngest */
 	uint64_t came, went;
-	double kept; /* share of the old ones that are live at the end: (unfreed + 1) / (old + 2) */
+	double kept; /* share of the old ones that are live at the end; NaN: none is old */
 	double chance; /* of as much growth in a site that holds steady */
 	double grown_bytes; /* in the judged part */
 	double grown_variance;

@@ -72,7 +72,10 @@ static void growth_cells(struct pln_table *table, const struct pln_leak *leak)
 		pln_table_cell(table, style, "-");
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_bytes_text(text, leak->live.bytes));
 	pln_table_cell(table, PLN_STYLE_DIM, "%s", pln_interval_text(text, &leak->live));
-	pln_table_cell(table, PLN_STYLE_PLAIN, "%.0f", 100 * leak->kept);
+	if (leak->old)
+		pln_table_cell(table, PLN_STYLE_PLAIN, "%.0f", 100 * leak->kept);
+	else
+		pln_table_cell(table, PLN_STYLE_PLAIN, "-");
 	pln_table_cell(table, PLN_STYLE_PLAIN, leak->chance < 0.001 ? "%.0e" : "%.3f",
 		       leak->chance);
 }

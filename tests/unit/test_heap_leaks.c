@@ -400,6 +400,26 @@ static void test_few_samples_say_nothing(void)
 	CHECK_EQ(program.leaks.tested, 0);
 }
 
+static double kept_of(size_t unfreed, size_t freed, double born)
+{
+	struct pln_leak leak = { .line = 1 };
+
+	for (size_t i = 0; i < unfreed + freed; i++)
+		made[i] = (struct pln_leak_block){ .born = born,
+						   .gone = i < unfreed ? 2 : 0.8,
+						   .bytes = 1 };
+	pln_leak_judge(&leak, made, unfreed + freed);
+	return leak.kept;
+}
+
+static void test_kept_is_the_share_that_was_kept(void)
+{
+	CHECK(kept_of(0, 3, 0.5) == 0);
+	CHECK(kept_of(1, 3, 0.5) == 0.25);
+	CHECK(kept_of(2, 0, 0.1) == 1);
+	CHECK(isnan(kept_of(2, 0, 0.95))); /* too young to tell */
+}
+
 int main(void)
 {
 	test_small_leak_is_first();
@@ -412,5 +432,6 @@ int main(void)
 	test_whole_processes_are_not_held_against_counts();
 	test_gaps_leave_it_open();
 	test_few_samples_say_nothing();
+	test_kept_is_the_share_that_was_kept();
 	return check_result();
 }
