@@ -198,8 +198,8 @@ static unsigned percent_full(const struct lane_pass *pass)
  */
 static void note_tick(struct pln_target *t, bool last)
 {
-	/* relaxed: a clock value */
-	uint64_t beat_ns = pln_load_relaxed(&t->segment.shared->heartbeat_ns);
+	/* acquire: pairs with pln_tick() */
+	uint64_t beat_ns = pln_load_acquire(&t->segment.shared->heartbeat_ns);
 
 	if (last) {
 		t->told_until_ns = UINT64_MAX;

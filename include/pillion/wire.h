@@ -465,7 +465,7 @@ struct pln_segment {
 	uint8_t reserved0[48];
 
 	/* Written by the sampling thread. */
-	_Alignas(64) _Atomic uint64_t heartbeat_ns; /* last tick */
+	_Alignas(64) _Atomic uint64_t heartbeat_ns; /* start of the last tick */
 	_Atomic uint32_t state; /* enum pln_target_state */
 	_Atomic uint32_t engine; /* enum pln_engine bits */
 	_Atomic uint64_t ticks; /* while it was not dormant */

@@ -340,8 +340,6 @@ static void publish_totals(void)
 	publish_own_cpu();
 	publish_process_cpu();
 	pln_store_relaxed(&pln_segment->table_bytes, pln_native_table_bytes());
-	/* relaxed: the collector only looks at its age */
-	pln_store_relaxed(&pln_segment->heartbeat_ns, pln_now_ns_sigsafe());
 }
 
 /* Whether to be quiet: we were asked to, or the collector has not been heard of for long. */
@@ -529,8 +527,11 @@ void pln_tick(void)
 	bool seldom = is_time(&seldom_ns, SELDOM_NS, now);
 
 	pln_add_relaxed(&rounds, 1);
-	/* relaxed: the collector only looks at its age */
-	pln_store_relaxed(&pln_segment->heartbeat_ns, now);
+	/*
+	 * release: this tick has begun, so what the one before told of is in its lanes; pairs with
+	 * note_tick() in drain.c, which relies on that this is when a tick begins
+	 */
+	pln_store_release(&pln_segment->heartbeat_ns, now);
 	obey_wish();
 	pln_unheard_try(now);
 	if (pln_tick_is_dormant())
