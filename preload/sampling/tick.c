@@ -340,6 +340,7 @@ static void publish_totals(void)
 	publish_own_cpu();
 	publish_process_cpu();
 	pln_store_relaxed(&pln_segment->table_bytes, pln_native_table_bytes());
+	pln_store_relaxed(&pln_segment->private_bytes, pln_threads_bytes());
 }
 
 /* Whether to be quiet: we were asked to, or the collector has not been heard of for long. */

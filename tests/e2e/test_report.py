@@ -372,6 +372,7 @@ def test_info_as_json(here, real):
     assert info["recording"]["file_bytes"] == real.stat().st_size
     assert any(m["frames"] and len(m["build_id"]) >= 16 for m in info["modules"])
     assert set(info["quality"]["drops"]) >= {"lane_full", "signal_blocked"}
+    assert info["cost"]["largest_private_bytes"] > 0
 
 
 def test_infos_accounting_adds_up(here, one_python, work):
