@@ -682,14 +682,14 @@ static void find_main_stack(void)
 		main_stack = (struct pln_burst_window){ thread->stack_hi, thread->stack_hi };
 }
 
-/* Once per segment. */
+/* Once per segment; a child's is at the same place, mostly. */
 static void refuse(const char *why)
 {
-	static const struct pln_segment *told;
+	static uint64_t told_ns;
 
-	if (told != pln_segment)
+	if (told_ns != pln_segment->start_mono_ns)
 		pln_announce_note(1, why);
-	told = pln_segment;
+	told_ns = pln_segment->start_mono_ns;
 }
 
 bool pln_burst_walk_prepare(void)

@@ -185,11 +185,12 @@ static void count_mapping(uintptr_t lo, size_t size)
 
 void pln_mappings_tick(void)
 {
-	static const struct pln_segment *told;
+	/* Of the segment that was told: a child's is at the same place, mostly. */
+	static uint64_t told_ns;
 
-	if (!pln_load_relaxed(&missed) || told == pln_segment)
+	if (!pln_load_relaxed(&missed) || told_ns == pln_segment->start_mono_ns)
 		return;
-	told = pln_segment;
+	told_ns = pln_segment->start_mono_ns;
 	pln_announce_note(1, "more mappings at one time than can be followed (16,384): "
 			     "what came after them is not counted");
 }

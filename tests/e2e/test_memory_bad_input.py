@@ -179,3 +179,21 @@ while time.thread_time() < end: pass
 """], work)
     assert 16000 < profile.processes[0]["heap"][recording.HEAP_MAPPING][0] < 17000
     assert any("more mappings" in note for note in profile.notes), profile.notes
+
+
+def test_each_process_tells_of_mappings_that_it_cannot_follow(one_python, work):
+    """Each for itself: a child's segment lies where its parent's did."""
+    profile, _ = recording.record_ok(one_python, ["-c", """
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_size_t] * 6
+for i in range(17000):
+    libc.mmap(0, 4096, 3, 0x22, 2**64 - 1, 0)
+time.sleep(0.2)
+child = os.fork()
+time.sleep(0.3)
+if child: os.wait()
+"""], work)
+    assert len(profile.processes) == 2
+    assert sum("more mappings" in note for note in profile.notes) == 2, profile.notes
