@@ -9,6 +9,7 @@
  * ever more seldom, down to once a minute. Nor where so many containers came and went that
  * their roots use up the descriptors.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,23 @@ static void progress(size_t done, size_t total, void *arg)
 		s->options.progress(done, total, s->options.arg);
 }
 
+/* Once in a file, though it is of many processes, and frames are named in several turns. */
+static void problem(const char *path, const char *text, void *arg)
+{
+	const struct pln_part *part = arg;
+	struct pln_note_row note = { pln_session_now_ns(), PLN_NONE, 1, NULL };
+	bool is_new = false;
+	char *line;
+
+	(void)pln_intern_add(part->tables->problems, path, strlen(path), &is_new);
+	if (!is_new || asprintf(&line, "%s: %s; some of its functions have no lines, or no names",
+				path, text) < 0)
+		return;
+	note.text = line;
+	pln_writer_add_note(part->writer, &note);
+	free(line);
+}
+
 /* Those before have their names already. */
 static bool is_wanted(uint32_t frame, void *arg)
 {
@@ -75,6 +93,7 @@ static int symbolize(const struct pln_part *part, const struct pln_module_info *
 		.add_function = add_function,
 		.found = found,
 		.progress = progress,
+		.problem = problem,
 		.arg = (void *)part,
 	};
 

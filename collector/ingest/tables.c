@@ -51,7 +51,8 @@ int pln_tables_open(struct pln_tables *t, struct pln_writer *writer)
 	t->functions = pln_intern_new();
 	t->frames = pln_intern_new();
 	t->stacks = pln_intern_new();
-	if (!t->functions || !t->frames || !t->stacks) {
+	t->problems = pln_intern_new();
+	if (!t->functions || !t->frames || !t->stacks || !t->problems) {
 		pln_tables_close(t);
 		return -ENOMEM;
 	}
@@ -64,6 +65,7 @@ void pln_tables_close(struct pln_tables *t)
 	pln_intern_free(t->functions);
 	pln_intern_free(t->frames);
 	pln_intern_free(t->stacks);
+	pln_intern_free(t->problems);
 	for (size_t i = 0; i < t->module_count; i++)
 		free((char *)t->module_rows[i].path);
 	free(t->module_rows);

@@ -21,6 +21,7 @@ struct pln_tables {
 	size_t frame_count, frame_capacity;
 	struct pln_module_info *module_rows; /* by module id; paths are owned */
 	size_t module_count, module_capacity;
+	struct pln_intern *problems; /* paths of modules whose debug information has been noted */
 	uint32_t unknown_function; /* stands in for code that was never described */
 };
 

@@ -147,6 +147,15 @@ static bool has_file(const char *path)
 	return path[0] == '/' || !strcmp(path, "[vdso]");
 }
 
+static void leave_module(struct run *run)
+{
+	const char *text = run->file ? pln_symbol_file_problem(run->file) : "";
+
+	if (*text && run->job->problem)
+		run->job->problem(run->module->path, text, run->job->arg);
+	run->file = NULL;
+}
+
 /* A file that is missing, or is not the one that ran, leaves its frames without symbols. */
 static void enter_module(struct run *run, uint32_t module)
 {
@@ -154,7 +163,6 @@ static void enter_module(struct run *run, uint32_t module)
 	const struct pln_module_info *m;
 	const char *root;
 
-	run->file = NULL;
 	run->module = module < job->module_count ? &job->modules[module] : NULL;
 	if (!run->module || !run->symbolizer || !has_file(run->module->path))
 		return;
@@ -208,12 +216,15 @@ static int symbolize_targets(struct run *run)
 		/* The first frame of a large file can take longer than all that follow. */
 		if (job->progress && (is_first || i % PROGRESS_EVERY == 0))
 			job->progress(i, run->target_count, job->arg);
-		if (is_first)
+		if (is_first) {
+			leave_module(run);
 			enter_module(run, target->module);
+		}
 		err = symbolize_frame(run, target);
 		if (err)
 			return err;
 	}
+	leave_module(run);
 	if (job->progress)
 		job->progress(run->target_count, run->target_count, job->arg);
 	return 0;

@@ -25,6 +25,9 @@ struct pln_symbolize_job {
 	void (*found)(uint32_t frame, const struct pln_location *locations, unsigned count,
 		      void *arg);
 	void (*progress)(size_t done, size_t total, void *arg); /* may be NULL */
+	/* Why debug information of a file could not be used in full; once for each of its modules.
+	 * May be NULL. */
+	void (*problem)(const char *path, const char *text, void *arg);
 	void *arg;
 };
 

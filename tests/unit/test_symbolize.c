@@ -4,11 +4,15 @@
  * a function is one, wherever in it samples were taken; the vdso's functions have names.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "profile/symbolize.h"
+#include "symbols/fixture.h"
 #include "vdso.h"
 
 /* A function that no symbol names, between code that nothing at all is known of. */
@@ -45,7 +49,20 @@ static struct {
 	uint32_t function_of[FRAMES_MAX];
 	unsigned found_count;
 	unsigned progress_count;
+	unsigned problem_count;
+	char problem[256];
 } result;
+
+static bool no_sockets;
+
+/* In place of libc's: without it, there is no process that reads debug information. */
+int socketpair(int domain, int type, int protocol, int pair[2])
+{
+	if (!no_sockets)
+		return (int)syscall(SYS_socketpair, domain, type, protocol, pair);
+	errno = EMFILE;
+	return -1;
+}
 
 static uint32_t add_function(const struct pln_function *function, void *arg)
 {
@@ -73,6 +90,13 @@ static void progress(size_t done, size_t total, void *arg)
 	result.progress_count++;
 }
 
+static void problem(const char *path, const char *text, void *arg)
+{
+	(void)arg;
+	result.problem_count++;
+	snprintf(result.problem, sizeof(result.problem), "%s: %s", strrchr(path, '/') + 1, text);
+}
+
 static void symbolize(const struct pln_module_info *modules, size_t module_count,
 		      const struct pln_frame *frames, size_t frame_count, bool names_only)
 {
@@ -85,6 +109,7 @@ static void symbolize(const struct pln_module_info *modules, size_t module_count
 		.add_function = add_function,
 		.found = found,
 		.progress = progress,
+		.problem = problem,
 	};
 
 	memset(&result, 0, sizeof(result));
@@ -189,10 +214,36 @@ static void progress_is_told_at_each_module(void)
 	CHECK_EQ(result.progress_count, 3 + 1); /* and the end */
 }
 
+static void what_is_wrong_with_debug_information_is_told(void)
+{
+	struct pln_module_info modules[2] = { { .path = fixture_path("program") },
+					      { .path = "/nowhere/b.so" } };
+	struct pln_frame frames[2] = {
+		{ .kind = PLN_FRAME_NATIVE, .is_leaf = 1 },
+		{ .kind = PLN_FRAME_NATIVE, .is_leaf = 1, .module = 1 },
+	};
+
+	if (!fixture_has("gcc")) {
+		printf("not tested: no gcc\n");
+		return;
+	}
+	CHECK(fixture_run("gcc -O0 -g -o program $S/inlined.c"));
+	frames[0].address = fixture_address("program", "main");
+	symbolize(modules, 2, frames, 2, false);
+	CHECK_EQ(result.problem_count, 0);
+	no_sockets = true;
+	symbolize(modules, 2, frames, 2, false);
+	no_sockets = false;
+	CHECK_EQ(result.problem_count, 1);
+	CHECK_STR(result.problem, "program: no process to read the debug information");
+	CHECK_STR(name_of(0), "main");
+}
+
 int main(void)
 {
 	nameless_functions_are_one_each();
 	functions_of_the_vdso_have_names();
 	progress_is_told_at_each_module();
+	what_is_wrong_with_debug_information_is_told();
 	return check_result();
 }
