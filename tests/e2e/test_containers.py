@@ -9,9 +9,7 @@ import json
 import os
 import pathlib
 import shlex
-import shutil
 import subprocess
-import time
 
 import place
 import pytest

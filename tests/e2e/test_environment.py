@@ -4,7 +4,6 @@ import gzip
 import json
 import re
 import shutil
-import time
 
 import place
 import pytest

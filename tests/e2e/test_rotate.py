@@ -2,7 +2,6 @@
 """A recording in files that follow each other: each is whole by itself, together they are what one
 would have been, and what is kept stays within bounds."""
 import os
-import pathlib
 import re
 import subprocess
 import time

@@ -7,7 +7,6 @@ import pathlib
 import re
 import signal
 
-import place
 import pytest
 import recording
 from prelude import PRELUDE
