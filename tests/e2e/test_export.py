@@ -14,25 +14,7 @@ OK, FAILURE, USAGE, NO_SAMPLES = 0, 1, 2, 3
 FORMATS = ["folded", "pprof", "speedscope"]
 VIEWS = ["cpu", "wall", "offcpu", "gil"]
 
-PROGRAM = """
-import json, threading, time, zlib
-
-def recurse(n):
-    return time.sleep(0.02) if n == 0 else recurse(n - 1)
-
-def pack():
-    end = time.thread_time() + 0.25
-    while time.thread_time() < end:
-        zlib.compress(b"spam;eggs" * 50000)
-
-def parse():
-    text = json.dumps([{"key": i} for i in range(3000)])
-    end = time.thread_time() + 0.25
-    while time.thread_time() < end:
-        json.loads(text)
-
-threads = [threading.Thread(target=f, name=f.__name__) for f in (pack, parse)]
-for t in threads: t.start()
+PROGRAM = recording.PACKS_AND_PARSES + """
 for i in range(10): recurse(8)
 for t in threads: t.join()
 """

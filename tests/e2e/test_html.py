@@ -14,25 +14,7 @@ OK, FAILURE, USAGE, NO_SAMPLES = 0, 1, 2, 3
 VIEWS = ["cpu", "wall", "offcpu", "gil", "allocated", "live", "peak", "temporary"]
 PAGE_BYTES_MAX = 300 * 1024  # of the page without data
 
-PROGRAM = """
-import json, threading, time, zlib
-
-def recurse(n):
-    return time.sleep(0.02) if n == 0 else recurse(n - 1)
-
-def pack():
-    end = time.thread_time() + 0.25
-    while time.thread_time() < end:
-        zlib.compress(b"spam;eggs" * 50000)
-
-def parse():
-    text = json.dumps([{"key": i} for i in range(3000)])
-    end = time.thread_time() + 0.25
-    while time.thread_time() < end:
-        json.loads(text)
-
-threads = [threading.Thread(target=f, name=f.__name__) for f in (pack, parse)]
-for t in threads: t.start()
+PROGRAM = recording.PACKS_AND_PARSES + """
 kept = []
 for i in range(10): recurse(8); kept.append(bytearray(700000))
 for t in threads: t.join()

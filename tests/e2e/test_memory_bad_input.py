@@ -166,14 +166,18 @@ print(len(set(places)))
     assert total - (100 << 20) - (left * 64 << 20) <= freed_bytes <= total
 
 
-def test_mappings_beyond_those_that_can_be_followed_are_told_of(one_python, work):
-    profile, _ = recording.record_ok(one_python, ["-c", """
-import ctypes, time
+MORE_MAPPINGS = """
+import ctypes, os, time
 libc = ctypes.CDLL(None)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_size_t] * 6
 for i in range(17000):
     libc.mmap(0, 4096, 3, 0x22, 2**64 - 1, 0)
+"""
+
+
+def test_mappings_beyond_those_that_can_be_followed_are_told_of(one_python, work):
+    profile, _ = recording.record_ok(one_python, ["-c", MORE_MAPPINGS + """
 end = time.thread_time() + 0.2
 while time.thread_time() < end: pass
 """], work)
@@ -183,13 +187,7 @@ while time.thread_time() < end: pass
 
 def test_each_process_tells_of_mappings_that_it_cannot_follow(one_python, work):
     """Each for itself: a child's segment lies where its parent's did."""
-    profile, _ = recording.record_ok(one_python, ["-c", """
-import ctypes, os, time
-libc = ctypes.CDLL(None)
-libc.mmap.restype = ctypes.c_void_p
-libc.mmap.argtypes = [ctypes.c_size_t] * 6
-for i in range(17000):
-    libc.mmap(0, 4096, 3, 0x22, 2**64 - 1, 0)
+    profile, _ = recording.record_ok(one_python, ["-c", MORE_MAPPINGS + """
 time.sleep(0.2)
 child = os.fork()
 time.sleep(0.3)

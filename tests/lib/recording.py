@@ -237,6 +237,28 @@ class Recording:
         return load(self.path)
 
 
+# Two threads that compute, and recurse() to wait n calls deep; join the threads at the end.
+PACKS_AND_PARSES = """
+import json, threading, time, zlib
+
+def recurse(n):
+    return time.sleep(0.02) if n == 0 else recurse(n - 1)
+
+def pack():
+    end = time.thread_time() + 0.25
+    while time.thread_time() < end:
+        zlib.compress(b"spam;eggs" * 50000)
+
+def parse():
+    text = json.dumps([{"key": i} for i in range(3000)])
+    end = time.thread_time() + 0.25
+    while time.thread_time() < end:
+        json.loads(text)
+
+threads = [threading.Thread(target=f, name=f.__name__) for f in (pack, parse)]
+for t in threads: t.start()
+"""
+
 # 7 : 3, and calls in between at which the kernel takes the thread off its CPU when its turn is over.
 ASKS = """
 import time
