@@ -138,7 +138,7 @@ static int init_image(void)
 	if (!error)
 		error = pln_native_init();
 	if (!error)
-		error = pln_timer_init(pln_handler_on_signal);
+		error = pln_timer_init();
 	if (!error)
 		pln_fork_init();
 	return error;
@@ -178,7 +178,7 @@ static int reach_collector(int segment_fd, enum pln_hello_reason reason)
 	/* Nobody there (any more): with an output of its own the process can help itself. */
 	if (error && error != -ECANCELED && pln_options.output[0] && !time_is_over() &&
 	    reason == PILLION_REASON_START) {
-		error = pln_launch_collector(reason == PILLION_REASON_START);
+		error = pln_launch_collector();
 		if (error)
 			return error;
 		error = pln_hello_send(segment_fd, reason);

@@ -10,6 +10,7 @@
 #include "segment.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -100,7 +101,7 @@ static void init_lane(struct pln_lane *lane, uint32_t data_size)
 /* Whole file or its first `size` bytes; what is missing stays zero. */
 static void read_proc(const char *path, char *dst, size_t size)
 {
-	long fd = pln_syscall4(SYS_openat, -100, (long)path, 02000000 /* O_CLOEXEC */, 0);
+	long fd = pln_syscall4(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
 
 	if (fd < 0)
 		return;

@@ -292,7 +292,7 @@ static void publish_address(void)
 		(void)setenv("PILLION_KEEPER", number.bytes, 1);
 }
 
-int pln_launch_collector(bool publish)
+int pln_launch_collector(void)
 {
 	char path[PATH_SIZE], token_entry[64] = "PILLION_TOKEN=";
 	struct launch launch = { .argv = { path, "collect", "--inherit", "3", NULL } };
@@ -325,7 +325,7 @@ int pln_launch_collector(bool publish)
 		pln_log(PLN_LOG_ERROR,
 			"not sampling: no process for the collector; raise the limit (ulimit -u)",
 			"");
-	if (!error && publish)
+	if (!error)
 		publish_address();
 	return error;
 }

@@ -71,10 +71,10 @@ void pln_unheard_after_fork(void);
 
 /*
  * Starts a collector of our own, detached, listening on a new address, which it leaves in
- * pln_options.socket and .token and, when `publish`, in the environment of children to
- * come. Returns 0 or -errno.
+ * pln_options.socket and .token and in the environment of children to come. Returns 0 or
+ * -errno.
  */
-int pln_launch_collector(bool publish);
+int pln_launch_collector(void);
 
 /* Sampling thread, now and then: what keeps the collector for us may have ended, as a zombie. */
 void pln_launch_reap(void);

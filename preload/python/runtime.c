@@ -20,7 +20,6 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "checked_read.h"
 #include "far_frames.h"

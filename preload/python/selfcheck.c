@@ -15,7 +15,6 @@
  */
 #include "python_i.h"
 
-#include "checked_read.h"
 
 #define MAX_FRAMES 256
 #define DESCRIPTION_BYTES 4096

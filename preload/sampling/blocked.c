@@ -13,7 +13,6 @@
  */
 #include "blocked.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 #include <pillion/atomic.h>
@@ -23,6 +22,7 @@
 #include "options.h"
 #include "pages.h"
 #include "sampling/sample.h"
+#include "sampling/scan.h"
 #include "sampling/stack_bounds.h"
 #include "segment.h"
 #include "text.h"
@@ -41,16 +41,6 @@ bool pln_blocked_init(void)
 		copy = memory == MAP_FAILED ? NULL : memory;
 	}
 	return copy && pln_checked_read_works_sigsafe();
-}
-
-static int open_syscall_file(uint32_t tid)
-{
-	struct pln_text path = { .size = 0 };
-
-	pln_text_add(&path, "/proc/self/task/");
-	pln_text_add_number(&path, tid);
-	pln_text_add(&path, "/syscall");
-	return (int)pln_syscall4(SYS_openat, AT_FDCWD, (long)path.bytes, O_RDONLY | O_CLOEXEC, 0);
 }
 
 /* "NR ARG0 ... ARG5 SP PC", "-1 SP PC" or "running". */
@@ -87,7 +77,7 @@ enum pln_blocked_state pln_blocked_probe(struct pln_thread *thread, struct pln_b
 	long n;
 
 	if (thread->syscall_fd < 0)
-		thread->syscall_fd = open_syscall_file(thread->tid);
+		thread->syscall_fd = pln_scan_open_task_file(thread->tid, "/syscall");
 	if (thread->syscall_fd < 0)
 		return PLN_BLOCKED_UNKNOWN;
 	n = pln_syscall4(SYS_pread64, thread->syscall_fd, (long)line, sizeof(line) - 1, 0);

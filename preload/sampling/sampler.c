@@ -23,7 +23,6 @@
 #include "burst/burst.h"
 #include "clock.h"
 #include "log.h"
-#include "options.h"
 #include "process/process.h"
 #include "sampling/scan.h"
 #include "sampling/threads.h"
@@ -131,10 +130,8 @@ int pln_sampler_start(void)
 {
 	int error = running ? 0 : start();
 
-	if (error) {
-		pln_log(PLN_LOG_ERROR, "no sampling thread", "");
+	if (error)
 		pln_tick_without_thread();
-	}
 	return error;
 }
 

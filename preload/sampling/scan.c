@@ -10,10 +10,7 @@
  */
 #include "scan.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -21,7 +18,6 @@
 
 #include "clock.h"
 #include "memory/memory.h"
-#include "options.h"
 #include "sampling/announce.h"
 #include "sampling/blocked.h"
 #include "sampling/timer.h"
@@ -132,17 +128,22 @@ static void read_name(const struct pln_thread *thread, char name[16])
 	name[15] = '\0';
 }
 
-/* Field `number` (from 3, the state, on) of a stat file, as text; `line` is its buffer. */
-static const char *read_stat_field(const char *path, unsigned number, char line[512])
+static int open_own_stat(void)
 {
-	long fd = pln_syscall4(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
+	return (int)pln_syscall4(SYS_openat, AT_FDCWD, (long)"/proc/self/stat",
+				 O_RDONLY | O_CLOEXEC, 0);
+}
+
+/* Field `number` (from 3, the state, on) of a stat file, as text; `line` is its buffer. */
+static const char *read_stat_field(int fd, unsigned number, char line[512])
+{
 	const char *field;
 	long n;
 
 	if (fd < 0)
 		return "";
 	n = pln_syscall3(SYS_read, fd, (long)line, 511);
-	(void)pln_syscall3(SYS_close, fd, 0, 0);
+	close_file(&fd);
 	line[n > 0 ? n : 0] = '\0';
 	/* The name, in parentheses, may hold anything. */
 	field = strrchr(line, ')');
@@ -155,20 +156,16 @@ static const char *read_stat_field(const char *path, unsigned number, char line[
 /* The first thread stays in /proc until the process ends. */
 static bool is_zombie(uint32_t tid)
 {
-	struct pln_text path = { .size = 0 };
 	char line[512];
 
-	pln_text_add(&path, "/proc/self/task/");
-	pln_text_add_number(&path, tid);
-	pln_text_add(&path, "/stat");
-	return *read_stat_field(path.bytes, 3, line) == 'Z';
+	return *read_stat_field(pln_scan_open_task_file(tid, "/stat"), 3, line) == 'Z';
 }
 
 bool pln_scan_is_last_thread(unsigned threads_of_ours)
 {
 	uint32_t pid = (uint32_t)pln_getpid_sigsafe();
 	char line[512];
-	const char *field = read_stat_field("/proc/self/stat", 20, line);
+	const char *field = read_stat_field(open_own_stat(), 20, line);
 	uint64_t count = pln_parse_decimal(&field);
 
 	if (count == threads_of_ours + 2 && pid != (uint32_t)pln_gettid_sigsafe())
@@ -179,7 +176,7 @@ bool pln_scan_is_last_thread(unsigned threads_of_ours)
 uintptr_t pln_scan_break_start(void)
 {
 	char line[512];
-	const char *field = read_stat_field("/proc/self/stat", 47, line);
+	const char *field = read_stat_field(open_own_stat(), 47, line);
 
 	return pln_parse_decimal(&field);
 }

@@ -10,13 +10,7 @@
  */
 #include "tick.h"
 
-#include <fcntl.h>
-#include <stddef.h>
-#include <string.h>
-#include <sys/prctl.h>
-
 #include <pillion/atomic.h>
-#include <pillion/lane.h>
 
 #include "burst/burst.h"
 #include "checked_read.h"

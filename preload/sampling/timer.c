@@ -28,6 +28,7 @@
 #include "hot.h"
 #include "options.h"
 #include "process/signals.h"
+#include "sampling/handler.h"
 #include "segment.h"
 
 #ifndef SIGEV_THREAD_ID
@@ -39,7 +40,6 @@
 #define SOON_NS 5000 /* a timer that is set to less might fire at once, and not at a tick */
 
 static int signal_number;
-static void (*signal_handler)(int, siginfo_t *, void *);
 
 PLN_HOT uint64_t pln_timer_random_sigsafe(uint64_t limit)
 {
@@ -68,16 +68,16 @@ static void fill_mask(sigset_t *mask)
 	sigdelset(mask, SIGABRT);
 }
 
-static int set_handler(int signo, void (*handler)(int, siginfo_t *, void *), int more_flags)
+static int set_handler(int signo, int more_flags)
 {
 	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK | more_flags };
 
-	action.sa_sigaction = handler;
+	action.sa_sigaction = pln_handler_on_signal;
 	fill_mask(&action.sa_mask);
 	return pln_signals_real_action(signo, &action, NULL) ? -errno : 0;
 }
 
-static int install(int signo, void (*handler)(int, siginfo_t *, void *))
+static int install(int signo)
 {
 	struct sigaction old;
 	int error;
@@ -86,20 +86,19 @@ static int install(int signo, void (*handler)(int, siginfo_t *, void *))
 		return -errno;
 	if ((old.sa_flags & SA_SIGINFO) || old.sa_handler != SIG_DFL)
 		return -EBUSY;
-	error = set_handler(signo, handler, SA_RESTART);
+	error = set_handler(signo, SA_RESTART);
 	if (error)
 		return error;
 	signal_number = signo;
-	signal_handler = handler;
 	return 0;
 }
 
 void pln_timer_set_restart(bool restart)
 {
-	(void)set_handler(signal_number, signal_handler, restart ? SA_RESTART : 0);
+	(void)set_handler(signal_number, restart ? SA_RESTART : 0);
 }
 
-int pln_timer_init(void (*handler)(int, siginfo_t *, void *))
+int pln_timer_init(void)
 {
 	/*
 	 * SIGSTKFLT first: no program uses it, while SIGPROF and SIGVTALRM belong to
@@ -112,9 +111,9 @@ int pln_timer_init(void (*handler)(int, siginfo_t *, void *))
 	if (signal_number)
 		return 0;
 	if (pln_options.signal)
-		return install((int)pln_options.signal, handler);
+		return install((int)pln_options.signal);
 	for (unsigned i = 0; i < sizeof(candidates) / sizeof(*candidates); i++) {
-		error = install(candidates[i], handler);
+		error = install(candidates[i]);
 		if (!error)
 			return 0;
 	}
@@ -131,7 +130,7 @@ bool pln_timer_handler_is_ours(void)
 	struct sigaction now;
 
 	return signal_number && !pln_signals_real_action(signal_number, NULL, &now) &&
-	       (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == signal_handler;
+	       (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == pln_handler_on_signal;
 }
 
 static struct timespec to_timespec(uint64_t ns)

@@ -21,10 +21,10 @@ union pln_signal_value {
 };
 
 /*
- * Picks and claims the signal, installs `handler`. Returns 0, or -EBUSY when the program
+ * Picks and claims the signal, installs the handler. Returns 0, or -EBUSY when the program
  * uses every candidate.
  */
-int pln_timer_init(void (*handler)(int, siginfo_t *, void *));
+int pln_timer_init(void);
 int pln_timer_signal(void);
 
 /* Whether signals interrupt system calls of the program: not so, unless its own shall. */
