@@ -316,8 +316,10 @@ bool pln_burst_until(uint64_t until_ns, _Atomic uint32_t *bell, uint32_t rung)
 	if (!shared || pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_SAMPLING ||
 	    !pln_burst_walk_prepare()) {
 		/* What passes now is not covered, nor is what runs meanwhile. */
-		if (shared && last_ns)
+		if (shared && last_ns) {
 			pln_burst_window_close();
+			pln_burst_owed_stop_sharing();
+		}
 		last_ns = 0;
 		return false;
 	}

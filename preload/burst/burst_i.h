@@ -194,6 +194,9 @@ uint64_t pln_burst_owed_ns(void);
  */
 void pln_burst_owed_settle(uint64_t now_ns);
 
+/* When sampling stops: what is still to be shared is not for what runs when it begins again. */
+void pln_burst_owed_stop_sharing(void);
+
 void pln_burst_owed_reset(void);
 
 /* -------------------------------------------------------------- window.c */

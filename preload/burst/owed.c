@@ -174,6 +174,19 @@ static void give_left_over(struct debt *d)
 	d->cpu_ns = 0;
 }
 
+/* What runs later is another thing. Without any whole stack so far, it is in none. */
+void pln_burst_owed_stop_sharing(void)
+{
+	for (uint32_t i = 1; i < count; i++) {
+		if (debts[i].code != SHARED)
+			continue;
+		if (debts[i].cell)
+			give_left_over(&debts[i]);
+		shared_ns -= debts[i].cpu_ns;
+		debts[i].cpu_ns = 0;
+	}
+}
+
 /* Makes room, too: nothing is kept where nothing is owed. */
 void pln_burst_owed_settle(uint64_t now_ns)
 {
