@@ -132,6 +132,12 @@ def alone():
     return lock
 
 
+def command_of(argv):
+    """What makes such a table again: where to it was written does not matter."""
+    kept = [a for i, a in enumerate(argv) if not a.startswith("--output") and (not i or argv[i - 1] != "--output")]
+    return " ".join(["tests/bench/run.py", *kept])
+
+
 def main(argv):
     options = parse(argv)
     if options.kind == "readme":
@@ -147,7 +153,7 @@ def main(argv):
         sys.exit("not all of these interpreters are here: %s" % ", ".join(options.interpreter))
     subjects.prepare(options.subjects)
     for kind in KINDS if options.kind == "all" else [options.kind]:
-        print(measure(kind, options, "tests/bench/run.py " + " ".join(argv)))
+        print(measure(kind, options, command_of(argv)))
     print("written to %s" % options.output)
     if options.output == RESULTS:
         summary.update(RESULTS)

@@ -14,9 +14,11 @@ TITLE = "## How it compares\n"
 NONE = "No whole run of `tests/bench/run.py` has been kept yet: its figures come here by themselves."
 INTRODUCTION = """\
 Made by `tests/bench/run.py` from whole tables in [tests/bench/results](tests/bench/results), which have all
-values, intervals, machine and versions; [tests/bench/README.md](tests/bench/README.md) says how to read them."""
-COLUMNS = ["profiler", "wall × while it samples, median", "worst", "CPU × in all, median", "worst", "distance %, median",
-           "best or within noise of the best", "impossible stacks", "cannot run"]
+values, intervals, machine and versions; [tests/bench/README.md](tests/bench/README.md) says how to read them.
+× is with the profiler ÷ without it, at 100 samples a second; "in all" is of programs that work for half a second, so that
+what is done once, at the start, weighs more than in a service."""
+# (kind of table, field, what it is called)
+COSTS = [("turns", "wall", "wall × while it samples"), ("overhead", "wall", "wall × in all"), ("overhead", "cpu", "CPU × in all")]
 
 
 def load(directory):
@@ -46,23 +48,36 @@ def cost_cells(rows, field):
     return ["%.3f" % statistics.median(r[field] for r in rows), "%.3f (%s)" % (worst[field], worst["program"])]
 
 
+def costs(tables):
+    """Those that were measured."""
+    return [cost for cost in COSTS if cost[0] in tables]
+
+
+def columns(tables):
+    right = ["distance %, median", "best or within noise of the best", "impossible stacks"] if "accuracy" in tables else []
+    return ["profiler", *(cell for _, _, name in costs(tables) for cell in (name + ", median", "worst")), *right, "cannot run"]
+
+
+def right_cells(rows):
+    judged = [g for g in map(is_good, rows) if g is not None]
+    return [table.percent(statistics.median(r["distance"] for r in rows)) if rows else table.DASH,
+            "%d of %d" % (sum(judged), len(judged)) if judged else table.DASH,
+            sum(r["impossible"] for r in rows) if rows else table.DASH]
+
+
 def profiler_line(tables, interpreter, peer):
     every = {kind: rows_of(tables, kind, interpreter=interpreter, peer=peer) for kind in ("turns", "overhead", "accuracy")}
     ran = {kind: [r for r in rows if "message" not in r] for kind, rows in every.items()}
-    right = ran["accuracy"]
-    judged = [g for g in map(is_good, right) if g is not None]
     tried, failed = (sum(len(rows[kind]) for kind in ("overhead", "accuracy")) for rows in (every, ran))
     failed = tried - failed
-    return [peer, *cost_cells(ran["turns"], "wall"), *cost_cells(ran["overhead"], "cpu"),
-            table.percent(statistics.median(r["distance"] for r in right)) if right else table.DASH,
-            "%d of %d" % (sum(judged), len(judged)) if judged else table.DASH,
-            sum(r["impossible"] for r in right) if right else table.DASH,
+    return [peer, *(cell for kind, field, _ in costs(tables) for cell in cost_cells(ran[kind], field)),
+            *(right_cells(ran["accuracy"]) if "accuracy" in tables else ()),
             "%d of %d" % (failed, tried) if failed else ""]
 
 
 def cheaper(tables, interpreter):
     """Where the whole interval of another one lies below that of Pillion, with native stacks or without."""
-    for kind, title, field in (("turns", "While it samples, wall", "wall"), ("overhead", "In all, CPU", "cpu")):
+    for kind, field, title in COSTS:
         every = rows_of(tables, kind, interpreter=interpreter)
         for program in ordered(r["program"] for r in every):
             rows = {r["peer"]: r for r in every if r["program"] == program and r.get(field + "_low") is not None}
@@ -70,7 +85,7 @@ def cheaper(tables, interpreter):
             for peer, row in rows.items():
                 if own and not peer.startswith("pillion") and row[field + "_high"] < own[field + "_low"]:
                     yield "%s, %s: %s %.3f, Pillion %.3f (without native stacks %s)." % (
-                        title, program, peer, row[field], own[field], table.number(
+                        title[0].upper() + title[1:], program, peer, row[field], own[field], table.number(
                             rows.get("pillion --no-native", {}).get(field), "%.3f"))
 
 
@@ -89,7 +104,7 @@ def section(tables, interpreter):
         return
     yield "### " + interpreter
     yield ""
-    yield from table.lines_of(COLUMNS, [profiler_line(tables, interpreter, peer) for peer in peers])
+    yield from table.lines_of(columns(tables), [profiler_line(tables, interpreter, peer) for peer in peers])
     wins = [*cheaper(tables, interpreter), *righter(tables, interpreter)]
     yield "Where another one does better:" if wins else "Nowhere was another one shown to do better."
     yield ""

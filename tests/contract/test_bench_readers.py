@@ -616,7 +616,7 @@ def test_verdicts_are_told():
 def tables():
     about = dict(ABOUT)
     overhead = [{"interpreter": "3.x", "program": "p", "peer": peer, "cpu": cpu, "cpu_low": cpu - 0.01,
-                 "cpu_high": cpu + 0.01} for peer, cpu in (("pillion", 1.05), ("cheap", 1.02), ("near", 1.04))]
+                 "cpu_high": cpu + 0.01, "wall": cpu - 0.02, "wall_low": 1, "wall_high": 2} for peer, cpu in (("pillion", 1.05), ("cheap", 1.02), ("near", 1.04))]
     overhead.append({"interpreter": "3.x", "program": "q", "peer": "pillion", "message": "no"})
     accuracy = [dict({"interpreter": "3.x", "program": "truth_t", "clock": "cpu", "peer": peer, "distance": distance,
                       "distance_at": distance, "compared_at": 99, "impossible": 0}, **more)
@@ -632,13 +632,20 @@ def tables():
 
 def test_readme_tells_where_another_one_is_better():
     text = summary.text(tables())
-    assert cells(text, "pillion") == ["pillion", "1.004", "1.004 (p)", "1.050", "1.050 (p)", "2.00", "0 of 1", "0", "1 of 3"]
-    assert cells(text, "near")[6] == cells(text, "right")[6] == "1 of 1"
-    assert [line for line in text.splitlines() if line.startswith(("* W", "* I", "* A"))] == [
-        "* While it samples, wall, p: near 1.002, Pillion 1.004 (without native stacks –).",
-        "* In all, CPU, p: cheap 1.020, Pillion 1.050 (without native stacks –).",
+    assert cells(text, "pillion") == ["pillion", "1.004", "1.004 (p)", "1.030", "1.030 (p)", "1.050", "1.050 (p)", "2.00", "0 of 1",
+                                      "0", "1 of 3"]
+    assert cells(text, "near")[8] == cells(text, "right")[8] == "1 of 1"
+    assert [line for line in text.splitlines() if line.startswith(("* W", "* C", "* A"))] == [
+        "* Wall × while it samples, p: near 1.002, Pillion 1.004 (without native stacks –).",
+        "* CPU × in all, p: cheap 1.020, Pillion 1.050 (without native stacks –).",
         "* Accuracy, t, cpu time: pillion is worse than right, by 0.50 to 2.00 percentage points."]
     assert "results/scaling-depth-3.x.svg)" in text
+
+
+def test_readme_has_no_column_of_what_was_not_measured():
+    few = {"overhead": tables()["overhead"]}
+    assert cells(summary.text(few), "pillion") == ["pillion", "1.030", "1.030 (p)", "1.050", "1.050 (p)", "1 of 2"]
+    assert cells(summary.text(few), "profiler")[1::2] == ["wall × in all, median", "CPU × in all, median", "cannot run"]
 
 
 def test_readme_has_the_section_of_the_results_that_are_kept():
