@@ -15,7 +15,6 @@
  */
 #include "python_i.h"
 
-
 #define MAX_FRAMES 256
 #define DESCRIPTION_BYTES 4096
 #define ENOUGH_FRAMES 32 /* that agree: as good as a whole stack */
