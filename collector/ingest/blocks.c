@@ -137,18 +137,13 @@ void pln_target_copy_heap(struct pln_heap_counts *heap, const struct pln_alloc_c
 	add(heap, counters);
 }
 
-static uint64_t since(uint64_t value, uint64_t before)
-{
-	return value > before ? value - before : 0;
-}
-
 void pln_target_subtract_heap(struct pln_heap_counts *heap, const struct pln_heap_counts *before)
 {
 	for (unsigned i = 0; i < PILLION_HEAP_COUNT; i++) {
-		heap[i].alloc_calls = since(heap[i].alloc_calls, before[i].alloc_calls);
-		heap[i].alloc_bytes = since(heap[i].alloc_bytes, before[i].alloc_bytes);
-		heap[i].free_calls = since(heap[i].free_calls, before[i].free_calls);
-		heap[i].free_bytes = since(heap[i].free_bytes, before[i].free_bytes);
+		heap[i].alloc_calls = pln_since(heap[i].alloc_calls, before[i].alloc_calls);
+		heap[i].alloc_bytes = pln_since(heap[i].alloc_bytes, before[i].alloc_bytes);
+		heap[i].free_calls = pln_since(heap[i].free_calls, before[i].free_calls);
+		heap[i].free_bytes = pln_since(heap[i].free_bytes, before[i].free_bytes);
 	}
 }
 

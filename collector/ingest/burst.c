@@ -236,22 +236,17 @@ static double percent(uint64_t part, uint64_t all)
 	return all ? 100.0 * (double)part / (double)all : 0;
 }
 
-static uint64_t since(uint64_t value, uint64_t before)
-{
-	return value > before ? value - before : 0;
-}
-
 static struct looks looks_since(const struct looks *all, const struct looks *before)
 {
 	return (struct looks){
-		.samples = since(all->samples, before->samples),
-		.torn = since(all->torn, before->torn),
-		.idle = since(all->idle, before->idle),
-		.full = since(all->full, before->full),
-		.covered_ns = since(all->covered_ns, before->covered_ns),
-		.held_ns = since(all->held_ns, before->held_ns),
-		.far_ns = since(all->far_ns, before->far_ns),
-		.stackless_ns = since(all->stackless_ns, before->stackless_ns),
+		.samples = pln_since(all->samples, before->samples),
+		.torn = pln_since(all->torn, before->torn),
+		.idle = pln_since(all->idle, before->idle),
+		.full = pln_since(all->full, before->full),
+		.covered_ns = pln_since(all->covered_ns, before->covered_ns),
+		.held_ns = pln_since(all->held_ns, before->held_ns),
+		.far_ns = pln_since(all->far_ns, before->far_ns),
+		.stackless_ns = pln_since(all->stackless_ns, before->stackless_ns),
 	};
 }
 

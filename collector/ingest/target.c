@@ -104,12 +104,6 @@ void pln_target_add_labels(struct pln_target *t)
 
 /* ------------------------------------------------------------------ publish */
 
-/* What earlier files have is more than there is only when the target makes it so. */
-static uint64_t since(uint64_t value, uint64_t before)
-{
-	return value > before ? value - before : 0;
-}
-
 static void read_totals(struct pln_target *t)
 {
 	struct pln_segment *seg = t->segment.shared;
@@ -118,16 +112,19 @@ static void read_totals(struct pln_target *t)
 
 	/* relaxed: statistics, each for itself */
 	for (unsigned i = 0; i < PILLION_DROP_COUNT; i++)
-		row->drops[i] = since(pln_load_relaxed(&seg->drops[i]), before->drops[i]);
+		row->drops[i] = pln_since(pln_load_relaxed(&seg->drops[i]), before->drops[i]);
 	row->engine = pln_load_relaxed(&seg->engine);
-	row->ticks = since(pln_load_relaxed(&seg->ticks), before->ticks);
-	row->handler_calls = since(pln_load_relaxed(&seg->handler_calls), before->handler_calls);
-	row->handler_ns = since(pln_load_relaxed(&seg->handler_ns), before->handler_ns);
-	row->sampler_cpu_ns = since(pln_load_relaxed(&seg->sampler_cpu_ns), before->sampler_cpu_ns);
-	row->process_cpu_ns = since(pln_load_relaxed(&seg->process_cpu_ns), before->process_cpu_ns);
+	row->ticks = pln_since(pln_load_relaxed(&seg->ticks), before->ticks);
+	row->handler_calls =
+		pln_since(pln_load_relaxed(&seg->handler_calls), before->handler_calls);
+	row->handler_ns = pln_since(pln_load_relaxed(&seg->handler_ns), before->handler_ns);
+	row->sampler_cpu_ns =
+		pln_since(pln_load_relaxed(&seg->sampler_cpu_ns), before->sampler_cpu_ns);
+	row->process_cpu_ns =
+		pln_since(pln_load_relaxed(&seg->process_cpu_ns), before->process_cpu_ns);
 	row->table_bytes = pln_load_relaxed(&seg->table_bytes);
 	row->private_bytes = pln_load_relaxed(&seg->private_bytes);
-	row->dormant_ns = since(pln_load_relaxed(&seg->dormant_ns), before->dormant_ns);
+	row->dormant_ns = pln_since(pln_load_relaxed(&seg->dormant_ns), before->dormant_ns);
 }
 
 struct clocks {
@@ -171,9 +168,9 @@ void pln_target_thread_since(struct pln_target_thread *thread)
 {
 	struct pln_thread *row = &thread->row;
 
-	row->cpu_ns = since(row->cpu_ns, thread->before.cpu_ns);
-	row->dormant_cpu_ns = since(row->dormant_cpu_ns, thread->before.dormant_cpu_ns);
-	row->dormant_wall_ns = since(row->dormant_wall_ns, thread->before.dormant_wall_ns);
+	row->cpu_ns = pln_since(row->cpu_ns, thread->before.cpu_ns);
+	row->dormant_cpu_ns = pln_since(row->dormant_cpu_ns, thread->before.dormant_cpu_ns);
+	row->dormant_wall_ns = pln_since(row->dormant_wall_ns, thread->before.dormant_wall_ns);
 }
 
 /* A slot whose thread has ended is emptied: its counts are told as it ends. */
@@ -207,11 +204,11 @@ static void update_thread(struct pln_target *t, struct pln_target_thread *thread
 	if (cpu_ns != row->cpu_ns)
 		thread->dirty = true;
 	row->seen_ns = clocks->seen_ns;
-	row->unsampled_cpu_ns = since(row->cpu_ns, thread->sampled_cpu_ns);
+	row->unsampled_cpu_ns = pln_since(row->cpu_ns, thread->sampled_cpu_ns);
 	row->unsampled_wall_ns =
-		since(plausible_wait(clocks->pending_offcpu_ns), thread->prepaid_offcpu_ns);
+		pln_since(plausible_wait(clocks->pending_offcpu_ns), thread->prepaid_offcpu_ns);
 	thread->pending_runnable_ns =
-		since(plausible_wait(clocks->pending_runnable_ns), thread->prepaid_runnable_ns);
+		pln_since(plausible_wait(clocks->pending_runnable_ns), thread->prepaid_runnable_ns);
 }
 
 static void update_known_thread(struct pln_target *t, uint32_t serial, const struct clocks *clocks)

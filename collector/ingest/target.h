@@ -176,6 +176,12 @@ void pln_target_free_blocks(struct pln_target *t);
 void pln_target_disown_blocks(struct pln_target *t);
 
 /* Exact counts: of one thread; of the process, into its row; a point of them in time. */
+/* What earlier files have is more than there is only when the target makes it so. */
+static inline uint64_t pln_since(uint64_t value, uint64_t before)
+{
+	return value > before ? value - before : 0;
+}
+
 void pln_target_copy_heap(struct pln_heap_counts *heap, const struct pln_alloc_counters *counters);
 /* Of malloc and mappings, by the counts in the row. */
 uint64_t pln_target_live_bytes(const struct pln_target *t);
