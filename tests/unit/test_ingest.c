@@ -636,7 +636,26 @@ static void test_ends(void)
 	check_end(0, SIGTERM, true, SIGTERM);
 }
 
-/* exec: the same process says hello again. */
+/* exec: the same process says hello again. Returns the socket of the second program. */
+static int run_two_programs(struct fixture *fx, struct fake *second)
+{
+	int sock = fake_hello(second, fx->address, fx->token, PILLION_WIRE_VERSION);
+
+	fixture_serve(fx, 100, NULL, NULL);
+	CHECK_EQ(pln_session_live(fx->session), 1);
+	fixture_finish(fx);
+	CHECK_EQ(fx->profile->process_count, 2);
+	return sock;
+}
+
+static void end_two_programs(struct fixture *fx, struct fake *first, struct fake *second, int sock)
+{
+	close(sock);
+	fake_destroy(first);
+	fake_destroy(second);
+	fixture_close(fx);
+}
+
 static void test_a_second_hello_of_a_process_ends_the_first(void)
 {
 	struct fixture fx;
@@ -646,17 +665,10 @@ static void test_a_second_hello_of_a_process_ends_the_first(void)
 	fixture_open(&fx, 0);
 	join(&fx, &first, 1);
 	CHECK(fake_create(&second, 1, LANE_DATA, true) == 0);
-	sock = fake_hello(&second, fx.address, fx.token, PILLION_WIRE_VERSION);
-	fixture_serve(&fx, 100, NULL, NULL);
-	CHECK_EQ(pln_session_live(fx.session), 1);
-	fixture_finish(&fx);
-	CHECK_EQ(fx.profile->process_count, 2);
+	sock = run_two_programs(&fx, &second);
 	CHECK(fx.profile->processes[0].end_ns != 0);
 	CHECK_EQ(fx.profile->processes[1].end_ns, 0);
-	close(sock);
-	fake_destroy(&first);
-	fake_destroy(&second);
-	fixture_close(&fx);
+	end_two_programs(&fx, &first, &second, sock);
 }
 
 /* exec: the clock of the process goes on, and has the first program's time in it. */
@@ -671,17 +683,10 @@ static void test_cpu_time_before_an_exec_is_told_once(void)
 	pln_store_relaxed(&first.seg->process_cpu_ns, 500);
 	CHECK(fake_create(&second, 1, LANE_DATA, true) == 0);
 	pln_store_relaxed(&second.seg->process_cpu_ns, 700);
-	sock = fake_hello(&second, fx.address, fx.token, PILLION_WIRE_VERSION);
-	fixture_serve(&fx, 100, NULL, NULL);
-	fixture_finish(&fx);
-	if (CHECK_EQ(fx.profile->process_count, 2)) {
-		CHECK_EQ(fx.profile->processes[0].process_cpu_ns, 500);
-		CHECK_EQ(fx.profile->processes[1].process_cpu_ns, 200);
-	}
-	close(sock);
-	fake_destroy(&first);
-	fake_destroy(&second);
-	fixture_close(&fx);
+	sock = run_two_programs(&fx, &second);
+	CHECK_EQ(fx.profile->processes[0].process_cpu_ns, 500);
+	CHECK_EQ(fx.profile->processes[1].process_cpu_ns, 200);
+	end_two_programs(&fx, &first, &second, sock);
 }
 
 /* A hello that still lies in the socket when the command has ended counts. */
