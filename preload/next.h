@@ -2,8 +2,8 @@
 /*
  * next.h - the function that one of ours stands before.
  */
-#ifndef PILLION_NEXT_H
-#define PILLION_NEXT_H
+#ifndef PILLION_PRELOAD_NEXT_H
+#define PILLION_PRELOAD_NEXT_H
 
 #include <dlfcn.h>
 
