@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 
 import measure
 import place
@@ -21,19 +20,12 @@ def _first(path, start, default=""):
         return default
 
 
-def _output(*argv):
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    return done.stdout.decode().strip()
-
-
 def circumstances(options, command, settings):
     """Machine, versions, date, commit, and what was asked for."""
-    dirty = _output("git", "-C", str(place.REPO), "status", "--porcelain", "--untracked-files=no")
     pip = {s.id: {k: v for k, v in s.versions().items()} for s in options.subjects}
-    commit = _output("git", "-C", str(place.REPO), "rev-parse", "--short=12", "HEAD")
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": commit + (" and changes" if dirty else ""),
+        "commit": place.commit(),
         "command": command, "cpu": _first("/proc/cpuinfo", "model name", platform.machine()),
         "cores": os.cpu_count(), "kernel": platform.release(), "libc": " ".join(platform.libc_ver()),
         "memory_kib": _first("/proc/meminfo", "MemTotal"), "load_at_start": os.getloadavg()[0],

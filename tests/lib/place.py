@@ -24,6 +24,17 @@ def clean_environment():
     return {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
 
 
+def _git(*argv):
+    done = subprocess.run(["git", "-C", str(REPO), *argv], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return done.stdout.decode().strip()
+
+
+def commit():
+    """What the repository is at, and whether files were changed since."""
+    dirty = _git("status", "--porcelain", "--untracked-files=no")
+    return _git("rev-parse", "--short=12", "HEAD") + (" and changes" if dirty else "")
+
+
 @dataclasses.dataclass(frozen=True)
 class Place:
     root: str  # "" for this system

@@ -20,7 +20,7 @@ readonly packages=(
     python3-numpy
 )
 # One of sid's minors may be gone by the day of reading: whatever is there is taken.
-readonly pythons='^python3\.1[3-9](-dev)?$'
+readonly pythons='^(python3\.1[3-9](-dev)?|libpython3\.1[3-9]-testsuite)$'
 
 mount_kernel() {
     local tree=$1
@@ -43,7 +43,7 @@ borrow_network() {
 
 install_packages() {
     local tree=$1 wanted have
-    wanted=$(printf '%s\n' "${packages[@]}" | LC_ALL=C sort)
+    wanted=$(printf '%s\n' "${packages[@]}" "$pythons" | LC_ALL=C sort)
     # Up to date means: all of this list, installed within a week.
     if [ -f "$tree/.pillion-packages" ] && [ "$(<"$tree/.pillion-packages")" = "$wanted" ] &&
         [ -n "$(find "$tree/.pillion-packages" -mtime -7)" ]; then

@@ -8,6 +8,7 @@
     run.py --sensitive cpython               of CPython's suite what deals with signals, threads, processes, memory
     run.py cpython:test_os cpython:test_gc   these parts
     run.py --warnings error                  every warning is an error
+    run.py --results FILE                    keeps what is done in FILE, and goes on from there
 
 Each part (a test module, mostly) is a command: it is run once on each side, at 1,000 samples a second. Where a
 test differs, the part is run again, and again, on both sides: what differs only by accident is told as flaky,
@@ -31,6 +32,7 @@ import typing
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import interpreters  # noqa: E402
+import journal  # noqa: E402
 import outcomes  # noqa: E402
 import place  # noqa: E402
 import suites  # noqa: E402
@@ -154,14 +156,23 @@ def tell(result, file):
         print("    %s: %s" % ("flaky" if difference.is_flaky else "DIFFERENT", difference), file=file, flush=True)
 
 
-def run(runner, parts, jobs=1, file=sys.stdout):
-    """Compares each part; tells as it goes. Returns the results."""
+def run(runner, parts, jobs=1, file=sys.stdout, keep=lambda result: None):
+    """Compares each part; tells, and hands to `keep`, as it goes. Returns the results."""
     results = []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         for done in concurrent.futures.as_completed([pool.submit(runner.compare, part) for part in parts]):
             results.append(done.result())
+            keep(results[-1])
             tell(results[-1], file)
     return results
+
+
+def go_on(kept, runner, parts, jobs):
+    """What `kept`, a journal, knows of the parts, and then the others."""
+    known = kept.results(Result, parts)
+    for result in known.values():
+        tell(result, sys.stdout)
+    return [*known.values(), *run(runner, [part for part in parts if part not in known], jobs, keep=kept.keep)]
 
 
 def summary(name, results):
@@ -198,6 +209,7 @@ def main():
     parser.add_argument("--warnings", choices=["default", "error"], default="default", help="what python -W is given")
     parser.add_argument("--again", type=int, default=3, help="more runs of each side where there is a difference (3)")
     parser.add_argument("--timeout", type=int, default=900, help="seconds for a part (900)")
+    parser.add_argument("--results", metavar="FILE", help="what is done is kept in FILE, and not run again")
     parser.add_argument("-j", type=int, default=1, dest="jobs", help="parts at the same time (1)")
     options = parser.parse_args()
     found = [i for i in interpreters.supported() if (i.id == options.python if options.python else i.origin == "debian")]
@@ -207,10 +219,12 @@ def main():
     lines, failed = [], False
     try:
         chosen = list(chosen_parts(options.suites, found[0], options))
-    except LookupError as e:
+        kept = options.results and journal.Journal(options.results, {
+            "python": str(found[0]), "hz": options.hz, "warnings": options.warnings})
+    except (LookupError, journal.Other) as e:
         sys.exit("run.py: %s" % e)
     for suite, parts in chosen:
-        results = run(runner, parts, options.jobs)
+        results = go_on(kept, runner, parts, options.jobs) if kept else run(runner, parts, options.jobs)
         lines.append(summary(suite.name, results))
         failed |= not any(r.outcomes["passed"] for r in results)
         failed |= any(not d.is_flaky for r in results for d in r.differences)

@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import journal  # noqa: E402
 import outcomes  # noqa: E402
 import run  # noqa: E402
 import suites  # noqa: E402
@@ -92,3 +93,20 @@ def test_a_run_that_ends_before_it_tells_anything_differs(tmp_path):
     whole = {outcomes.END: "0", "a": "passed"}
     assert outcomes.differing(whole, died) == [outcomes.END, "a"]
     assert {d.test: d.is_flaky for d in outcomes.compare([whole], [died])} == {outcomes.END: False, "a": False}
+
+
+def test_an_interrupted_comparison_goes_on_where_it_was(tmp_path):
+    suite = suites.SUITES[0]
+    first, second = run.Part(suite, "test_a", ""), run.Part(suite, "test_b", "")
+    found = run.Result(first, 2, collections.Counter(passed=1, failed=1), [outcomes.Difference(
+        "test_a.test_x", collections.Counter(passed=4), collections.Counter(failed=4))], 120, 1, [0.5, 0.6])
+    journal.Journal(tmp_path / "done", {"hz": 1000}).keep(found)
+    with (tmp_path / "done").open("a") as f:
+        f.write('["cpython", "test_b", 3')  # it was killed while it wrote
+    kept = journal.Journal(tmp_path / "done", {"hz": 1000})
+    assert kept.results(run.Result, [first, second]) == {first: found}
+    kept.keep(found._replace(part=second))
+    kept = journal.Journal(tmp_path / "done", {"hz": 1000})
+    assert kept.results(run.Result, [first, second]) == {first: found, second: found._replace(part=second)}
+    with pytest.raises(journal.Other):
+        journal.Journal(tmp_path / "done", {"hz": 100})
