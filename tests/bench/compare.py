@@ -106,7 +106,8 @@ def difference(one, best, rivals):
 
 
 def verdicts(runs):
-    """{sampler: what its row is told}. Runs are {sampler: [Run]}."""
+    """{sampler: what its row is told}. Runs are {sampler: [Run]}; one without any sample is not judged."""
+    runs = {name: some for name, some in runs.items() if any(r.samples for r in some)}
     if not runs:
         return {}
     common = common_count([sum(r.samples for r in some) for some in runs.values()])

@@ -344,14 +344,14 @@ def test_an_honest_sampler_falls_and_a_biased_one_does_not():
 def test_verdicts():
     rng = random.Random(12)
     found = compare.verdicts({"right": sampler(rng, 0.75), "too": sampler(rng, 0.75), "wrong": sampler(rng, 0.65),
-                              "few": sampler(rng, 0.75, 6, 40)})
+                              "few": sampler(rng, 0.75, 6, 40), "nothing": [run_of(), run_of()]})
     assert {v["compared_at"] for k, v in found.items() if k != "few"} == {4800} and found["few"]["compared_at"] == 240
     told_of = {name: table.verdict(v) for name, v in found.items()}
     best = next(name for name, text in told_of.items() if text.endswith(": best"))
     assert best in ("right", "too")
     assert all(told_of[n].endswith("within noise of the best") for n in ("right", "too", "few") if n != best)
     assert "worse than %s by " % best in told_of["wrong"] and 0.05 < found["wrong"]["worse_low"]
-    assert compare.verdicts({}) == {}
+    assert "nothing" not in found and compare.verdicts({"nothing": [run_of()]}) == compare.verdicts({}) == {}
 
 
 # ------------------------------------------------------- rounds
