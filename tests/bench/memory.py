@@ -56,14 +56,17 @@ class Pairs:
 
     def instructions(self, mode, pairs):
         """By callgrind, of `pairs` pairs and a little more."""
-        out = self.bench.directory / "callgrind.out"
         env = dict(place.HERE.preload(self.bench.output()), PILLION_MEMORY=mode) if mode else {}
-        told = place.HERE.run(["valgrind", "--tool=callgrind", "--toggle-collect=pairs_run", "--callgrind-out-file=%s" % out,
+        # A file for each process: what starts the collector is one as well, runs no pairs, and may end later.
+        directory = pathlib.Path(tempfile.mkdtemp(dir=self.bench.directory))
+        told = place.HERE.run(["valgrind", "--tool=callgrind", "--toggle-collect=pairs_run",
+                               "--callgrind-out-file=%s/%%p" % directory,
                                self.bench.python, PAIRS_PY, self.library, 1, pairs, 1], env=env, timeout=600)
-        found = re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M) if out.exists() else None
-        if told.returncode or not found:
+        texts = [path.read_text() for path in directory.iterdir()]
+        counted = sum(int(n) for text in texts for n in re.findall(r"^summary: (\d+)", text, re.M))
+        if told.returncode or not counted:
             raise peers.CannotRun(told.stderr.strip().splitlines()[-1])
-        return int(found.group(1))
+        return counted
 
 
 def row_instructions(bench):

@@ -91,7 +91,7 @@ def cheaper(tables, interpreter):
 
 def righter(tables, interpreter):
     for row in rows_of(tables, "accuracy", interpreter=interpreter):
-        if row["peer"].startswith("pillion") and is_good(row) is False:
+        if row["peer"].startswith("pillion") and is_good(row) is False and not row["best"].startswith("pillion"):
             yield "Accuracy, %s, %s time: %s is worse than %s, by %s to %s percentage points." % (
                 row["program"][len("truth_"):], row["clock"], row["peer"], row["best"],
                 table.percent(row["worse_low"]), table.percent(row["worse_high"]))
