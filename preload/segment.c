@@ -92,12 +92,6 @@ static void plan_layout(struct pln_segment *plan)
 	plan->size += round_page(plan->burst_size);
 }
 
-static void init_lane(struct pln_lane *lane, uint32_t data_size)
-{
-	lane->data_size = data_size;
-	lane->magic = PILLION_LANE_MAGIC;
-}
-
 /* Whole file or its first `size` bytes; what is missing stays zero. */
 static void read_proc(const char *path, char *dst, size_t size)
 {
@@ -129,7 +123,7 @@ static void fill_header(struct pln_segment *seg, enum pln_hello_reason reason)
 	seg->ppid = (uint32_t)pln_syscall3(SYS_getppid, 0, 0, 0);
 	clock_gettime(CLOCK_REALTIME, &real);
 	seg->start_real_ns = (uint64_t)real.tv_sec * PLN_SECOND_NS + (uint64_t)real.tv_nsec;
-	seg->start_mono_ns = seg->process_start_mono_ns = pln_now_ns_sigsafe();
+	seg->start_mono_ns = pln_now_ns_sigsafe();
 	seg->period_ns = pln_segment_own.period_ns;
 	seg->tick_ns = pln_segment_own.tick_ns;
 	seg->reason = reason;
@@ -270,11 +264,8 @@ int pln_segment_create(enum pln_hello_reason reason)
 	remember(seg, &plan);
 	fill_header(seg, reason);
 	pln_segment = seg;
-	init_lane(pln_segment_control(), CONTROL_DATA);
-	init_lane(pln_segment_sampler(), SAMPLER_DATA);
 	if (plan.burst_size)
 		pln_burst_place((char *)seg + plan.burst_off, has_to_be_small());
-	/* Lanes of threads are initialized when a slot is claimed, to stay sparse. */
 	/* release: everything above before the magic; pairs with the collector's first read */
 	pln_store_release(&seg->magic, PILLION_SEGMENT_MAGIC);
 	return (int)fd;

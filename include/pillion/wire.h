@@ -19,7 +19,7 @@
  *
  *   burst_off    struct pln_burst, then nodes and cells (in burst mode only)
  *
- *   lane: struct pln_lane (192 bytes), then data_size bytes of ring.
+ *   lane: struct pln_lane (128 bytes), then the ring, whose size is a power of two.
  *         Records are contiguous and 8-byte aligned; PILLION_RECORD_PAD fills
  *         what is left before the wrap.
  *
@@ -38,9 +38,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PILLION_WIRE_VERSION 2
+#define PILLION_WIRE_VERSION 3
 #define PILLION_SEGMENT_MAGIC 0x4c4c4950u /* "PILL" */
-#define PILLION_LANE_MAGIC 0x4e414c50u /* "PLAN" */
 #define PILLION_HELLO_MAGIC 0x4c454850u /* "PHEL" */
 #define PILLION_TOKEN_SIZE 16
 #define PILLION_LABELS_SIZE 1280
@@ -123,23 +122,19 @@ enum pln_linetable {
 
 /* ------------------------------------------------------------------ lanes */
 
+/* All zero is an empty one. */
 struct pln_lane {
-	uint32_t magic; /* PILLION_LANE_MAGIC */
-	uint32_t data_size; /* bytes after this header, a power of two */
-	uint8_t reserved0[56];
-
 	/* Producer's line. */
 	_Alignas(64) _Atomic uint64_t head; /* bytes ever committed */
-	uint8_t reserved1[56];
+	uint8_t reserved0[56];
 
 	/* Consumer's line. */
 	_Alignas(64) _Atomic uint64_t tail; /* bytes ever consumed */
-	uint8_t reserved2[56];
+	uint8_t reserved1[56];
 };
-static_assert(offsetof(struct pln_lane, data_size) == 4, "wire layout");
-static_assert(offsetof(struct pln_lane, head) == 64, "wire layout");
-static_assert(offsetof(struct pln_lane, tail) == 128, "wire layout");
-static_assert(sizeof(struct pln_lane) == 192, "wire layout");
+static_assert(offsetof(struct pln_lane, head) == 0, "wire layout");
+static_assert(offsetof(struct pln_lane, tail) == 64, "wire layout");
+static_assert(sizeof(struct pln_lane) == 128, "wire layout");
 
 /*
  * What memory is asked of. Bytes: room that a block has (malloc_usable_size), whole pages,
@@ -190,7 +185,6 @@ struct pln_sample {
 	uint64_t runnable_ns; /* time waiting for a CPU that it stands for */
 	uint64_t stack_hash; /* of the frames; equal hash in one lane+thread = same stack */
 	uint64_t sp; /* stack pointer of frame 0; base of the offsets below */
-	uint64_t wait_addr; /* futex address when blocked in futex, else 0 */
 	uint32_t thread; /* serial of the thread */
 	int32_t syscall_nr; /* -1: not in a system call */
 	uint32_t flags; /* enum pln_sample_flag */
@@ -198,8 +192,7 @@ struct pln_sample {
 	uint8_t gil; /* enum pln_gil */
 	uint16_t native_count;
 	uint16_t python_count;
-	uint16_t reserved0;
-	uint32_t snapshot_size; /* bytes of struct pln_snapshot and stack copy, 0: none */
+	uint8_t reserved[6];
 	union {
 		struct pln_alloc_deltas {
 			uint64_t alloc_calls;
@@ -219,13 +212,12 @@ struct pln_sample {
 static_assert(offsetof(struct pln_sample, time_ns) == 8, "wire layout");
 static_assert(offsetof(struct pln_sample, stack_hash) == 40, "wire layout");
 static_assert(offsetof(struct pln_sample, sp) == 48, "wire layout");
-static_assert(offsetof(struct pln_sample, thread) == 64, "wire layout");
-static_assert(offsetof(struct pln_sample, flags) == 72, "wire layout");
-static_assert(offsetof(struct pln_sample, cause) == 76, "wire layout");
-static_assert(offsetof(struct pln_sample, native_count) == 78, "wire layout");
-static_assert(offsetof(struct pln_sample, snapshot_size) == 84, "wire layout");
-static_assert(offsetof(struct pln_sample, deltas) == 88, "wire layout");
-static_assert(sizeof(struct pln_sample) == 120, "wire layout");
+static_assert(offsetof(struct pln_sample, thread) == 56, "wire layout");
+static_assert(offsetof(struct pln_sample, flags) == 64, "wire layout");
+static_assert(offsetof(struct pln_sample, cause) == 68, "wire layout");
+static_assert(offsetof(struct pln_sample, native_count) == 70, "wire layout");
+static_assert(offsetof(struct pln_sample, deltas) == 80, "wire layout");
+static_assert(sizeof(struct pln_sample) == 112, "wire layout");
 
 #define PILLION_CFA_GUESSED 0x80000000u
 
@@ -333,10 +325,9 @@ struct pln_wire_thread {
 	struct pln_alloc_counters heap[PILLION_HEAP_COUNT]; /* its own */
 	uint32_t thread; /* serial */
 	uint32_t tid;
-	uint32_t slot;
 	uint8_t is_main;
 	uint8_t has_python; /* a Python thread state was seen on it */
-	uint8_t reserved[2];
+	uint8_t reserved[6];
 	char name[16]; /* comm, zero-padded */
 };
 static_assert(offsetof(struct pln_wire_thread, thread) == 200, "wire layout");
@@ -447,7 +438,6 @@ struct pln_segment {
 	uint64_t size; /* of the whole segment */
 	uint64_t start_mono_ns; /* CLOCK_MONOTONIC and CLOCK_REALTIME, read together */
 	uint64_t start_real_ns;
-	uint64_t process_start_mono_ns; /* when the process itself began */
 	uint32_t lane_count;
 	uint32_t lane_size; /* header and data of one thread's lane */
 	uint64_t slots_off;
@@ -462,7 +452,7 @@ struct pln_segment {
 	uint32_t clk_tck_ns; /* resolution of CPU-clock timers, 0: unknown */
 	uint64_t burst_off; /* 0: no burst mode */
 	uint64_t burst_size; /* struct pln_burst, nodes and cells */
-	uint8_t reserved0[48];
+	uint8_t reserved0[56];
 
 	/* Written by the sampling thread. */
 	_Alignas(64) _Atomic uint64_t heartbeat_ns; /* start of the last tick */
@@ -507,11 +497,11 @@ struct pln_segment {
 	uint8_t reserved4[464];
 };
 static_assert(offsetof(struct pln_segment, size) == 16, "wire layout");
-static_assert(offsetof(struct pln_segment, lane_count) == 48, "wire layout");
-static_assert(offsetof(struct pln_segment, slots_off) == 56, "wire layout");
-static_assert(offsetof(struct pln_segment, lanes_off) == 96, "wire layout");
-static_assert(offsetof(struct pln_segment, period_ns) == 104, "wire layout");
-static_assert(offsetof(struct pln_segment, burst_off) == 128, "wire layout");
+static_assert(offsetof(struct pln_segment, lane_count) == 40, "wire layout");
+static_assert(offsetof(struct pln_segment, slots_off) == 48, "wire layout");
+static_assert(offsetof(struct pln_segment, lanes_off) == 88, "wire layout");
+static_assert(offsetof(struct pln_segment, period_ns) == 96, "wire layout");
+static_assert(offsetof(struct pln_segment, burst_off) == 120, "wire layout");
 static_assert(offsetof(struct pln_segment, heartbeat_ns) == 192, "wire layout");
 static_assert(offsetof(struct pln_segment, handler_calls) == 256, "wire layout");
 static_assert(offsetof(struct pln_segment, drops) == 320, "wire layout");

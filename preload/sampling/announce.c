@@ -64,7 +64,6 @@ void pln_announce_thread(const struct pln_thread *thread, uint16_t type)
 		.dormant_wall_ns = pln_load_relaxed(&slot->dormant_wall_ns),
 		.thread = thread->serial,
 		.tid = thread->tid,
-		.slot = thread->index,
 		.is_main = thread->is_main,
 		.has_python = (uint8_t)pln_load_relaxed(&thread->has_python),
 	};

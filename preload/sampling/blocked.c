@@ -156,7 +156,6 @@ static void fill_head(struct pln_sample *head, const struct pln_thread *thread, 
 		.runnable_ns = runnable_ns,
 		.thread = thread->serial,
 		.syscall_nr = thread->idle_syscall,
-		.wait_addr = thread->idle_wait_addr,
 		.gil = thread->idle_gil,
 		.cause = PILLION_CAUSE_BLOCKED,
 	};
@@ -194,7 +193,6 @@ bool pln_blocked_sample(struct pln_thread *thread, const struct pln_blocked *blo
 		return false;
 	}
 	thread->idle_syscall = blocked->syscall_nr;
-	thread->idle_wait_addr = blocked->syscall_nr == SYS_futex ? blocked->args[0] : 0;
 	thread->idle_gil = gil_state(blocked, &capture.python);
 	if (capture.python.has_tstate)
 		pln_store_relaxed(&thread->has_python, 1);

@@ -293,7 +293,6 @@ static bool write_frames(const struct pln_outlet *outlet, const struct pln_sampl
 	sample = put_head(rec, head);
 	sample->native_count = (uint16_t)capture->native.count;
 	sample->python_count = (uint16_t)capture->python.count;
-	sample->snapshot_size = snapshot ? (uint32_t)sizeof(struct pln_snapshot) + p.stack_size : 0;
 	put_native((unsigned char *)rec, &p, capture);
 	put_python((unsigned char *)rec, &p, capture);
 	if (snapshot)
@@ -309,7 +308,6 @@ PLN_HOT bool pln_sample_repeat_sigsafe(const struct pln_outlet *outlet, struct p
 	head->stack_hash = *outlet->last_hash;
 	head->flags |= head->stack_hash ? PILLION_SAMPLE_SAME_STACK : PILLION_SAMPLE_NO_STACK;
 	head->native_count = head->python_count = 0;
-	head->snapshot_size = 0;
 	rec = pln_lane_reserve_sigsafe(outlet->lane, outlet->data_size, sizeof(*head));
 	if (!rec) {
 		pln_segment_drop_sigsafe(PILLION_DROP_LANE_FULL);

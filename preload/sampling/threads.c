@@ -214,16 +214,6 @@ static void fill_slot(struct pln_slot *slot, const struct pln_thread *thread)
 	pln_store_relaxed(&slot->serial, thread->serial);
 }
 
-static void init_lane(uint32_t index)
-{
-	struct pln_lane *lane = pln_segment_lane_sigsafe(index);
-
-	if (lane->magic == PILLION_LANE_MAGIC)
-		return;
-	lane->data_size = pln_segment_own.lane_data_size;
-	lane->magic = PILLION_LANE_MAGIC;
-}
-
 static void fill_thread(struct pln_thread *thread, uint32_t index, uint32_t tid)
 {
 	memset(thread, 0, sizeof(*thread));
@@ -254,7 +244,6 @@ struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintp
 		fill_thread(thread, i, tid);
 		thread->pthread_self = pthread_self;
 		thread->stack_hi = stack_hi;
-		init_lane(i);
 		fill_slot(slot, thread);
 		(void)pln_timer_arm(thread);
 		raise_mark(&high_water, i + 1);

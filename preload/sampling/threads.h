@@ -67,7 +67,6 @@ struct pln_thread {
 	uint64_t idle_since_flush_ns; /* off-CPU time of the wait so far, not yet in a record */
 	uint64_t last_blocked_hash; /* in the sampler's lane; 0: none */
 	int32_t idle_syscall;
-	uint64_t idle_wait_addr;
 	uint32_t unhindered; /* visits in a row since it last waited for a CPU that others had */
 	uint32_t not_running; /* samples in a row that were due while its clock stood still */
 	uint32_t stack_used; /* bytes of stack that the last blocked walk needed */

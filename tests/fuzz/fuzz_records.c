@@ -236,8 +236,7 @@ static void send_snapshot(const struct fake *f)
 			      .sp = 0x7000,
 			      .thread = 1,
 			      .syscall_nr = -1,
-			      .flags = PILLION_SAMPLE_SNAPSHOT,
-			      .snapshot_size = sizeof(rec.snapshot) + sizeof(rec.stack) },
+			      .flags = PILLION_SAMPLE_SNAPSHOT },
 		  .snapshot = { .regs_valid = 0x1ffff,
 				.stack_addr = 0x7000,
 				.stack_size = sizeof(rec.stack) } };

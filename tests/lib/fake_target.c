@@ -198,7 +198,6 @@ bool fake_thread(const struct fake *f, uint32_t index, uint16_t type, const char
 		.cpu_ns = cpu_ns,
 		.thread = index + 1,
 		.tid = (uint32_t)getpid() + index,
-		.slot = index,
 		.is_main = index == 0,
 	};
 
