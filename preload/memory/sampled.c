@@ -26,9 +26,8 @@
 #include "memory/points.h"
 #include "options.h"
 #include "python/python.h"
-#include "sampling/handler.h"
-#include "sampling/sample.h"
 #include "sampling/scan.h"
+#include "sampling/self.h"
 #include "sampling/threads.h"
 #include "sampling/timer.h"
 #include "segment.h"
@@ -256,26 +255,15 @@ static bool has_room(void)
 	stack_t alternate = { .ss_size = 0 };
 
 	(void)pln_syscall3(SYS_sigaltstack, 0, (long)&alternate, 0);
-	return pln_handler_has_room_sigsafe(&alternate);
+	return pln_self_has_room_sigsafe(&alternate);
 }
 
 static __attribute__((noinline)) bool write_sample(struct pln_thread *thread,
 						   struct pln_sample *head)
 {
-	struct pln_scratch scratch = pln_threads_scratch_sigsafe(thread->index);
-	struct pln_outlet outlet = { .lane = pln_segment_lane_sigsafe(thread->index),
-				     .data_size = pln_segment_own.lane_data_size,
-				     .last_hash = &thread->last_hash };
-	struct pln_capture capture = { .regs = regs_here(), .want_native = pln_options.native };
-	struct pln_stack_copy *copy =
-		pln_handler_take_stack_sigsafe(capture.regs.sp, &capture.stack, &head->flags);
-	bool written;
+	struct pln_capture capture = { .regs = regs_here() };
 
-	pln_capture_walk_self_sigsafe(&capture, &scratch);
-	head->gil = capture.python.gil;
-	written = pln_sample_write_sigsafe(&outlet, head, &capture);
-	pln_stack_copy_give_back_sigsafe(copy);
-	return written;
+	return pln_self_sample_sigsafe(thread, &capture, head);
 }
 
 /* A stack costs some 15 us, and lanes have an end: no more are taken than is worth it. */

@@ -161,11 +161,9 @@ static void fill_head(struct pln_sample *head, const struct pln_thread *thread, 
 	};
 }
 
-static struct pln_outlet outlet_of(struct pln_thread *thread)
+static struct pln_outlet sampler_outlet(struct pln_thread *thread)
 {
-	struct pln_lane *lane = pln_segment_sampler();
-
-	return (struct pln_outlet){ .lane = lane,
+	return (struct pln_outlet){ .lane = pln_segment_sampler(),
 				    .data_size = pln_segment_own.sampler_data_size,
 				    .last_hash = &thread->last_blocked_hash };
 }
@@ -174,7 +172,7 @@ bool pln_blocked_sample(struct pln_thread *thread, const struct pln_blocked *blo
 			uint64_t cpu_ns, uint64_t offcpu_ns)
 {
 	struct pln_scratch scratch = pln_threads_scratch_sigsafe(UINT32_MAX);
-	struct pln_outlet outlet = outlet_of(thread);
+	struct pln_outlet outlet = sampler_outlet(thread);
 	struct pln_capture capture = { .want_native = pln_options.native,
 				       .regs = { .pc = blocked->pc, .sp = blocked->sp } };
 	struct pln_sample head;
@@ -203,7 +201,7 @@ bool pln_blocked_sample(struct pln_thread *thread, const struct pln_blocked *blo
 bool pln_blocked_repeat(struct pln_thread *thread, uint64_t offcpu_ns, uint64_t runnable_ns,
 			uint8_t cause)
 {
-	struct pln_outlet outlet = outlet_of(thread);
+	struct pln_outlet outlet = sampler_outlet(thread);
 	struct pln_sample head;
 
 	fill_head(&head, thread, offcpu_ns, runnable_ns);

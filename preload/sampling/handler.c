@@ -4,8 +4,7 @@
  *
  * Context: signal handler, on the sampled thread, with all other signals blocked. It
  * touches only memory proven live, never waits, never allocates, and restores errno.
- * Whatever it cannot do is counted by cause. The walks' results go to a scratch area of
- * the thread's slot, so that little stack is needed (it may be a small alternate one).
+ * Whatever it cannot do is counted by cause.
  */
 #include "handler.h"
 
@@ -17,17 +16,13 @@
 
 #include "clock.h"
 #include "hot.h"
-#include "options.h"
 #include "process/signals.h"
-#include "sampling/sample.h"
-#include "sampling/stack_bounds.h"
+#include "sampling/self.h"
 #include "sampling/threads.h"
 #include "sampling/timer.h"
 #include "segment.h"
 
-#define STACK_NEEDED (6u << 10) /* handler and walkers, measured below 3 KiB */
 #define TIME_ONE_IN 16
-#define RED_ZONE 128 /* bytes below sp that a leaf function may use */
 
 /* Under a used-up RLIMIT_SIGPENDING a forced signal arrives, but with nothing that it carried. */
 static bool lost_its_value(const siginfo_t *info)
@@ -75,39 +70,6 @@ static struct pln_regs regs_of(const ucontext_t *uc)
 	};
 }
 
-struct pln_stack_copy *pln_handler_take_stack_sigsafe(uintptr_t sp, struct pln_stack *stack,
-						      uint32_t *flags)
-{
-	struct pln_stack_range own = pln_threads_own_stack_sigsafe();
-	uintptr_t lo = sp - RED_ZONE;
-
-	if (sp < own.lo || sp >= own.hi) {
-		*flags |= own.hi ? PILLION_SAMPLE_FOREIGN_STACK : 0;
-		return pln_stack_copy_take_sigsafe(lo, sp, stack);
-	}
-	/* At the very end of a stack, its red zone is the guard page's. */
-	if (lo < own.lo)
-		lo = own.lo;
-	*stack = (struct pln_stack){ .lo = lo, .hi = own.hi, .bytes = (const unsigned char *)lo };
-	return NULL;
-}
-
-static bool has_room(uintptr_t now, uintptr_t lo, uintptr_t hi)
-{
-	return now < lo || now >= hi || now - lo >= STACK_NEEDED;
-}
-
-/* Where the program chose a small size, there may be no room for us. */
-bool pln_handler_has_room_sigsafe(const stack_t *signal_stack)
-{
-	char here;
-	struct pln_stack_range own = pln_threads_own_stack_sigsafe();
-	uintptr_t alternate = (uintptr_t)signal_stack->ss_sp, now = (uintptr_t)&here;
-
-	return has_room(now, alternate, alternate + signal_stack->ss_size) &&
-	       has_room(now, own.lo - PLN_STACK_DOUBT, own.hi);
-}
-
 static uint64_t cpu_time_of(struct pln_thread *thread, const siginfo_t *info)
 {
 	if (info->si_code == SI_TIMER)
@@ -141,31 +103,16 @@ static PLN_HOT void take_sample(struct pln_thread *thread, const siginfo_t *info
 				const ucontext_t *uc, uint64_t cpu_ns)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
-	struct pln_lane *lane = pln_segment_lane_sigsafe(thread->index);
-	struct pln_scratch scratch = pln_threads_scratch_sigsafe(thread->index);
-	struct pln_outlet outlet = { .lane = lane,
-				     .data_size = pln_segment_own.lane_data_size,
-				     .last_hash = &thread->last_hash };
-	struct pln_capture capture = { .regs = regs_of(uc), .want_native = pln_options.native };
+	struct pln_capture capture = { .regs = regs_of(uc), .gregs = uc->uc_mcontext.gregs };
 	struct pln_sample head = { .time_ns = pln_now_ns_sigsafe(),
 				   .cpu_ns = cpu_ns,
 				   .thread = thread->serial,
 				   .syscall_nr = -1 };
-	struct pln_stack_copy *copy;
-	bool written;
 
 	head.cause = info->si_code == SI_TIMER ? PILLION_CAUSE_CPU : PILLION_CAUSE_FORCED;
 	head.runnable_ns = pln_swap_relaxed(&slot->pending_runnable_ns, 0);
 	head.deltas = deltas_of(thread, &slot->heap[PILLION_HEAP_MALLOC]);
-	capture.gregs = uc->uc_mcontext.gregs;
-	copy = pln_handler_take_stack_sigsafe(capture.regs.sp, &capture.stack, &head.flags);
-	pln_capture_walk_self_sigsafe(&capture, &scratch);
-	head.gil = capture.python.gil;
-	if (capture.python.has_tstate)
-		pln_store_relaxed(&thread->has_python, 1);
-	written = pln_sample_write_sigsafe(&outlet, &head, &capture);
-	pln_stack_copy_give_back_sigsafe(copy);
-	if (!written) {
+	if (!pln_self_sample_sigsafe(thread, &capture, &head)) {
 		/* Not recorded: the wait for a CPU goes to the next sample; the CPU time is lost
 		 * and shows. */
 		pln_add_relaxed(&slot->pending_runnable_ns, head.runnable_ns);
@@ -197,7 +144,7 @@ static void handle(struct pln_thread *thread, const siginfo_t *info, const ucont
 	/* A timer's signal whose periods an earlier one has taken along. */
 	if (!cpu_ns && info->si_code == SI_TIMER)
 		return;
-	if (!pln_handler_has_room_sigsafe(&uc->uc_stack)) {
+	if (!pln_self_has_room_sigsafe(&uc->uc_stack)) {
 		pln_segment_drop_sigsafe(PILLION_DROP_SMALL_STACK);
 		return;
 	}

@@ -15,12 +15,18 @@
 #include "segment.h"
 
 #define CODE_RECORD_MAX (40u << 10) /* line table of 32 KiB, two names, header */
-#define PREFETCHED_FRAMES 8 /* the inner ones, and most stacks as a whole */
 #define SNAPSHOT_STACK_MAX (16u << 10)
 #define DWARF_RBX 3
 #define DWARF_RBP 6
 #define DWARF_RSP 7
 #define DWARF_RIP 16
+
+PLN_HOT struct pln_outlet pln_outlet_of_sigsafe(struct pln_thread *thread)
+{
+	return (struct pln_outlet){ .lane = pln_segment_lane_sigsafe(thread->index),
+				    .data_size = pln_segment_own.lane_data_size,
+				    .last_hash = &thread->last_hash };
+}
 
 PLN_HOT void pln_capture_init_sigsafe(struct pln_capture *capture,
 				      const struct pln_scratch *scratch)
@@ -35,23 +41,6 @@ PLN_HOT void pln_capture_init_sigsafe(struct pln_capture *capture,
 		.frames = scratch->python,
 		.max = scratch->depth,
 	};
-}
-
-PLN_HOT void pln_capture_walk_self_sigsafe(struct pln_capture *capture,
-					   const struct pln_scratch *scratch)
-{
-	pln_capture_init_sigsafe(capture, scratch);
-	pln_python_prefetch_sigsafe(scratch->python, PREFETCHED_FRAMES);
-	if (capture->want_native)
-		pln_native_walk_sigsafe(&capture->stack, &capture->regs, &capture->native);
-	if (pln_python_ready_sigsafe())
-		pln_python_walk_self_sigsafe(&capture->stack, &capture->python);
-	else
-		capture->python.gil =
-			pln_python_gil_at_end_sigsafe(pln_python_thread_pointer_sigsafe());
-	/* The scratch area is the thread's: its next sample sees where this one's frames end. */
-	if (capture->python.count < capture->python.max)
-		capture->python.frames[capture->python.count].code_addr = 0;
 }
 
 /* ------------------------------------------------------------ identity */

@@ -32,9 +32,8 @@ struct pln_outlet {
 	uint64_t *last_hash; /* of the stack that SAME_STACK refers to, in this lane and thread */
 };
 
-/* Walks native and Python frames of the running thread into `capture`, whose stack and regs are
- * set. */
-void pln_capture_walk_self_sigsafe(struct pln_capture *capture, const struct pln_scratch *scratch);
+/* A thread's own lane, whose one writer the caller is. */
+struct pln_outlet pln_outlet_of_sigsafe(struct pln_thread *thread);
 
 /* Points the arrays of `capture` at `scratch`. */
 void pln_capture_init_sigsafe(struct pln_capture *capture, const struct pln_scratch *scratch);

@@ -317,10 +317,7 @@ struct pln_thread *pln_threads_find(uint32_t tid)
 void pln_threads_settle(struct pln_thread *thread, uint64_t cpu_ns)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
-	struct pln_lane *lane = pln_segment_lane_sigsafe(thread->index);
-	struct pln_outlet outlet = { .lane = lane,
-				     .data_size = pln_segment_own.lane_data_size,
-				     .last_hash = &thread->last_hash };
+	struct pln_outlet outlet = pln_outlet_of_sigsafe(thread);
 	struct pln_sample head = { .time_ns = pln_now_ns_sigsafe(),
 				   .thread = thread->serial,
 				   .syscall_nr = -1,
