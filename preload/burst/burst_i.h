@@ -11,6 +11,7 @@
 
 #include <pillion/wire.h>
 
+#include "python/instruction.h"
 #include "python/layout.h"
 
 /* Links of a chain that are kept: frames, and the shims between them. */
@@ -134,14 +135,8 @@ uint32_t pln_burst_codes_changes(void);
 /* As it was in this slice. NULL: there is no code object. */
 const struct pln_burst_code *pln_burst_code(const struct pln_layout *layout, uintptr_t address);
 
-enum pln_burst_verdict {
-	PLN_BURST_KEEP,
-	PLN_BURST_SKIP, /* still being set up: Python itself would not show it */
-	PLN_BURST_REFUSE,
-};
-
 /* Whether the frame is to be shown, and the offset of its instruction. */
-enum pln_burst_verdict pln_burst_code_instr(const struct pln_layout *layout,
+enum pln_frame_verdict pln_burst_code_instr(const struct pln_layout *layout,
 					    const struct pln_burst_code *code,
 					    const struct pln_burst_step *step, uint32_t *instr);
 

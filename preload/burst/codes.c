@@ -162,30 +162,16 @@ void pln_burst_codes_forget_stale(void)
 	stale_count = 0;
 }
 
-/*
- * A frame's instruction pointer starts one unit before the bytecode (3.11, 3.12) or at its
- * start, and before the first traceable instruction the frame is still being set up.
- * Generators are shown from their creation on.
- */
-enum pln_burst_verdict pln_burst_code_instr(const struct pln_layout *layout,
+enum pln_frame_verdict pln_burst_code_instr(const struct pln_layout *layout,
 					    const struct pln_burst_code *code,
 					    const struct pln_burst_step *step, uint32_t *instr)
 {
-	int64_t offset;
-
 	if (pln_has(layout->frame.instr_unit)) {
-		offset = (int64_t)step->instr;
-		*instr =
-			offset < 0 ? PILLION_NO_INSTR : (uint32_t)offset * layout->frame.instr_unit;
-		return PLN_BURST_KEEP;
+		*instr = pln_instruction_of_index(layout, (int64_t)step->instr);
+		return PLN_FRAME_KEEP;
 	}
-	offset = (int64_t)(step->instr - code->start);
-	if (offset < -2 || offset >= (int64_t)code->size)
-		return PLN_BURST_REFUSE;
-	if (!(step->code & PLN_BURST_GENERATOR) && offset < code->first)
-		return PLN_BURST_SKIP;
-	*instr = offset < 0 ? PILLION_NO_INSTR : (uint32_t)offset;
-	return PLN_BURST_KEEP;
+	return pln_instruction_of_pointer((int64_t)(step->instr - code->start), code->size,
+					  code->first, step->code & PLN_BURST_GENERATOR, instr);
 }
 
 /* Whether what was read of it, names and all, was read while it was there. */

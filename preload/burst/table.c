@@ -165,7 +165,7 @@ static enum pln_burst_counted resolve(const struct pln_burst_stack *stack, uint3
 	for (unsigned i = stack->count; i-- > 0;) {
 		const struct pln_burst_step *step = &stack->steps[i];
 		const struct pln_burst_code *code;
-		enum pln_burst_verdict verdict;
+		enum pln_frame_verdict verdict;
 		enum pln_burst_counted described;
 
 		if (step->code & PLN_BURST_SHIM)
@@ -174,9 +174,9 @@ static enum pln_burst_counted resolve(const struct pln_burst_stack *stack, uint3
 		if (!code)
 			return PLN_BURST_IMPLAUSIBLE;
 		verdict = pln_burst_code_instr(layout, code, step, &instr);
-		if (verdict == PLN_BURST_REFUSE)
+		if (verdict == PLN_FRAME_REFUSE)
 			return PLN_BURST_IMPLAUSIBLE;
-		if (verdict == PLN_BURST_SKIP)
+		if (verdict == PLN_FRAME_SKIP)
 			continue;
 		described = pln_burst_code_describe(code);
 		if (described != PLN_BURST_COUNTED)

@@ -25,6 +25,7 @@
 #include "checked_read.h"
 #include "far_frames.h"
 #include "hot.h"
+#include "instruction.h"
 
 #define WINDOW_MAX 6
 #define CHUNK_HOPS 4 /* a frame is in the chunk of its callee, or in one of the next */
@@ -375,12 +376,6 @@ static void walk_chain_sigsafe(struct walker *w, uintptr_t frame)
 
 /* ---------------------------------------------------------- code objects */
 
-enum verdict {
-	KEEP,
-	SKIP, /* not visible: Python itself would not show it */
-	REFUSE, /* makes no sense: nothing behind it can be believed */
-};
-
 /* Address of the bytecode that the frame runs: the code object's own, or a thread's copy. */
 static uintptr_t bytecode_sigsafe(const struct pln_layout *l, const struct pln_python_frame *frame,
 				  const unsigned char *code)
@@ -397,43 +392,34 @@ static uintptr_t bytecode_sigsafe(const struct pln_layout *l, const struct pln_p
 	return entry;
 }
 
-/*
- * A frame's instruction pointer starts one unit before the bytecode (3.11, 3.12) or at
- * its start; before the first traceable instruction the frame is still being set up,
- * and CPython does not show it either. Generators are shown from their creation on.
- */
-static enum verdict resolve_pointer_sigsafe(const struct pln_layout *l,
-					    struct pln_python_frame *frame,
-					    const unsigned char *code)
+static enum pln_frame_verdict resolve_pointer_sigsafe(const struct pln_layout *l,
+						      struct pln_python_frame *frame,
+						      const unsigned char *code)
 {
 	uintptr_t start = bytecode_sigsafe(l, frame, code);
-	int64_t offset = (int64_t)((uintptr_t)frame->code - start);
-	int64_t size = (int64_t)(pln_word_at(code, l->code.body) * 2);
 	bool generator = (frame->instr & 0xff) == PLN_OWNER_GENERATOR;
 
-	if (!start || offset < -2 || offset >= size)
-		return REFUSE;
-	if (!generator && offset < 2ll * pln_int_at(code, l->code.first_traceable))
-		return SKIP;
-	frame->instr = offset < 0 ? PILLION_NO_INSTR : (uint32_t)offset;
-	return KEEP;
+	if (!start)
+		return PLN_FRAME_REFUSE;
+	return pln_instruction_of_pointer((int64_t)((uintptr_t)frame->code - start),
+					  (int64_t)(pln_word_at(code, l->code.body) * 2),
+					  2ll * pln_int_at(code, l->code.first_traceable),
+					  generator, &frame->instr);
 }
 
-static enum verdict resolve_sigsafe(const struct pln_layout *l, struct pln_python_frame *frame,
-				    const unsigned char *code)
+static enum pln_frame_verdict resolve_sigsafe(const struct pln_layout *l,
+					      struct pln_python_frame *frame,
+					      const unsigned char *code)
 {
-	enum verdict verdict = KEEP;
+	enum pln_frame_verdict verdict = PLN_FRAME_KEEP;
 
 	if (!code || !pln_python_is_code_sigsafe(l, code))
-		return REFUSE;
-	if (pln_has(l->frame.instr_unit)) {
-		int64_t index = (int64_t)frame->code;
-
-		frame->instr = index < 0 ? PILLION_NO_INSTR : (uint32_t)index * l->frame.instr_unit;
-	} else {
+		return PLN_FRAME_REFUSE;
+	if (pln_has(l->frame.instr_unit))
+		frame->instr = pln_instruction_of_index(l, (int64_t)frame->code);
+	else
 		verdict = resolve_pointer_sigsafe(l, frame, code);
-	}
-	if (verdict == KEEP)
+	if (verdict == PLN_FRAME_KEEP)
 		frame->code = pln_python_code_key_sigsafe(l, frame->code_addr, code);
 	return verdict;
 }
@@ -447,13 +433,13 @@ struct result {
 
 /* Returns false when the walk ends here. */
 static bool settle_sigsafe(struct result *r, const struct pln_python_frame *frame,
-			   enum verdict verdict)
+			   enum pln_frame_verdict verdict)
 {
 	struct pln_python_frame *frames = r->out->frames;
 
-	if (verdict == REFUSE)
+	if (verdict == PLN_FRAME_REFUSE)
 		return false;
-	if (verdict == KEEP) {
+	if (verdict == PLN_FRAME_KEEP) {
 		frames[r->kept++] = *frame;
 		r->closed = frame->marker != 0;
 	} else if (frame->marker) {

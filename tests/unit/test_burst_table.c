@@ -40,14 +40,14 @@ const struct pln_burst_code *pln_burst_code(const struct pln_layout *l, uintptr_
 	return code.key == missing ? NULL : &code;
 }
 
-enum pln_burst_verdict pln_burst_code_instr(const struct pln_layout *l,
+enum pln_frame_verdict pln_burst_code_instr(const struct pln_layout *l,
 					    const struct pln_burst_code *code,
 					    const struct pln_burst_step *step, uint32_t *instr)
 {
 	(void)l;
 	(void)code;
 	*instr = (uint32_t)step->instr;
-	return step->instr == 99 ? PLN_BURST_SKIP : PLN_BURST_KEEP;
+	return step->instr == 99 ? PLN_FRAME_SKIP : PLN_FRAME_KEEP;
 }
 
 enum pln_burst_counted pln_burst_code_describe(const struct pln_burst_code *code)
