@@ -21,11 +21,11 @@ static bool is_due(const struct pln_session *s, uint64_t now_ns)
 {
 	const struct pln_session_options *o = &s->options;
 
-	if (!s->writer || s->rotating || s->stopped_ns || !o->next_output ||
+	if (!s->file.writer || s->reading_symbols || s->stopped_ns || !o->next_output ||
 	    now_ns < s->rotate_again_ns || !pln_session_live(s))
 		return false;
-	return s->rotate_wanted || (o->rotate_ns && now_ns - s->part_ns >= o->rotate_ns) ||
-	       (o->rotate_bytes && pln_writer_bytes(s->writer) >= o->rotate_bytes);
+	return s->rotate_wanted || (o->rotate_ns && now_ns - s->file.begin_ns >= o->rotate_ns) ||
+	       (o->rotate_bytes && pln_writer_bytes(s->file.writer) >= o->rotate_bytes);
 }
 
 static uint64_t real_ns(void)
@@ -45,16 +45,17 @@ static void note_failure(struct pln_session *s, const char *why)
 }
 
 /* Returns 0 or -errno. */
-static int open_next(struct pln_session *s, struct pln_part *next, uint64_t now_ns)
+static int open_next(struct pln_session *s, struct pln_session_file *next, uint64_t now_ns)
 {
 	char why[PLN_WHY_SIZE] = "";
 	int error;
 
-	next->session = s;
-	next->recording = s->options.recording;
+	next->recording = s->file.recording;
+	next->begin_ns = now_ns;
 	next->recording.start_ns = now_ns;
 	next->recording.start_real_ns = real_ns();
-	next->targets = calloc(s->target_count, sizeof(*next->targets));
+	next->targets = calloc(s->file.target_count, sizeof(*next->targets));
+	next->target_capacity = s->file.target_count;
 	if (!next->targets)
 		return -ENOMEM;
 	next->output_fd = s->options.next_output(why, sizeof(why), s->options.arg);
@@ -62,8 +63,7 @@ static int open_next(struct pln_session *s, struct pln_part *next, uint64_t now_
 		note_failure(s, why);
 		return next->output_fd;
 	}
-	error = pln_session_open_file(next->output_fd, &next->recording, &next->writer,
-				      &next->tables);
+	error = pln_session_open_file(next);
 	if (error) {
 		note_failure(s, strerror(-error));
 		s->options.output_ended(next->output_fd, s->options.arg);
@@ -72,21 +72,21 @@ static int open_next(struct pln_session *s, struct pln_part *next, uint64_t now_
 }
 
 /* Those that live go over; one for which there is no memory is not followed any more. */
-static void move_targets(struct pln_session *s, struct pln_part *next, uint64_t now_ns)
+static void move_targets(struct pln_session *s, struct pln_session_file *next, uint64_t now_ns)
 {
-	for (size_t i = 0; i < s->target_count; i++) {
-		struct pln_target *t = s->targets[i]->target;
+	for (size_t i = 0; i < s->file.target_count; i++) {
+		struct pln_target *t = s->file.targets[i]->target;
 		uint32_t threads = (uint32_t)t->thread_count;
 
 		pln_target_publish_all(t);
 		pln_session_add_sums(&s->summary, t);
 		if (!t->ended && pln_target_carry(t, next->tables, now_ns)) {
-			next->targets[next->target_count++] = s->targets[i];
+			next->targets[next->target_count++] = s->file.targets[i];
 			s->summary.threads += threads - (uint32_t)t->thread_count;
 			continue;
 		}
 		if (!t->ended)
-			pln_session_end_target(s->targets[i], false);
+			pln_session_end_target(s->file.targets[i], false);
 		else if (t->wants_exit_status)
 			pln_target_collect_status(t);
 		pln_session_add_presence(&s->summary, t);
@@ -94,7 +94,7 @@ static void move_targets(struct pln_session *s, struct pln_part *next, uint64_t 
 }
 
 /* What has ended belongs to the old file alone. */
-static void release(struct pln_part *old)
+static void release(struct pln_session *s, struct pln_session_file *old)
 {
 	for (size_t i = 0; i < old->target_count; i++) {
 		struct pln_session_target *st = old->targets[i];
@@ -102,40 +102,32 @@ static void release(struct pln_part *old)
 		if (!st->target->ended || st->target->tables != old->tables)
 			continue;
 		if (st->watched)
-			pln_loop_remove(old->session->options.loop, &st->watch);
+			pln_loop_remove(s->options.loop, &st->watch);
 		pln_target_free(st->target);
 		free(st);
 	}
 	free(old->targets);
-	pln_session_close_file(old->writer, old->tables);
+	pln_session_close_file(old);
 }
 
-static void rotate(struct pln_session *s, struct pln_part *next, uint64_t now_ns)
+static void rotate(struct pln_session *s, struct pln_session_file *next, uint64_t now_ns)
 {
-	struct pln_part old = pln_session_part(s);
+	struct pln_session_file old = s->file;
 
 	move_targets(s, next, now_ns);
-	s->writer = next->writer;
-	s->tables = next->tables;
-	s->output_fd = next->output_fd;
-	s->options.recording = next->recording;
-	s->targets = next->targets;
-	s->target_count = next->target_count;
-	s->target_capacity = old.target_count;
+	s->file = *next;
 	s->unreaped_count = 0; /* they are the old file's, and have been asked */
-	s->part_ns = now_ns;
-	s->named_frames = 0;
-	s->rotating = true;
-	pln_session_end_part(&old, now_ns, -1);
-	s->rotating = false;
+	s->reading_symbols = true;
+	pln_session_end_file(s, &old, now_ns, -1);
+	s->reading_symbols = false;
 	s->rotations++;
-	release(&old);
+	release(s, &old);
 	s->options.output_ended(old.output_fd, s->options.arg);
 }
 
 void pln_session_rotate_when_due(struct pln_session *s, uint64_t now_ns)
 {
-	struct pln_part next = { 0 };
+	struct pln_session_file next = { .target_count = 0 };
 
 	if (!is_due(s, now_ns))
 		return;

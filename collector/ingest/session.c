@@ -66,8 +66,8 @@ void pln_session_note(struct pln_session *s, uint32_t level, const char *text)
 {
 	struct pln_note_row note = { pln_session_now_ns(), PLN_NONE, level, text };
 
-	if (s->writer)
-		pln_writer_add_note(s->writer, &note);
+	if (s->file.writer)
+		pln_writer_add_note(s->file.writer, &note);
 }
 
 void pln_session_keep_error(struct pln_session *s, int error)
@@ -167,14 +167,15 @@ static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 	struct pln_session_target *st = NULL;
 	uint64_t used_ns;
 
-	if (pln_grow(&s->targets, &s->target_capacity, s->target_count, sizeof(*s->targets)) &&
+	if (pln_grow(&s->file.targets, &s->file.target_capacity, s->file.target_count,
+		     sizeof(*s->file.targets)) &&
 	    pln_grow(&s->live, &s->live_capacity, s->live_count, sizeof(*s->live)))
 		st = calloc(1, sizeof(*st));
 	used_ns = end_same_process(s, hello);
 	/* relaxed: a clock value */
 	pln_store_relaxed(&hello->segment.shared->collector_ns, pln_session_now_ns());
 	if (st)
-		st->target = pln_target_new(s->tables, s->scratch, hello);
+		st->target = pln_target_new(s->file.tables, s->scratch, hello);
 	if (!st || !st->target) {
 		free(st);
 		return -ENOMEM;
@@ -182,7 +183,7 @@ static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 	st->target->before.process_cpu_ns = used_ns;
 	st->session = s;
 	st->watch = (struct pln_watch){ st->target->pidfd.fd, on_death };
-	s->targets[s->target_count++] = st;
+	s->file.targets[s->file.target_count++] = st;
 	add_to_live(s, st);
 	st->watched = st->watch.fd >= 0 && !pln_loop_add(s->options.loop, &st->watch);
 	s->last_seen_ns = pln_session_now_ns();
@@ -192,39 +193,40 @@ static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 
 /* --------------------------------------------------------------------- file */
 
-int pln_session_open_file(int fd, const struct pln_recording *recording, struct pln_writer **writer,
-			  struct pln_tables **tables)
+int pln_session_open_file(struct pln_session_file *file)
 {
-	int error = pln_writer_open(writer, fd, recording);
+	int error = pln_writer_open(&file->writer, file->output_fd, &file->recording);
 
 	if (error) {
-		*writer = NULL;
+		file->writer = NULL;
 		return error;
 	}
-	*tables = malloc(sizeof(**tables));
-	error = *tables ? pln_tables_open(*tables, *writer) : -ENOMEM;
+	file->tables = malloc(sizeof(*file->tables));
+	error = file->tables ? pln_tables_open(file->tables, file->writer) : -ENOMEM;
 	if (!error)
 		return 0;
-	free(*tables);
-	pln_writer_free(*writer);
-	*tables = NULL;
-	*writer = NULL;
+	free(file->tables);
+	pln_writer_free(file->writer);
+	file->tables = NULL;
+	file->writer = NULL;
 	return error;
 }
 
-void pln_session_close_file(struct pln_writer *writer, struct pln_tables *tables)
+void pln_session_close_file(struct pln_session_file *file)
 {
-	if (tables)
-		pln_tables_close(tables);
-	free(tables);
-	pln_writer_free(writer);
+	if (file->tables)
+		pln_tables_close(file->tables);
+	free(file->tables);
+	pln_writer_free(file->writer);
+	file->tables = NULL;
+	file->writer = NULL;
 }
 
 /* That of a process which is not in the profile. */
 static void forget_command(struct pln_session *s)
 {
 	if (s->command)
-		s->options.recording.command = "";
+		s->file.recording.command = "";
 	free(s->command);
 	s->command = NULL;
 }
@@ -232,16 +234,16 @@ static void forget_command(struct pln_session *s)
 static int open_profile(struct pln_session *s, const struct pln_target_hello *hello, char *why,
 			size_t size)
 {
-	struct pln_recording *recording = &s->options.recording;
+	struct pln_recording *recording = &s->file.recording;
 	int fd, error;
 
-	if (s->writer)
+	if (s->file.writer)
 		return 0;
 	fd = s->options.open_output(hello->pid > 0 ? hello->pid : (pid_t)hello->segment.pid,
 				    hello->segment.texts->executable, why, size, s->options.arg);
 	if (fd < 0)
 		return fd;
-	s->output_fd = fd;
+	s->file.output_fd = fd;
 	recording->period_ns = hello->segment.period_ns;
 	recording->tick_ns = hello->segment.tick_ns;
 	if (!s->command && !*recording->command) {
@@ -249,7 +251,7 @@ static int open_profile(struct pln_session *s, const struct pln_target_hello *he
 		recording->command = s->command ? s->command : "";
 	}
 	s->first_pid = hello->segment.pid;
-	error = pln_session_open_file(fd, recording, &s->writer, &s->tables);
+	error = pln_session_open_file(&s->file);
 	pln_session_keep_error(s, error);
 	if (error) {
 		snprintf(why, size,
@@ -259,7 +261,7 @@ static int open_profile(struct pln_session *s, const struct pln_target_hello *he
 		forget_command(s);
 		return error;
 	}
-	s->first_hello_ns = s->flushed_ns = s->part_ns = pln_session_now_ns();
+	s->first_hello_ns = s->flushed_ns = s->file.begin_ns = pln_session_now_ns();
 	if (s->options.notice)
 		pln_session_note(s, 1, s->options.notice);
 	return 0;
@@ -348,11 +350,11 @@ static void flush(struct pln_session *s, uint64_t now_ns)
 {
 	bool is_young = now_ns - s->first_hello_ns < SECOND;
 
-	if (!s->writer || now_ns - s->flushed_ns < (is_young ? FIRST_FLUSHES : FLUSH_INTERVAL))
+	if (!s->file.writer || now_ns - s->flushed_ns < (is_young ? FIRST_FLUSHES : FLUSH_INTERVAL))
 		return;
 	s->flushed_ns = now_ns;
 	publish_all(s);
-	pln_session_keep_error(s, pln_writer_flush(s->writer));
+	pln_session_keep_error(s, pln_writer_flush(s->file.writer));
 	tell(s, PLN_SESSION_WRITTEN);
 }
 
@@ -363,7 +365,7 @@ static void watch_clock(struct pln_session *s, uint64_t now_ns)
 	uint64_t duration = s->options.duration_ns;
 
 	/* It comes back when that file has ended. */
-	if (s->rotating)
+	if (s->reading_symbols)
 		return;
 	if (duration && s->first_hello_ns && !s->stopped_ns &&
 	    now_ns - s->first_hello_ns >= duration) {
@@ -427,6 +429,7 @@ int pln_session_open(struct pln_session **session, const struct pln_session_opti
 	if (!s)
 		return -ENOMEM;
 	s->options = *options;
+	s->file.recording = options->recording;
 	s->rules.need_token = options->need_token;
 	s->rules.any_user = options->any_user;
 	s->rules.users = options->users;
@@ -480,8 +483,8 @@ void pln_session_close_doors(struct pln_session *s)
 static void end_all(struct pln_session *s)
 {
 	tell_targets_to_stop(s);
-	for (size_t i = 0; i < s->target_count; i++) {
-		struct pln_session_target *st = s->targets[i];
+	for (size_t i = 0; i < s->file.target_count; i++) {
+		struct pln_session_target *st = s->file.targets[i];
 
 		if (st->target->ended && st->target->wants_exit_status)
 			pln_target_collect_status(st->target);
@@ -505,8 +508,8 @@ static uint64_t end_of_recording(const struct pln_session *s)
 {
 	uint64_t end_ns = 0;
 
-	for (size_t i = 0; i < s->target_count; i++) {
-		uint64_t target_end_ns = s->targets[i]->target->row.end_ns;
+	for (size_t i = 0; i < s->file.target_count; i++) {
+		uint64_t target_end_ns = s->file.targets[i]->target->row.end_ns;
 
 		if (!target_end_ns)
 			return s->stopped_ns ? s->stopped_ns : pln_session_now_ns();
@@ -521,49 +524,35 @@ static int status_of_first(const struct pln_session *s)
 {
 	int status = -1;
 
-	for (size_t i = 0; s->command && i < s->target_count; i++)
-		if (s->targets[i]->target->row.inner_pid == s->first_pid)
-			status = s->targets[i]->target->row.exit_status;
+	for (size_t i = 0; s->command && i < s->file.target_count; i++)
+		if (s->file.targets[i]->target->row.inner_pid == s->first_pid)
+			status = s->file.targets[i]->target->row.exit_status;
 	return status;
 }
 
-struct pln_part pln_session_part(struct pln_session *s)
+void pln_session_end_file(struct pln_session *s, struct pln_session_file *file, uint64_t end_ns,
+			  int exit_status)
 {
-	return (struct pln_part){
-		.session = s,
-		.writer = s->writer,
-		.tables = s->tables,
-		.targets = s->targets,
-		.target_count = s->target_count,
-		.recording = s->options.recording,
-		.named_frames = s->named_frames,
-		.output_fd = s->output_fd,
-	};
-}
-
-void pln_session_end_part(struct pln_part *part, uint64_t end_ns, int exit_status)
-{
-	struct pln_session *s = part->session;
-	struct pln_recording *recording = &part->recording;
+	struct pln_recording *recording = &file->recording;
 	struct rusage usage;
 	struct stat st;
 
 	recording->end_ns = end_ns;
-	pln_session_keep_error(s, pln_writer_flush(part->writer));
-	pln_session_symbolize(part);
+	pln_session_keep_error(s, pln_writer_flush(file->writer));
+	pln_session_symbolize(s, file);
 	recording->exit_status = exit_status;
 	recording->collector_cpu_ns = own_cpu_ns() - s->rotated_cpu_ns;
 	s->rotated_cpu_ns += recording->collector_cpu_ns;
 	getrusage(RUSAGE_SELF, &usage);
 	recording->collector_peak_rss = (uint64_t)usage.ru_maxrss * 1024;
-	pln_session_keep_error(s, pln_writer_end(part->writer, recording));
-	s->summary.lost_samples += pln_writer_lost_samples(part->writer);
-	s->summary.lost_blocks += pln_writer_lost_blocks(part->writer);
+	pln_session_keep_error(s, pln_writer_end(file->writer, recording));
+	s->summary.lost_samples += pln_writer_lost_samples(file->writer);
+	s->summary.lost_blocks += pln_writer_lost_blocks(file->writer);
 	s->summary.collector_cpu_ns = own_cpu_ns();
-	if (fstat(part->output_fd, &st))
+	if (fstat(file->output_fd, &st))
 		return;
-	s->part_bytes = (uint64_t)st.st_size;
-	s->summary.bytes += s->part_bytes;
+	file->bytes = (uint64_t)st.st_size;
+	s->summary.bytes += file->bytes;
 }
 
 /* What all of it came to, for those who read the profile and did not see our last words. */
@@ -589,14 +578,10 @@ static void note_shortages(struct pln_session *s)
 
 static void close_profile(struct pln_session *s, int exit_status)
 {
-	struct pln_part part;
-
 	note_shortages(s);
-	part = pln_session_part(s);
 	if (exit_status == -1)
 		exit_status = status_of_first(s);
-	pln_session_end_part(&part, end_of_recording(s), exit_status);
-	s->options.recording = part.recording;
+	pln_session_end_file(s, &s->file, end_of_recording(s), exit_status);
 }
 
 void pln_session_finish(struct pln_session *s, int exit_status)
@@ -607,7 +592,7 @@ void pln_session_finish(struct pln_session *s, int exit_status)
 	pln_session_close_doors(s);
 	stop_ticking(s);
 	end_all(s);
-	if (s->writer)
+	if (s->file.writer)
 		close_profile(s, exit_status);
 }
 
@@ -616,17 +601,18 @@ static bool is_file_as_left(const struct pln_session *s)
 {
 	struct stat st;
 
-	return !fstat(s->output_fd, &st) && st.st_nlink && (uint64_t)st.st_size == s->part_bytes;
+	return !fstat(s->file.output_fd, &st) && st.st_nlink &&
+	       (uint64_t)st.st_size == s->file.bytes;
 }
 
 void pln_session_amend(struct pln_session *s, int exit_status)
 {
-	if (!s->writer || !is_file_as_left(s))
+	if (!s->file.writer || !is_file_as_left(s))
 		return;
-	for (size_t i = 0; i < s->target_count; i++)
-		pln_target_collect_status(s->targets[i]->target);
-	s->options.recording.exit_status = exit_status;
-	(void)pln_writer_end(s->writer, &s->options.recording);
+	for (size_t i = 0; i < s->file.target_count; i++)
+		pln_target_collect_status(s->file.targets[i]->target);
+	s->file.recording.exit_status = exit_status;
+	(void)pln_writer_end(s->file.writer, &s->file.recording);
 }
 
 void pln_session_add_sums(struct pln_session_summary *sum, const struct pln_target *t)
@@ -655,9 +641,9 @@ void pln_session_add_presence(struct pln_session_summary *sum, const struct pln_
 void pln_session_summarize(const struct pln_session *s, struct pln_session_summary *summary)
 {
 	*summary = s->summary;
-	for (size_t i = 0; i < s->target_count; i++) {
-		pln_session_add_sums(summary, s->targets[i]->target);
-		pln_session_add_presence(summary, s->targets[i]->target);
+	for (size_t i = 0; i < s->file.target_count; i++) {
+		pln_session_add_sums(summary, s->file.targets[i]->target);
+		pln_session_add_presence(summary, s->file.targets[i]->target);
 	}
 	summary->samples -= summary->lost_samples;
 }
@@ -668,15 +654,15 @@ void pln_session_free(struct pln_session *s)
 		return;
 	pln_guests_close(s);
 	stop_ticking(s);
-	for (size_t i = 0; i < s->target_count; i++) {
-		unwatch(s->targets[i]);
-		pln_target_free(s->targets[i]->target);
-		free(s->targets[i]);
+	for (size_t i = 0; i < s->file.target_count; i++) {
+		unwatch(s->file.targets[i]);
+		pln_target_free(s->file.targets[i]->target);
+		free(s->file.targets[i]);
 	}
-	free(s->targets);
+	free(s->file.targets);
 	free(s->live);
 	free(s->unreaped);
-	pln_session_close_file(s->writer, s->tables);
+	pln_session_close_file(&s->file);
 	pln_scratch_free(s->scratch);
 	free(s->command);
 	free(s);

@@ -29,16 +29,17 @@ struct pln_session_target {
 	bool being_named; /* it had ended when the search for names began that goes on */
 };
 
-/* One file of the recording, and what is needed to end it. */
-struct pln_part {
-	struct pln_session *session;
-	struct pln_writer *writer;
-	struct pln_tables *tables;
+/* One file of the recording. */
+struct pln_session_file {
+	struct pln_writer *writer; /* NULL before the first hello and after the end */
+	struct pln_tables *tables; /* NULL: as writer */
 	struct pln_session_target **targets; /* by process id */
-	size_t target_count;
+	size_t target_count, target_capacity;
 	struct pln_recording recording;
+	uint64_t begin_ns;
+	uint64_t bytes; /* when it had ended */
 	size_t named_frames; /* frames below have their symbols in the file */
-	int output_fd;
+	int output_fd; /* the caller's; valid while there is a writer */
 };
 
 struct pln_session {
@@ -50,30 +51,23 @@ struct pln_session {
 	uint64_t interval_ns; /* of the timer, as armed */
 	struct pln_guest *guests;
 	size_t guest_count;
-	struct pln_session_target **targets; /* by process id */
-	size_t target_count, target_capacity;
+	struct pln_session_file file;
 	/*
-	 * Of these, the ones that there is something to do about, in no order: a service may have
-	 * had a hundred thousand. Removed by putting the last in the place: walk from the end.
+	 * Of its targets, the ones that there is something to do about, in no order: a service may
+	 * have had a hundred thousand. Removed by putting the last in the place: walk from the end.
 	 */
 	struct pln_session_target **live; /* not ended */
 	size_t live_count, live_capacity;
 	struct pln_session_target **unreaped; /* ended in this file, but nobody knows how yet */
 	size_t unreaped_count, unreaped_capacity;
-	struct pln_writer *writer; /* NULL before the first hello and after the end */
-	int output_fd; /* the caller's; valid while there is a writer */
-	uint64_t part_bytes; /* of the last file, when it had ended */
-	uint64_t part_ns; /* when this file began */
 	uint64_t rotate_again_ns; /* after a failure, not before */
 	uint64_t rotated_cpu_ns; /* of our own: what files before have */
 	uint32_t rotations; /* files that have ended before this one */
 	bool rotate_wanted;
-	bool rotating; /* symbols are being read: nothing may end, or begin anew */
-	size_t named_frames; /* of this file: frames below have their symbols */
-	uint64_t named_ns, name_after_ns; /* when that was last done; when again */
+	bool reading_symbols; /* and the recording goes on: nothing may end, or begin anew */
+	uint64_t named_ns, name_after_ns; /* when frames were last named; when again */
 	char *command; /* of the first process; NULL: the options have one */
 	uint32_t first_pid;
-	struct pln_tables *tables; /* NULL: as writer */
 	struct pln_scratch *scratch;
 	uint64_t open_ns;
 	uint64_t first_hello_ns;
@@ -86,7 +80,7 @@ struct pln_session {
 };
 
 /* symbols.c: names of all native frames, into the writer. */
-void pln_session_symbolize(const struct pln_part *part);
+void pln_session_symbolize(struct pln_session *s, const struct pln_session_file *file);
 
 /* Names what there is so far, now and then, where the end may come without warning. */
 void pln_session_name_in_advance(struct pln_session *s, uint64_t now_ns);
@@ -98,13 +92,13 @@ void pln_session_drain(struct pln_session *s);
 void pln_session_end_target(struct pln_session_target *st, bool gone);
 void pln_session_note(struct pln_session *s, uint32_t level, const char *text);
 void pln_session_keep_error(struct pln_session *s, int error);
-struct pln_part pln_session_part(struct pln_session *s);
-/* A new file on `fd`. Returns 0 or -errno, and both are NULL. */
-int pln_session_open_file(int fd, const struct pln_recording *recording, struct pln_writer **writer,
-			  struct pln_tables **tables);
-void pln_session_close_file(struct pln_writer *writer, struct pln_tables *tables);
+/* Opens writer and tables, on its output_fd. Returns 0 or -errno, and both are NULL. */
+int pln_session_open_file(struct pln_session_file *file);
+/* And forgets them; targets are left. */
+void pln_session_close_file(struct pln_session_file *file);
 /* Symbols and the end. The writer stays, for pln_session_amend(). */
-void pln_session_end_part(struct pln_part *part, uint64_t end_ns, int exit_status);
+void pln_session_end_file(struct pln_session *s, struct pln_session_file *file, uint64_t end_ns,
+			  int exit_status);
 /* What the result line has of a target: sums, and that it was there. */
 void pln_session_add_sums(struct pln_session_summary *sum, const struct pln_target *t);
 void pln_session_add_presence(struct pln_session_summary *sum, const struct pln_target *t);

@@ -20,93 +20,99 @@
 #define NAME_FIRST_NS 1000000000ull
 #define NAME_SELDOM_NS 60000000000ull
 
+/* Whose names are looked for. */
+struct naming {
+	struct pln_session *session;
+	const struct pln_session_file *file;
+};
+
 static const char *root_of(uint32_t process, void *arg)
 {
-	const struct pln_part *part = arg;
+	const struct pln_session_file *file = ((struct naming *)arg)->file;
 	const struct pln_root *root =
-		process < part->target_count ? part->targets[process]->target->root : NULL;
+		process < file->target_count ? file->targets[process]->target->root : NULL;
 
 	return root ? pln_root_path(root) : NULL;
 }
 
 static uint32_t add_function(const struct pln_function *function, void *arg)
 {
-	const struct pln_part *part = arg;
+	const struct pln_session_file *file = ((struct naming *)arg)->file;
 
-	return pln_tables_function(part->tables, function);
+	return pln_tables_function(file->tables, function);
 }
 
 static void found(uint32_t frame, const struct pln_location *locations, unsigned count, void *arg)
 {
-	const struct pln_part *part = arg;
+	const struct pln_session_file *file = ((struct naming *)arg)->file;
 
-	pln_writer_add_locations(part->writer, frame, locations, count);
+	pln_writer_add_locations(file->writer, frame, locations, count);
 }
 
 static void progress(size_t done, size_t total, void *arg)
 {
-	const struct pln_part *part = arg;
-	struct pln_session *s = part->session;
+	struct pln_session *s = ((struct naming *)arg)->session;
 
 	/* A signal to pass on must not wait until we are done, nor must a lane that fills. */
 	pln_loop_poll(s->options.loop, 0);
-	if (s->options.progress && !s->rotating)
+	if (s->options.progress && !s->reading_symbols)
 		s->options.progress(done, total, s->options.arg);
 }
 
 /* Once in a file, though it is of many processes, and frames are named in several turns. */
 static void problem(const char *path, const char *text, void *arg)
 {
-	const struct pln_part *part = arg;
+	const struct pln_session_file *file = ((struct naming *)arg)->file;
 	struct pln_note_row note = { pln_session_now_ns(), PLN_NONE, 1, NULL };
 	bool is_new = false;
 	char *line;
 
-	(void)pln_intern_add(part->tables->problems, path, strlen(path), &is_new);
+	(void)pln_intern_add(file->tables->problems, path, strlen(path), &is_new);
 	if (!is_new || asprintf(&line, "%s: %s; some of its functions have no lines, or no names",
 				path, text) < 0)
 		return;
 	note.text = line;
-	pln_writer_add_note(part->writer, &note);
+	pln_writer_add_note(file->writer, &note);
 	free(line);
 }
 
 /* Those before have their names already. */
 static bool is_wanted(uint32_t frame, void *arg)
 {
-	const struct pln_part *part = arg;
+	const struct pln_session_file *file = ((struct naming *)arg)->file;
 
-	return frame >= part->named_frames;
+	return frame >= file->named_frames;
 }
 
 /* Returns 0 or -errno. */
-static int symbolize(const struct pln_part *part, const struct pln_module_info *modules,
-		     const struct pln_frame *frames)
+static int symbolize(struct pln_session *s, const struct pln_session_file *file,
+		     const struct pln_module_info *modules, const struct pln_frame *frames)
 {
+	struct naming naming = { s, file };
 	struct pln_symbolize_job job = {
 		.modules = modules,
-		.module_count = part->tables->module_count,
+		.module_count = file->tables->module_count,
 		.frames = frames,
-		.frame_count = part->tables->frame_count,
+		.frame_count = file->tables->frame_count,
 		.wanted = is_wanted,
 		.root_of = root_of,
 		.add_function = add_function,
 		.found = found,
 		.progress = progress,
 		.problem = problem,
-		.arg = (void *)part,
+		.arg = &naming,
 	};
 
 	return pln_symbolize(&job);
 }
 
-void pln_session_symbolize(const struct pln_part *part)
+void pln_session_symbolize(struct pln_session *s, const struct pln_session_file *file)
 {
-	struct pln_note_row note = { part->recording.end_ns, PLN_NONE, 1,
+	struct pln_note_row note = { file->recording.end_ns, PLN_NONE, 1,
 				     "symbols could not be read: native frames have no names" };
 
-	if (symbolize(part, part->tables->module_rows, part->tables->frame_rows))
-		pln_writer_add_note(part->writer, &note);
+	if (symbolize(s, file, file->tables->module_rows, file->tables->frame_rows))
+		pln_writer_add_note(file->writer, &note);
 }
 
 /* ------------------------------------------------------------------- in advance */
@@ -131,21 +137,22 @@ static void *copy_of(const void *rows, size_t count, size_t size)
 static bool name_now(struct pln_session *s)
 {
 	bool done = false;
-	struct pln_part part = pln_session_part(s);
-	size_t frame_count = s->tables->frame_count;
-	struct pln_frame *frames = copy_of(s->tables->frame_rows, frame_count, sizeof(*frames));
-	struct pln_module_info *modules =
-		copy_of(s->tables->module_rows, s->tables->module_count, sizeof(*modules));
+	struct pln_session_file file = s->file;
+	size_t frame_count = s->file.tables->frame_count;
+	struct pln_frame *frames =
+		copy_of(s->file.tables->frame_rows, frame_count, sizeof(*frames));
+	struct pln_module_info *modules = copy_of(s->file.tables->module_rows,
+						  s->file.tables->module_count, sizeof(*modules));
 	struct pln_session_target **targets =
-		copy_of(s->targets, s->target_count, sizeof(struct pln_session_target *));
+		copy_of(s->file.targets, s->file.target_count, sizeof(struct pln_session_target *));
 
-	part.targets = targets;
-	s->rotating = true;
+	file.targets = targets;
+	s->reading_symbols = true;
 	if (frames && modules && targets)
-		done = !symbolize(&part, modules, frames);
+		done = !symbolize(s, &file, modules, frames);
 	if (done)
-		s->named_frames = frame_count;
-	s->rotating = false;
+		s->file.named_frames = frame_count;
+	s->reading_symbols = false;
 	free(frames);
 	free(modules);
 	free(targets);
@@ -160,17 +167,17 @@ static void let_go_of_roots(struct pln_session *s)
 {
 	bool named;
 
-	for (size_t i = 0; i < s->target_count; i++) {
-		const struct pln_target *t = s->targets[i]->target;
+	for (size_t i = 0; i < s->file.target_count; i++) {
+		const struct pln_target *t = s->file.targets[i]->target;
 
-		s->targets[i]->being_named = t->ended && t->root && pln_root_is_kept(t->root);
+		s->file.targets[i]->being_named = t->ended && t->root && pln_root_is_kept(t->root);
 	}
-	named = s->tables->frame_count == s->named_frames || name_now(s);
-	for (size_t i = 0; named && i < s->target_count; i++) {
-		struct pln_target *t = s->targets[i]->target;
+	named = s->file.tables->frame_count == s->file.named_frames || name_now(s);
+	for (size_t i = 0; named && i < s->file.target_count; i++) {
+		struct pln_target *t = s->file.targets[i]->target;
 
 		/* Others have ended since. */
-		if (!s->targets[i]->being_named)
+		if (!s->file.targets[i]->being_named)
 			continue;
 		pln_root_release(t->root);
 		t->root = NULL;
@@ -179,12 +186,12 @@ static void let_go_of_roots(struct pln_session *s)
 
 void pln_session_name_in_advance(struct pln_session *s, uint64_t now_ns)
 {
-	if (s->writer && !s->rotating && pln_roots_idle() > pln_roots_idle_max())
+	if (s->file.writer && !s->reading_symbols && pln_roots_idle() > pln_roots_idle_max())
 		let_go_of_roots(s);
-	if (!s->writer || s->rotating || !dies_with_target(s) ||
+	if (!s->file.writer || s->reading_symbols || !dies_with_target(s) ||
 	    now_ns - s->named_ns < s->name_after_ns)
 		return;
-	if (s->named_ns && s->tables->frame_count > s->named_frames)
+	if (s->named_ns && s->file.tables->frame_count > s->file.named_frames)
 		(void)name_now(s);
 	s->name_after_ns = s->named_ns ? 2 * s->name_after_ns : NAME_FIRST_NS;
 	if (s->name_after_ns > NAME_SELDOM_NS)

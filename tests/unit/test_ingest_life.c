@@ -26,7 +26,7 @@ static bool are_there(void *arg)
 {
 	const struct pln_session *s = arg;
 
-	return s->target_count >= wanted;
+	return s->file.target_count >= wanted;
 }
 
 /* This process: what it was before has ended. The answer is not waited for. */
@@ -71,16 +71,16 @@ static void test_a_process_comes_while_frames_are_named(void)
 	session = fx.session;
 	CHECK(fake_module(&f, 0x1000, 0x2000, "/lib/libone.so", 1));
 	CHECK(fake_sample(&f, fake_lane(&f, 0), &s));
-	while (session->target_count < session->target_capacity)
+	while (session->file.target_count < session->file.target_capacity)
 		join(&f);
-	CHECK(session->tables->frame_count > session->named_frames);
+	CHECK(session->file.tables->frame_count > session->file.named_frames);
 	hello(&f);
 	session->options.dies_with_targets = true;
 	session->named_ns = 1; /* so that it is time again */
 	session->name_after_ns = 0;
 	pln_session_name_in_advance(session, pln_session_now_ns());
-	CHECK_EQ(session->target_count, wanted);
-	CHECK_EQ(session->named_frames, session->tables->frame_count);
+	CHECK_EQ(session->file.target_count, wanted);
+	CHECK_EQ(session->file.named_frames, session->file.tables->frame_count);
 	fixture_finish(&fx);
 	close_fixture(&f);
 }
@@ -122,8 +122,9 @@ static void check_lists(const struct pln_session *s)
 {
 	for (size_t i = 0; i < s->live_count; i++)
 		CHECK(s->live[i]->place == i && !s->live[i]->target->ended);
-	for (size_t i = 0; i < s->target_count; i++)
-		CHECK(s->targets[i]->target->ended == !s->targets[i]->target->segment.texts);
+	for (size_t i = 0; i < s->file.target_count; i++)
+		CHECK(s->file.targets[i]->target->ended ==
+		      !s->file.targets[i]->target->segment.texts);
 }
 
 static void test_processes_end_in_any_order(void)
