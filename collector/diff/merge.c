@@ -303,7 +303,7 @@ static void add_origin(struct merge *m)
 	const struct pln_recording *r = &p->recording;
 	const char *name = pln_base_name(m->input->path);
 	time_t start = (time_t)(r->start_real_ns / 1000000000);
-	uint64_t start_ns = at(m, r->start_ns);
+	uint64_t start_ns = at(m, r->start_ns), period_ns = pln_profile_period_ns(p);
 	char when[64] = "", status[48];
 	struct tm tm;
 
@@ -312,7 +312,7 @@ static void add_origin(struct merge *m)
 	add_note(m, start_ns, PLN_NONE, 0,
 		 "%s: %zu process%s, recorded %s on %s at %.5g Hz: %s; %s", name, p->process_count,
 		 p->process_count == 1 ? "" : "es", when, *r->host ? r->host : "an unnamed host",
-		 r->period_ns ? 1e9 / (double)r->period_ns : 0, r->command,
+		 period_ns ? 1e9 / (double)period_ns : 0, r->command,
 		 r->exit_status == -1 ? "how it ended is not known"
 				      : pln_exit_text(r->exit_status, status, sizeof(status)));
 	if (p->bad_bytes || r->truncated)

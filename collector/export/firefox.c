@@ -548,7 +548,7 @@ static void write_meta(struct pln_firefox *w)
 	pln_json_text(&w->json, "arguments", r->command);
 	pln_json_text(&w->json, "oscpu", "Linux x86_64");
 	pln_json_number(&w->json, "startTime", r->start_real_ns / 1000000);
-	pln_json_real(&w->json, "interval", (double)r->period_ns / 1e6);
+	pln_json_real(&w->json, "interval", (double)pln_profile_period_ns(w->profile) / 1e6);
 	pln_json_number(&w->json, "processType", 0);
 	pln_json_number(&w->json, "stackwalk", 1);
 	pln_json_bool(&w->json, "debug", false);

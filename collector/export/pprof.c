@@ -400,14 +400,6 @@ static void comment_on_estimate(struct writer *w, const struct pln_export_blocks
 	pln_message_uint(&w->top, PROFILE_COMMENT, string_id(w, text));
 }
 
-/* The recording's is what was asked of timers, which burst mode has none of. */
-static uint64_t period_ns(const struct pln_profile *p)
-{
-	return p->process_count && p->processes[0].engine & PILLION_ENGINE_BURST
-		       ? p->processes[0].period_ns
-		       : p->recording.period_ns;
-}
-
 static void head(struct writer *w)
 {
 	const struct pln_recording *rec = &w->profile->recording;
@@ -422,7 +414,7 @@ static void head(struct writer *w)
 	else
 		value_type(w, PROFILE_PERIOD_TYPE, "cpu", "nanoseconds");
 	pln_message_uint(&w->top, PROFILE_PERIOD,
-			 blocks ? blocks->interval : period_ns(w->profile));
+			 blocks ? blocks->interval : pln_profile_period_ns(w->profile));
 	pln_message_uint(&w->top, PROFILE_TIME, rec->start_real_ns);
 	pln_message_uint(&w->top, PROFILE_DURATION,
 			 rec->end_ns > rec->start_ns ? rec->end_ns - rec->start_ns : 0);

@@ -75,6 +75,15 @@ static inline bool pln_thread_is_burst(const struct pln_profile *profile, uint32
 	       profile->processes[process].engine & PILLION_ENGINE_BURST;
 }
 
+/* Time between two samples: what timers were asked for; in burst mode, which has none, what was
+ * reached. */
+static inline uint64_t pln_profile_period_ns(const struct pln_profile *profile)
+{
+	return profile->process_count && profile->processes[0].engine & PILLION_ENGINE_BURST
+		       ? profile->processes[0].period_ns
+		       : profile->recording.period_ns;
+}
+
 void pln_profile_close(struct pln_profile *profile);
 
 #endif

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+import exports
 import recording
 
 PROGRAM = """
@@ -311,6 +312,18 @@ def test_readers_say_that_there_are_only_python_frames(one_python, work, here):
         assert result.returncode == 0, result.stderr
         expected = "leaf" if verb[0] == "export" else "burst: Python frames only"
         assert expected in result.stdout
+
+
+def test_other_readers_are_told_the_rate_that_was_reached(one_python, work, here):
+    """Timers' rate, a hundred a second, is not in force."""
+    profile, _ = burst(one_python, PROGRAM + "both(0.5)\n", work, rate="=2000")
+    looks = told(profile)["looks"]
+    firefox = exports.read_firefox(recording.export(here, work / "out.pillion", work / "out.json.gz", "firefox"))
+    assert float(firefox["meta"]["interval"]) == pytest.approx(1000 / looks, rel=0.05)
+    merged = here.run([here.pillion, "merge", "-o", work / "all.pillion", work / "out.pillion"])
+    assert merged.returncode == 0, merged.stderr
+    notes = here.run([here.pillion, "info", work / "all.pillion"], env={"COLUMNS": "300"}).stdout
+    assert float(re.search(r" at ([\d.]+) Hz", notes).group(1)) == pytest.approx(looks, rel=0.05), notes
 
 
 def test_rows_of_a_second_are_told_as_no_samples(one_python, work):
