@@ -9,19 +9,20 @@ GREENLETS = PRELUDE + """
 import greenlet
 def recurse(depth, work):
     return work() if not depth else recurse(depth - 1, work)
-def counts(number, total):
+def counts(done, number, total):
     for i in range(total):
         for j in range(300):
             sum((1, 2, 3))
         done[number] += 1
         greenlet.getcurrent().parent.switch()
-def switches(depth):
-    mine = [greenlet.greenlet(lambda i=i: recurse(depth + i, lambda: counts(i, 1500))) for i in range(8)]
+def switches(depth, done):
+    mine = [greenlet.greenlet(lambda i=i: recurse(depth + i, lambda: counts(done, i, 1500))) for i in range(8)]
     while any(not g.dead for g in mine):
         for g in mine:
             if not g.dead: g.switch()
-done = [0] * 8
-for t in [start(switches, depth) for depth in (3, 60)]: t.join()
+# Each thread counts for itself: "+= 1" of two threads may lose one.
+done = {3: [0] * 8, 60: [0] * 8}
+for t in [start(switches, *its) for its in done.items()]: t.join()
 print(done)
 """
 GEVENT = """
