@@ -53,7 +53,8 @@ static FILE *open_file(FILE *(*open_real)(const char *, const char *), const cha
 {
 	FILE *file;
 
-	if (strcmp(path, "/proc/self/stat") || *mode != 'r' || !step_aside())
+	/* glibc takes NULL for a path, and says EFAULT. */
+	if (!path || strcmp(path, "/proc/self/stat") || *mode != 'r' || !step_aside())
 		return open_real(path, mode);
 	file = open_real(path, mode);
 	if (file)
