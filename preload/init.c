@@ -28,6 +28,7 @@
 #include "next.h"
 #include "options.h"
 #include "process/process.h"
+#include "process/signals.h"
 #include "python/python.h"
 #include "sampling/handler.h"
 #include "sampling/sampler.h"
@@ -262,10 +263,12 @@ static void start_once(void)
 		error = regret(error, PILLION_REASON_START);
 	else if (!(error = pln_process_start(PILLION_REASON_START)) && pln_unheard_fd() < 0)
 		pln_log(PLN_LOG_INFO, "sampling", "");
-	if (error)
+	if (error) {
 		pln_memory_init(false);
-	else
+		pln_signals_give_back();
+	} else {
 		leave_out_subprocesses();
+	}
 }
 
 PLN_EXPORT int pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock)

@@ -17,7 +17,10 @@
 /* Where sizes are read is known from now on. */
 void pln_memory_real_is_known(void);
 
-/* Constructor: whether this process counts at all. Not so: calls are passed through. */
+/*
+ * Constructor, or once it is known that the process is not sampled: whether it counts at all. Not
+ * so: calls are passed through.
+ */
 void pln_memory_init(bool wanted);
 
 /* The calling thread has a slot from now on; it ends, and counts only what its last words do. */

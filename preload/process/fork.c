@@ -4,9 +4,8 @@
  *
  * Context: pthread_atfork handlers, on the forking thread. The prepare handler waits until
  * no tick is in progress, so that the child never inherits a half-done one. The child gets
- * its own segment and says hello; nothing here logs or allocates. vfork and
- * posix_spawn run no handlers and need none: their children have no timers, and the parent's
- * memory is not touched.
+ * its own segment and says hello. vfork and posix_spawn run no handlers and need none: their
+ * children have no timers, and the parent's memory is not touched.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -17,6 +16,7 @@
 #include "native/native.h"
 #include "options.h"
 #include "process/process.h"
+#include "process/signals.h"
 #include "python/python.h"
 #include "sampling/sampler.h"
 #include "sampling/stack_bounds.h"
@@ -46,10 +46,13 @@ bool pln_process_hold(void)
 	return false;
 }
 
-/* Dormant without being told to, nobody would hear of the child either: unless one comes yet. */
+/*
+ * Dormant without being told to, nobody would hear of the child either: unless one comes yet, or
+ * it is but a thread that is missing, as after unshare(CLONE_NEWPID), which is made to fork.
+ */
 static bool may_be_heard(void)
 {
-	return !pln_tick_is_allowed() || pln_unheard_is_possible() ||
+	return !pln_tick_is_allowed() || pln_unheard_is_possible() || pln_tick_is_unattended() ||
 	       pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT;
 }
 
@@ -74,7 +77,8 @@ static void after_fork_in_parent(void)
 	held = false;
 }
 
-static void begin_again(void)
+/* False: the child is not sampled. */
+static bool begin_again(void)
 {
 	pln_checked_read_after_fork();
 	pln_burst_after_fork();
@@ -83,8 +87,13 @@ static void begin_again(void)
 	pln_python_after_fork();
 	pln_python_forget_codes();
 	pln_threads_reset();
-	if (followed)
-		(void)pln_process_start(PILLION_REASON_FORK);
+	if (!followed)
+		return false;
+	if (pln_process_start(PILLION_REASON_FORK) && !pln_segment_is_ours_sigsafe()) {
+		pln_memory_init(false);
+		return false;
+	}
+	return true;
 }
 
 static void after_fork_in_child(void)
@@ -101,8 +110,8 @@ static void after_fork_in_child(void)
 	pln_sampler_after_fork();
 	pln_store_relaxed(&stuck_tick, 0);
 	/* Else a tick was in progress, and what it was changing cannot be trusted: unsampled. */
-	if (clean)
-		begin_again();
+	if (!clean || !begin_again())
+		pln_signals_give_back();
 	errno = saved;
 }
 

@@ -55,13 +55,29 @@ int pln_signals_real_action(int signo, const struct sigaction *action, struct si
 	return PLN_NEXT(sigaction)(signo, action, old);
 }
 
-static int note_action(const struct sigaction *action, struct sigaction *old)
+static struct sigaction noted_action(void)
 {
-	struct sigaction before = { .sa_flags = pln_load_relaxed(&program.flags) };
+	struct sigaction noted = { .sa_flags = pln_load_relaxed(&program.flags) };
 	uint64_t mask = pln_load_relaxed(&program.mask);
 
-	before.sa_handler = (handler_fn)pln_load_relaxed(&program.handler);
-	__builtin_memcpy(&before.sa_mask, &mask, sizeof(mask));
+	noted.sa_handler = (handler_fn)pln_load_relaxed(&program.handler);
+	__builtin_memcpy(&noted.sa_mask, &mask, sizeof(mask));
+	return noted;
+}
+
+void pln_signals_give_back(void)
+{
+	struct sigaction noted = noted_action();
+
+	if (!pln_segment_is_ours_sigsafe() && pln_timer_handler_is_ours())
+		(void)pln_signals_real_action(pln_timer_signal(), &noted, NULL);
+}
+
+static int note_action(const struct sigaction *action, struct sigaction *old)
+{
+	struct sigaction before = noted_action();
+	uint64_t mask;
+
 	if (action) {
 		__builtin_memcpy(&mask, &action->sa_mask, sizeof(mask));
 		pln_store_relaxed(&program.mask, mask);

@@ -12,6 +12,12 @@
 int pln_signals_real_action(int signo, const struct sigaction *action, struct sigaction *old);
 
 /*
+ * Where this process is not sampled, and will not be: the kernel has what the program believes that
+ * it has. No timer is armed.
+ */
+void pln_signals_give_back(void);
+
+/*
  * Context: our handler, as its last act. A signal that is not ours goes to the handler that
  * the program has set, which may not return. False: it has none.
  */

@@ -57,6 +57,13 @@ bool pln_unheard_may_come(int error)
 					     error == -EPIPE || error == -ECONNRESET);
 }
 
+/* Of those as well that the next time may not have: they are no answer. */
+static bool is_worth_a_retry(int error)
+{
+	return pln_unheard_may_come(error) || error == -EAGAIN || error == -EMFILE ||
+	       error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
+}
+
 /* Where close() would be a cancellation point, the program does not expect one. */
 static void close_file(int fd)
 {
@@ -195,7 +202,7 @@ void pln_unheard_try(uint64_t now_ns)
 		return;
 	}
 	error = pln_hello_send_late(kept_fd, kept_reason);
-	if (pln_unheard_may_come(error)) {
+	if (is_worth_a_retry(error)) {
 		pause_ns = 2 * pause_ns < PAUSE_MAX_NS ? 2 * pause_ns : PAUSE_MAX_NS;
 		next_ns = now_ns + pause_ns;
 		return;

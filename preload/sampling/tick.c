@@ -10,6 +10,8 @@
  */
 #include "tick.h"
 
+#include <unistd.h>
+
 #include <pillion/atomic.h>
 
 #include "burst/burst.h"
@@ -389,6 +391,11 @@ bool pln_tick_is_allowed(void)
 	return !pln_load_relaxed(&forbidden);
 }
 
+bool pln_tick_is_unattended(void)
+{
+	return unattended;
+}
+
 bool pln_tick_is_dormant(void)
 {
 	return pln_load_relaxed(&dormant);
@@ -570,15 +577,22 @@ static uint32_t probe_engine(void)
 	return engine;
 }
 
-/* A table of descriptors of our own: empty, but for the segment that nobody was told of yet. */
+/*
+ * A table of descriptors of our own: empty, but for the segment that nobody was told of yet, and
+ * for stderr if we have something to say there. (Else who waits for its end would wait for us.)
+ */
 static bool take_own_files(void)
 {
-	uint32_t kept = (uint32_t)pln_unheard_fd(); /* ~0: none */
+	uint32_t segment = (uint32_t)pln_unheard_fd(); /* ~0: none */
+	uint32_t low = pln_log_is_on(PLN_LOG_INFO) ? STDERR_FILENO + 1 : 0;
+	uint32_t rest = segment + 1 ? segment + 1 : low;
 	bool own = pln_unheard_claim() &&
-		   !pln_syscall3(SYS_close_range, kept + 1, ~0u, CLOSE_RANGE_UNSHARE_FLAG);
+		   !pln_syscall3(SYS_close_range, rest, ~0u, CLOSE_RANGE_UNSHARE_FLAG);
 
-	if (own && kept + 1)
-		(void)pln_syscall3(SYS_close_range, 0, kept - 1, 0);
+	if (own && rest > low + 1)
+		(void)pln_syscall3(SYS_close_range, low, rest - 2, 0);
+	if (own && low)
+		(void)pln_syscall3(SYS_close_range, 0, STDERR_FILENO - 1, 0);
 	pln_unheard_take(own);
 	return own;
 }

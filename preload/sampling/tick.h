@@ -27,6 +27,8 @@ void pln_tick_last(void);
 
 /* Any thread, when no sampling thread can be made: nobody would notice what goes wrong. */
 void pln_tick_without_thread(void);
+/* It is dormant for that, and for nothing else. */
+bool pln_tick_is_unattended(void);
 
 /* The sampling thread is about to end: nothing it keeps open may stay open. */
 void pln_tick_end(void);

@@ -40,6 +40,14 @@ def test_short_turns_add_up(interpreter, work):
     assert abs(profile.by_thread("wall_ns")[0] - wall) < 0.01 * wall + 2 * PERIOD_NS
 
 
+def test_the_sampling_thread_says_what_it_does(interpreter, work):
+    """It has a table of descriptors of its own."""
+    recorded = recording.record(interpreter, [place.WORKLOADS / "start_stop.py", "turns", "0.5"], work,
+                                env=dict(OFF, PILLION_LOG="info"))
+    assert recorded.returncode == 0
+    assert "]: sampling again" in recorded.stderr and "]: dormant: told to" in recorded.stderr, recorded.stderr
+
+
 def test_threads_across_the_borders(interpreter, work):
     profile, spent = record(interpreter, work, "threads")
     assert abs(inside(profile, "wanted") - spent["wanted"]) <= 2 * PERIOD_NS

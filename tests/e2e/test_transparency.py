@@ -93,6 +93,44 @@ def test_unshare_works_as_in_a_single_threaded_process(interpreter, work):
     assert plain == recorded
 
 
+def test_a_path_of_null_is_an_error_as_without_us(interpreter, work):
+    """glibc answers EFAULT; in a process that is not recorded as well."""
+    program = BURN + """
+import ctypes, subprocess, sys
+libc = ctypes.CDLL(None, use_errno=True)
+for name in ("fopen", "fopen64"):
+    getattr(libc, name).restype = ctypes.c_void_p
+    print(getattr(libc, name)(None, b"r"), ctypes.get_errno())
+"""
+    plain, recorded = both(interpreter, work, ["-c", program])
+    assert plain == recorded and plain[0] == 0
+
+
+# Whose signal it is to be: what getsignal() says, what the kernel does.
+SIGNAL = """
+import os, signal
+def look():
+    print(signal.getsignal(signal.SIGSTKFLT), flush=True)
+    child = os.fork()
+    if not child:
+        os.kill(os.getpid(), signal.SIGSTKFLT)
+        os._exit(0)
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+def test_a_process_that_is_not_sampled_has_its_signals(one_python, work):
+    """Its collector has gone; or it is a child that was not to be sampled, of one that is."""
+    here = place.of(one_python)
+    env = {"LD_PRELOAD": here.library, "PILLION_SOCKET": "@nobody-is-here", "PILLION_TOKEN": "00" * 16}
+    gone = here.run([one_python.path, "-c", SIGNAL + "look()"], env=env)
+    assert gone.stdout.split("\n") == ["Handlers.SIG_DFL" if one_python.minor < (3, 11) else "0", "16", ""], gone
+    inner = "child = os.fork()\nif not child: look(); os._exit(0)\nprint(os.waitpid(child, 0)[1])"
+    recorded = recording.record(one_python, ["-c", BURN + SIGNAL + inner], work, options=["--no-subprocesses"])
+    assert recorded.stdout == gone.stdout + "0\n", recorded
+    assert len(recorded.load().processes) == 1
+
+
 def test_signals_to_record_reach_the_program(one_python, work):
     """SIGTERM, SIGHUP, SIGUSR1 sent to `record` are for the command; its status comes back."""
     here = place.of(one_python)

@@ -83,6 +83,29 @@ def test_where_no_thread_may_be_made_the_program_runs_unsampled(python, work):
 
 
 @needs_root
+def test_children_of_one_without_a_sampling_thread_are_sampled(python, work):
+    """What unshare(CLONE_NEWPID) is made for: the process that calls it gets no thread, its children are the payload."""
+    recorded = recording.record(python, ["-c", PRELUDE + """
+def payload(): burn(0.5)
+wait_until(is_sampling)
+if libc.unshare(0x20000000):  # CLONE_NEWPID
+    sys.exit('refused')
+child = os.fork()
+if not child:
+    assert os.getpid() == 1
+    payload()
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""], work, timeout=60)
+    if "refused" in recorded.stderr.splitlines():
+        pytest.skip("PID namespaces are not allowed here")
+    assert (recorded.returncode, recorded.stdout) == (0, "0\n"), recorded
+    profile = recorded.load()
+    assert len(profile.processes) == 2
+    assert 0.45e9 <= profile.total("cpu_ns", profile.calling("payload")) <= 0.6e9
+
+
+@needs_root
 def test_where_the_sampling_thread_cannot_come_back_what_is_missing_is_stated(python, work, record_property):
     """
     It steps aside for unshare(). After CLONE_NEWPID the kernel gives no more threads to this process, nor does
