@@ -76,25 +76,32 @@ static bool parse_keep(struct pln_rotation *r, const char *text)
 	return parse_size(text, &r->keep_bytes) && r->keep_bytes >= KEEP_LEAST;
 }
 
+/*
+ * Who goes on without what is wrong must have none of it: of "500MB" the number alone was read, and
+ * to keep 500 bytes is to remove everything.
+ */
+static int refuse(struct pln_rotation *r, const char *wanted, const char *text, char *why,
+		  size_t size)
+{
+	r->every_ns = r->size_bytes = r->keep_bytes = 0;
+	snprintf(why, size, "%s; not '%s'", wanted, text);
+	return -EINVAL;
+}
+
 int pln_rotation_parse(struct pln_rotation *r, const char *rotate, const char *keep, char *why,
 		       size_t size)
 {
 	r->every_ns = r->size_bytes = r->keep_bytes = 0;
-	if (rotate && *rotate && !parse_rotate(r, rotate)) {
-		snprintf(why, size,
-			 "--rotate and PILLION_ROTATE want a time, a size, or both, such as 60s, "
-			 "1h, 10M or 60s,10M; not '%s'",
-			 rotate);
-		return -EINVAL;
-	}
-	if (keep && *keep && !parse_keep(r, keep)) {
-		snprintf(why, size,
-			 "--keep and PILLION_KEEP want a size of 1M or more, such as 500M or 2G; "
-			 "not "
-			 "'%s'",
-			 keep);
-		return -EINVAL;
-	}
+	if (rotate && *rotate && !parse_rotate(r, rotate))
+		return refuse(r,
+			      "--rotate and PILLION_ROTATE want a time, a size, or both, such as "
+			      "60s, 1h, 10M or 60s,10M",
+			      rotate, why, size);
+	if (keep && *keep && !parse_keep(r, keep))
+		return refuse(r,
+			      "--keep and PILLION_KEEP want a size of 1M or more, such as 500M or "
+			      "2G",
+			      keep, why, size);
 	if (r->keep_bytes && (!r->size_bytes || r->size_bytes > r->keep_bytes / PARTS))
 		r->size_bytes = r->keep_bytes / PARTS;
 	return 0;

@@ -211,9 +211,12 @@ def test_what_makes_no_sense_is_said(here, work, options, word):
     assert not list(work.iterdir())
 
 
-def test_in_the_environment_it_is_noted(one_python, work):
-    profile, _ = recording.record_ok(one_python, ["-c", "pass"], work, env={"PILLION_ROTATE": "soon"})
-    assert any("PILLION_ROTATE" in note and "soon" in note for note in profile.notes)
+@pytest.mark.parametrize("name, value", [("ROTATE", "soon"), ("ROTATE", "10MB"), ("KEEP", "500MB"), ("KEEP", "512K")])
+def test_what_is_wrong_in_the_environment_is_noted_and_has_no_effect(one_python, work, name, value):
+    recording.record(one_python, ["-c", "pass"], work).path.rename(work / "out.9.pillion")
+    profile, _ = recording.record_ok(one_python, ["-c", TWO_THREADS, "0.3"], work, env={"PILLION_" + name: value})
+    assert any("PILLION_" + name in note and value in note for note in profile.notes)
+    assert len(files_of(work)) == 2
 
 
 def test_where_no_new_file_can_be_had_the_old_one_goes_on(one_python, work):
