@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/names.h"
+
 static bool is_number(const char *word, size_t size)
 {
 	return size && strspn(word, "0123456789") >= size;
@@ -36,16 +38,36 @@ struct named_thread {
 	const struct pln_function *runs;
 };
 
+static bool is_word(const char *word, size_t size, const char *text)
+{
+	return text && size == strlen(text) && !memcmp(word, text, size);
+}
+
+/* What the first thread is called, whatever its name: not what lies in main.py. */
+static bool names_main(const char *word, size_t size)
+{
+	return is_word(word, size, "main") || is_word(word, size, "MainThread");
+}
+
+/* What lies in /home/worker is not all called "worker". */
+static const char *file_for(const struct pln_function *runs, const char *word, size_t size)
+{
+	return memchr(word, '/', size) ? runs->file : pln_base_name(runs->file);
+}
+
 static bool thread_matches(const char *word, size_t size, const void *what)
 {
 	const struct named_thread *named = what;
+	const struct pln_function *runs = named->runs;
 
 	if (is_number(word, size))
 		return strtoull(word, NULL, 10) == named->thread->tid;
+	if (names_main(word, size))
+		return named->thread->is_main || is_word(word, size, named->thread->name);
 	return contains(named->thread->name, word, size) ||
-	       (named->thread->is_main && contains("MainThread (main)", word, size)) ||
-	       (named->runs && (contains(named->runs->name, word, size) ||
-				contains(named->runs->file, word, size)));
+	       (named->thread->is_main && contains("MainThread", word, size)) ||
+	       (runs && (contains(runs->name, word, size) ||
+			 contains(file_for(runs, word, size), word, size)));
 }
 
 static bool process_matches(const char *word, size_t size, const void *what)

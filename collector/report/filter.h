@@ -3,8 +3,9 @@
  * filter.h - which threads of a profile are looked at.
  *
  * Both filters are comma-separated lists, as typed. A thread is kept when it matches one
- * word of each list that is given: a number is a tid (pid), anything else is a part of the
- * thread's name or of the function that it runs (of the process's executable or command).
+ * word of each list that is given: a number is a tid (pid), "main" or "MainThread" the first
+ * thread, anything else a part of the thread's name, of the function that it runs, or of that
+ * one's file (of the process's executable or command).
  */
 #ifndef PILLION_COLLECTOR_FILTER_H
 #define PILLION_COLLECTOR_FILTER_H
@@ -17,10 +18,8 @@ struct pln_filter {
 };
 
 bool pln_filter_keeps_process(const struct pln_filter *filter, const struct pln_process *process);
-/*
- * By the kernel's name, "MainThread" or "main", or the function that the thread runs: its name, or
- * its file. `runs` NULL: not known.
- */
+/* `runs`: the function that the thread runs; NULL: not known. Of its file, a word without a slash
+ * is looked for in the last part of the path. */
 bool pln_filter_keeps_thread(const struct pln_filter *filter, const struct pln_profile *profile,
 			     uint32_t thread, const struct pln_function *runs);
 

@@ -201,6 +201,29 @@ static void test_filters(void)
 	CHECK_EQ(cpu_with("", NULL), 0);
 }
 
+/* Of a thread without a name of its own, that runs `work` out of the file. */
+static bool is_kept(const char *words, bool is_main, const char *file)
+{
+	const struct pln_filter filter = { .threads = words };
+	struct pln_thread thread = { .name = "python3", .is_main = is_main };
+	const struct pln_function runs = { .name = "work", .file = file };
+	const struct pln_profile profile = { .threads = &thread, .thread_count = 1 };
+
+	return pln_filter_keeps_thread(&filter, &profile, 0, &runs);
+}
+
+static void test_words_for_threads(void)
+{
+	const char *main_py = "/home/maintainer/jobs/main.py";
+
+	CHECK(is_kept("main", true, main_py) && !is_kept("main", false, main_py));
+	CHECK(is_kept("MainThread", true, main_py) && !is_kept("MainThread", false, main_py));
+	CHECK(is_kept("main.py", false, main_py) && is_kept("work", false, main_py));
+	CHECK(!is_kept("jobs", false, main_py) && !is_kept("maintainer", false, main_py));
+	CHECK(is_kept("jobs/main", false, main_py) && is_kept("python3", false, main_py));
+	CHECK(is_kept("jobs,work", false, "") && !is_kept("jobs", false, ""));
+}
+
 static void test_calltree_merges(void)
 {
 	struct pln_calltree tree;
@@ -502,6 +525,7 @@ int main(void)
 	test_lines_and_libraries();
 	test_callers();
 	test_filters();
+	test_words_for_threads();
 	test_calltree_merges();
 	test_waits();
 	test_summary();
