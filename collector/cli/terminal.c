@@ -11,20 +11,27 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "report/names.h"
+
 const char *const pln_color_choices[] = { "auto", "always", "never", NULL };
 
 void pln_cli_message(const char *format, ...)
 {
+	char *text = NULL, *printable = NULL;
 	va_list args;
+	int size;
 
-	/* Locked as one, so that no other writer of this process gets in between. */
-	flockfile(stderr);
-	fputs("pillion: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	size = vasprintf(&text, format, args);
 	va_end(args);
-	fputc('\n', stderr);
-	funlockfile(stderr);
+	/* Names out of a profile may have what a terminal obeys. */
+	if (size >= 0)
+		printable = pln_printable(text);
+	/* At once, so that no other writer gets in between. */
+	fprintf(stderr, "pillion: %s\n", printable ? printable : strerror(ENOMEM));
+	free(printable);
+	if (size >= 0)
+		free(text);
 }
 
 int pln_cli_cannot_print(int err)

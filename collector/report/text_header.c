@@ -81,39 +81,49 @@ void pln_text_wrapped(const struct pln_screen *screen, const char *text, enum pl
 	}
 }
 
+/* Made printable; to be freed. NULL: out of memory. */
+static char *printable_text(const char *format, va_list args)
+{
+	char *text = NULL, *printable;
+
+	if (vasprintf(&text, format, args) < 0)
+		return NULL;
+	printable = pln_printable(text);
+	free(text);
+	return printable;
+}
+
 void pln_text_field(const struct pln_screen *screen, const char *name, enum pln_style style,
 		    const char *format, ...)
 {
-	char *text = NULL, *printable = NULL;
+	char *text;
 	va_list args;
-	int size;
 
 	va_start(args, format);
-	size = vasprintf(&text, format, args);
+	text = printable_text(format, args);
 	va_end(args);
-	if (size < 0)
-		return;
-	printable = pln_printable(text);
 	fprintf(screen->out, "  %s%-*s%s", pln_style_on(screen, PLN_STYLE_DIM), FIELD_NAME_WIDTH,
 		name, pln_style_off(screen, PLN_STYLE_DIM));
-	pln_text_wrapped(screen, printable ? printable : "", style, FIELD_NAME_WIDTH + 2);
-	free(printable);
+	pln_text_wrapped(screen, text ? text : "", style, FIELD_NAME_WIDTH + 2);
 	free(text);
 }
 
 void pln_text_heading(const struct pln_screen *screen, const char *title, const char *format, ...)
 {
-	char remark[128];
+	char *text;
+	const char *remark;
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(remark, sizeof(remark), format, args);
+	text = printable_text(format, args);
 	va_end(args);
+	remark = text ? text : "";
 	fprintf(screen->out, "\n%s%s%s", pln_style_on(screen, PLN_STYLE_HEADING), title,
 		pln_style_off(screen, PLN_STYLE_HEADING));
 	/* Below the title when there is no room beside it. */
 	fputs(strlen(title) + 2 + strlen(remark) <= screen->width ? "  " : "\n  ", screen->out);
 	pln_text_wrapped(screen, remark, PLN_STYLE_DIM, 2);
+	free(text);
 }
 
 /* -------------------------------------------------------------- list of parts */
