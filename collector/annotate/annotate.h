@@ -85,6 +85,9 @@ static inline bool pln_line_has_any(const struct pln_line_cost *cost)
 	return cost->total || cost->wait_ns || cost->memory.weight;
 }
 
+/* Whether any of the lines that the choice is about has a cost. */
+bool pln_file_lines_have_any(const struct pln_file_lines *lines);
+
 /* ------------------------------------------------------------------- native.c */
 
 struct pln_instruction {

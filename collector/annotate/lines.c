@@ -208,6 +208,15 @@ int pln_file_lines_build(struct pln_file_lines *lines, const struct pln_report *
 	return err;
 }
 
+bool pln_file_lines_have_any(const struct pln_file_lines *lines)
+{
+	/* Of a whole file, also what is at no known line. */
+	for (uint32_t n = lines->first > 1 ? lines->first : 0; n <= lines->last; n++)
+		if (n < lines->count && pln_line_has_any(&lines->lines[n]))
+			return true;
+	return false;
+}
+
 void pln_file_lines_free(struct pln_file_lines *lines)
 {
 	free(lines->lines);

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/pager.h"
 #include "cli/shared_options.h"
+#include "cli/write.h"
 #include "report/names.h"
 
 #define CONTEXT 3
@@ -103,39 +104,30 @@ static struct pln_annotate_print how_to_print(void)
 	return (struct pln_annotate_print){ .context = args.context, .all = args.all };
 }
 
-static int print_lines(const struct pln_report *report, const struct pln_choice *choice,
-		       struct pln_pager *pager)
+static void print_lines(const struct pln_report *report, const struct pln_choice *choice,
+			const struct pln_file_lines *lines, struct pln_pager *pager)
 {
-	enum pln_view heap_view = pln_view_is_heap(args.view) ? args.view : PLN_VIEW_ALLOCATED;
 	struct pln_annotate_print print = how_to_print();
 	struct pln_screen screen = pln_report_screen(args.color);
-	struct pln_file_lines lines;
-	int err = pln_file_lines_build(&lines, report, choice, heap_view);
 
 	screen.out = pager->out;
-	if (!err && args.json)
-		pln_annotate_lines_json(report, choice, &lines, pager->out);
-	else if (!err)
-		pln_annotate_lines_text(report, choice, &lines, &screen, &print);
-	pln_file_lines_free(&lines);
-	return err;
+	if (args.json)
+		pln_annotate_lines_json(report, choice, lines, pager->out);
+	else
+		pln_annotate_lines_text(report, choice, lines, &screen, &print);
 }
 
-static int print_native(const struct pln_report *report, const struct pln_choice *choice,
-			struct pln_pager *pager)
+static void print_native(const struct pln_report *report, const struct pln_native_code *code,
+			 struct pln_pager *pager)
 {
 	struct pln_annotate_print print = how_to_print();
 	struct pln_screen screen = pln_report_screen(args.color);
-	struct pln_native_code code;
-	int err = pln_native_code_build(&code, report, choice->function, args.syntax, NULL);
 
 	screen.out = pager->out;
-	if (!err && args.json)
-		pln_annotate_native_json(report, &code, pager->out);
-	else if (!err)
-		pln_annotate_native_text(report, &code, &screen, &print);
-	pln_native_code_free(&code);
-	return err;
+	if (args.json)
+		pln_annotate_native_json(report, code, pager->out);
+	else
+		pln_annotate_native_text(report, code, &screen, &print);
 }
 
 static void tell_others(const struct pln_report *report, const struct pln_choice *choice)
@@ -151,24 +143,6 @@ static void tell_others(const struct pln_report *report, const struct pln_choice
 				choice->others, choice->others == 1 ? " is" : "s are",
 				pln_function_name(p, choice->other),
 				pln_where_text(p, choice->other, true, where, sizeof(where)));
-}
-
-static int print_choice(const struct pln_report *report, const struct pln_choice *choice)
-{
-	struct pln_pager pager;
-	int err, close_err;
-
-	tell_others(report, choice);
-	pln_pager_open(&pager, args.pager && !args.json);
-	err = choice->kind == PLN_CHOICE_NATIVE ? print_native(report, choice, &pager)
-						: print_lines(report, choice, &pager);
-	close_err = pln_pager_close(&pager);
-	if (close_err)
-		return pln_cli_cannot_print(close_err);
-	if (!err)
-		return PLN_EXIT_OK;
-	pln_cli_message("cannot annotate: %s", strerror(-err));
-	return PLN_EXIT_FAILURE;
 }
 
 /* ----------------------------------------------------------------------- build */
@@ -196,31 +170,94 @@ static int use_time_view(struct pln_report *report)
 	return err;
 }
 
+static int cannot_annotate(int err)
+{
+	pln_cli_message("cannot annotate: %s", strerror(-err));
+	return PLN_EXIT_FAILURE;
+}
+
+static int end_print(struct pln_pager *pager)
+{
+	int err = pln_pager_close(pager);
+
+	return err ? pln_cli_cannot_print(err) : PLN_EXIT_OK;
+}
+
+static int has_nothing(const struct pln_report *report, const char *name, const char *what)
+{
+	char why[512];
+
+	if (pln_report_has_any(report)) {
+		pln_cli_message("%s: %s has no %s", report->path, name, what);
+	} else {
+		pln_report_explain_empty(report, why, sizeof(why));
+		pln_cli_message("%s: %s", report->path, why);
+	}
+	return PLN_EXIT_NO_SAMPLES;
+}
+
+static int annotate_lines(struct pln_report *report, const struct pln_choice *choice,
+			  const char *name)
+{
+	enum pln_view heap_view = pln_view_is_heap(args.view) ? args.view : PLN_VIEW_ALLOCATED;
+	struct pln_file_lines lines = { .lines = NULL };
+	struct pln_pager pager;
+	int err = pln_view_is_heap(args.view) ? use_time_view(report) : add_blocks(report);
+	int status;
+
+	if (err)
+		return pln_cli_cannot_read(report->path, err);
+	err = pln_file_lines_build(&lines, report, choice, heap_view);
+	if (err) {
+		status = cannot_annotate(err);
+	} else if (!pln_file_lines_have_any(&lines)) {
+		status = has_nothing(report, name,
+				     "line that anything was sampled at; try --view wall");
+	} else {
+		tell_others(report, choice);
+		pln_pager_open(&pager, args.pager && !args.json);
+		print_lines(report, choice, &lines, &pager);
+		status = end_print(&pager);
+	}
+	pln_file_lines_free(&lines);
+	return status;
+}
+
+static int annotate_native(const struct pln_report *report, const struct pln_choice *choice)
+{
+	const char *name = pln_function_name(report->profile, choice->function);
+	struct pln_native_code code;
+	struct pln_pager pager;
+	char what[64];
+	int err, status;
+
+	if (!report->totals.functions[choice->function].total.weight) {
+		snprintf(what, sizeof(what), "%s; try --view wall",
+			 pln_view_text(report->options.view));
+		return has_nothing(report, name, what);
+	}
+	tell_others(report, choice);
+	pln_pager_open(&pager, args.pager && !args.json);
+	err = pln_native_code_build(&code, report, choice->function, args.syntax, NULL);
+	if (!err)
+		print_native(report, &code, &pager);
+	pln_native_code_free(&code);
+	status = end_print(&pager);
+	return err ? cannot_annotate(err) : status;
+}
+
 static int annotate(struct pln_report *report, const char *name)
 {
 	struct pln_choice choice = pln_choose(report, name);
-	int err = 0;
 
-	if (choice.kind == PLN_CHOICE_NONE) {
-		pln_cli_message("%s: no function or Python file is called %s; `pillion report "
-				"--limit 0` lists them",
-				report->path, name);
-		return PLN_EXIT_NO_SAMPLES;
-	}
-	if (choice.kind != PLN_CHOICE_NATIVE)
-		err = pln_view_is_heap(args.view) ? use_time_view(report) : add_blocks(report);
-	if (err) {
-		pln_cli_message("%s: cannot read: %s", report->path, strerror(-err));
-		return PLN_EXIT_FAILURE;
-	}
-	if (choice.kind == PLN_CHOICE_NATIVE &&
-	    !report->totals.functions[choice.function].total.weight) {
-		pln_cli_message("%s: %s has no %s; try --view wall", report->path,
-				pln_function_name(report->profile, choice.function),
-				pln_view_text(report->options.view));
-		return PLN_EXIT_NO_SAMPLES;
-	}
-	return print_choice(report, &choice);
+	if (choice.kind == PLN_CHOICE_NATIVE)
+		return annotate_native(report, &choice);
+	if (choice.kind != PLN_CHOICE_NONE)
+		return annotate_lines(report, &choice, name);
+	pln_cli_message("%s: no function or Python file is called %s; `pillion report --limit 0` "
+			"lists them",
+			report->path, name);
+	return PLN_EXIT_NO_SAMPLES;
 }
 
 int pln_cmd_annotate(int argc, char **argv)
@@ -245,12 +282,7 @@ int pln_cmd_annotate(int argc, char **argv)
 		.view = args.view,
 	};
 	status = pln_report_build(&report, profile, path, &what);
-	if (status) {
-		pln_cli_message("%s: cannot read: %s", path, strerror(-status));
-		status = PLN_EXIT_FAILURE;
-	} else {
-		status = annotate(&report, operands.value[0]);
-	}
+	status = status ? pln_cli_cannot_read(path, status) : annotate(&report, operands.value[0]);
 	pln_report_free(&report);
 	pln_profile_close(profile);
 	return status;

@@ -283,6 +283,14 @@ def test_names_that_mean_nothing_or_too_little(here, program):
     assert here.run([here.pillion, "annotate", "inner", "/no/such.pillion"]).returncode == FAILURE
 
 
+def test_nothing_to_show_is_no_success(here, program):
+    for options in (["--thread", "nobody", "app.py"], ["--json", "--thread", "nobody", "app.py"],
+                    ["--process", "1", "inner"]):
+        result = here.run([here.pillion, "annotate", *options, program])
+        assert (result.returncode, result.stdout) == (NO_SAMPLES, ""), result
+        assert " ".join(options[-3:-1]) in result.stderr and "pillion info" in result.stderr, result
+
+
 def test_several_of_one_name_are_told(here, program):
     """Some "run" or "__init__" is in every program; the whole name wins over a part of it."""
     assert annotate(here, "inner", program)["function"] == "inner"

@@ -234,6 +234,9 @@ burn()
     assert any(f["function"].startswith("\x1b[2Jgone\nnext") for f in report(here, r.path)["functions"])
     folded = here.run([here.pillion, "export", "-f", "folded", "-o", "-", r.path]).stdout
     assert all(c == "\n" or c.isprintable() for c in folded)
+    messages = here.run([here.pillion, "annotate", "--process", "1", "gone", r.path]).stderr + \
+        here.run([here.pillion, "annotate", "\x1b]0;title\x07", r.path]).stderr
+    assert messages.count("\n") == 2 and "\x1b" not in messages and "\x07" not in messages, messages
 
 
 def test_the_tree_begins_where_python_does(here, real):
@@ -326,6 +329,12 @@ def test_a_filter_that_matches_nothing(here, real, options):
     result = here.run([here.pillion, "report", *options, real])
     assert result.returncode == NO_SAMPLES
     assert options[1] in result.stderr and "pillion info" in result.stderr
+
+
+def test_the_limit_is_of_each_table_of_costs(here, real):
+    whole, limited = report(here, real), report(here, real, "--limit", "1")
+    for table in ("functions", "lines", "libraries", "off_cpu", "native_hotspots"):
+        assert len(whole[table]) > 1 and limited[table] == whole[table][:1], table
 
 
 def test_an_empty_profile_says_why_it_may_be(here, work):
