@@ -22,6 +22,7 @@
 static const char *format_names[FORMATS_MAX + 1]; /* those of pln_export_formats[] */
 
 #define FORMAT_UNSET UINT_MAX
+#define VIEW_UNSET UINT_MAX
 
 static struct {
 	unsigned format; /* index of pln_export_formats[] */
@@ -34,7 +35,7 @@ static struct {
 	bool annotate;
 	bool force;
 	bool no_symbolize;
-} args = { .format = FORMAT_UNSET };
+} args = { .format = FORMAT_UNSET, .view = VIEW_UNSET };
 
 static const struct pln_option options[] = {
 	{ .type = PLN_OPTION_CHOICE,
@@ -200,14 +201,26 @@ static int export_memory(struct pln_export *export, const char *path, const char
 	return status;
 }
 
+static bool has_points(const struct pln_profile *profile, const struct pln_filter *filter)
+{
+	for (size_t i = 0; i < profile->heap_point_count; i++)
+		if (pln_filter_keeps_process(filter,
+					     &profile->processes[profile->heap_points[i].process]))
+			return true;
+	return false;
+}
+
 static int export_timeline(struct pln_export *export, const char *path, const char *output)
 {
 	const struct pln_filter filter = { .processes = args.processes };
 
-	if (!export->profile->heap_point_count) {
-		pln_cli_message("%s: memory was not counted for long enough; record with --memory "
-				"count, or sample",
-				path);
+	if (!has_points(export->profile, &filter)) {
+		pln_cli_message("%s: %s", path,
+				export->profile->heap_point_count
+					? "memory was counted in other processes alone than those "
+					  "asked for; `pillion info` lists them"
+					: "memory was not counted for long enough; record with "
+					  "--memory count, or sample");
 		return PLN_EXIT_NO_SAMPLES;
 	}
 	export->filter = &filter;
@@ -275,6 +288,28 @@ static int which_format(void)
 	return pln_cli_usage_error(&verb, "which format? -f with one of %s", names);
 }
 
+/* Returns -1, or the exit code after a complaint: what would change nothing is refused. */
+static int check_view(void)
+{
+	bool has_no_view =
+		format()->scope == PLN_EXPORT_ALL_VIEWS || format()->scope == PLN_EXPORT_COUNTS;
+
+	if (args.view != VIEW_UNSET && has_no_view)
+		return pln_cli_usage_error(&verb, "--view is of files of one view; %s has %s",
+					   format()->name,
+					   format()->scope == PLN_EXPORT_COUNTS ? "counts" : "all");
+	if (args.view == VIEW_UNSET)
+		args.view = PLN_VIEW_CPU;
+	if (format()->scope == PLN_EXPORT_TIME_VIEW && pln_view_is_heap(args.view))
+		return pln_cli_usage_error(&verb, "%s has views of time alone, not %s",
+					   format()->name, pln_amount_view_names[args.view]);
+	if (format()->scope == PLN_EXPORT_ALL_VIEWS && args.blocks)
+		return pln_cli_usage_error(&verb, "%s has bytes, not blocks", format()->name);
+	if (args.blocks && !pln_view_is_heap(args.view))
+		return pln_cli_usage_error(&verb, "--blocks is of views of memory: -w live, ...");
+	return -1;
+}
+
 static int check_arguments(const struct pln_operands *operands, const char *output)
 {
 	if (operands->count > 1)
@@ -284,20 +319,16 @@ static int check_arguments(const struct pln_operands *operands, const char *outp
 		return which_format();
 	if (format()->scope == PLN_EXPORT_COUNTS && args.threads)
 		return pln_cli_usage_error(&verb, "the timeline is of processes: use --process");
-	if (format()->scope == PLN_EXPORT_TIME_VIEW && pln_view_is_heap(args.view))
-		return pln_cli_usage_error(&verb, "%s has views of time alone, not %s",
-					   format()->name, pln_amount_view_names[args.view]);
-	if (format()->scope == PLN_EXPORT_ALL_VIEWS && args.blocks)
-		return pln_cli_usage_error(&verb, "%s has bytes, not blocks", format()->name);
-	if (args.blocks && !pln_view_is_heap(args.view))
-		return pln_cli_usage_error(&verb, "--blocks is of views of memory: -w live, ...");
+	if (args.lines && format()->without_lines)
+		return pln_cli_usage_error(&verb, "--lines is of stacks with lines; %s has none",
+					   format()->name);
 	if (args.annotate && format()->write != pln_export_folded)
 		return pln_cli_usage_error(&verb, "--annotate is of folded, not of %s",
 					   format()->name);
 	if (format()->binary && output && !strcmp(output, "-") && isatty(STDOUT_FILENO))
 		return pln_cli_usage_error(&verb, "%s is binary, and stdout is a terminal",
 					   format()->name);
-	return -1;
+	return check_view();
 }
 
 int pln_cmd_export(int argc, char **argv)

@@ -54,6 +54,7 @@ struct pln_export_format {
 	enum pln_export_scope scope;
 	bool binary;
 	bool unit_in_name; /* of its files: nothing inside tells the unit */
+	bool without_lines; /* it is of functions, or of processes */
 	int (*write)(const struct pln_export *export, FILE *out); /* 0 or -errno */
 };
 

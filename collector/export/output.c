@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,9 +19,20 @@ static bool is_special(const char *path)
 	return !stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
+/* "-", or a name of what stdout is: /dev/stdout, /proc/self/fd/1, the file that it was sent to. */
+static bool is_stdout(const char *path)
+{
+	struct stat named, own;
+
+	if (!strcmp(path, "-"))
+		return true;
+	return !stat(path, &named) && !fstat(STDOUT_FILENO, &own) && named.st_dev == own.st_dev &&
+	       named.st_ino == own.st_ino;
+}
+
 bool pln_export_output_is_taken(const char *path)
 {
-	return strcmp(path, "-") && !is_special(path) && !access(path, F_OK);
+	return !is_stdout(path) && !is_special(path) && !access(path, F_OK);
 }
 
 /* Under a name that nobody has: what a killed export left behind may be there still. */
@@ -45,11 +57,12 @@ int pln_export_output_open(struct pln_export_output *output, const char *path, b
 	int fd;
 
 	memset(output, 0, sizeof(*output));
-	output->path = path;
+	/* What a link names is replaced, not the link. */
+	output->path = realpath(path, output->real_path) ? output->real_path : path;
 	output->replace = replace;
 	if (!replace && pln_export_output_is_taken(path))
 		return -EEXIST;
-	if (!strcmp(path, "-")) {
+	if (is_stdout(path)) {
 		output->direct = true;
 		output->file = stdout;
 		return 0;
@@ -68,10 +81,11 @@ int pln_export_output_open(struct pln_export_output *output, const char *path, b
 
 static int close_file(struct pln_export_output *output)
 {
+	bool failed = ferror(output->file); /* earlier: the last flush may well succeed */
 	int err = 0;
 
 	errno = 0;
-	if (output->file == stdout ? fflush(stdout) : fclose(output->file))
+	if ((output->file == stdout ? fflush(stdout) : fclose(output->file)) || failed)
 		err = -(errno ? errno : EIO);
 	output->file = NULL;
 	return err;

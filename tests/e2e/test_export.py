@@ -178,6 +178,30 @@ def test_nothing_is_replaced_unasked(here, copied, work, form):
     assert sorted(p.name for p in work.iterdir()) == ["app.pillion", "out"]
 
 
+@pytest.mark.parametrize("force", [[], ["--force"]], ids=["plain", "force"])
+def test_names_of_standard_output_are_not_replaced(here, copied, work, force):
+    """Where /dev is writable, the link itself would be."""
+    plain = export(here, copied, work / "x", "folded").read_bytes()
+    (work / "stdout").symlink_to("/proc/self/fd/1")
+    for name in (work / "stdout", "/proc/self/fd/1"):
+        with open(str(work / "shown"), "wb") as shown:
+            result = here.run([here.pillion, "export", "-f", "folded", *force, "-o", name, copied], stdout=shown)
+        assert result.returncode == OK and (work / "shown").read_bytes() == plain, result
+    assert (work / "stdout").is_symlink()
+
+
+def test_what_a_link_names_is_replaced(here, copied, work):
+    (work / "inner").mkdir()
+    (work / "inner" / "out").write_text("precious")
+    (work / "link").symlink_to("inner/out")
+    argv = [here.pillion, "export", "-f", "folded", "-o", work / "link", copied]
+    result = here.run(argv)
+    assert result.returncode == FAILURE and "--force" in result.stderr
+    assert here.run(argv[:2] + ["--force"] + argv[2:]).returncode == OK
+    assert (work / "link").is_symlink() and "precious" not in (work / "inner" / "out").read_text()
+    assert [p.name for p in (work / "inner").iterdir()] == ["out"]
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_dash_is_standard_output(here, copied, work, form):
     target = export(here, copied, work / "x", form)

@@ -584,7 +584,10 @@ def test_tables_of_all_views_are_of_bytes_and_of_threads_that_are_there(here, re
 
 
 @pytest.mark.parametrize("options", [["folded", "--blocks"], ["timeline", "--blocks"], ["svg", "--blocks", "-w", "wall"],
-                                     ["svg", "--annotate"], ["pprof", "--annotate", "-w", "live"]], ids=" ".join)
+                                     ["svg", "--annotate"], ["pprof", "--annotate", "-w", "live"],
+                                     ["pstats", "--lines"], ["csv", "--lines"], ["timeline", "--lines"],
+                                     ["csv", "--view", "live"], ["lines", "--view", "cpu"],
+                                     ["timeline", "--view", "live", "--blocks"]], ids=" ".join)
 def test_what_would_change_nothing_is_refused(here, real, work, options):
     result = here.run([here.pillion, "export", "-o", work / "x", "-f", *options, real])
     assert result.returncode == USAGE and options[1] + " is of " in result.stderr, result

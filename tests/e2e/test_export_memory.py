@@ -249,3 +249,9 @@ def test_the_timeline_of_nothing(here, one_python, work):
     result = here.run([here.pillion, "export", "-f", "timeline", "-o", work / "x", path])
     assert result.returncode == NO_SAMPLES and "--memory" in result.stderr, result.stderr
     assert here.run([here.pillion, "export", "-f", "timeline", "--thread", "1", path]).returncode == USAGE
+
+
+def test_the_timeline_of_nobody(here, recorded, work):
+    result = here.run([here.pillion, "export", "-f", "timeline", "-o", work / "x", "--process", "1", recorded.path])
+    assert result.returncode == NO_SAMPLES and "pillion info" in result.stderr, result.stderr
+    assert not (work / "x").exists()
