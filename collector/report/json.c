@@ -119,7 +119,7 @@ void pln_json_real(struct pln_json *json, const char *key, double value)
 		return;
 	}
 	begin(json, key);
-	fprintf(json->out, "%.6g", value);
+	fprintf(json->out, "%.15g", value); /* sums of whole numbers stay whole */
 }
 
 void pln_json_bool(struct pln_json *json, const char *key, bool value)

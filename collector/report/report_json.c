@@ -82,11 +82,12 @@ static void functions(struct pln_json *json, const struct pln_report *r)
 
 static void libraries(struct pln_json *json, const struct pln_report *r)
 {
-	size_t count;
+	size_t count, shown;
 	uint32_t *order = pln_report_order_libraries(r, &count);
 
+	shown = pln_report_limited(r, count);
 	pln_json_array(json, "libraries");
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < shown; i++) {
 		const struct pln_library *library = &r->totals.libraries[order[i]];
 
 		pln_json_object(json, NULL);
@@ -184,10 +185,11 @@ static void lines(struct pln_json *json, const struct pln_report *r)
 
 static void waits(struct pln_json *json, const struct pln_report *r)
 {
+	size_t shown = pln_report_limited(r, r->waits.count);
 	char name[64];
 
 	pln_json_array(json, "off_cpu");
-	for (size_t i = 0; i < r->waits.count; i++) {
+	for (size_t i = 0; i < shown; i++) {
 		const struct pln_wait *wait = &r->waits.waits[i];
 
 		pln_json_object(json, NULL);

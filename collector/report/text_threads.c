@@ -64,9 +64,8 @@ static void process_row(const struct pln_report *r, struct pln_table *table, uin
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%u", times->threads);
 	pln_table_cell(table, PLN_STYLE_PLAIN, "%s", pln_count_text(count, times->samples));
 	pln_table_cell(table, PLN_STYLE_DIM, "%s",
-		       !process->end_ns
-			       ? "still running"
-			       : pln_exit_text(process->exit_status, ended, sizeof(ended)));
+		       pln_process_end_text(process, r->profile->recording.complete, ended,
+					    sizeof(ended)));
 }
 
 /* How much of its start the command shares with the others that are shown, but for equal ones. */

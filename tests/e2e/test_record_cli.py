@@ -373,6 +373,16 @@ def test_duration_ends_the_recording_and_not_the_command(here, one_python, work)
     assert "exit 0" in here.run([here.pillion, "report", work / "x.pillion"]).stdout
 
 
+def test_processes_that_ran_on_are_told_so(here, one_python, work):
+    program = "import os, time\nos.fork()\nend = time.monotonic() + 1.5\nwhile time.monotonic() < end: sum(range(999))"
+    result = here.run([here.pillion, "record", "-q", "-d", "500ms", "-o", "x.pillion", "--", one_python.path, "-c", program],
+                      cwd=work)
+    assert result.returncode == 0, result.stderr
+    shown = here.run([here.pillion, "report", work / "x.pillion"]).stdout
+    table = shown[shown.index("\nProcesses"):]
+    assert table.count("ran on") == 2 and "still running" not in shown, table[:1000]
+
+
 def test_a_profile_that_somebody_changed_is_not_added_to(here, one_python, work):
     program = "import time\nend = time.monotonic() + 2\nwhile time.monotonic() < end: sum(range(999))"
     process = here.popen([here.pillion, "record", "-d", "0.5", "-o", "x.pillion", "--", one_python.path, "-c", program],
