@@ -48,23 +48,48 @@ static void init_thread(const struct pln_target *t, struct pln_target_thread *th
 	thread->row.name = thread->name;
 }
 
+/* Once in a file. */
+static void note_too_many_threads(struct pln_target *t)
+{
+	struct pln_note_row note = { t->drain_ns, t->id, 1, NULL };
+	char text[96];
+
+	if (t->told_too_many_threads)
+		return;
+	t->told_too_many_threads = true;
+	snprintf(text, sizeof(text), "of its threads beyond the first %u nothing is recorded",
+		 MAX_THREADS);
+	note.text = text;
+	pln_writer_add_note(t->writer, &note);
+}
+
+static struct pln_target_thread *add_thread(struct pln_target *t, uint32_t serial)
+{
+	struct pln_target_thread *thread;
+
+	if (t->thread_count >= MAX_THREADS) {
+		note_too_many_threads(t);
+		return NULL;
+	}
+	if (!pln_grow(&t->threads, &t->thread_capacity, t->thread_count, sizeof(*t->threads)) ||
+	    pln_intern_add(t->serials, &serial, sizeof(serial), NULL) == PLN_NONE)
+		return NULL;
+	thread = &t->threads[t->thread_count++];
+	init_thread(t, thread, serial);
+	thread->id = pln_writer_add_thread(t->writer, &thread->row);
+	t->told_too_many_threads = false; /* there is room: another file may have begun */
+	return thread;
+}
+
 struct pln_target_thread *pln_target_thread(struct pln_target *t, uint32_t serial)
 {
-	bool is_new = false;
+	uint32_t index = pln_intern_find(t->serials, &serial, sizeof(serial));
 	struct pln_target_thread *thread;
-	uint32_t index;
 
-	if (t->thread_count >= MAX_THREADS ||
-	    !pln_grow(&t->threads, &t->thread_capacity, t->thread_count, sizeof(*t->threads)))
+	thread = index == PLN_NONE ? add_thread(t, serial) : &t->threads[index];
+	if (!thread) {
+		t->row.lost_records++;
 		return NULL;
-	index = pln_intern_add(t->serials, &serial, sizeof(serial), &is_new);
-	if (index == PLN_NONE)
-		return NULL;
-	thread = &t->threads[index];
-	if (is_new) {
-		t->thread_count++;
-		init_thread(t, thread, serial);
-		thread->id = pln_writer_add_thread(t->writer, &thread->row);
 	}
 	/* The array may have moved since the row was filled. */
 	thread->row.name = thread->name;

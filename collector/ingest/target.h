@@ -97,6 +97,7 @@ struct pln_target {
 	struct pln_intern *serials; /* thread serial -> index of threads[] */
 	struct pln_target_thread *threads;
 	size_t thread_count, thread_capacity;
+	bool told_too_many_threads; /* in this file */
 	struct pln_intern *code_keys; /* code key -> index of codes[] */
 	struct pln_target_code *codes;
 	size_t code_count, code_capacity;
@@ -210,7 +211,10 @@ void pln_target_thread_since(struct pln_target_thread *thread);
  */
 void pln_target_take_record(struct pln_target *t, const struct pln_record *rec);
 
-/* The thread of a serial, added when it was not announced yet. NULL: no memory. */
+/*
+ * The thread of a serial, added when it was not announced yet. NULL: no memory, or too many of
+ * them; counted as a lost record.
+ */
 struct pln_target_thread *pln_target_thread(struct pln_target *t, uint32_t serial);
 
 /* The code object of a key, added as unknown when it was not described. NULL: no memory. */
