@@ -9,6 +9,7 @@
 #include "ingest/target.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,12 @@
 #include "profile/grow.h"
 
 #define MAX_THREADS 1000000u
+/*
+ * The library's notes and paths are shorter, and its line tables are cut at 32 KiB. A record may be
+ * as large as a lane: what is kept of it would take from what other targets may have.
+ */
+#define MAX_NOTE 4096u
+#define MAX_LINETABLE (1u << 20)
 
 /* ------------------------------------------------------------------ threads */
 
@@ -209,7 +216,7 @@ static void take_module(struct pln_target *t, const struct pln_wire_module *rec)
 	char *path;
 	int error;
 
-	if (rec->path_size > rec->rec.size - sizeof(*rec) ||
+	if (rec->path_size > rec->rec.size - sizeof(*rec) || rec->path_size >= PATH_MAX ||
 	    rec->build_id_size > sizeof(rec->build_id)) {
 		t->row.lost_records++;
 		return;
@@ -295,7 +302,8 @@ static bool code_is_whole(const struct pln_wire_code *rec)
 {
 	uint64_t names = (uint64_t)rec->qualname_size + rec->filename_size;
 
-	return names + rec->linetable_size <= rec->rec.size - sizeof(*rec) && rec->key;
+	return names + rec->linetable_size <= rec->rec.size - sizeof(*rec) && rec->key &&
+	       rec->linetable_size <= MAX_LINETABLE;
 }
 
 static void take_code(struct pln_target *t, const struct pln_wire_code *rec)
@@ -338,7 +346,7 @@ static void take_note(struct pln_target *t, const struct pln_wire_note *rec)
 	struct pln_note_row note = { rec->time_ns, t->id, rec->level, NULL };
 	char *text;
 
-	if (rec->text_size > rec->rec.size - sizeof(*rec)) {
+	if (rec->text_size > rec->rec.size - sizeof(*rec) || rec->text_size > MAX_NOTE) {
 		t->row.lost_records++;
 		return;
 	}

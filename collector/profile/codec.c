@@ -77,8 +77,11 @@ void pln_put_bytes(struct pln_buffer *b, const void *bytes, size_t size)
 
 void pln_put_string(struct pln_buffer *b, const char *text)
 {
-	size_t size = text ? strlen(text) : 0;
+	pln_put_string_of(b, text, text ? strlen(text) : 0);
+}
 
+void pln_put_string_of(struct pln_buffer *b, const char *text, size_t size)
+{
 	pln_put_varint(b, size);
 	pln_put_bytes(b, text, size);
 }

@@ -39,6 +39,8 @@ void pln_put_signed(struct pln_buffer *b, int64_t value);
 void pln_put_bytes(struct pln_buffer *b, const void *bytes, size_t size);
 /* NULL is put as "". */
 void pln_put_string(struct pln_buffer *b, const char *text);
+/* Its first `size` bytes. */
+void pln_put_string_of(struct pln_buffer *b, const char *text, size_t size);
 
 struct pln_decoder {
 	const uint8_t *pos;

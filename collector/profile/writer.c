@@ -32,6 +32,7 @@
 #define DEFINITIONS_MAX_BYTES (48u << 20)
 #define ROWS_MAX (256u << 10)
 #define AUTO_FLUSH_BYTES (4u << 20) /* pending; for callers that seldom flush */
+#define TEXT_MAX (1u << 20) /* a longer one is cut: one entry must not fill what is kept */
 #define ROOM_TO_END 4096u /* for how processes and threads ended, and END */
 #define ROOM_FOR_END 256u
 
@@ -195,17 +196,19 @@ static int flush_section(struct pln_writer *w, enum section_id id)
 /* STRINGS entry = string. String 0 is "", which also stands for what cannot be defined. */
 static uint32_t text_id(struct pln_writer *w, const char *text)
 {
+	size_t size;
 	bool is_new = false;
 	uint32_t id;
 
 	if (!text)
 		text = "";
+	size = strnlen(text, TEXT_MAX);
 	if (w->frozen)
-		id = pln_intern_find(w->strings, text, strlen(text));
+		id = pln_intern_find(w->strings, text, size);
 	else
-		id = pln_intern_add(w->strings, text, strlen(text), &is_new);
+		id = pln_intern_add(w->strings, text, size, &is_new);
 	if (is_new) {
-		pln_put_string(entry_begin(w, SECTION_STRINGS), text);
+		pln_put_string_of(entry_begin(w, SECTION_STRINGS), text, size);
 		entry_end(w, SECTION_STRINGS);
 	}
 	return id < undefined_from(w, SECTION_STRINGS) ? id : 0;
@@ -521,7 +524,7 @@ void pln_writer_add_note(struct pln_writer *w, const struct pln_note_row *note)
 	pln_put_varint(b, note->time_ns);
 	pln_put_varint(b, (uint32_t)(note->process + 1));
 	pln_put_varint(b, note->level);
-	pln_put_string(b, note->text);
+	pln_put_string_of(b, note->text, strnlen(note->text, TEXT_MAX));
 	definition_end(w, SECTION_NOTES);
 }
 

@@ -93,10 +93,76 @@ static void known_threads_stay_known(void)
 	pln_profile_close(p);
 }
 
+/* --------------------------------------------------------------------- texts */
+
+static void take_note(struct pln_target *t, uint32_t size)
+{
+	struct pln_wire_note *rec = calloc(1, sizeof(*rec) + size);
+
+	rec->rec.size = (uint32_t)sizeof(*rec) + size;
+	rec->rec.type = PILLION_RECORD_NOTE;
+	rec->text_size = size;
+	memset(rec + 1, 'n', size);
+	pln_target_take_record(t, &rec->rec);
+	free(rec);
+}
+
+static void take_module(struct pln_target *t, uint64_t lo, uint32_t path_size)
+{
+	struct pln_wire_module *rec = calloc(1, sizeof(*rec) + path_size);
+
+	rec->rec.size = (uint32_t)sizeof(*rec) + path_size;
+	rec->rec.type = PILLION_RECORD_MODULE;
+	rec->lo = lo;
+	rec->hi = lo + 4096;
+	rec->time_ns = 900;
+	rec->path_size = path_size;
+	memset(rec + 1, 'm', path_size);
+	pln_target_take_record(t, &rec->rec);
+	free(rec);
+}
+
+static void take_code(struct pln_target *t, uint64_t key, uint32_t linetable_size)
+{
+	struct pln_wire_code *rec = calloc(1, sizeof(*rec) + linetable_size);
+
+	rec->rec.size = (uint32_t)sizeof(*rec) + linetable_size;
+	rec->rec.type = PILLION_RECORD_CODE;
+	rec->key = key;
+	rec->linetable_size = linetable_size;
+	pln_target_take_record(t, &rec->rec);
+	free(rec);
+}
+
+static void long_texts_are_left_out(void)
+{
+	struct pln_target *t;
+	struct pln_profile *p;
+
+	open_file();
+	t = new_target();
+	take_note(t, 4096);
+	take_module(t, 4096, 4095);
+	take_code(t, 1, 32768);
+	CHECK_EQ(t->row.lost_records, 0);
+	take_note(t, 4097);
+	take_note(t, 60u << 20);
+	take_module(t, 8192, 60u << 20);
+	take_code(t, 2, 60u << 20);
+	CHECK_EQ(t->row.lost_records, 4);
+	CHECK_EQ(t->code_count, 1);
+	pln_target_free(t);
+	p = close_file();
+	CHECK_EQ(p->note_count, 1);
+	CHECK_EQ(p->module_count, 1);
+	pln_profile_close(p);
+}
+
 int main(void)
 {
 	scratch = pln_scratch_new();
 	known_threads_stay_known();
+	long_texts_are_left_out();
 	pln_scratch_free(scratch);
 	return check_result();
 }

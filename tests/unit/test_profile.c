@@ -469,6 +469,36 @@ static void definitions_are_bounded_too(void)
 	pln_profile_close(p);
 }
 
+/* What one target has for a path, say, must not end the definitions of all others. */
+static void a_text_of_any_size_leaves_room_for_others(void)
+{
+	const size_t size = 60u << 20;
+	int fd = small_open_output();
+	struct pln_writer *w = small_start_writer(fd);
+	struct pln_note_row note = { 1, PLN_NONE, 0, "" };
+	struct pln_module_info module = { .lo = 1, .hi = 2 };
+	char *text = malloc(size);
+	struct pln_profile *p;
+
+	memset(text, 'n', size);
+	text[size - 1] = '\0';
+	note.text = module.path = text;
+	small_add_definitions(w);
+	pln_writer_add_note(w, &note);
+	pln_writer_add_module(w, &module);
+	CHECK_EQ(pln_writer_add_stack(w, &(struct pln_stack_node){ 1, 2 }), 3);
+	pln_writer_add_sample(w, &(struct pln_sample_row){ .time_ns = 2000, .stack = 3 });
+	CHECK_EQ(pln_writer_lost_samples(w), 0);
+	CHECK_EQ(pln_writer_close(w, &small_recording), 0);
+	close(fd);
+	p = small_open();
+	CHECK(p->stack_count == 4 && p->sample_count == 1 && !p->bad_bytes);
+	CHECK_EQ(strlen(p->notes[0].text), 1u << 20);
+	CHECK_EQ(strlen(p->modules[1].path), 1u << 20);
+	pln_profile_close(p);
+	free(text);
+}
+
 int main(void)
 {
 	int fd = small_start();
@@ -480,6 +510,7 @@ int main(void)
 	missing_symbols_are_looked_up_here();
 	texts_are_valid_utf8();
 	labels_are_found_by_their_process();
+	a_text_of_any_size_leaves_room_for_others();
 	short_writes_are_taken_back();
 	what_a_full_disk_costs_is_counted();
 	blocks_and_frees_are_lost_apart_from_samples();
