@@ -50,20 +50,21 @@ void pln_newest_set(struct pln_newest_table *t, uint32_t id, const struct pln_bu
 	row->dirty = true;
 }
 
-uint32_t pln_newest_put_dirty(const struct pln_newest_table *t, uint32_t strings,
+uint32_t pln_newest_put_dirty(const struct pln_newest_table *t, uint32_t begin, uint32_t strings,
 			      struct pln_buffer *payload)
 {
-	uint32_t i;
+	uint32_t i = begin;
 
-	for (i = 0; i < t->count && t->rows[i].strings <= strings; i++)
+	for (; i < t->count && t->rows[i].strings <= strings && payload->size < PLN_NEWEST_PAYLOAD;
+	     i++)
 		if (t->rows[i].dirty)
 			pln_put_bytes(payload, t->rows[i].bytes, t->rows[i].size);
 	return i;
 }
 
-void pln_newest_written(struct pln_newest_table *t, uint32_t end)
+void pln_newest_written(struct pln_newest_table *t, uint32_t begin, uint32_t end)
 {
-	for (uint32_t i = 0; i < end; i++)
+	for (uint32_t i = begin; i < end; i++)
 		t->rows[i].dirty = false;
 }
 

@@ -13,6 +13,8 @@
 
 #include "profile/codec.h"
 
+#define PLN_NEWEST_PAYLOAD (4u << 20) /* far below what a chunk may have */
+
 struct pln_newest {
 	uint8_t *bytes;
 	uint32_t size;
@@ -36,14 +38,15 @@ void pln_newest_set(struct pln_newest_table *t, uint32_t id, const struct pln_bu
 		    uint32_t strings);
 
 /*
- * Appends what is dirty to `payload`, up to the first that needs more than the first `strings`
- * strings: a reader takes new ids in order only. Returns where it ended, for pln_newest_written().
+ * Appends what is dirty of ids from `begin` on, until `payload` is PLN_NEWEST_PAYLOAD bytes or
+ * more, and up to the first that needs more than the first `strings` strings: a reader takes new
+ * ids in order only. Returns where it ended; when it appended nothing, nothing is left to append.
  */
-uint32_t pln_newest_put_dirty(const struct pln_newest_table *t, uint32_t strings,
+uint32_t pln_newest_put_dirty(const struct pln_newest_table *t, uint32_t begin, uint32_t strings,
 			      struct pln_buffer *payload);
 
-/* Ids [0, end) are in the file. */
-void pln_newest_written(struct pln_newest_table *t, uint32_t end);
+/* Ids [begin, end) are in the file. */
+void pln_newest_written(struct pln_newest_table *t, uint32_t begin, uint32_t end);
 
 bool pln_newest_is_written(const struct pln_newest_table *t);
 

@@ -25,6 +25,7 @@
 
 #include "profile/append.h"
 #include "profile/chunk.h"
+#include "profile/grow.h"
 #include "profile/newest.h"
 #include "profile/samples.h"
 #include "stacks/intern.h"
@@ -238,18 +239,23 @@ static void newest_end(struct pln_writer *w, struct pln_newest_table *t, uint32_
 	pln_newest_set(t, id, &w->entry, w->entry_strings);
 }
 
-/* Writes what the payload has already and every dirty entry; nothing when none is dirty. */
+/* Writes every dirty entry, in as many chunks as it takes; each begins as the payload does. */
 static int flush_newest(struct pln_writer *w, struct pln_newest_table *t, enum pln_chunk_type type)
 {
 	size_t head_size = w->payload.size;
-	uint32_t end = pln_newest_put_dirty(t, w->section[SECTION_STRINGS].first, &w->payload);
-	int err;
+	uint32_t begin = 0, end;
+	int err = 0;
 
-	if (w->payload.size == head_size)
-		return 0;
-	err = write_chunk(w, type);
-	if (!err)
-		pln_newest_written(t, end);
+	for (; !err; begin = end) {
+		w->payload.size = head_size;
+		end = pln_newest_put_dirty(t, begin, w->section[SECTION_STRINGS].first,
+					   &w->payload);
+		if (w->payload.size == head_size && !w->payload.failed)
+			break;
+		err = write_chunk(w, type);
+		if (!err)
+			pln_newest_written(t, begin, end);
+	}
 	return err;
 }
 
@@ -597,30 +603,14 @@ void pln_writer_add_heap_point(struct pln_writer *w, const struct pln_heap_point
 
 /* -------------------------------------------------------------------- samples */
 
-static bool rows_grow(struct pln_writer *w)
-{
-	size_t capacity = w->row_capacity ? w->row_capacity * 2 : 1024;
-	struct pln_sample_row *rows;
-
-	if (w->row_count < w->row_capacity)
-		return true;
-	if (w->row_count >= ROWS_MAX)
-		return false;
-	rows = realloc(w->rows, capacity * sizeof(*rows));
-	if (!rows)
-		return false;
-	w->rows = rows;
-	w->row_capacity = capacity;
-	return true;
-}
-
 void pln_writer_add_sample(struct pln_writer *w, const struct pln_sample_row *sample)
 {
 	bool defined =
 		sample->thread < w->threads.count &&
 		(sample->stack == PLN_NONE || sample->stack < undefined_from(w, SECTION_STACKS));
 
-	if (!defined || !rows_grow(w)) {
+	if (!defined || w->row_count >= ROWS_MAX ||
+	    !pln_grow(&w->rows, &w->row_capacity, w->row_count, sizeof(*w->rows))) {
 		w->lost_samples++;
 		return;
 	}

@@ -313,6 +313,34 @@ static void labels_are_found_by_their_process(void)
 	pln_profile_close(p);
 }
 
+/* They change at once, as at the end of a file: more than one chunk may hold. */
+static void threads_in_any_number_are_written(void)
+{
+	const uint32_t count = 500000;
+	int fd = small_open_output();
+	struct pln_writer *w = small_start_writer(fd);
+	struct pln_thread thread = small_thread(0, "worker");
+	struct pln_profile *p;
+
+	for (unsigned i = 0; i < PILLION_HEAP_COUNT; i++)
+		thread.heap[i] =
+			(struct pln_heap_counts){ UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
+	small_add_definitions(w);
+	for (uint32_t i = 1; i < count; i++) {
+		thread.tid = i;
+		CHECK_EQ(pln_writer_add_thread(w, &thread), i);
+	}
+	pln_writer_add_sample(w, &(struct pln_sample_row){ .time_ns = 2000, .thread = count - 1 });
+	CHECK_EQ(pln_writer_flush(w), 0);
+	CHECK_EQ(pln_writer_close(w, &small_recording), 0);
+	close(fd);
+	p = small_open();
+	CHECK_EQ(p->thread_count, count);
+	CHECK_EQ(p->threads[count - 1].tid, count - 1);
+	CHECK(p->sample_count == 1 && !p->bad_bytes && p->recording.complete);
+	pln_profile_close(p);
+}
+
 /* ------------------------------------------------------------------ full disk */
 
 #define ROWS_A_CHUNK 40
@@ -510,6 +538,7 @@ int main(void)
 	missing_symbols_are_looked_up_here();
 	texts_are_valid_utf8();
 	labels_are_found_by_their_process();
+	threads_in_any_number_are_written();
 	a_text_of_any_size_leaves_room_for_others();
 	short_writes_are_taken_back();
 	what_a_full_disk_costs_is_counted();
