@@ -4,7 +4,8 @@
  *
  * Both come through lanes of different threads, in any order: a free may be met before its
  * block. What is not matched yet waits in a table by id, open addressing, which shrinks
- * in use as blocks are freed: it holds what is live, and little else.
+ * in use as blocks are freed: it holds what is live, and little else. A block that could not be
+ * told to the file waits there as well, so that its free is not taken for an early one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,14 @@
 #define RESTING_POINT_NS 1000000000ull
 #define POINT_NS 40000000ull
 #define MAX_BYTES (1ull << 56)
+#define MAX_EARLY                                                                                  \
+	65536u /* frees whose block is in a lane that is yet to be read: a few, and soon */
 
 /* A block that waits for its free (time 0), or a free that waits for its block. */
 struct pln_target_block {
 	uint64_t id; /* 0: empty */
 	uint64_t freed_ns;
-	uint32_t block; /* PLN_NONE: an earlier file has it */
+	uint32_t block; /* PLN_NONE: an earlier file has it, or none */
 };
 
 static size_t place(const struct pln_target_blocks *b, uint64_t id)
@@ -48,6 +51,7 @@ static bool grow(struct pln_target_blocks *b)
 		if (b->rows[i].id)
 			larger.rows[place(&larger, b->rows[i].id)] = b->rows[i];
 	larger.count = b->count;
+	larger.early = b->early;
 	free(b->rows);
 	*b = larger;
 	return true;
@@ -67,22 +71,41 @@ static void take_out(struct pln_target_blocks *b, size_t at)
 	}
 }
 
+/* Of one that the writer does not have, nothing is to be told. */
+static void tell_free(struct pln_target *t, uint32_t block, uint64_t freed_ns)
+{
+	if (block != PLN_NONE)
+		pln_writer_add_free(t->writer, block, freed_ns);
+}
+
 void pln_target_add_block(struct pln_target *t, uint64_t id, const struct pln_block_row *row)
 {
 	struct pln_target_blocks *b = &t->blocks;
 	uint32_t block = pln_writer_add_block(t->writer, row);
 	size_t at;
 
-	if (row->unfollowed || block == PLN_NONE || !grow(b))
+	if (row->unfollowed || !grow(b))
 		return;
 	at = place(b, id);
-	if (b->rows[at].id) { /* its free was met first */
-		pln_writer_add_free(t->writer, block, b->rows[at].freed_ns);
+	if (b->rows[at].id && b->rows[at].freed_ns) { /* its free was met first */
+		tell_free(t, block, b->rows[at].freed_ns);
 		take_out(b, at);
+		b->early--;
 		return;
 	}
+	b->count += !b->rows[at].id;
 	b->rows[at] = (struct pln_target_block){ .id = id, .block = block };
-	b->count++;
+}
+
+static void keep_early(struct pln_target *t, size_t at, const struct pln_wire_free *rec)
+{
+	if (t->blocks.early >= MAX_EARLY) {
+		t->row.lost_records++;
+		return;
+	}
+	t->blocks.rows[at] = (struct pln_target_block){ rec->id, rec->time_ns, PLN_NONE };
+	t->blocks.count++;
+	t->blocks.early++;
 }
 
 void pln_target_take_free(struct pln_target *t, const struct pln_wire_free *rec)
@@ -90,18 +113,16 @@ void pln_target_take_free(struct pln_target *t, const struct pln_wire_free *rec)
 	struct pln_target_blocks *b = &t->blocks;
 	size_t at;
 
-	if (rec->rec.size < sizeof(*rec) || !rec->id ||
+	if (rec->rec.size < sizeof(*rec) || !rec->id || !rec->time_ns ||
 	    rec->time_ns > t->drain_ns + PLN_TARGET_AHEAD_NS || !grow(b)) {
 		t->row.lost_records++;
 		return;
 	}
 	at = place(b, rec->id);
 	if (!b->rows[at].id) {
-		b->rows[at] = (struct pln_target_block){ .id = rec->id, .freed_ns = rec->time_ns };
-		b->count++;
+		keep_early(t, at, rec);
 	} else if (!b->rows[at].freed_ns) {
-		if (b->rows[at].block != PLN_NONE)
-			pln_writer_add_free(t->writer, b->rows[at].block, rec->time_ns);
+		tell_free(t, b->rows[at].block, rec->time_ns);
 		take_out(b, at);
 	}
 }

@@ -74,6 +74,7 @@ struct pln_scratch;
 struct pln_target_blocks {
 	struct pln_target_block *rows;
 	size_t count, capacity;
+	size_t early; /* of count: frees that wait for their block */
 };
 
 struct pln_target {

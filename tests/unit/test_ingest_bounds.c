@@ -158,11 +158,135 @@ static void long_texts_are_left_out(void)
 	pln_profile_close(p);
 }
 
+/* -------------------------------------------------------------------- blocks */
+
+static void take_free(struct pln_target *t, uint64_t id, uint64_t time_ns)
+{
+	struct pln_wire_free rec = { .rec = { .size = sizeof(rec), .type = PILLION_RECORD_FREE },
+				     .time_ns = time_ns,
+				     .id = id };
+
+	pln_target_take_free(t, &rec);
+}
+
+static struct pln_block_row block_of(uint32_t thread)
+{
+	return (struct pln_block_row){
+		.time_ns = 800, .size = 64, .interval = 4096, .thread = thread, .stack = PLN_NONE
+	};
+}
+
+static void a_block_that_was_given_up_is_freed_all_the_same(void)
+{
+	struct pln_block_row unknown = block_of(99);
+	struct pln_target *t;
+
+	open_file();
+	t = new_target();
+	for (uint64_t id = 1; id <= 3; id++) {
+		pln_target_add_block(t, id, &unknown); /* as when the disk is full */
+		take_free(t, id, 900);
+	}
+	take_free(t, 4, 900);
+	pln_target_add_block(t, 4, &unknown);
+	CHECK_EQ(t->blocks.count, 0);
+	CHECK_EQ(pln_writer_lost_blocks(writer), 4);
+	pln_target_free(t);
+	pln_profile_close(close_file());
+}
+
+/* An empty place of the table is no early free, whatever stood there before. */
+static void places_are_used_again(void)
+{
+	const uint64_t many = 1000;
+	struct pln_block_row block;
+	struct pln_target *t;
+
+	open_file();
+	t = new_target();
+	take_sample(t, 1);
+	block = block_of(t->threads[0].id);
+	for (uint64_t id = 1; id <= many; id++)
+		take_free(t, id, 900);
+	for (uint64_t id = 1; id <= many; id++)
+		pln_target_add_block(t, id, &block);
+	CHECK_EQ(t->blocks.count, 0);
+	for (uint64_t id = 1; id <= many; id++)
+		pln_target_add_block(t, id, &block);
+	CHECK_EQ(t->blocks.count, many);
+	CHECK_EQ(t->blocks.early, 0);
+	pln_target_free(t);
+	pln_profile_close(close_file());
+}
+
+/* A target that sends nothing but frees. */
+static void early_frees_are_bounded(void)
+{
+	const uint64_t many = 100000;
+	struct pln_block_row block;
+	struct pln_profile *p;
+	struct pln_target *t;
+
+	open_file();
+	t = new_target();
+	take_sample(t, 1);
+	block = block_of(t->threads[0].id);
+	for (uint64_t id = 1; id <= many; id++)
+		take_free(t, id, 900);
+	CHECK_EQ(t->blocks.count, 65536);
+	CHECK_EQ(t->row.lost_records, many - 65536);
+	/* Those that wait find their block, and one that waits no more makes room. */
+	pln_target_add_block(t, 1, &block);
+	take_free(t, many + 1, 900);
+	CHECK_EQ(t->row.lost_records, many - 65536);
+	CHECK_EQ(t->blocks.count, 65536);
+	/* What is live is not bounded. */
+	for (uint64_t id = 2 * many; id < 3 * many; id++)
+		pln_target_add_block(t, id, &block);
+	CHECK_EQ(t->blocks.count, 65536 + many);
+	take_free(t, 2 * many, 901);
+	CHECK_EQ(t->blocks.count, 65536 + many - 1);
+	pln_target_free(t);
+	p = close_file();
+	if (CHECK_EQ(p->block_count, many + 1)) {
+		CHECK_EQ(p->blocks[0].freed_ns, 900);
+		CHECK_EQ(p->blocks[1].freed_ns, 901);
+		CHECK_EQ(p->blocks[2].freed_ns, 0);
+	}
+	pln_profile_close(p);
+}
+
+/* It would be taken for a block: the first of the file, whoever's that is. */
+static void a_free_without_a_time_frees_nothing(void)
+{
+	struct pln_block_row block;
+	struct pln_profile *p;
+	struct pln_target *t;
+
+	open_file();
+	t = new_target();
+	take_sample(t, 1);
+	block = block_of(t->threads[0].id);
+	pln_target_add_block(t, 1, &block);
+	take_free(t, 2, 0);
+	take_free(t, 2, 900);
+	CHECK_EQ(t->row.lost_records, 1);
+	pln_target_free(t);
+	p = close_file();
+	if (CHECK_EQ(p->block_count, 1))
+		CHECK_EQ(p->blocks[0].freed_ns, 0);
+	pln_profile_close(p);
+}
+
 int main(void)
 {
 	scratch = pln_scratch_new();
 	known_threads_stay_known();
 	long_texts_are_left_out();
+	a_block_that_was_given_up_is_freed_all_the_same();
+	places_are_used_again();
+	early_frees_are_bounded();
+	a_free_without_a_time_frees_nothing();
 	pln_scratch_free(scratch);
 	return check_result();
 }
