@@ -94,17 +94,18 @@ static uint32_t stack_of_node(struct pln_target *t, const struct pln_burst_node 
 	return frame == PLN_NONE ? parent : pln_tables_stack(t->tables, parent, frame);
 }
 
-/* Grows `array` to `count` items of `size` bytes at least; new ones are zero. */
+/* Grows `array` to `count` items of `size` bytes at least; new ones, of few as of enough, are zero.
+ */
 static bool reserve(void **array, size_t *capacity, size_t count, size_t size)
 {
 	size_t had = *capacity;
+	bool has_memory = true;
 
-	while (*capacity < count)
-		if (!pln_grow(array, capacity, *capacity, size))
-			return false;
+	while (has_memory && *capacity < count)
+		has_memory = pln_grow(array, capacity, *capacity, size);
 	if (*capacity > had)
 		memset((char *)*array + had * size, 0, (*capacity - had) * size);
-	return true;
+	return has_memory;
 }
 
 static void resolve_nodes(struct pln_target *t)

@@ -26,7 +26,11 @@
 #define MAX_SEGMENT_SIZE (1ull << 36)
 #define MAX_LANES 16384u
 #define MIN_LANE_DATA 4096u
-#define MAX_LANE_DATA (1u << 30)
+#define MAX_LANE_DATA (64u << 20) /* the library's largest is of 4 MiB */
+/* Four times what the library makes: we have memory for each, and look at each cell every second.
+ */
+#define MAX_BURST_NODES (1u << 21)
+#define MAX_BURST_CELLS (1u << 20)
 
 static int refuse(char *why, size_t size, int error, const char *reason)
 {
@@ -81,6 +85,8 @@ static bool place_burst(struct pln_segment_view *view, const struct pln_segment 
 		return false;
 	base = view->base + h->burst_off;
 	memcpy(&burst, base, sizeof(burst));
+	if (burst.node_max > MAX_BURST_NODES || burst.cell_max > MAX_BURST_CELLS)
+		return false;
 	if (!is_in_burst(burst.nodes_off, burst.node_max, sizeof(*view->burst.nodes),
 			 h->burst_size) ||
 	    !is_in_burst(burst.cells_off, burst.cell_max, sizeof(*view->burst.cells),

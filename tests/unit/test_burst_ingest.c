@@ -3,12 +3,15 @@
  * What burst mode counted becomes rows: each cell's new time once, on its stack and thread.
  * What a target cannot have counted honestly becomes none.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "fake_target.h"
 #include "ingest/burst.h"
 #include "ingest/target.h"
 #include "profile/reader.h"
@@ -214,6 +217,50 @@ static void test_each_file_has_its_own_rate(void)
 	pln_profile_close(profile);
 }
 
+/* ----------------------------------------------------- what a segment may hold */
+
+/* A sparse segment with room for so many. Returns what the collector makes of it. */
+static int map_with(uint32_t node_max, uint32_t cell_max)
+{
+	struct pln_segment_view view;
+	struct pln_burst *burst;
+	struct fake f;
+	uint64_t nodes = sizeof(*burst) + (uint64_t)node_max * sizeof(struct pln_burst_node);
+	uint64_t mapped;
+	char why[128];
+	int error;
+
+	CHECK_EQ(fake_create(&f, 1, 8192, false), 0);
+	mapped = f.seg->size;
+	f.seg->burst_off = (mapped + 63) & ~63ull;
+	f.seg->burst_size = nodes + (uint64_t)cell_max * sizeof(struct pln_burst_cell);
+	f.seg->size = f.seg->burst_off + f.seg->burst_size;
+	CHECK_EQ(ftruncate(f.memfd, (off_t)f.seg->size), 0);
+	CHECK_EQ(fcntl(f.memfd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	burst = mmap(NULL, f.seg->size, PROT_READ | PROT_WRITE, MAP_SHARED, f.memfd, 0);
+	burst = (void *)((char *)burst + f.seg->burst_off);
+	burst->nodes_off = sizeof(*burst);
+	burst->cells_off = nodes;
+	burst->node_max = node_max;
+	burst->cell_max = cell_max;
+	error = pln_segment_map(&view, f.memfd, why, sizeof(why));
+	if (!error)
+		pln_segment_unmap(&view);
+	munmap((char *)burst - f.seg->burst_off, f.seg->size);
+	f.seg->size = mapped;
+	fake_destroy(&f);
+	return error;
+}
+
+/* The file may be sparse, what we keep of each node and cell is not. */
+static void test_a_table_of_absurd_size_is_refused(void)
+{
+	CHECK_EQ(map_with(1u << 19, 1u << 18), 0); /* the library's */
+	CHECK_EQ(map_with(1u << 21, 1u << 20), 0);
+	CHECK_EQ(map_with(8, 1500000000u), -EINVAL);
+	CHECK_EQ(map_with(1u << 30, 8), -EINVAL);
+}
+
 int main(void)
 {
 	struct pln_recording recording = {
@@ -232,6 +279,7 @@ int main(void)
 	test_the_end_says_what_was_reached();
 	test_the_period_is_that_of_the_looks();
 	test_each_file_has_its_own_rate();
+	test_a_table_of_absurd_size_is_refused();
 	pln_scratch_free(scratch);
 	pln_tables_close(&tables);
 	CHECK(pln_writer_close(writer, &recording) == 0);
