@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include <pillion/atomic.h>
 
 #include "ingest/target.h"
@@ -31,7 +34,7 @@ struct pln_target_block {
 
 static size_t place(const struct pln_target_blocks *b, uint64_t id)
 {
-	size_t at = (id * 0x9e3779b97f4a7c15ull >> 20) & (b->capacity - 1);
+	size_t at = XXH3_64bits_withSeed(&id, sizeof(id), pln_intern_seed()) & (b->capacity - 1);
 
 	while (b->rows[at].id && b->rows[at].id != id)
 		at = (at + 1) & (b->capacity - 1);

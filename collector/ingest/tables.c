@@ -3,7 +3,8 @@
  * tables.c - see tables.h.
  *
  * Keys are structs without padding, compared as bytes; functions, which are strings,
- * are keyed by a 128-bit hash of them.
+ * are keyed by a 128-bit hash of them, seeded: no target can give its functions the key of
+ * another's.
  */
 #include "ingest/tables.h"
 
@@ -80,7 +81,7 @@ static struct function_key key_of_function(const struct pln_function *f)
 	XXH3_state_t state;
 	XXH128_hash_t hash;
 
-	XXH3_128bits_reset(&state);
+	XXH3_128bits_reset_withSeed(&state, pln_intern_seed());
 	/* With the terminators: "ab" + "c" must differ from "a" + "bc". */
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		XXH3_128bits_update(&state, parts[i], strlen(parts[i]) + 1);

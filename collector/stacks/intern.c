@@ -11,6 +11,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <sys/random.h>
+
+#include <pillion/atomic.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -30,6 +34,7 @@ struct arena_block {
 };
 
 struct pln_intern {
+	uint64_t seed;
 	uint32_t *slots; /* id + 1, 0: empty; at most half of them are taken */
 	size_t slot_count; /* a power of two */
 	struct entry *entries;
@@ -39,6 +44,30 @@ struct pln_intern {
 	uint8_t *arena; /* what is left of the newest common block */
 	size_t arena_left;
 };
+
+/* Without random numbers from the kernel, what at least differs from run to run. */
+static uint64_t draw_seed(void)
+{
+	struct timespec now;
+	uint64_t seed = 0;
+
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == sizeof(seed) && seed)
+		return seed;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return ((uint64_t)now.tv_sec << 32 ^ (uint64_t)now.tv_nsec ^ (uintptr_t)&now) | 1;
+}
+
+uint64_t pln_intern_seed(void)
+{
+	static _Atomic uint64_t drawn; /* 0: not yet */
+	uint64_t seed = pln_load_relaxed(&drawn), fresh;
+
+	if (seed)
+		return seed;
+	fresh = draw_seed();
+	/* Of two threads that come first, one seed holds for both. */
+	return pln_cas_acquire(&drawn, &seed, fresh) ? fresh : seed;
+}
 
 struct pln_intern *pln_intern_new(void)
 {
@@ -52,6 +81,7 @@ struct pln_intern *pln_intern_new(void)
 		return NULL;
 	}
 	table->slot_count = FIRST_SLOTS;
+	table->seed = pln_intern_seed();
 	return table;
 }
 
@@ -164,21 +194,21 @@ static bool make_room(struct pln_intern *table)
 	return table->count * 2 < table->slot_count || grow_slots(table);
 }
 
-static uint32_t hash_key(const void *key, size_t size)
+static uint32_t hash_key(const struct pln_intern *table, const void *key, size_t size)
 {
-	return (uint32_t)XXH3_64bits(key, size);
+	return (uint32_t)XXH3_64bits_withSeed(key, size, table->seed);
 }
 
 uint32_t pln_intern_find(const struct pln_intern *table, const void *key, size_t size)
 {
-	uint32_t found = table->slots[find_slot(table, key, size, hash_key(key, size))];
+	uint32_t found = table->slots[find_slot(table, key, size, hash_key(table, key, size))];
 
 	return found ? found - 1 : PLN_NONE;
 }
 
 uint32_t pln_intern_add(struct pln_intern *table, const void *key, size_t size, bool *is_new)
 {
-	uint32_t hash = hash_key(key, size);
+	uint32_t hash = hash_key(table, key, size);
 	size_t slot = find_slot(table, key, size, hash);
 	uint8_t *copy;
 

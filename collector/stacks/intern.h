@@ -4,7 +4,8 @@
  *
  * Stacks, frames and functions are interned by a packed struct, names by their text.
  * Open addressing on XXH3, keys copied into an arena and compared whole, so that a
- * collision of hashes costs a comparison and never a wrong answer.
+ * collision of hashes costs a comparison and never a wrong answer. Hashes are seeded: who
+ * chooses the keys must not choose collisions.
  */
 #ifndef PILLION_COLLECTOR_INTERN_H
 #define PILLION_COLLECTOR_INTERN_H
@@ -33,5 +34,8 @@ uint32_t pln_intern_find(const struct pln_intern *table, const void *key, size_t
 const void *pln_intern_key(const struct pln_intern *table, uint32_t id);
 
 size_t pln_intern_count(const struct pln_intern *table);
+
+/* The seed of this process, for other tables whose keys are a stranger's. */
+uint64_t pln_intern_seed(void);
 
 #endif

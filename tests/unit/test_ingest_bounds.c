@@ -5,12 +5,14 @@
  */
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "ingest/target.h"
 #include "profile/reader.h"
 
+#define SECOND_NS 1000000000ull
 #define MANY_THREADS 1000000u
 
 static const struct pln_recording recording = {
@@ -278,6 +280,38 @@ static void a_free_without_a_time_frees_nothing(void)
 	pln_profile_close(p);
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
+}
+
+/* Multiples of the inverse of a usual multiplier: its products are small, and all in one slot. */
+static void chosen_ids_do_not_collide(void)
+{
+	const uint64_t multiplier = 0x9e3779b97f4a7c15u, many = 200000;
+	uint64_t inverse = multiplier, began_ns;
+	struct pln_block_row block;
+	struct pln_target *t;
+
+	for (unsigned i = 0; i < 6; i++)
+		inverse *= 2 - multiplier * inverse;
+	CHECK_EQ(multiplier * inverse, 1);
+	open_file();
+	t = new_target();
+	take_sample(t, 1);
+	block = block_of(t->threads[0].id);
+	began_ns = cpu_ns();
+	for (uint64_t i = 1; i <= many; i++)
+		pln_target_add_block(t, i * inverse, &block);
+	CHECK(cpu_ns() - began_ns < 5 * SECOND_NS);
+	CHECK_EQ(t->blocks.count, many);
+	pln_target_free(t);
+	pln_profile_close(close_file());
+}
+
 int main(void)
 {
 	scratch = pln_scratch_new();
@@ -287,6 +321,7 @@ int main(void)
 	places_are_used_again();
 	early_frees_are_bounded();
 	a_free_without_a_time_frees_nothing();
+	chosen_ids_do_not_collide();
 	pln_scratch_free(scratch);
 	return check_result();
 }

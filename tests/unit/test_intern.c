@@ -53,9 +53,18 @@ static void keys_are_compared_whole(void)
 	pln_intern_free(NULL);
 }
 
+static void the_seed_stays(void)
+{
+	uint64_t seed = pln_intern_seed();
+
+	CHECK(seed != 0);
+	CHECK_EQ(pln_intern_seed(), seed);
+}
+
 int main(void)
 {
 	ids_are_dense_and_stable();
 	keys_are_compared_whole();
+	the_seed_stays();
 	return check_result();
 }
