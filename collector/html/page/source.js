@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Source files beside what their lines cost: in Python, in the native code below it, in waiting, in memory, and with
-// all that they call.
+// Source files beside what their lines cost: in Python, in the native code below it, in waits, in memory, and with all
+// that they call. Files and lines rank by what they have of the metric that is looked at.
 const Source = (() => {
   const { element, named } = Format
-  const HEADS = ['Python', 'Native', 'Waits', 'Allocated', 'With calls']
+  const HEADS = ['Python', 'Native', 'Waits', null, 'With calls'] // that of memory is the metric's own
   const AROUND = 12 // lines shown before and behind one that costs something, in long files
-  const TOTAL = Sums.COLUMNS.indexOf('total')
+  const { COLUMN } = Sums
+  const COLUMNS = Object.keys(COLUMN)
   const LONG = 1500 // lines of a file that is shown whole
 
   // Strings and comments come first, so that nothing in them counts.
@@ -46,7 +47,7 @@ const Source = (() => {
   }
 
   function sumOf(lines) {
-    const sums = new Float64Array(Sums.COLUMNS.length)
+    const sums = new Float64Array(COLUMNS.length)
     for (const line of lines.values())
       line.forEach((value, i) => { sums[i] += value })
     return sums
@@ -63,35 +64,36 @@ const Source = (() => {
       return Sums.METRICS[this.app.state.metric]
     }
 
-    // The columns that the metric which is looked at is about.
+    // The columns that there is room for on a narrow page, beside those of all that is called.
     columns() {
-      return { cpu: [0, 1], gil: [0, 1], wall: [0, 1, 2], offcpu: [2] }[this.app.state.metric] || [3]
+      return { wall: ['python', 'native', 'wait'], offcpu: ['wait'] }[this.app.state.metric] || (this.metric().memory ? ['memory'] : ['python', 'native'])
     }
 
+    // What there is of the metric itself: all time is in Python or native code, whether that runs or waits.
     rank(sums) {
-      return this.columns().reduce((sum, i) => sum + sums[i], 0)
+      return this.metric().memory ? sums[COLUMN.memory] : sums[COLUMN.python] + sums[COLUMN.native]
     }
 
     ordered(found) {
       return [...found].map(([file, lines]) => ({ file, lines, sums: sumOf(lines) }))
         .map(entry => ({ ...entry, rank: this.rank(entry.sums) }))
-        .sort((a, b) => b.rank - a.rank || b.sums[3] - a.sums[3] || (a.file < b.file ? -1 : 1))
+        .sort((a, b) => b.rank - a.rank || b.sums[COLUMN.memory] - a.sums[COLUMN.memory] || (a.file < b.file ? -1 : 1))
     }
 
     render() {
       const { app } = this
-      const found = Sums.byLine(app.model, app.filter, app.calls)
-      const entries = this.ordered(found.lines)
+      const entries = this.ordered(Sums.byLine(app.model, app.filter, app.calls, this.metric()))
       const chosen = entries.find(entry => entry.file === app.state.file) || entries.find(entry => this.texts.has(entry.file)) || entries[0]
-      const all = this.rank(found.all)
-      Format.replace(this.files, ...entries.slice(0, 200).map(entry => this.fileItem(entry, entry === chosen, all)))
+      Format.replace(this.files, ...entries.slice(0, 200).map(entry => this.fileItem(entry, entry === chosen)))
       if (chosen)
         this.renderFile(chosen)
       else
         Format.replace(this.listing, element('p', { className: 'dim', text: app.nothing() }))
     }
 
-    fileItem({ file, rank }, chosen, all) {
+    // A cost may be of two lines, in Python and in C: the shares of all files may be more than the whole.
+    fileItem({ file, rank }, chosen) {
+      const { all } = this.app.calls
       const item = element('button', { type: 'button', className: 'file', title: Format.name(file), 'aria-current': chosen ? 'true' : null,
         onclick: () => this.app.go({ file, line: 0 }) },
         named(Format.shortPath(this.short.get(file) || file, 26)), element('span', { className: 'number dim', text: Format.percent(rank, all) }))
@@ -109,12 +111,12 @@ const Source = (() => {
 
     renderFile({ file, lines, sums }) {
       this.open(file)
-      const most = Sums.COLUMNS.map((_, i) => [...lines.values()].reduce((found, line) => Math.max(found, line[i]), 0))
+      const most = COLUMNS.map((_, i) => [...lines.values()].reduce((found, line) => Math.max(found, line[i]), 0))
       const rows = this.numbers(this.code.length, lines).map(number => number < 0
-        ? element('tr', { className: 'gap' }, element('td', { colSpan: Sums.COLUMNS.length + 2, text: `⋯ ${-number} lines that cost nothing` }))
+        ? element('tr', { className: 'gap' }, element('td', { colSpan: COLUMNS.length + 2, text: `⋯ ${-number} lines that cost nothing` }))
         : this.row(number, lines.get(number), most))
       Format.replace(this.listing, element('h2', {}, named(file)), this.note(file) ? element('p', { className: 'note', text: this.note(file) }) : null,
-        this.instructions(file), element('div', { className: 'scroll' }, element('table', { className: `code ${this.columns().map(i => `for-${Sums.COLUMNS[i]}`).join(' ')}` },
+        this.instructions(file), element('div', { className: 'scroll' }, element('table', { className: `code ${this.columns().map(column => `for-${column}`).join(' ')}` },
           this.head(sums), element('tbody', {}, ...rows))))
       this.reveal(lines)
     }
@@ -144,14 +146,15 @@ const Source = (() => {
     }
 
     head(sums) {
+      const metrics = Sums.columnMetrics(this.metric())
       // Totals of lines do not add up.
-      const cell = (label, i) => element('th', { scope: 'col', className: `number ${Sums.COLUMNS[i]}` }, label,
-        element('span', { className: 'sum', text: i === TOTAL ? this.metric().label : sums[i] ? this.quantity(sums[i], i) : '–' }))
+      const cell = (label, i) => element('th', { scope: 'col', className: `number ${COLUMNS[i]}`, title: metrics[i].text }, label || metrics[i].label,
+        element('span', { className: 'sum', text: i === COLUMN.total ? this.metric().label : sums[i] ? this.quantity(sums[i], i) : '–' }))
       return element('thead', {}, element('tr', {}, ...HEADS.map(cell), element('th', { className: 'number', text: 'Line' }), element('th', { text: 'Source' })))
     }
 
     quantity(value, column) {
-      return column === 3 || (column === TOTAL && this.metric().memory) ? Format.bytes(value) : Format.duration(value)
+      return Sums.columnMetrics(this.metric())[column].memory ? Format.bytes(value) : Format.duration(value)
     }
 
     // Line numbers to show; less than 0: that many are left out.
@@ -182,7 +185,7 @@ const Source = (() => {
     }
 
     row(number, sums, most) {
-      const cells = Sums.COLUMNS.map((column, i) => {
+      const cells = COLUMNS.map((column, i) => {
         const value = sums ? sums[i] : 0
         const cell = element('td', { className: `number heat ${column}`, text: value ? this.quantity(value, i) : '' })
         if (value) {

@@ -128,9 +128,15 @@ const Sums = (() => {
     return sums
   }
 
-  // By file and line, in the columns of the source view: four of its own, and all below it for one metric.
-  const COLUMNS = ['python', 'native', 'wait', 'allocated', 'total']
-  const TOTAL = 4
+  // By file and line, in the columns of the source view: four of its own, and all below it.
+  const COLUMN = { python: 0, native: 1, wait: 2, memory: 3, total: 4 }
+
+  // By column, the metric that it is of, as `pillion annotate` has them. Next to the metric that is looked at, which
+  // is of time or of memory, stands the usual one of the other kind; waits are the same for all.
+  function columnMetrics(metric) {
+    const time = metric.memory ? METRICS.cpu : metric
+    return [time, time, METRICS.offcpu, metric.memory ? metric : METRICS.allocated, metric]
+  }
 
   // The lines that a call counts for: that of the nearest Python code, and its own if it has a source file. What is
   // below it counts for its line, unless a caller of it is at the same one.
@@ -176,34 +182,32 @@ const Sums = (() => {
     return found
   }
 
-  // `all` is the whole of each column: a cost may be of two lines, in Python and in C. `calls` is of byCall().
-  function byLine(model, filter, calls) {
+  // file -> line -> its columns. `calls` is of byCall() for the metric.
+  function byLine(model, filter, calls, metric) {
     const { nodes } = model
     const places = placesOf(model)
-    const width = COLUMNS.length
+    const width = Object.keys(COLUMN).length
     const sums = new Float64Array(places.count * width)
-    const all = new Float64Array(width)
     const add = (id, column, weight) => {
       if (id >= 0)
         sums[id * width + column] += weight
     }
-    for (const [classes, column] of [[cpu, 0], [[...off, CLASS.runnable], 2], [[CLASS.allocated], 3]]) {
-      const self = selfOf(model, filter, classes)
+    const metrics = columnMetrics(metric)
+    for (const column of [COLUMN.python, COLUMN.wait, COLUMN.memory]) {
+      const self = selfOf(model, filter, metrics[column].classes)
       for (let n = 0; n < nodes.count; n++) {
         if (!self[n])
           continue
-        const at = column === 0 && nodes.kind[nodes.owner[n]] !== KIND.python ? 1 : column
-        all[at] += self[n]
+        const at = column === COLUMN.python && nodes.kind[nodes.owner[n]] !== KIND.python ? COLUMN.native : column
         add(places.first[n], at, self[n])
         add(places.second[n], at, self[n])
       }
     }
     for (let n = 0; n < nodes.count; n++) {
       if (calls.total[n])
-        add(places.outer[n], TOTAL, calls.total[n])
+        add(places.outer[n], COLUMN.total, calls.total[n])
     }
-    all[TOTAL] = calls.all
-    const lines = new Map() // file -> line -> its columns
+    const lines = new Map()
     for (let id = 0; id < places.count; id++) {
       const columns = sums.subarray(id * width, (id + 1) * width)
       if (!columns.some(Boolean))
@@ -212,7 +216,7 @@ const Sums = (() => {
         lines.set(places.file[id], new Map())
       lines.get(places.file[id]).set(places.line[id], columns)
     }
-    return { lines, all }
+    return lines
   }
 
   // Which metrics have anything at all.
@@ -221,5 +225,5 @@ const Sums = (() => {
     return Object.keys(METRICS).filter(key => seen & maskOf(METRICS[key].classes))
   }
 
-  return { METRICS, COLUMNS, each, maskOf, byCall, byFunction, byLine, present, off }
+  return { METRICS, COLUMN, each, maskOf, columnMetrics, byCall, byFunction, byLine, present, off }
 })()
