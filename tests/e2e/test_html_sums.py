@@ -136,3 +136,20 @@ def test_a_narrow_page_has_the_columns_of_the_metric(driver, pages, view):
                      ".map(th => th.firstChild.textContent)")
     parts = {"cpu": ["Python", "Native"], "gil": ["Python", "Native"], "wall": ["Python", "Native", "Waits"], "offcpu": ["Waits"]}
     assert shown == [*parts.get(view, [view.capitalize()]), "With calls", "Line", "Source"]
+
+
+# --------------------------------------------------------------------- Summary
+
+def test_the_parts_of_the_cpu_clocks_add_up(here, driver, profiles, pages):
+    figures = ("return Object.fromEntries([...document.querySelectorAll('#summary-time tr')]"
+               ".map(r => [r.dataset.name, +r.querySelector('data').value]))")
+    for name in ("real", "synthetic"):
+        sums = told(here, "info", profiles[name])["accounting"]
+        shown = browser.Page(driver, pages[name], "#tab=summary").run(figures)
+        parts = {"of that sampled": sums["sampled_cpu_ns"], "not sampled": sums["unsampled_cpu_ns"],
+                 "in the sampling thread": sums["sampling_thread_cpu_ns"], "while it was stopped": sums["stopped_cpu_ns"],
+                 "outside of sampling": sums["outside_cpu_ns"]}
+        # Most programs never stop it: they have no such row.
+        assert (name == "real") == (sums["stopped_cpu_ns"] > 0.2e9) == ("while it was stopped" in shown)
+        assert {key: shown.get(key, 0) for key in parts} == parts
+        assert sum(parts.values()) == shown["Process CPU clocks"]

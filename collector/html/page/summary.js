@@ -134,6 +134,8 @@ const Summary = (() => {
         ['Process CPU clocks', time(a.process_cpu_ns)],
         ['of that sampled', time(a.sampled_cpu_ns), share(a.sampled_cpu_ns, a.process_cpu_ns)],
         ['not sampled', time(a.unsampled_cpu_ns), share(a.unsampled_cpu_ns, a.process_cpu_ns)],
+        ['in the sampling thread', time(a.sampling_thread_cpu_ns), share(a.sampling_thread_cpu_ns, a.process_cpu_ns)],
+        ['while it was stopped', a.stopped_cpu_ns ? time(a.stopped_cpu_ns) : null, share(a.stopped_cpu_ns, a.process_cpu_ns)],
         ['outside of sampling', time(a.outside_cpu_ns), share(a.outside_cpu_ns, a.process_cpu_ns)],
       ] : [],
     ], 'time')
