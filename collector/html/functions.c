@@ -78,7 +78,7 @@ void pln_html_place_function(struct pln_html_function *f, uint32_t place)
 	const char *name = place_name(place, f->buffer, sizeof(f->buffer));
 
 	f->name = f->short_name = name;
-	f->file = f->short_file = f->library = "";
+	f->file = f->short_file = f->library = f->library_path = "";
 	f->line = 0;
 	f->kind = place < PLN_HTML_SYSCALL ? places[place].kind : PLN_HTML_KIND_BLOCKED;
 }
@@ -97,6 +97,7 @@ void pln_html_function(struct pln_html_function *f, const struct pln_profile *pr
 	f->file = from->file;
 	f->short_file = pln_short_file(from->file, profile->recording.working_directory);
 	f->library = from->module;
+	f->library_path = from->module_path;
 	f->line = from->first_line;
 	f->kind = from->kind == PLN_FUNCTION_PYTHON ? PLN_HTML_KIND_PYTHON
 		  : is_collector(from)		    ? PLN_HTML_KIND_GC
@@ -111,6 +112,7 @@ void pln_html_put_function(struct pln_json *json, const struct pln_html_function
 	pln_json_text(json, NULL, f->file);
 	pln_json_text(json, NULL, f->short_file);
 	pln_json_text(json, NULL, f->library);
+	pln_json_text(json, NULL, f->library_path);
 	pln_json_number(json, NULL, f->line);
 	pln_json_number(json, NULL, f->kind);
 	pln_json_array_end(json);

@@ -24,7 +24,8 @@ struct pln_html_function {
 	const char *short_name; /* without what is long in it */
 	const char *file;
 	const char *short_file;
-	const char *library;
+	const char *library; /* the name of its file; "": none */
+	const char *library_path; /* several may have one name */
 	uint32_t line; /* the first one; 0: unknown */
 	enum pln_html_kind kind;
 	char buffer[512]; /* where a name may stand */

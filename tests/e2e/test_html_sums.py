@@ -153,3 +153,35 @@ def test_the_parts_of_the_cpu_clocks_add_up(here, driver, profiles, pages):
         assert (name == "real") == (sums["stopped_cpu_ns"] > 0.2e9) == ("while it was stopped" in shown)
         assert {key: shown.get(key, 0) for key in parts} == parts
         assert sum(parts.values()) == shown["Process CPU clocks"]
+
+
+# ------------------------------------------------------------------- libraries
+
+def test_libraries_of_one_name_are_told_apart(here, driver, profiles, pages):
+    report = told(here, "report", profiles["real"])
+    expected = {library["library_path"]: library["self_ns"] for library in report["libraries"]
+                if library["library_path"] and library["self_ns"]}
+    assert len([path for path in expected if path.endswith("/libspin.so")]) == 2
+    page = browser.Page(driver, pages["real"], "#tab=native")
+    rows = page.run("return [...document.querySelectorAll('#native-tree summary.library')].map(s =>"
+                    " [s.querySelector('bdi').title, s.querySelector('bdi').textContent, +s.dataset.weight])")
+    assert {path: weight for path, _, weight in rows if path} == expected
+    assert len({path for path, _, _ in rows}) == len(rows)
+    assert all(name == path.rpartition("/")[2] for path, name, _ in rows if path)
+    # Each opens by itself, and stays as it is.
+    opened = "return [...document.querySelectorAll('#native-tree > details')].map(d => d.open)"
+    before = page.run(opened)
+    last = [path for path, _, _ in rows].index(min((path for path in expected if path.endswith("/libspin.so")), key=expected.get))
+    page.run("document.querySelectorAll('#native-tree > details')[arguments[0]].open = true", last)
+    page.wait(lambda: page.run("return document.querySelectorAll('#native-tree > details')[arguments[0]].children.length > 1", last))
+    page.click("[data-tab=graph]")
+    page.click("[data-tab=native]")
+    assert page.run(opened) == [is_open or i == last for i, is_open in enumerate(before)]
+
+
+def test_libraries_of_one_name_have_colors_of_their_own(driver, pages):
+    page = browser.Page(driver, pages["real"], "#color=library&frames=all")
+    items = page.run("return [...document.querySelectorAll('#graph-legend .item')].map(item => [item.title, item.textContent,"
+                     " getComputedStyle(item.querySelector('.swatch')).backgroundColor])")
+    spins = [(path, color) for path, name, color in items if name == "libspin.so"]
+    assert len({path for path, _ in spins}) == len({color for _, color in spins}) == 2, items

@@ -48,9 +48,15 @@ const Colors = (() => {
     return css(KINDS[kindOf(model, box)].hsl, shift)
   }
 
-  function libraryOf(model, fn) {
-    const kind = model.functions.kind[fn]
-    return kind === KIND.python ? packageOf(model.functions.shortFile[fn]) : model.functions.library[fn] || NAMES[kind]
+  // Its name, and what tells it from others of that name.
+  function libraryOf({ functions }, fn) {
+    const kind = functions.kind[fn]
+    if (kind === KIND.python) {
+      const name = packageOf(functions.shortFile[fn])
+      return { name, key: name }
+    }
+    return functions.library[fn] ? { name: functions.library[fn], key: functions.libraryPath[fn], path: functions.libraryPath[fn] }
+      : { name: NAMES[kind], key: NAMES[kind] }
   }
 
   // "numpy" of "numpy/linalg/linalg.py", "app.py" of itself.
@@ -61,21 +67,20 @@ const Colors = (() => {
 
   // Libraries are numbered by their weight in all of the recording. By the golden angle, the hue of each is far
   // from those before it: the heaviest differ the most.
-  const numbers = new WeakMap() // by model: library -> number
+  const numbers = new WeakMap() // by model: numbers by function
   function rank(model, weights) {
+    const keys = Array.from({ length: model.functions.count }, (_, fn) => libraryOf(model, fn).key)
     const sums = new Map()
-    for (let fn = 0; fn < model.functions.count; fn++) {
-      const library = libraryOf(model, fn)
-      sums.set(library, (sums.get(library) || 0) + weights[fn])
-    }
-    numbers.set(model, new Map([...sums].sort((a, b) => b[1] - a[1]).map(([library], i) => [library, i])))
+    keys.forEach((key, fn) => sums.set(key, (sums.get(key) || 0) + weights[fn]))
+    const places = new Map([...sums].sort((a, b) => b[1] - a[1]).map(([key], i) => [key, i]))
+    numbers.set(model, keys.map(key => places.get(key)))
   }
 
   function byLibrary(model, box) {
     const kind = model.functions.kind[box.fn]
     if (kind !== KIND.python && !model.functions.library[box.fn])
       return byKind(model, box)
-    const number = numbers.get(model).get(libraryOf(model, box.fn))
+    const number = numbers.get(model)[box.fn]
     return css([(200 + Math.round(number * 137.508)) % 360, 38 + number % 3 * 8, 78, 34])
   }
 

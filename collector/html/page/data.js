@@ -64,7 +64,7 @@ const Data = (() => {
     const column = i => rows.map(row => row[i])
     return {
       count: rows.length, name: column(0), short: column(1), file: column(2), shortFile: column(3),
-      library: column(4), line: column(5), kind: Uint8Array.from(column(6)),
+      library: column(4), libraryPath: column(5), line: column(6), kind: Uint8Array.from(column(7)),
     }
   }
 

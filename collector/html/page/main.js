@@ -179,14 +179,15 @@ const App = (() => {
     libraryLegend() {
       const sums = new Map()
       for (let fn = 0; fn < this.model.functions.count; fn++) {
-        const library = this.fns.self[fn] && Colors.libraryOf(this.model, fn)
-        if (library)
-          sums.set(library, { fn, weight: (sums.get(library) || { weight: 0 }).weight + this.fns.self[fn] })
+        const weight = this.fns.self[fn]
+        const { key, name, path } = Colors.libraryOf(this.model, fn)
+        if (weight)
+          sums.set(key, { fn, name, path, weight: (sums.get(key) || { weight: 0 }).weight + weight })
       }
-      return [...sums].sort((a, b) => b[1].weight - a[1].weight).slice(0, 10).map(([label, { fn }]) => {
+      return [...sums.values()].sort((a, b) => b.weight - a.weight).slice(0, 10).map(({ fn, name, path }) => {
         const swatch = element('span', { className: 'swatch' })
         swatch.style.background = Colors.byLibrary(this.model, { fn, guessed: false })
-        return element('span', { className: 'item' }, swatch, named(label))
+        return element('span', { className: 'item', title: path && Format.name(path) }, swatch, named(name))
       })
     }
 

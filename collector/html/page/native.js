@@ -27,7 +27,8 @@ const Native = (() => {
       const fn = nodes.fn[owner]
       if (!weight || (functions.kind[fn] !== KIND.native && functions.kind[fn] !== KIND.gc))
         continue
-      const library = add(libraries, functions.library[fn], () => ({ name: functions.library[fn] || '(no library)', functions: new Map() }), weight)
+      const path = functions.libraryPath[fn]
+      const library = add(libraries, path, () => ({ path, name: functions.library[fn] || '(no library)', functions: new Map() }), weight)
       const entry = add(library.functions, fn, () => ({ fn, lines: new Map(), python: new Map() }), weight)
       add(entry.lines, nodes.line[owner], () => ({ line: nodes.line[owner] }), weight)
       const python = nodes.python[owner]
@@ -78,8 +79,9 @@ const Native = (() => {
 
     library(library, index) {
       const entries = ordered(library.functions)
-      const summary = element('summary', { className: 'library' }, ...this.heading(library.weight, named(library.name)))
-      return this.fold(`library ${library.name}`, index < 2, summary, () => [
+      const summary = element('summary', { className: 'library' }, ...this.heading(library.weight, named(library.name, { title: Format.name(library.path) })))
+      summary.dataset.weight = library.weight
+      return this.fold(`library ${library.path}`, index < 2, summary, () => [
         ...entries.slice(0, ROWS).map(entry => this.function(entry)),
         ...entries.length > ROWS ? [element('p', { className: 'dim', text: `and ${entries.length - ROWS} more functions` })] : []])
     }
