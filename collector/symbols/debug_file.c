@@ -104,7 +104,7 @@ static int try_build_id(const struct pln_debug_search *search, const struct want
 {
 	char path[PATH_MAX], id[2 * PLN_BUILD_ID_MAX + 1] = "";
 
-	if (wanted->build_id_size < 2)
+	if (wanted->build_id_size < 2 || wanted->build_id_size > PLN_BUILD_ID_MAX)
 		return -ENOENT;
 	for (size_t i = 0; i < wanted->build_id_size; i++)
 		snprintf(id + 2 * i, 3, "%02x", wanted->build_id[i]);
@@ -241,14 +241,15 @@ int pln_debug_file_find_alt(const struct pln_debug_search *search, const struct 
 	size_t length, size;
 	char *link = read_link(file, ".gnu_debugaltlink", &length, &size);
 	struct wanted wanted = { .owner = file };
-	int rc;
+	int rc = -ENOENT;
 
 	if (!link)
 		return -ENODATA;
 	wanted.build_id = (uint8_t *)link + length + 1;
 	wanted.build_id_size = size - length - 1;
-	rc = wanted.build_id_size ? find_alt(search, &wanted, path, link, found, found_path)
-				  : -ENOENT;
+	/* All that follows the name is the id: as long as the file likes. */
+	if (wanted.build_id_size && wanted.build_id_size <= PLN_BUILD_ID_MAX)
+		rc = find_alt(search, &wanted, path, link, found, found_path);
 	free(link);
 	return rc;
 }

@@ -13,6 +13,7 @@
 
 #include "stacks/elf_image.h"
 #include "symbols/arena.h"
+#include "symbols/debug_file.h"
 #include "symbols/elf_fdes.h"
 #include "symbols/elf_symbols.h"
 
@@ -65,6 +66,26 @@ static void read_sections(const struct pln_elf *file)
 	}
 }
 
+/* What the links name, if there is such a file, and what is packed inside. */
+static void find_debug_files(const struct pln_elf *file, const char *path)
+{
+	static const char *const dirs[] = { "/nonexistent/debug", NULL };
+	const struct pln_debug_search search = { "/nonexistent/root", dirs };
+	struct pln_elf *found;
+	char *found_path;
+
+	if (!pln_debug_file_find(&search, file, path, &found, &found_path)) {
+		pln_elf_close(found);
+		free(found_path);
+	}
+	if (!pln_debug_file_find_alt(&search, file, path, &found, &found_path)) {
+		pln_elf_close(found);
+		free(found_path);
+	}
+	if (!pln_debug_file_unpack_mini(file, &found))
+		pln_elf_close(found);
+}
+
 /* Bytes at an address are bytes of the file. */
 static bool read_image(const char *path, const uint8_t *data, size_t size)
 {
@@ -99,6 +120,7 @@ bool fuzz_elf(const uint8_t *data, size_t size)
 	if (!pln_elf_open_memory(memory, size, &file)) {
 		ok = ok && read_symbols(file) && read_fdes(file);
 		read_sections(file);
+		find_debug_files(file, path);
 		pln_elf_close(file);
 	}
 	close(fd);

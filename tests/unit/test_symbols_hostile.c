@@ -324,6 +324,31 @@ static void test_lying_worker(void)
 	CHECK(!receive(&good));
 }
 
+/* A program with a link to a common file: a name, and `id_size` bytes that are to be a build id. */
+static void check_long_id(unsigned id_size)
+{
+	struct fixture f;
+
+	CHECK(fixture_run("{ printf 'x\\0'; head -c %u /dev/zero | tr '\\0' A; } > link && "
+			  "objcopy --add-section .gnu_debugaltlink=link program linked",
+			  id_size));
+	if (!fixture_open(&f, "linked"))
+		return;
+	fixture_lookup(&f, "program", "mark_inner", 0);
+	CHECK_EQ(f.count, 4);
+	fixture_close(&f);
+}
+
+/* An id longer than any is none. */
+static void test_long_id(void)
+{
+	static const unsigned sizes[] = { 0, 1, 64, 65, 66, 200, 5000, 3000000 };
+
+	CHECK(fixture_run("mkdir -p debug && gcc -O2 -g -o program $S/inlined.c"));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+		check_long_id(sizes[i]);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned copies = argc > 2 ? (unsigned)atoi(argv[2]) : 150;
@@ -333,6 +358,7 @@ int main(int argc, char **argv)
 	if (!fixture_has("gcc"))
 		return check_skip("no gcc");
 	test_lying_worker();
+	test_long_id();
 	test_cut();
 	test_cut_while_open();
 	test_worker_dies();
