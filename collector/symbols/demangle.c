@@ -17,9 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Longer than any real name; the demangler's memory grows with what it is given. */
-#define NAME_MAX_BYTES 16384
-
 /* What compilers append to a function that they split or cloned. */
 static const char *const clone_suffixes[] = {
 	".cold", ".part", ".constprop", ".isra", ".lto_priv", ".llvm", ".clone", ".localalias",
@@ -75,7 +72,7 @@ bool pln_is_mangled(const char *name)
 
 char *pln_demangle(const char *name)
 {
-	if (!pln_is_mangled(name) || strlen(name) > NAME_MAX_BYTES)
+	if (!pln_is_mangled(name) || strlen(name) > PLN_NAME_MAX_BYTES)
 		return NULL;
 	return cplus_demangle(name, DMGL_AUTO | DMGL_ANSI);
 }

@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Longer than any real name; what is longer is cut. The demangler's memory grows with it. */
+#define PLN_NAME_MAX_BYTES 16384
+
 /* Ends the name of a stub in the procedure linkage table: "memcpy@plt". */
 #define PLN_STUB_SUFFIX "@plt"
 

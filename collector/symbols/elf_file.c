@@ -128,13 +128,18 @@ static int finish_open(struct pln_elf *file, struct pln_elf **out)
 int pln_elf_open_fd(int fd, enum pln_elf_mode mode, struct pln_elf **file)
 {
 	struct pln_elf *new = calloc(1, sizeof(*new));
+	struct stat st;
 
 	elf_version(EV_CURRENT);
-	if (!new) {
+	if (!new || fstat(fd, &st)) {
+		int rc = new ? -errno : -ENOMEM;
+
+		free(new);
 		close(fd);
-		return -ENOMEM;
+		return rc;
 	}
 	new->fd = fd;
+	new->size = (uint64_t)st.st_size;
 	new->elf = elf_begin(fd, mode == PLN_ELF_MAP ? ELF_C_READ_MMAP : ELF_C_READ, NULL);
 	return finish_open(new, file);
 }
@@ -164,6 +169,7 @@ int pln_elf_open_memory(void *memory, size_t size, struct pln_elf **file)
 	}
 	new->fd = -1;
 	new->memory = memory;
+	new->size = size;
 	new->elf = elf_memory(memory, size);
 	return finish_open(new, file);
 }
@@ -204,6 +210,46 @@ bool pln_elf_has(const struct pln_elf *file, const char *name)
 
 	return pln_elf_section(file, name, &header) && header.sh_type != SHT_NOBITS &&
 	       header.sh_size;
+}
+
+static bool read_bytes(const struct pln_elf *file, uint64_t offset, char *to, size_t size)
+{
+	if (file->fd < 0) {
+		memcpy(to, (const char *)file->memory + offset, size);
+		return true;
+	}
+	while (size) {
+		ssize_t got = pread(file->fd, to, size, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		to += got;
+		size -= (size_t)got;
+		offset += (uint64_t)got;
+	}
+	return true;
+}
+
+void *pln_elf_read_section(const struct pln_elf *file, const GElf_Shdr *header, uint64_t *left,
+			   size_t *size)
+{
+	char *bytes;
+
+	if (header->sh_type == SHT_NOBITS || header->sh_flags & SHF_COMPRESSED ||
+	    !header->sh_size || header->sh_size > *left || header->sh_size > file->size ||
+	    header->sh_offset > file->size - header->sh_size)
+		return NULL;
+	*left -= header->sh_size;
+	bytes = malloc(header->sh_size + 1);
+	if (!bytes || !read_bytes(file, header->sh_offset, bytes, header->sh_size)) {
+		free(bytes);
+		return NULL;
+	}
+	bytes[header->sh_size] = '\0';
+	*size = header->sh_size;
+	return bytes;
 }
 
 static uint64_t big_endian_64(const uint8_t *bytes)

@@ -16,6 +16,7 @@ struct pln_elf {
 	Elf *elf;
 	int fd; /* owned; -1: read from memory */
 	void *memory; /* owned; the file when it was not opened from an fd */
+	uint64_t size; /* when it was opened */
 	Elf64_Half machine;
 	size_t name_table; /* section of the sections' names */
 	uint64_t code_low; /* executable segments lie in [code_low, code_high) */
@@ -50,6 +51,13 @@ Elf_Scn *pln_elf_section(const struct pln_elf *file, const char *name, GElf_Shdr
 const char *pln_elf_section_name(const struct pln_elf *file, const GElf_Shdr *header);
 /* Whether the section is there with bytes (a debug file has the code's sections without). */
 bool pln_elf_has(const struct pln_elf *file, const char *name);
+
+/*
+ * A copy (malloc) of a section's bytes as they are in the file, with a NUL behind them, and
+ * how many; they are taken from what is `left` to be read. NULL: none, or more than that.
+ */
+void *pln_elf_read_section(const struct pln_elf *file, const GElf_Shdr *header, uint64_t *left,
+			   size_t *size);
 
 /* The size after decompression, without decompressing. */
 uint64_t pln_elf_content_size(const struct pln_elf *file, Elf_Scn *section,

@@ -10,10 +10,6 @@
  */
 #include "symbols/elf_symbols_i.h"
 
-#include "symbols/demangle.h"
-
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +21,7 @@
 /* A slot of the GOT and whose address the loader puts there. */
 struct slot {
 	uint64_t address;
-	const char *name; /* belongs to the Elf; NULL: `resolver` is called for it */
+	const char *name; /* in the table's strings; NULL: `resolver` is called for it */
 	uint64_t resolver; /* IRELATIVE: address of the function that chooses */
 };
 
@@ -36,45 +32,63 @@ struct slots {
 	unsigned resolved; /* lookups of resolvers, which are slow */
 };
 
-static const char *symbol_name(const struct pln_elf *file, const GElf_Shdr *relocations,
-			       uint64_t index)
-{
-	Elf_Scn *section = elf_getscn(file->elf, relocations->sh_link);
-	GElf_Shdr header;
-	GElf_Sym symbol;
+/* The symbols that relocations name. */
+struct named {
+	Elf64_Sym *symbols; /* owned */
+	size_t count;
+	struct pln_strings strings;
+};
 
-	if (!section || !gelf_getshdr(section, &header) || index > INT32_MAX ||
-	    !gelf_getsym(elf_getdata(section, NULL), (int)index, &symbol))
-		return NULL;
-	return elf_strptr(file->elf, header.sh_link, symbol.st_name);
+static struct named read_named(struct pln_symtab *table, const struct pln_elf *file, size_t section)
+{
+	struct named named = { 0 };
+	GElf_Shdr header;
+	size_t size = 0;
+
+	if (!gelf_getshdr(elf_getscn(file->elf, section), &header) ||
+	    (header.sh_type != SHT_DYNSYM && header.sh_type != SHT_SYMTAB))
+		return named;
+	named.symbols = pln_symtab_read(table, file, &header, &size);
+	named.count = size / sizeof(*named.symbols);
+	named.strings = pln_symtab_strings(table, file, header.sh_link);
+	return named;
 }
 
-static int add_slots(struct slots *slots, Elf_Scn *section, const GElf_Shdr *header)
+/* False: of no kind that stubs jump through. */
+static bool make_slot(struct slot *slot, const Elf64_Rela *rela, const struct named *named)
 {
-	Elf_Data *data = elf_getdata(section, NULL);
-	size_t count = data ? data->d_size / sizeof(Elf64_Rela) : 0;
+	uint64_t index = GELF_R_SYM(rela->r_info);
+
+	*slot = (struct slot){ .address = rela->r_offset };
+	switch (GELF_R_TYPE(rela->r_info)) {
+	case R_X86_64_JUMP_SLOT:
+	case R_X86_64_GLOB_DAT:
+		if (index < named->count)
+			slot->name = pln_string_at(&named->strings, named->symbols[index].st_name);
+		return true;
+	case R_X86_64_IRELATIVE:
+		slot->resolver = (uint64_t)rela->r_addend;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int add_slots(struct pln_symtab *table, struct slots *slots, const GElf_Shdr *header)
+{
+	struct named named = read_named(table, slots->file, header->sh_link);
+	size_t size = 0;
+	Elf64_Rela *relocations = pln_symtab_read(table, slots->file, header, &size);
 	int rc = 0;
 
-	for (size_t i = 0; !rc && i < count && i <= INT32_MAX; i++) {
-		struct slot slot = { 0 };
-		GElf_Rela rela;
+	for (size_t i = 0; !rc && i < size / sizeof(*relocations); i++) {
+		struct slot slot;
 
-		if (!gelf_getrela(data, (int)i, &rela))
-			continue;
-		slot.address = rela.r_offset;
-		switch (GELF_R_TYPE(rela.r_info)) {
-		case R_X86_64_JUMP_SLOT:
-		case R_X86_64_GLOB_DAT:
-			slot.name = symbol_name(slots->file, header, GELF_R_SYM(rela.r_info));
-			break;
-		case R_X86_64_IRELATIVE:
-			slot.resolver = (uint64_t)rela.r_addend;
-			break;
-		default:
-			continue;
-		}
-		rc = pln_array_append(&slots->items, &slot, sizeof(slot));
+		if (make_slot(&slot, &relocations[i], &named))
+			rc = pln_array_append(&slots->items, &slot, sizeof(slot));
 	}
+	free(relocations);
+	free(named.symbols);
 	return rc;
 }
 
@@ -85,7 +99,7 @@ static int compare_slots(const void *left, const void *right)
 	return (a->address > b->address) - (a->address < b->address);
 }
 
-static int read_slots(struct slots *slots)
+static int read_slots(struct pln_symtab *table, struct slots *slots)
 {
 	Elf_Scn *section = NULL;
 	GElf_Shdr header;
@@ -93,7 +107,7 @@ static int read_slots(struct slots *slots)
 
 	while (!rc && (section = elf_nextscn(slots->file->elf, section))) {
 		if (gelf_getshdr(section, &header) && header.sh_type == SHT_RELA)
-			rc = add_slots(slots, section, &header);
+			rc = add_slots(table, slots, &header);
 	}
 	if (slots->items.size)
 		qsort(slots->items.data, slots->items.size / sizeof(struct slot),
@@ -126,23 +140,15 @@ static const char *resolver_name(const struct pln_symtab *table, struct slots *s
 	return NULL;
 }
 
+/* The name of a stub is made when it is found: of all these, few are. */
 static int add_stub(struct pln_symtab *table, struct slots *slots, uint64_t address, uint64_t size,
 		    const struct slot *slot)
 {
 	struct pln_candidate stub = { .address = address, .end = address + size };
-	const char *name = slot->name ? slot->name : resolver_name(table, slots, slot->resolver);
-	int rc;
 
-	if (!name || !*name)
-		return 0;
-	if (asprintf(&stub.owned, "%.*s" PLN_STUB_SUFFIX, (int)strcspn(name, "@"), name) < 0)
-		return -ENOMEM;
-	stub.name = stub.owned;
+	stub.name = slot->name ? slot->name : resolver_name(table, slots, slot->resolver);
 	stub.kind = PLN_SYMBOL_STUB;
-	rc = pln_array_append(&table->candidates, &stub, sizeof(stub));
-	if (rc)
-		free(stub.owned);
-	return rc;
+	return stub.name && *stub.name ? pln_symtab_append(table, &stub) : 0;
 }
 
 /* The slot that the instruction at `code` jumps through; NULL when it is no such jump. */
@@ -157,52 +163,61 @@ static const struct slot *jump_slot(const struct slots *slots, const uint8_t *co
 	return find_slot(slots, address + JUMP_SIZE + (uint64_t)(int64_t)distance);
 }
 
-static int scan_stubs(struct pln_symtab *table, struct slots *slots, Elf_Scn *section,
-		      const GElf_Shdr *header)
+static int scan_stubs(struct pln_symtab *table, struct slots *slots, const GElf_Shdr *header)
 {
-	Elf_Data *data = elf_getdata(section, NULL);
-	uint64_t size = header->sh_entsize == 8 ? 8 : STUB_SIZE;
+	uint64_t entry_size = header->sh_entsize == 8 ? 8 : STUB_SIZE;
+	size_t size = 0;
+	uint8_t *code = pln_symtab_read(table, slots->file, header, &size);
 	int rc = 0;
 
-	if (!data || !data->d_buf)
-		return 0;
-	for (size_t i = 0; !rc && i + JUMP_SIZE <= data->d_size; i++) {
-		const struct slot *slot =
-			jump_slot(slots, (uint8_t *)data->d_buf + i, header->sh_addr + i);
+	for (size_t i = 0; !rc && i + JUMP_SIZE <= size; i++) {
+		const struct slot *slot = jump_slot(slots, code + i, header->sh_addr + i);
 
 		if (slot)
-			rc = add_stub(table, slots, header->sh_addr + i / size * size, size, slot);
+			rc = add_stub(table, slots, header->sh_addr + i / entry_size * entry_size,
+				      entry_size, slot);
 	}
+	free(code);
 	return rc;
+}
+
+/* The number that the stub pushes; UINT32_MAX: it does something else. */
+static uint32_t pushed_number(const uint8_t *stub)
+{
+	static const uint8_t start[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0x68 }; /* endbr64; push imm32 */
+	uint32_t number;
+
+	if (memcmp(stub, start, sizeof(start)) != 0)
+		return UINT32_MAX;
+	memcpy(&number, stub + sizeof(start), sizeof(number));
+	return number;
 }
 
 /* Lazily bound stubs of a file with .plt.sec: its .plt only pushes numbers of relocations. */
 static int scan_pushes(struct pln_symtab *table, struct slots *slots)
 {
+	const struct pln_elf *file = slots->file;
+	size_t size = 0, relocations_size = 0;
 	GElf_Shdr plt, rela;
-	Elf_Scn *plt_section = pln_elf_section(slots->file, ".plt", &plt);
-	Elf_Scn *rela_section = pln_elf_section(slots->file, ".rela.plt", &rela);
-	Elf_Data *code = plt_section ? elf_getdata(plt_section, NULL) : NULL;
-	Elf_Data *relocations = rela_section ? elf_getdata(rela_section, NULL) : NULL;
-	static const uint8_t start[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0x68 }; /* endbr64; push imm32 */
+	uint8_t *code = NULL;
+	Elf64_Rela *relocations = NULL;
 	int rc = 0;
 
-	if (!code || !code->d_buf || !relocations)
-		return 0;
-	for (size_t i = STUB_SIZE; !rc && i + STUB_SIZE <= code->d_size; i += STUB_SIZE) {
-		const uint8_t *stub = (uint8_t *)code->d_buf + i;
-		const struct slot *slot;
-		uint32_t number;
-		GElf_Rela r;
+	if (pln_elf_section(file, ".plt", &plt) && pln_elf_section(file, ".rela.plt", &rela)) {
+		code = pln_symtab_read(table, file, &plt, &size);
+		relocations = pln_symtab_read(table, file, &rela, &relocations_size);
+	}
+	for (size_t i = STUB_SIZE; !rc && i + STUB_SIZE <= size; i += STUB_SIZE) {
+		uint32_t number = pushed_number(code + i);
+		const struct slot *slot = NULL;
 
-		memcpy(&number, stub + sizeof(start), sizeof(number));
-		if (memcmp(stub, start, sizeof(start)) != 0 || number > INT32_MAX ||
-		    !gelf_getrela(relocations, (int)number, &r))
-			continue;
-		slot = find_slot(slots, r.r_offset);
+		if (number < relocations_size / sizeof(*relocations))
+			slot = find_slot(slots, relocations[number].r_offset);
 		if (slot)
 			rc = add_stub(table, slots, plt.sh_addr + i, STUB_SIZE, slot);
 	}
+	free(relocations);
+	free(code);
 	return rc;
 }
 
@@ -215,11 +230,11 @@ int pln_symtab_add_stubs(struct pln_symtab *table, const struct pln_elf *file)
 
 	if (file->machine != EM_X86_64)
 		return 0;
-	rc = read_slots(&slots);
+	rc = read_slots(table, &slots);
 	while (!rc && (section = elf_nextscn(file->elf, section))) {
 		if (gelf_getshdr(section, &header) && header.sh_type == SHT_PROGBITS &&
 		    !strncmp(pln_elf_section_name(file, &header), ".plt", 4))
-			rc = scan_stubs(table, &slots, section, &header);
+			rc = scan_stubs(table, &slots, &header);
 	}
 	if (!rc)
 		rc = scan_pushes(table, &slots);

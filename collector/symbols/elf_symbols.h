@@ -15,6 +15,8 @@
 struct pln_elf_symbol {
 	const char *linkage_name; /* as in the table */
 	const char *name; /* NULL until it is first asked for */
+	uint16_t length; /* of linkage_name, which may go on behind it until it is found */
+	bool is_stub; /* and has no suffix yet */
 };
 
 /* What is collected, then how it is looked up. Zero is an empty one. */
@@ -22,6 +24,8 @@ struct pln_symtab {
 	struct pln_array candidates; /* between add and finish */
 	struct pln_array symbols; /* struct pln_elf_symbol */
 	struct pln_array slices; /* struct pln_slice: address to index in symbols */
+	struct pln_array strings; /* struct pln_strings, which names lie in */
+	uint64_t bytes_read; /* of all files added */
 	bool has_symtab; /* one of the files added has a .symtab */
 };
 
@@ -31,7 +35,8 @@ int pln_symtab_add(struct pln_symtab *table, const struct pln_elf *file);
 int pln_symtab_finish(struct pln_symtab *table, struct pln_arena *arena);
 void pln_symtab_free(struct pln_symtab *table);
 
-/* Or NULL. */
-struct pln_elf_symbol *pln_symtab_find(const struct pln_symtab *table, uint64_t address);
+/* Or NULL. Its names live as long as both the table and the arena. */
+struct pln_elf_symbol *pln_symtab_find(const struct pln_symtab *table, struct pln_arena *arena,
+				       uint64_t address);
 
 #endif

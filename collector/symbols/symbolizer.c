@@ -318,7 +318,7 @@ unsigned pln_symbolizer_lookup(struct pln_symbolizer *s, struct pln_symbol_file 
 		return 0;
 	if (!file->loaded)
 		load(s, file);
-	symbol = pln_symtab_find(&file->symbols, address);
+	symbol = pln_symtab_find(&file->symbols, s->arena, address);
 	if (file->dwarf)
 		count = pln_dwarf_file_frames(file->dwarf, s->arena, address, frames,
 					      max < FRAMES_MAX ? max : FRAMES_MAX);

@@ -25,7 +25,7 @@ static bool read_symbols(const struct pln_elf *file)
 
 	if (arena && !pln_symtab_add(&table, file) && !pln_symtab_finish(&table, arena))
 		for (uint64_t at = 0; at < 0x4000; at += 61) {
-			const struct pln_elf_symbol *symbol = pln_symtab_find(&table, at);
+			const struct pln_elf_symbol *symbol = pln_symtab_find(&table, arena, at);
 
 			length += symbol ? strlen(symbol->linkage_name) : 0;
 		}
