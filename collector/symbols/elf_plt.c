@@ -14,8 +14,8 @@
 #include <string.h>
 
 #define STUB_SIZE 16
-/* Real files have some dozens of functions that are chosen at load. */
-#define RESOLVED_MAX 1024
+/* Symbols looked at for functions that are chosen at load: of these a file has some dozens. */
+#define RESOLVE_MAX_STEPS ((uint64_t)1 << 29)
 #define JUMP_SIZE 6 /* ff 25 disp32: jmp *disp(%rip) */
 
 /* A slot of the GOT and whose address the loader puts there. */
@@ -29,7 +29,7 @@ struct slot {
 struct slots {
 	struct pln_array items;
 	const struct pln_elf *file;
-	unsigned resolved; /* lookups of resolvers, which are slow */
+	uint64_t steps; /* taken to find resolvers */
 };
 
 /* The symbols that relocations name. */
@@ -130,10 +130,12 @@ static const char *resolver_name(const struct pln_symtab *table, struct slots *s
 				 uint64_t address)
 {
 	const struct pln_candidate *candidates = table->candidates.data;
+	size_t count = table->candidates.size / sizeof(*candidates);
 
-	if (slots->resolved++ >= RESOLVED_MAX)
+	slots->steps += count;
+	if (slots->steps > RESOLVE_MAX_STEPS)
 		return NULL;
-	for (size_t i = 0; i < table->candidates.size / sizeof(*candidates); i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (candidates[i].address == address && candidates[i].kind >= PLN_SYMBOL_OPEN)
 			return candidates[i].name;
 	}
@@ -163,6 +165,7 @@ static const struct slot *jump_slot(const struct slots *slots, const uint8_t *co
 	return find_slot(slots, address + JUMP_SIZE + (uint64_t)(int64_t)distance);
 }
 
+/* One jump names an entry; more are in no real one, but one could start at every byte or two. */
 static int scan_stubs(struct pln_symtab *table, struct slots *slots, const GElf_Shdr *header)
 {
 	uint64_t entry_size = header->sh_entsize == 8 ? 8 : STUB_SIZE;
@@ -172,10 +175,12 @@ static int scan_stubs(struct pln_symtab *table, struct slots *slots, const GElf_
 
 	for (size_t i = 0; !rc && i + JUMP_SIZE <= size; i++) {
 		const struct slot *slot = jump_slot(slots, code + i, header->sh_addr + i);
+		size_t entry = i / entry_size * entry_size;
 
-		if (slot)
-			rc = add_stub(table, slots, header->sh_addr + i / entry_size * entry_size,
-				      entry_size, slot);
+		if (!slot)
+			continue;
+		rc = add_stub(table, slots, header->sh_addr + entry, entry_size, slot);
+		i = entry + entry_size - 1;
 	}
 	free(code);
 	return rc;
