@@ -28,6 +28,18 @@
 /* Symbols of the biggest programs unpack to a tenth of this. */
 #define MINI_MAX_BYTES ((size_t)256 << 20)
 
+/* In the file: what programs with two million functions would have. */
+#define MINI_PACKED_MAX_BYTES ((uint64_t)32 << 20)
+
+/* A file's name, four bytes of padding at most, and a checksum or a build id. */
+#define LINK_MAX_BYTES ((uint64_t)PATH_MAX + 4 + PLN_BUILD_ID_MAX)
+
+/*
+ * Of a debug file whose checksum is to be right, which means to read all of it, some seconds
+ * for this much. The largest are those of browsers with 2 to 3 GB, and found by build id.
+ */
+#define SUMMED_MAX_BYTES ((uint64_t)4 << 30)
+
 /* What the file that is looked for must be. */
 struct wanted {
 	const struct pln_elf *owner; /* the file itself is not its own debug file */
@@ -37,16 +49,22 @@ struct wanted {
 	uint32_t crc;
 };
 
-static bool file_crc(int fd, uint32_t *crc)
+static bool file_crc(const struct pln_elf *file, uint32_t *crc)
 {
 	static uint8_t block[1 << 16];
-	off_t at = 0;
-	ssize_t got;
+	uint64_t at = 0;
+	ssize_t got = 1;
 
+	if (file->size > SUMMED_MAX_BYTES)
+		return false;
 	*crc = (uint32_t)crc32(0, NULL, 0);
-	while ((got = pread(fd, block, sizeof(block), at)) > 0) {
-		*crc = (uint32_t)crc32(*crc, block, (uInt)got);
-		at += got;
+	/* It may grow meanwhile. */
+	while (got > 0 && at <= SUMMED_MAX_BYTES) {
+		got = pread(file->fd, block, sizeof(block), (off_t)at);
+		if (got > 0) {
+			*crc = (uint32_t)crc32(*crc, block, (uInt)got);
+			at += (uint64_t)got;
+		}
 	}
 	return got == 0;
 }
@@ -68,7 +86,7 @@ static bool is_wanted(const struct wanted *wanted, const struct pln_elf *file)
 	if (wanted->build_id_size && (file->build_id_size || !wanted->check_crc) &&
 	    !pln_elf_same_build(file, wanted->build_id, wanted->build_id_size))
 		return false;
-	return !wanted->check_crc || (file_crc(file->fd, &crc) && crc == wanted->crc);
+	return !wanted->check_crc || (file_crc(file, &crc) && crc == wanted->crc);
 }
 
 static int try_path(const struct wanted *wanted, const char *path, struct pln_elf **found,
@@ -162,7 +180,7 @@ static char *read_link(const struct pln_elf *file, const char *section_name, siz
 	struct pln_content content;
 	char *copy;
 
-	if (!section || pln_elf_content(file, section, &header, &content))
+	if (!section || pln_elf_content(file, section, &header, LINK_MAX_BYTES, &content))
 		return NULL;
 	copy = malloc(content.size + 1);
 	if (copy) {
@@ -287,7 +305,7 @@ int pln_debug_file_unpack_mini(const struct pln_elf *file, struct pln_elf **foun
 	uint8_t *unpacked;
 	size_t size;
 
-	if (!section || pln_elf_content(file, section, &header, &packed))
+	if (!section || pln_elf_content(file, section, &header, MINI_PACKED_MAX_BYTES, &packed))
 		return -ENOENT;
 	unpacked = unpack_xz(&packed, &size);
 	pln_content_free(&packed);

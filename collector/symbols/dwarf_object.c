@@ -80,7 +80,8 @@ static int load_section(void *arg, index_type index, Dwarf_Small **data, int *er
 		return DW_DLV_NO_ENTRY;
 	section = &object->sections[index];
 	if (!section->content.data &&
-	    pln_elf_content(object->file, section->section, &section->header, &section->content)) {
+	    pln_elf_content(object->file, section->section, &section->header, UINT64_MAX,
+			    &section->content)) {
 		*error = DW_DLE_MDE;
 		return DW_DLV_ERROR;
 	}

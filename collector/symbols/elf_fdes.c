@@ -36,6 +36,9 @@ enum {
 /* Of a CIE's bytes; real ones have some 20. Every FDE could name another one. */
 #define CIE_MAX_BYTES 256
 
+/* Of all entries; those of the largest browsers are a tenth of this. */
+#define FRAMES_MAX_BYTES ((uint64_t)256 << 20)
+
 #define LENGTH_64BIT 0xffffffffu /* an 8-byte length follows: no linker writes it */
 
 struct frames {
@@ -64,7 +67,7 @@ static bool read_chunk(const struct pln_elf *file, uint64_t offset, uint64_t siz
 {
 	Elf_Data *data;
 
-	if (offset > INT64_MAX || !size)
+	if (offset > INT64_MAX || !size || size > FRAMES_MAX_BYTES)
 		return false;
 	/* NULL when it is not within the file. */
 	data = elf_getdata_rawchunk(file->elf, (int64_t)offset, size, ELF_T_BYTE);
@@ -136,7 +139,7 @@ static bool find_by_segments(const struct pln_elf *file, struct frames *frames)
 	struct frames hdr;
 	struct pln_reader reader;
 	GElf_Phdr segment;
-	uint64_t address, skipped;
+	uint64_t address, skipped, size;
 	uint8_t version, encoding;
 
 	if (!find_segment(file, PT_GNU_EH_FRAME, UINT64_MAX, &segment) ||
@@ -150,8 +153,9 @@ static bool find_by_segments(const struct pln_elf *file, struct frames *frames)
 	    !find_segment(file, PT_LOAD, address, &segment))
 		return false;
 	skipped = address - segment.p_vaddr;
-	return read_chunk(file, segment.p_offset + skipped, segment.p_filesz - skipped, address,
-			  frames);
+	size = segment.p_filesz - skipped;
+	return read_chunk(file, segment.p_offset + skipped,
+			  size < FRAMES_MAX_BYTES ? size : FRAMES_MAX_BYTES, address, frames);
 }
 
 static bool find_frames(const struct pln_elf *file, struct frames *frames)

@@ -17,6 +17,20 @@
 #include <zlib.h>
 #include <zstd.h>
 
+/*
+ * Linked files have some dozens of sections, with every one of the compilers' options some
+ * hundreds, and a dozen segments; the kernel loads no program with more of these than fit
+ * into 64 KiB. libelf allocates and reads all that there are said to be.
+ */
+#define SECTIONS_MAX 16384
+#define SEGMENTS_MAX 4096
+
+/* Of one file: the build id is in 36 bytes, Fedora's notes on the compiler are some MB. */
+#define NOTES_MAX_BYTES ((uint64_t)16 << 20)
+
+/* Of all the sections' names. */
+#define SECTION_NAMES_MAX_BYTES ((uint64_t)1 << 20)
+
 /* A section that claims to unpack to more is not unpacked. */
 #define UNPACKED_MAX_BYTES ((uint64_t)2 << 30)
 
@@ -32,6 +46,49 @@ struct packing {
 	size_t header_size; /* bytes before the packed ones */
 	uint64_t size; /* unpacked */
 };
+
+static bool read_bytes(const struct pln_elf *file, uint64_t offset, char *to, size_t size)
+{
+	if (size > file->size || offset > file->size - size)
+		return false;
+	if (file->fd < 0) {
+		memcpy(to, (const char *)file->memory + offset, size);
+		return true;
+	}
+	while (size) {
+		ssize_t got = pread(file->fd, to, size, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		to += got;
+		size -= (size_t)got;
+		offset += (uint64_t)got;
+	}
+	return true;
+}
+
+/*
+ * 64-bit little-endian, with no more headers than libelf should be asked to read. A file of
+ * more sections than its header can count says in the first one how many.
+ */
+static bool is_acceptable(const struct pln_elf *file)
+{
+	Elf64_Ehdr header;
+	Elf64_Shdr first = { .sh_size = 0 };
+	uint64_t sections;
+
+	if (!read_bytes(file, 0, (char *)&header, sizeof(header)))
+		return false;
+	if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+	    header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB)
+		return false;
+	if (header.e_shoff && !read_bytes(file, header.e_shoff, (char *)&first, sizeof(first)))
+		return true; /* libelf finds no sections either */
+	sections = header.e_shnum ? header.e_shnum : first.sh_size;
+	return sections <= SECTIONS_MAX && header.e_phnum <= SEGMENTS_MAX;
+}
 
 static void read_segments(struct pln_elf *file)
 {
@@ -77,25 +134,42 @@ static bool find_build_id(struct pln_elf *file, Elf_Data *notes)
 /* In the sections; in the segments when the section headers were stripped. */
 static void read_build_id(struct pln_elf *file)
 {
+	uint64_t left = NOTES_MAX_BYTES;
 	size_t count = 0;
 	GElf_Shdr header;
 	Elf_Scn *section = NULL;
 
 	while ((section = elf_nextscn(file->elf, section))) {
-		if (gelf_getshdr(section, &header) && header.sh_type == SHT_NOTE &&
-		    find_build_id(file, elf_getdata(section, NULL)))
+		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_NOTE ||
+		    header.sh_size > left)
+			continue;
+		left -= header.sh_size;
+		if (find_build_id(file, elf_getdata(section, NULL)))
 			return;
 	}
 	elf_getphdrnum(file->elf, &count);
 	for (size_t i = 0; i < count; i++) {
 		GElf_Phdr segment;
 
-		if (!gelf_getphdr(file->elf, (int)i, &segment) || segment.p_type != PT_NOTE)
+		if (!gelf_getphdr(file->elf, (int)i, &segment) || segment.p_type != PT_NOTE ||
+		    segment.p_filesz > left)
 			continue;
+		left -= segment.p_filesz;
 		if (find_build_id(file, elf_getdata_rawchunk(file->elf, (int64_t)segment.p_offset,
 							     segment.p_filesz, ELF_T_NHDR)))
 			return;
 	}
+}
+
+static void read_section_names(struct pln_elf *file)
+{
+	uint64_t left = SECTION_NAMES_MAX_BYTES;
+	GElf_Shdr header;
+	size_t index;
+
+	if (!elf_getshdrstrndx(file->elf, &index) &&
+	    gelf_getshdr(elf_getscn(file->elf, index), &header) && header.sh_type == SHT_STRTAB)
+		file->names = pln_elf_read_section(file, &header, &left, &file->names_size);
 }
 
 static int read_header(struct pln_elf *file)
@@ -104,11 +178,8 @@ static int read_header(struct pln_elf *file)
 
 	if (!file->elf || elf_kind(file->elf) != ELF_K_ELF || !gelf_getehdr(file->elf, &header))
 		return -ENOEXEC;
-	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB)
-		return -ENOEXEC;
 	file->machine = header.e_machine;
-	if (elf_getshdrstrndx(file->elf, &file->name_table))
-		file->name_table = 0;
+	read_section_names(file);
 	read_segments(file);
 	read_build_id(file);
 	return 0;
@@ -140,6 +211,10 @@ int pln_elf_open_fd(int fd, enum pln_elf_mode mode, struct pln_elf **file)
 	}
 	new->fd = fd;
 	new->size = (uint64_t)st.st_size;
+	if (!is_acceptable(new)) {
+		pln_elf_close(new);
+		return -ENOEXEC;
+	}
 	new->elf = elf_begin(fd, mode == PLN_ELF_MAP ? ELF_C_READ_MMAP : ELF_C_READ, NULL);
 	return finish_open(new, file);
 }
@@ -170,6 +245,10 @@ int pln_elf_open_memory(void *memory, size_t size, struct pln_elf **file)
 	new->fd = -1;
 	new->memory = memory;
 	new->size = size;
+	if (!is_acceptable(new)) {
+		pln_elf_close(new);
+		return -ENOEXEC;
+	}
 	new->elf = elf_memory(memory, size);
 	return finish_open(new, file);
 }
@@ -179,6 +258,7 @@ void pln_elf_close(struct pln_elf *file)
 	if (!file)
 		return;
 	elf_end(file->elf);
+	free(file->names);
 	if (file->fd >= 0)
 		close(file->fd);
 	free(file->memory);
@@ -187,9 +267,7 @@ void pln_elf_close(struct pln_elf *file)
 
 const char *pln_elf_section_name(const struct pln_elf *file, const GElf_Shdr *header)
 {
-	const char *name = elf_strptr(file->elf, file->name_table, header->sh_name);
-
-	return name ? name : "";
+	return header->sh_name < file->names_size ? file->names + header->sh_name : "";
 }
 
 Elf_Scn *pln_elf_section(const struct pln_elf *file, const char *name, GElf_Shdr *header)
@@ -212,34 +290,13 @@ bool pln_elf_has(const struct pln_elf *file, const char *name)
 	       header.sh_size;
 }
 
-static bool read_bytes(const struct pln_elf *file, uint64_t offset, char *to, size_t size)
-{
-	if (file->fd < 0) {
-		memcpy(to, (const char *)file->memory + offset, size);
-		return true;
-	}
-	while (size) {
-		ssize_t got = pread(file->fd, to, size, (off_t)offset);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		to += got;
-		size -= (size_t)got;
-		offset += (uint64_t)got;
-	}
-	return true;
-}
-
 void *pln_elf_read_section(const struct pln_elf *file, const GElf_Shdr *header, uint64_t *left,
 			   size_t *size)
 {
 	char *bytes;
 
 	if (header->sh_type == SHT_NOBITS || header->sh_flags & SHF_COMPRESSED ||
-	    !header->sh_size || header->sh_size > *left || header->sh_size > file->size ||
-	    header->sh_offset > file->size - header->sh_size)
+	    !header->sh_size || header->sh_size > *left || header->sh_size > file->size)
 		return NULL;
 	*left -= header->sh_size;
 	bytes = malloc(header->sh_size + 1);
@@ -303,13 +360,16 @@ static bool unpack(int type, void *to, size_t to_size, const void *from, size_t 
 }
 
 int pln_elf_content(const struct pln_elf *file, Elf_Scn *section, const GElf_Shdr *header,
-		    struct pln_content *content)
+		    uint64_t max, struct pln_content *content)
 {
-	Elf_Data *raw = elf_rawdata(section, NULL);
 	struct packing packing;
 	size_t packed_size;
+	Elf_Data *raw;
 	void *to;
 
+	if (header->sh_size > max)
+		return -EFBIG;
+	raw = elf_rawdata(section, NULL);
 	if (!raw || !raw->d_buf || header->sh_type == SHT_NOBITS)
 		return -ENOENT;
 	packing = packing_of(file, raw, header);
@@ -317,7 +377,7 @@ int pln_elf_content(const struct pln_elf *file, Elf_Scn *section, const GElf_Shd
 	if (!packing.type)
 		return 0;
 	packed_size = raw->d_size - packing.header_size;
-	if (packing.type < 0 || packing.size > UNPACKED_MAX_BYTES)
+	if (packing.type < 0 || packing.size > UNPACKED_MAX_BYTES || packing.size > max)
 		return -EBADMSG;
 	if (packing.type == COMPRESS_ZLIB && packing.size / UNPACKED_MAX_RATIO > packed_size)
 		return -EBADMSG;

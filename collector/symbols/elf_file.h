@@ -18,7 +18,8 @@ struct pln_elf {
 	void *memory; /* owned; the file when it was not opened from an fd */
 	uint64_t size; /* when it was opened */
 	Elf64_Half machine;
-	size_t name_table; /* section of the sections' names */
+	char *names; /* of the sections; owned, or NULL */
+	size_t names_size;
 	uint64_t code_low; /* executable segments lie in [code_low, code_high) */
 	uint64_t code_high;
 	uint8_t build_id[PLN_BUILD_ID_MAX];
@@ -62,8 +63,9 @@ void *pln_elf_read_section(const struct pln_elf *file, const GElf_Shdr *header, 
 /* The size after decompression, without decompressing. */
 uint64_t pln_elf_content_size(const struct pln_elf *file, Elf_Scn *section,
 			      const GElf_Shdr *header);
+/* -EFBIG, -EBADMSG: more than `max` bytes, packed or unpacked. */
 int pln_elf_content(const struct pln_elf *file, Elf_Scn *section, const GElf_Shdr *header,
-		    struct pln_content *content);
+		    uint64_t max, struct pln_content *content);
 void pln_content_free(struct pln_content *content);
 
 bool pln_elf_same_build(const struct pln_elf *file, const uint8_t *id, size_t size);

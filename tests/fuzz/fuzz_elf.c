@@ -60,7 +60,7 @@ static void read_sections(const struct pln_elf *file)
 		Elf_Scn *section = pln_elf_section(file, names[i], &header);
 
 		if (!section || pln_elf_content_size(file, section, &header) > 1u << 20 ||
-		    pln_elf_content(file, section, &header, &content))
+		    pln_elf_content(file, section, &header, 1u << 20, &content))
 			continue;
 		pln_content_free(&content);
 	}

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #define PEAK_MAX_MB 400
 #define CHILD_MAX_SECONDS 30
@@ -229,10 +230,132 @@ static void test_jumps(void)
 	free(code);
 }
 
+/* --------------------------------------------------------------- holes */
+
+/* More than is read of anything, and less than would hurt if it was. */
+#define HUGE ((uint64_t)2 << 30)
+
+static void check_hole(struct made *made, const char *name)
+{
+	if (write_file(made, name))
+		check_cheap(name, TEXT, 0);
+}
+
+/* A section that is nothing but a hole. */
+static void test_huge_section(const char *file, const char *name, uint32_t type)
+{
+	struct made made = make_file();
+	unsigned text = add_text(&made);
+	Elf64_Shdr *section;
+
+	section = add_section(&made, name, type, NULL, HUGE);
+	section->sh_link = text;
+	check_hole(&made, file);
+}
+
+/* The tables that symbols and sections have their names in. */
+static void test_huge_strings(void)
+{
+	Elf64_Sym symbols[2] = { { 0 },
+				 { .st_name = 1,
+				   .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
+				   .st_shndx = 2,
+				   .st_value = TEXT } };
+	struct made made = make_file();
+
+	made.sections[1].header.sh_size = HUGE;
+	check_hole(&made, "section_names");
+	made = make_file();
+	add_text(&made);
+	add_section(&made, ".symtab", SHT_SYMTAB, symbols, sizeof(symbols))->sh_link = 4;
+	add_section(&made, ".strtab", SHT_STRTAB, NULL, HUGE);
+	check_hole(&made, "strings");
+}
+
+/* The first section says how many there are, 64 bytes each, and how many segments. */
+static void test_many_headers(void)
+{
+	struct made made = make_file();
+
+	made.count = 1;
+	made.header.e_shstrndx = 0;
+	made.sections[0].header.sh_size = HUGE / sizeof(Elf64_Shdr) / 8;
+	if (write_file(&made, "sections") &&
+	    CHECK(!truncate(fixture_path("sections"), (off_t)HUGE + 4096)))
+		check_cheap("sections", TEXT, 0);
+	made = make_file();
+	made.header.e_phoff = 4096;
+	made.header.e_phnum = PN_XNUM;
+	made.sections[0].header.sh_info = HUGE / sizeof(Elf64_Phdr);
+	add_section(&made, ".hole", SHT_PROGBITS, NULL, 2 * HUGE);
+	made.header.e_shnum = (Elf64_Half)made.count;
+	check_hole(&made, "segments");
+}
+
+/* The one segment, with no sections to look into first. */
+static void test_huge_notes_segment(void)
+{
+	struct made made = make_file();
+	Elf64_Phdr segment = { .p_type = PT_NOTE, .p_offset = 4096, .p_filesz = HUGE };
+
+	add_section(&made, ".hole", SHT_PROGBITS, NULL, HUGE + 8192);
+	add_section(&made, ".segments", SHT_PROGBITS, &segment, sizeof(segment));
+	made.header.e_phnum = 1;
+	made.header.e_phoff = sizeof(Elf64_Ehdr) + made.count * sizeof(Elf64_Shdr) + HUGE + 8192;
+	/* Where the names of the sections are to be. */
+	made.header.e_phoff += sizeof(".shstrtab") + sizeof(".hole") + sizeof(".segments") + 1;
+	check_hole(&made, "notes_segment");
+}
+
+/* The debug file that the link names is mostly a hole: its checksum would take an hour. */
+static void test_huge_debug_file(void)
+{
+	static const char link[] = "huge.debug\0\0abcd";
+	struct made made = make_file();
+
+	CHECK(fixture_run("gcc -O2 -o huge.debug $S/inlined.c && truncate -s 8T huge.debug"));
+	add_section(&made, ".gnu_debuglink", SHT_PROGBITS, link, 16);
+	check_hole(&made, "huge_debug_file");
+	unlink(fixture_path("huge.debug"));
+}
+
+/* A link of some MB that says to unpack to 500 MB, and would. */
+static void test_packed_link(void)
+{
+	size_t size = (size_t)500 << 20;
+	uLongf packed_size = compressBound(1 << 20) + sizeof(Elf64_Chdr) + (size >> 7);
+	uint8_t *packed = malloc(packed_size), *zeros = calloc(1, size);
+	Elf64_Chdr head = { .ch_type = ELFCOMPRESS_ZLIB, .ch_size = size, .ch_addralign = 1 };
+	struct made made = make_file();
+
+	memcpy(packed, &head, sizeof(head));
+	memcpy(zeros, "none", 4);
+	packed_size -= sizeof(head);
+	CHECK_EQ(compress2(packed + sizeof(head), &packed_size, zeros, size, 1), Z_OK);
+	free(zeros);
+	add_section(&made, ".gnu_debuglink", SHT_PROGBITS, packed, packed_size + sizeof(head))
+		->sh_flags = SHF_COMPRESSED;
+	check_hole(&made, "packed_link");
+	free(packed);
+}
+
 int main(void)
 {
 	test_shared_names("shared_names", 30000, 16);
 	test_shared_names("one_address", 30000, 0);
 	test_jumps();
+	test_huge_section("notes", ".note", SHT_NOTE);
+	test_huge_section("symbols", ".symtab", SHT_SYMTAB);
+	test_huge_section("relocations", ".rela.plt", SHT_RELA);
+	test_huge_section("stubs", ".plt", SHT_PROGBITS);
+	test_huge_section("frames", ".eh_frame", SHT_PROGBITS);
+	test_huge_section("link", ".gnu_debuglink", SHT_PROGBITS);
+	test_huge_section("mini", ".gnu_debugdata", SHT_PROGBITS);
+	test_huge_strings();
+	test_many_headers();
+	test_huge_notes_segment();
+	test_packed_link();
+	if (fixture_has("gcc"))
+		test_huge_debug_file();
 	return check_result();
 }
