@@ -13,6 +13,7 @@
 #include <demangle.h>
 
 #include <ctype.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,11 +71,47 @@ bool pln_is_mangled(const char *name)
 	return name[0] == '_' && (name[1] == 'Z' || name[1] == 'R');
 }
 
+/* What the demangler has written so far. */
+struct written {
+	char text[PLN_NAME_MAX_BYTES + 1];
+	size_t length;
+	jmp_buf full;
+};
+
+static void write_part(const char *part, size_t length, void *opaque)
+{
+	struct written *out = opaque;
+	size_t room = PLN_NAME_MAX_BYTES - out->length;
+
+	memcpy(out->text + out->length, part, length < room ? length : room);
+	out->length += length < room ? length : room;
+	if (length > room)
+		longjmp(out->full, 1);
+}
+
+/*
+ * Each part of a name can stand for two of the one before it: forty such parts, in 400
+ * bytes, are terabytes to be written. The demangler cannot be told to stop, but left.
+ */
+static bool write_demangled(const char *name, struct written *out)
+{
+	if (setjmp(out->full))
+		return true;
+	out->length = 0;
+	if (rust_demangle_callback(name, DMGL_AUTO | DMGL_ANSI, write_part, out))
+		return true;
+	out->length = 0;
+	return cplus_demangle_v3_callback(name, DMGL_AUTO | DMGL_ANSI, write_part, out);
+}
+
 char *pln_demangle(const char *name)
 {
-	if (!pln_is_mangled(name) || strlen(name) > PLN_NAME_MAX_BYTES)
+	struct written out;
+
+	if (!pln_is_mangled(name) || strlen(name) > PLN_NAME_MAX_BYTES ||
+	    !write_demangled(name, &out))
 		return NULL;
-	return cplus_demangle(name, DMGL_AUTO | DMGL_ANSI);
+	return strndup(out.text, out.length);
 }
 
 /* "name@plt" -> length of "name"; 0 when the name has no such end. */

@@ -35,6 +35,26 @@ static void test_demangling(void)
 	CHECK(!pln_demangle(""));
 }
 
+/* A pair of pairs of pairs: each level doubles what is written. */
+static void test_growing_name(unsigned levels)
+{
+	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	char mangled[512] = "_Z1fISt4pairIiiE";
+	char *name;
+
+	for (unsigned i = 1; i < levels; i++) {
+		char level[16];
+
+		snprintf(level, sizeof(level), "S0_IS%c_S%c_E", digits[i], digits[i]);
+		strcat(mangled, level);
+	}
+	strcat(mangled, "EvT_");
+	name = pln_demangle(mangled);
+	CHECK(name && !strncmp(name, "f<std::pair<int, int>, std::pair<std::pair<int, int>", 52));
+	CHECK(name && strlen(name) <= 16384);
+	free(name);
+}
+
 static void check_shown(const char *linkage_name, const char *expected)
 {
 	struct pln_arena *arena = pln_arena_new();
@@ -137,6 +157,9 @@ static void test_arena(void)
 int main(void)
 {
 	test_demangling();
+	test_growing_name(5);
+	test_growing_name(14);
+	test_growing_name(36);
 	test_shown_names();
 	test_spans();
 	test_spans_random();
