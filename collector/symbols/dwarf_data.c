@@ -7,6 +7,8 @@
  */
 #include "symbols/dwarf_data.h"
 
+#include "symbols/demangle.h"
+
 static const size_t item_sizes[PLN_DWARF_ARRAYS] = {
 	[PLN_DWARF_RANGES] = sizeof(struct pln_dwarf_range),
 	[PLN_DWARF_ROWS] = sizeof(struct pln_dwarf_row),
@@ -167,5 +169,7 @@ const char *pln_dwarf_unit_file(const struct pln_dwarf_unit *unit, uint32_t file
 
 const char *pln_dwarf_unit_string(const struct pln_dwarf_unit *unit, uint32_t offset)
 {
-	return (const char *)unit->arrays[PLN_DWARF_STRINGS].items + offset;
+	const char *string = (const char *)unit->arrays[PLN_DWARF_STRINGS].items + offset;
+
+	return strnlen(string, PLN_NAME_MAX_BYTES + 1) > PLN_NAME_MAX_BYTES ? "" : string;
 }

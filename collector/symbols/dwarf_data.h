@@ -99,6 +99,7 @@ const struct pln_dwarf_node *pln_dwarf_unit_caller(const struct pln_dwarf_unit *
 const struct pln_dwarf_function *pln_dwarf_unit_function(const struct pln_dwarf_unit *unit,
 							 const struct pln_dwarf_node *node);
 const char *pln_dwarf_unit_file(const struct pln_dwarf_unit *unit, uint32_t file);
+/* "" when it is longer than any real name: what it is asked for goes into the profile. */
 const char *pln_dwarf_unit_string(const struct pln_dwarf_unit *unit, uint32_t offset);
 
 #endif

@@ -324,6 +324,26 @@ static void test_lying_worker(void)
 	CHECK(!receive(&good));
 }
 
+/* Its names go into the profile: none is longer than those of symbols may be. */
+static void test_long_string(void)
+{
+	struct pln_dwarf_header header = { 0 };
+	size_t size = (size_t)1 << 20;
+	char *memory = calloc(1, size);
+	struct pln_dwarf_unit *unit;
+
+	memset(memory + 1, 'a', size - 2);
+	header.sizes[PLN_DWARF_STRINGS] = size;
+	unit = pln_dwarf_unit_new(&header, memory);
+	if (!CHECK(unit))
+		return;
+	CHECK_EQ(strlen(pln_dwarf_unit_string(unit, 0)), 0);
+	CHECK_EQ(strlen(pln_dwarf_unit_string(unit, 1)), 0);
+	CHECK_EQ(strlen(pln_dwarf_unit_string(unit, (uint32_t)size - 1 - 16385)), 0);
+	CHECK_EQ(strlen(pln_dwarf_unit_string(unit, (uint32_t)size - 1 - 16384)), 16384);
+	pln_dwarf_unit_free(unit);
+}
+
 /* A program with a link to a common file: a name, and `id_size` bytes that are to be a build id. */
 static void check_long_id(unsigned id_size)
 {
@@ -358,6 +378,7 @@ int main(int argc, char **argv)
 	if (!fixture_has("gcc"))
 		return check_skip("no gcc");
 	test_lying_worker();
+	test_long_string();
 	test_long_id();
 	test_cut();
 	test_cut_while_open();
