@@ -217,6 +217,14 @@ static enum pln_burst_counted resolve_seen(const struct pln_burst_stack *stack,
 	return counted;
 }
 
+/* Zeros again, without a page; not where all memory is locked. */
+static void forget_seen(void)
+{
+	if (madvise(table.seen, size_of_seen(), MADV_DONTNEED))
+		memset(table.seen, 0, size_of_seen());
+	table.seen_count = 0;
+}
+
 static struct seen_stack *find_seen(uint64_t hash)
 {
 	uint32_t mask = 2 * table.cell_max - 1, i = (uint32_t)hash & mask;
@@ -225,11 +233,11 @@ static struct seen_stack *find_seen(uint64_t hash)
 		if (table.seen[i].hash == hash)
 			return &table.seen[i];
 	/* Stacks of code objects that are gone are never met again. */
-	if (++table.seen_count > table.cell_max + table.cell_max / 2) {
-		(void)madvise(table.seen, size_of_seen(), MADV_DONTNEED);
-		table.seen_count = 1;
+	if (table.seen_count == table.cell_max + table.cell_max / 2) {
+		forget_seen();
 		i = (uint32_t)hash & mask;
 	}
+	table.seen_count++;
 	table.seen[i].hash = hash;
 	return &table.seen[i];
 }

@@ -3,8 +3,11 @@
  * Stacks are counted where they are found: equal ones in one cell, at the end of a slice,
  * and only if their code objects are then what they were. A full table takes no more.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "burst/burst_i.h"
 #include "check.h"
@@ -201,6 +204,20 @@ static void test_a_full_table_takes_no_more_and_keeps_counting(void)
 	CHECK_EQ(area.header.node_count, NODES);
 }
 
+/* Then the kernel does not empty pages that are given back to it. */
+static void test_any_number_of_stacks_is_told_apart_in_locked_memory(void)
+{
+	if (mlockall(MCL_FUTURE) || !pln_burst_table_reset()) {
+		munlockall();
+		printf("skipped: memory cannot be locked here\n");
+		return;
+	}
+	(void)alarm(20); /* a table that is never emptied is searched forever */
+	test_a_full_table_takes_no_more_and_keeps_counting();
+	(void)alarm(0);
+	munlockall();
+}
+
 int main(void)
 {
 	pln_store_relaxed(&pln_python.layout, &layout);
@@ -210,5 +227,6 @@ int main(void)
 	test_samples_of_a_code_object_that_changed_are_torn();
 	test_what_is_no_code_object_is_no_stack();
 	test_a_full_table_takes_no_more_and_keeps_counting();
+	test_any_number_of_stacks_is_told_apart_in_locked_memory();
 	return check_result();
 }
