@@ -20,6 +20,7 @@
 #include "burst_i.h"
 #include "checked_read.h"
 #include "clock.h"
+#include "hot.h"
 #include "options.h"
 #include "python/python.h"
 #include "segment.h"
@@ -92,7 +93,7 @@ void pln_burst_place(void *memory, bool small)
 	last_ns = due_ns = 0;
 }
 
-bool pln_burst_is_on(void)
+PLN_HOT bool pln_burst_is_on(void)
 {
 	return shared != NULL;
 }

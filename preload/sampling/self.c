@@ -10,6 +10,7 @@
 
 #include <pillion/atomic.h>
 
+#include "burst/burst.h"
 #include "hot.h"
 #include "options.h"
 #include "sampling/stack_bounds.h"
@@ -17,6 +18,11 @@
 #define STACK_NEEDED (6u << 10) /* handler and walkers, measured below 3 KiB */
 #define RED_ZONE 128 /* bytes below sp that a leaf function may use */
 #define PREFETCHED_FRAMES 8 /* the inner ones, and most stacks as a whole */
+
+PLN_HOT bool pln_self_wants_native_sigsafe(void)
+{
+	return pln_options.native && !pln_burst_is_on();
+}
 
 static bool has_room(uintptr_t now, uintptr_t lo, uintptr_t hi)
 {
@@ -77,7 +83,7 @@ PLN_HOT bool pln_self_sample_sigsafe(struct pln_thread *thread, struct pln_captu
 	struct pln_stack_copy *copy = take_stack(capture->regs.sp, &capture->stack, &head->flags);
 	bool written;
 
-	capture->want_native = pln_options.native;
+	capture->want_native = pln_self_wants_native_sigsafe();
 	walk(capture, &scratch);
 	head->gil = capture->python.gil;
 	if (capture->python.has_tstate)

@@ -11,6 +11,9 @@
 
 #include "sampling/sample.h"
 
+/* Whether stacks have native frames, and so need unwind tables: none do where bursts are. */
+bool pln_self_wants_native_sigsafe(void);
+
 /* Whether the calling thread has room for a walk on the stack that it runs on. */
 bool pln_self_has_room_sigsafe(const stack_t *alternate);
 

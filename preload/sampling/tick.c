@@ -27,6 +27,7 @@
 #include "sampling/announce.h"
 #include "sampling/blocked.h"
 #include "sampling/scan.h"
+#include "sampling/self.h"
 #include "sampling/stack_bounds.h"
 #include "sampling/threads.h"
 #include "sampling/timer.h"
@@ -505,11 +506,6 @@ static void sleep_on(uint64_t now)
 	dormant_since_ns = now;
 }
 
-static bool wants_native(void)
-{
-	return pln_options.native && !pln_burst_is_on();
-}
-
 static bool is_time(uint64_t *next_ns, uint64_t every_ns, uint64_t now)
 {
 	if (now < *next_ns)
@@ -548,7 +544,7 @@ void pln_tick(void)
 	pln_python_tick();
 	pln_stack_bounds_refresh();
 	if (is_time(&modules_ns, PILLION_MODULES_WITHIN_NS, now) || pln_native_refresh_is_due())
-		pln_announce_modules(wants_native() && now - began_ns > TABLES_NS);
+		pln_announce_modules(pln_self_wants_native_sigsafe() && now - began_ns > TABLES_NS);
 	pln_scan_threads(now);
 	visit_all();
 	pln_memory_tick(now);
@@ -570,7 +566,7 @@ static uint32_t probe_engine(void)
 		engine |= PILLION_ENGINE_BLOCKED;
 	if (pln_scan_has_schedstat())
 		engine |= PILLION_ENGINE_SCHEDSTAT;
-	if (wants_native())
+	if (pln_self_wants_native_sigsafe())
 		engine |= PILLION_ENGINE_NATIVE;
 	if (pln_checked_read_works_sigsafe())
 		engine |= PILLION_ENGINE_CHECKED_READ;

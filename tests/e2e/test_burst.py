@@ -314,6 +314,20 @@ def test_readers_say_that_there_are_only_python_frames(one_python, work, here):
         assert expected in result.stdout
 
 
+def test_allocations_have_only_python_frames_as_well(one_python, work):
+    """A native stack would be a copy of 16 KiB, as there are no tables to walk it by."""
+    profile, _ = burst(one_python, """
+import time
+def allocate():
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end: bytearray(5000)
+allocate()
+""", work, more=["--alloc-interval", "100000"])
+    blocks = [b for b in profile.blocks if b.calls("allocate")]
+    assert len(blocks) > 100 and recording.lost_blocks(profile) == 0
+    assert all(f.is_python for b in profile.blocks for f in b.stack), blocks[0].stack
+
+
 def test_other_readers_are_told_the_rate_that_was_reached(one_python, work, here):
     """Timers' rate, a hundred a second, is not in force."""
     profile, _ = burst(one_python, PROGRAM + "both(0.5)\n", work, rate="=2000")
