@@ -133,11 +133,13 @@ static void count_idle(uint64_t ns)
 	add(&shared->idle_ns, ns);
 }
 
-static void count_full(uint64_t ns)
+/* Its thread's clock has run for it, too. */
+static void count_full(struct pln_burst_seen *seen)
 {
 	add(&shared->full, 1);
-	add(&shared->held_ns, ns);
-	add(&shared->dropped_ns, ns);
+	seen->tid = stack.tid;
+	seen->cell = PLN_BURST_NO_CELL;
+	pln_burst_window_add(seen);
 }
 
 /* What a look saw. */
@@ -186,7 +188,7 @@ static enum looked look_once(uint64_t now_ns, uint64_t ns, bool far)
 		break;
 	}
 	if (counted == PLN_BURST_FULL) {
-		count_full(ns);
+		count_full(&seen);
 		return DONE;
 	}
 	if (counted == PLN_BURST_IMPLAUSIBLE)

@@ -159,6 +159,9 @@ void pln_burst_table_add(uint32_t cell, uint64_t cpu_ns, uint64_t wait_ns);
 /* The same, without a sample. */
 void pln_burst_table_give(uint32_t cell, uint64_t cpu_ns);
 
+/* Time of a look that is in no stack, nor owed to any. */
+void pln_burst_table_drop(uint64_t ns);
+
 /* Ends a slice: counts what was kept back in it, if its code objects are what they were. */
 void pln_burst_table_end_slice(void);
 
@@ -204,7 +207,7 @@ void pln_burst_owed_reset(void);
  */
 struct pln_burst_seen {
 	uint32_t tid;
-	uint32_t debt;
+	uint32_t debt; /* 0: owed to nobody, it is dropped */
 	uint32_t cell; /* or PLN_BURST_NO_CELL */
 	uint32_t taken; /* debt */
 	uint32_t shared; /* debt */

@@ -286,6 +286,12 @@ void pln_burst_table_give(uint32_t cell, uint64_t cpu_ns)
 		add_pending(cell, &(struct pending){ .cpu_ns = cpu_ns });
 }
 
+void pln_burst_table_drop(uint64_t ns)
+{
+	add(&table.shared->held_ns, ns);
+	add(&table.shared->dropped_ns, ns);
+}
+
 /* Nodes lie where the collector could write: whatever they say, it leads towards the root. */
 static bool has_stale_code(uint32_t cell)
 {

@@ -35,6 +35,10 @@ static struct {
 /* Its time is owed; a whole stack takes what is. */
 static void settle(const struct pln_burst_seen *seen, uint64_t cpu_ns, uint64_t wait_ns)
 {
+	if (!seen->debt) {
+		pln_burst_table_drop(cpu_ns + wait_ns);
+		return;
+	}
 	pln_burst_owed_add(seen->debt, cpu_ns, wait_ns);
 	if (seen->cell == PLN_BURST_NO_CELL)
 		return;

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Burst mode shows true stacks, in the right shares, and changes nothing for the program."""
+import contextlib
 import os
 import re
+import resource
 import signal
 
 import pytest
@@ -227,6 +229,37 @@ main()
     skip_if_crowded(profile, waited_ns)
     assert told(profile)["unseen"] < 20, told(profile)
     assert len({s.stack[0].name for s in profile.calling("main")}) > 300
+
+
+@contextlib.contextmanager
+def limited_address_space():
+    """By so much that nothing is in want of any."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 46, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def test_what_ran_on_stacks_without_room_is_not_put_on_others(one_python, work):
+    """The tables of a process that limits its address space are small."""
+    with limited_address_space():
+        profile, waited_ns = burst_with_waits(one_python, """
+import ctypes
+libc = ctypes.PyDLL(None)
+def waits(): libc.usleep(20000)  # and keeps the GIL
+def runs(n):
+    if n: runs(n - 1); runs(n - 1); runs(n - 1)
+    else: sum(range(200))
+for i in range(30): waits(); runs(9)
+""", work)
+    skip_if_crowded(profile, waited_ns)
+    line, waits = told(profile), profile.calling("waits")
+    assert line["full"] > 1000 and line["unseen"] > 5, line
+    assert held_ns(waits) > 0.5e9
+    assert profile.total("cpu_ns", waits) < 0.1 * held_ns(waits)
+    check_that_nothing_counted_is_lost(profile)
 
 
 def test_a_thread_that_waits_gets_no_time(one_python, work):
