@@ -142,6 +142,14 @@ static void count_full(struct pln_burst_seen *seen)
 	pln_burst_window_add(seen);
 }
 
+/* No slot has its stacks, and no other thread's is to have its time. */
+static void count_stranger(uint64_t ns)
+{
+	pln_burst_window_close();
+	pln_burst_table_drop(ns);
+	add(&shared->full, 1);
+}
+
 /* What a look saw. */
 enum looked {
 	BLIND, /* not even what was innermost: its time is the next one's */
@@ -180,6 +188,9 @@ static enum looked look_once(uint64_t now_ns, uint64_t ns, bool far)
 	switch (pln_burst_walk(&stack, pace.apart_ns != 0)) {
 	case PLN_BURST_IDLE:
 		count_idle(ns);
+		return DONE;
+	case PLN_BURST_STRANGER:
+		count_stranger(ns);
 		return DONE;
 	case PLN_BURST_WHOLE:
 		counted = pln_burst_table_find(&stack, &seen.cell);

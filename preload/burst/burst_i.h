@@ -46,6 +46,7 @@ enum pln_burst_outcome {
 	PLN_BURST_IDLE, /* nobody holds the GIL */
 	PLN_BURST_WHOLE,
 	PLN_BURST_TORN,
+	PLN_BURST_STRANGER, /* it is held by a thread of which nothing is known */
 };
 
 /* What became of a stack that was read. */

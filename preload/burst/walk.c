@@ -228,7 +228,8 @@ static struct pln_thread *find_thread(uint64_t thread_id)
 	for (uint32_t i = 0; i < pln_threads_high_water_sigsafe(); i++) {
 		struct pln_thread *thread = pln_thread_sigsafe(i);
 
-		if (thread->pthread_self == thread_id && pln_threads_find(thread->tid) == thread)
+		if (pln_load_relaxed(&thread->pthread_self) == thread_id &&
+		    pln_threads_find(thread->tid) == thread)
 			return thread;
 	}
 	return NULL;
@@ -594,7 +595,7 @@ static enum pln_burst_outcome look(struct pln_burst_stack *stack, bool politely)
 	stack->thread = owner->serial;
 	stack->tid = owner->tid;
 	if (!stack->thread)
-		return PLN_BURST_TORN;
+		return holder_of_gil() == address ? PLN_BURST_STRANGER : PLN_BURST_TORN;
 	holds = pln_has(layout->thread.chunk) ? hold_upper(stack, address, &s)
 					      : hold_copy(stack, address, &s);
 	return holds && holder_of_gil() == address ? PLN_BURST_WHOLE : PLN_BURST_TORN;

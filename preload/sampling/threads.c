@@ -242,7 +242,7 @@ struct pln_thread *pln_threads_claim(uint32_t tid, uintptr_t pthread_self, uintp
 			break;
 		}
 		fill_thread(thread, i, tid);
-		thread->pthread_self = pthread_self;
+		pln_store_relaxed(&thread->pthread_self, pthread_self);
 		thread->stack_hi = stack_hi;
 		fill_slot(slot, thread);
 		(void)pln_timer_arm(thread);
@@ -292,6 +292,8 @@ struct pln_thread *pln_threads_know_own_sigsafe(void)
 	own_serial = thread ? thread->serial : 0;
 	pln_signal_fence();
 	own_thread = thread;
+	if (thread)
+		pln_store_relaxed(&thread->pthread_self, pln_python_thread_pointer_sigsafe());
 	return thread;
 }
 

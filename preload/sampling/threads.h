@@ -33,7 +33,7 @@ struct pln_thread {
 	uint32_t index;
 	uint32_t serial;
 	uint32_t tid;
-	uintptr_t pthread_self; /* 0: unknown */
+	_Atomic uintptr_t pthread_self; /* 0: unknown, until a thread that was found knows itself */
 	uintptr_t stack_hi; /* end of the thread's own stack, 0: unknown */
 
 	/* The handler's, on the thread itself. */

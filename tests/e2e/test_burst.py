@@ -173,6 +173,49 @@ for t in threads: t.join()
     assert total <= covered * 1.001
 
 
+# As many threads as there are slots for, until they are told to end; burn() is the main thread's, too.
+CROWDED_OUT = """
+import threading, time
+enough = threading.Event()
+others = [threading.Thread(target=enough.wait) for _ in range(15)]
+for t in others: t.start()
+def burn(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end: sum(range(500))
+def known(): burn(1)
+"""
+
+
+def test_what_a_thread_without_a_slot_ran_is_no_other_threads(interpreter, work):
+    profile, _ = burst(interpreter, CROWDED_OUT + """
+stranger = threading.Thread(target=burn, args=[1.5])
+stranger.start()
+known()
+stranger.join()
+enough.set()
+""", work, more=["--max-threads", "16"])
+    line = told(profile)
+    assert profile.drops[recording.DROP_NO_LANE] and {s.thread for s in profile.calling("burn")} == {0}
+    # A half for one second, and then all of half a one.
+    assert line["full"] > 100 and line["unseen"] > 40, line
+    assert held_ns(profile.calling("known")) < 0.8e9
+    check_that_nothing_counted_is_lost(profile)
+
+
+def test_a_thread_that_gets_its_slot_late_is_known_from_then_on(interpreter, work):
+    """Until 3.10 only the thread itself can tell which one it is for Python."""
+    profile, _ = burst(interpreter, CROWDED_OUT + """
+def late():
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end: bytearray(100000)
+thread = threading.Thread(target=late)
+thread.start()
+enough.set()
+thread.join()
+""", work, more=["--max-threads", "16"])
+    assert held_ns(profile.calling("late")) > 1e9, told(profile)
+
+
 def test_generators_are_in_their_consumers_stack(interpreter, work):
     profile, _ = burst(interpreter, """
 import time
