@@ -8,7 +8,8 @@
  * The kernel unmaps by ranges: a part of a mapping, or several at once. So each one is known
  * by its ends, in a table without locks: an entry is claimed by its low end, and nobody
  * else sees it until it is put back. Ranges leave the table before they leave the process, as
- * their place may be somebody else's at once. Reserved address space (PROT_NONE, or
+ * their place may be somebody else's at once; what they were is kept until the call is known to
+ * have worked, and comes back if it has not. Reserved address space (PROT_NONE, or
  * MAP_NORESERVE: the 1 GiB that a free-threaded CPython begins with) is no memory yet, and is not
  * counted; nor are files, stacks and libraries, which libc maps by itself. Past MAPPINGS that live
  * at one time, more are passed through uncounted.
@@ -29,6 +30,7 @@
 
 #define MAPPINGS 16384u
 #define CLAIMED 1u /* no mapping's address */
+#define TAKEN 2u /* a bit of the low end's: see struct range */
 #define PAGE 4096u
 #define ADDRESSES_END (1ull << 56) /* more than a program can have */
 
@@ -36,18 +38,30 @@ struct mapping {
 	_Atomic uintptr_t lo; /* 0: no mapping */
 	_Atomic uintptr_t hi;
 	uint64_t id; /* of the sample, 0: it is none */
+	struct mapping *next; /* of the same range, while it is TAKEN */
 };
 
 static struct mapping mappings[MAPPINGS];
 static _Atomic uint32_t high_water; /* entries behind were never used */
 static _Atomic bool missed; /* a mapping did not fit in */
 
-/* A range that was taken out of the table. */
+struct part {
+	uintptr_t lo;
+	uintptr_t hi;
+};
+
+/*
+ * A range that was taken out of the table. Mappings that lie in it as a whole keep their
+ * entries, which are nobody else's. Besides, it has a part of one at most at each of its ends,
+ * as mappings do not overlap.
+ */
 struct range {
 	uintptr_t lo;
 	uintptr_t hi;
 	uint64_t bytes; /* of it that were in the table */
-	uint64_t id;
+	struct mapping *taken;
+	struct part at_lo;
+	struct part at_hi;
 };
 
 /* ---------------------------------------------------------------- the table */
@@ -73,8 +87,10 @@ static bool add(uintptr_t lo, uintptr_t hi, uint64_t id)
 {
 	struct mapping *m = claim_free();
 
-	if (!m)
+	if (!m) {
+		pln_store_relaxed(&missed, true);
 		return false;
+	}
 	pln_store_relaxed(&m->hi, hi);
 	m->id = id;
 	/* release: its end before its beginning; pairs with claim() */
@@ -89,8 +105,8 @@ static uintptr_t claim(struct mapping *m, const struct range *range)
 	uintptr_t lo = pln_load_acquire(&m->lo), seen = lo;
 
 	/* The end may already be another mapping's: looked at again once it is ours. */
-	if (lo <= CLAIMED || lo >= range->hi || pln_load_relaxed(&m->hi) <= range->lo ||
-	    !pln_cas_acquire(&m->lo, &seen, CLAIMED))
+	if (lo <= CLAIMED || lo & TAKEN || lo >= range->hi ||
+	    pln_load_relaxed(&m->hi) <= range->lo || !pln_cas_acquire(&m->lo, &seen, CLAIMED))
 		return 0;
 	if (pln_load_relaxed(&m->hi) > range->lo)
 		return lo;
@@ -102,20 +118,38 @@ static uintptr_t claim(struct mapping *m, const struct range *range)
 static void cut(struct mapping *m, uintptr_t lo, struct range *range)
 {
 	uintptr_t hi = pln_load_relaxed(&m->hi);
-	uint64_t id = m->id;
+	struct part part = { .lo = lo > range->lo ? lo : range->lo,
+			     .hi = hi < range->hi ? hi : range->hi };
 
-	range->bytes += (hi < range->hi ? hi : range->hi) - (lo > range->lo ? lo : range->lo);
+	range->bytes += part.hi - part.lo;
 	if (lo < range->lo) {
+		range->at_lo = part;
 		pln_store_relaxed(&m->hi, range->lo);
 		pln_store_release(&m->lo, lo);
 		if (hi > range->hi)
 			(void)add(range->hi, hi, 0);
 	} else if (hi > range->hi) {
+		range->at_hi = part;
 		pln_store_release(&m->lo, range->hi);
 	} else {
-		range->id = id ? id : range->id;
-		pln_store_release(&m->lo, 0);
+		m->next = range->taken;
+		range->taken = m;
+		pln_store_relaxed(&m->lo, lo | TAKEN);
 	}
+}
+
+/* The call has failed. Parts are mappings of their own from now on. */
+static void put_back(struct range *range)
+{
+	for (struct mapping *m = range->taken, *next; m; m = next) {
+		next = m->next;
+		/* release: as in add() */
+		pln_store_release(&m->lo, pln_load_relaxed(&m->lo) & ~(uintptr_t)TAKEN);
+	}
+	if (range->at_lo.hi)
+		(void)add(range->at_lo.lo, range->at_lo.hi, 0);
+	if (range->at_hi.hi)
+		(void)add(range->at_hi.lo, range->at_hi.hi, 0);
 }
 
 /* What the kernel refuses without a look at its mappings takes nothing. */
@@ -159,16 +193,29 @@ bool pln_mapping_follow_sigsafe(uintptr_t lo, uint64_t id)
 
 void pln_mappings_forget_samples(void)
 {
-	for (uint32_t i = 0; i < pln_load_relaxed(&high_water); i++)
+	for (uint32_t i = 0; i < pln_load_relaxed(&high_water); i++) {
+		uintptr_t lo = pln_load_relaxed(&mappings[i].lo);
+
 		mappings[i].id = 0;
+		/* By a thread that is not here: the fork came before its call. */
+		pln_store_relaxed(&mappings[i].lo, lo & ~(uintptr_t)TAKEN);
+	}
 }
 
 /* ---------------------------------------------------------------- counting */
 
-static void count_free(const struct range *range)
+/* The call has worked. */
+static void count_free(struct range *range)
 {
-	if (range->id)
-		pln_memory_tell_free(range->id);
+	for (struct mapping *m = range->taken, *next; m; m = next) {
+		uint64_t id = m->id;
+
+		next = m->next;
+		/* release: it is read before it is free; pairs with claim_free() */
+		pln_store_release(&m->lo, 0);
+		if (id)
+			pln_memory_tell_free(id);
+	}
 	if (range->bytes)
 		pln_memory_count_free(PILLION_HEAP_MAPPING, range->bytes);
 }
@@ -179,8 +226,6 @@ static void count_mapping(uintptr_t lo, size_t size)
 
 	if (add(lo, lo + bytes, 0))
 		(void)pln_memory_count_block((void *)lo, bytes, PILLION_BLOCK_MAPPING);
-	else
-		pln_store_relaxed(&missed, true);
 }
 
 void pln_mappings_tick(void)
@@ -216,8 +261,7 @@ static inline void *map(void *hint, size_t size, int prot, int flags, int fd, of
 		range = take((uintptr_t)hint, size);
 	p = pln_real.mmap(hint, size, prot, flags, fd, offset);
 	if (p == MAP_FAILED) {
-		if (range.bytes)
-			(void)add(range.lo, range.hi, range.id);
+		put_back(&range);
 		return p;
 	}
 	/* Or it was unmapped where we cannot see, else its place would not be given again. */
@@ -257,8 +301,8 @@ PLN_EXPORT int munmap(void *address, size_t size)
 	result = unmap(address, size);
 	if (!result)
 		count_free(&range);
-	else if (range.bytes)
-		(void)add(range.lo, range.hi, range.id);
+	else
+		put_back(&range);
 	return result;
 }
 
@@ -281,10 +325,8 @@ PLN_EXPORT void *mremap(void *address, size_t old_size, size_t size, int flags, 
 	}
 	p = pln_real.mremap(address, old_size, size, flags, to);
 	if (p == MAP_FAILED) {
-		if (range.bytes)
-			(void)add(range.lo, range.hi, range.id);
-		if (replaced.bytes)
-			(void)add(replaced.lo, replaced.hi, replaced.id);
+		put_back(&range);
+		put_back(&replaced);
 		return p;
 	}
 	if (!to)

@@ -180,6 +180,33 @@ let_go()
     assert kept.freed_ns == 0 or kept.freed_ns >= profile.processes[0]["finalizing_ns"]
 
 
+ONE_UNMAP = """
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_size_t] * 6
+libc.munmap.argtypes = [ctypes.c_size_t] * 2
+RESERVED, MEMORY, FIXED = 0, 3, 0x10
+def mapped(at, size, prot, flags):
+    return libc.mmap(at, size, prot, 0x22 | flags, 2**64 - 1, 0)
+def arena():
+    area = mapped(0, 256 << 20, RESERVED, 0)
+    for i in range(40):
+        assert mapped(area + (i * 6 << 20), 4 << 20, MEMORY, FIXED)
+    return area
+%s
+"""
+
+
+@pytest.mark.parametrize("end", ["libc.munmap(arena(), 256 << 20)", "mapped(arena(), 256 << 20, RESERVED, FIXED)"],
+                         ids=["unmapped", "reserved again"])
+def test_one_call_ends_all_that_it_covers(one_python, work, end):
+    """Pieces of a reservation, each a sample of its own."""
+    profile, _ = record(one_python, work, ONE_UNMAP % end, 65536)
+    pieces = [b for b in profile.blocks if b.calls("arena") and b.size == 4 * MIB]
+    assert len(pieces) == 40
+    assert not [b for b in pieces if not b.freed_ns]
+
+
 def survival(profile, function, size):
     """By tenths of the time of the function's blocks: what was allocated then, and what of it is live."""
     blocks = [b for b in profile.blocks if b.calls(function) and size <= b.size < size + 32]

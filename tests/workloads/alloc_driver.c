@@ -243,6 +243,19 @@ static void map_over(struct counts *c)
 	unmapped(c, p, 16, 2);
 }
 
+/* An arena: pieces of a reservation come one by one, and go together. */
+static void map_pieces(struct counts *c)
+{
+	char *p = mapped(c, NULL, 64, PROT_NONE, 0);
+
+	for (unsigned i = 0; i < 64; i += 8)
+		mapped(c, p + i * PAGE, 4, PROT_READ | PROT_WRITE, MAP_FIXED);
+	/* No such file: neither what is there goes, nor is all of it memory now. */
+	if (mmap(p, 64 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, 1 << 30, 0) != MAP_FAILED)
+		abort();
+	unmapped(c, p, 64, 32);
+}
+
 static void map_again(struct counts *c)
 {
 	char *p = mapped(c, NULL, 4, PROT_READ | PROT_WRITE, 0), *to;
@@ -303,6 +316,7 @@ static void *mapping_main(void *arg)
 	for (unsigned i = 0; i < job->rounds; i++) {
 		map_in_parts(&job->counts);
 		map_over(&job->counts);
+		map_pieces(&job->counts);
 		map_again(&job->counts);
 		map_in_vain(&job->counts);
 		map_file();
