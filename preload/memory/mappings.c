@@ -28,6 +28,10 @@
 #include "sampling/announce.h"
 #include "segment.h"
 
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4 /* Linux 5.7, glibc 2.32 */
+#endif
+
 #define MAPPINGS 16384u
 #define CLAIMED 1u /* no mapping's address */
 #define TAKEN 2u /* a bit of the low end's: see struct range */
@@ -138,7 +142,7 @@ static void cut(struct mapping *m, uintptr_t lo, struct range *range)
 	}
 }
 
-/* The call has failed. Parts are mappings of their own from now on. */
+/* It has not gone. Parts are mappings of their own from now on. */
 static void put_back(struct range *range)
 {
 	for (struct mapping *m = range->taken, *next; m; m = next) {
@@ -306,35 +310,41 @@ PLN_EXPORT int munmap(void *address, size_t size)
 	return result;
 }
 
-/* Frees the old and maps the new, whether it moves or not. */
+/*
+ * Frees the old and maps the new, whether it moves or not. With MREMAP_DONTUNMAP the old one
+ * stays mapped, too, without its pages: as much as one that is new.
+ */
 PLN_EXPORT void *mremap(void *address, size_t old_size, size_t size, int flags, ...)
 {
-	struct range range = { 0 }, replaced = { 0 };
+	bool replaces = flags & MREMAP_FIXED, stays = flags & MREMAP_DONTUNMAP;
+	struct range range, replaced = { 0 };
 	void *to = NULL, *p;
 	va_list arguments;
 
-	if (flags & MREMAP_FIXED) {
+	if (replaces || stays) {
 		va_start(arguments, flags);
 		to = va_arg(arguments, void *);
 		va_end(arguments);
 	}
-	if (is_counted()) {
-		range = take((uintptr_t)address, old_size);
-		if (to)
-			replaced = take((uintptr_t)to, size);
-	}
+	if (!is_counted())
+		return pln_real.mremap(address, old_size, size, flags, to);
+	range = take((uintptr_t)address, old_size);
+	if (replaces)
+		replaced = take((uintptr_t)to, size);
 	p = pln_real.mremap(address, old_size, size, flags, to);
-	if (p == MAP_FAILED) {
+	if (p == MAP_FAILED || stays)
 		put_back(&range);
+	if (p == MAP_FAILED) {
 		put_back(&replaced);
 		return p;
 	}
-	if (!to)
+	if (!replaces)
 		replaced = take((uintptr_t)p, size);
 	count_free(&replaced);
 	if (!range.bytes)
 		return p;
-	count_free(&range);
+	if (!stays)
+		count_free(&range);
 	count_mapping((uintptr_t)p, size);
 	return p;
 }

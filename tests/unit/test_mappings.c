@@ -15,6 +15,10 @@
 #include "sampling/announce.h"
 #include "segment.h"
 
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
 #define PAGE ((size_t)4096)
 #define MIB ((size_t)1 << 20)
 #define GIB ((size_t)1 << 30)
@@ -236,6 +240,34 @@ static void test_a_failed_call_over_parts(void)
 	check_freed(20 * PAGE, 0);
 }
 
+/* The old range stays mapped: it is a mapping without pages, as a new one is. */
+static void test_a_move_that_unmaps_nothing(void)
+{
+	char *to = BASE + GIB, *hint = BASE + 2 * GIB;
+
+	begin(true);
+	commit(BASE, MIB);
+	commit(hint, MIB);
+	kernel_gives = to;
+	CHECK(mremap(BASE, MIB, MIB, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, hint) == to);
+	CHECK(kernel_was_told == hint);
+	CHECK_EQ(pln_load_relaxed(&alloc_bytes), 3 * MIB);
+	check_freed(0, 0);
+	/* There it takes the place of another one. */
+	CHECK(mremap(to, MIB, MIB, MREMAP_MAYMOVE | MREMAP_DONTUNMAP | MREMAP_FIXED, hint) == hint);
+	check_freed(MIB, id_of(hint));
+	kernel_refuses = true;
+	CHECK(mremap(to, MIB, MIB, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, hint) == MAP_FAILED);
+	kernel_refuses = false;
+	check_freed(MIB, id_of(hint));
+	release(BASE, 3 * GIB);
+	check_freed(4 * MIB, id_of(BASE) + id_of(to) + 2 * id_of(hint));
+	CHECK_EQ(pln_load_relaxed(&alloc_bytes), 4 * MIB);
+	/* What was not counted where it was is not where it is. */
+	CHECK(mremap(BASE, MIB, MIB, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL) == to);
+	CHECK_EQ(pln_load_relaxed(&alloc_bytes), 4 * MIB);
+}
+
 static void have_child(void)
 {
 	pid_t pid = fork();
@@ -270,6 +302,7 @@ int main(void)
 	test_a_failed_call_takes_nothing_and_brings_nothing();
 	test_a_failed_call_leaves_each_sample_its_own();
 	test_a_failed_call_over_parts();
+	test_a_move_that_unmaps_nothing();
 	test_a_child_has_what_is_about_to_go();
 	return check_result();
 }

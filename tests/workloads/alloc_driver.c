@@ -19,6 +19,10 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
 static volatile size_t too_much = SIZE_MAX / 2;
 
 struct counts {
@@ -269,6 +273,32 @@ static void map_again(struct counts *c)
 	unmapped(c, p, 8, 8);
 }
 
+/* Its pages go elsewhere, and it stays: from Linux 5.7 on. */
+static void map_and_leave(struct counts *c)
+{
+	char *p = mapped(c, NULL, 8, PROT_READ | PROT_WRITE, 0);
+	char *moved = mremap(p, 8 * PAGE, 8 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+
+	if (moved != MAP_FAILED) {
+		c->alloc_calls++;
+		c->alloc_bytes += 8 * PAGE;
+		unmapped(c, moved, 8, 8);
+	}
+	unmapped(c, p, 8, 8);
+}
+
+/* Where a caller would like it to go is passed on. */
+int mremap_follows_hint(void)
+{
+	char *p = mmap(NULL, 8 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *hint = mmap(NULL, 64 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *moved;
+
+	munmap(hint, 64 * PAGE);
+	hint += 16 * PAGE;
+	moved = mremap(p, 8 * PAGE, 8 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, hint);
+	return moved == hint;
+}
+
 /* Nothing of this changes anything, and none of it may be counted. */
 static void map_in_vain(struct counts *c)
 {
@@ -318,6 +348,7 @@ static void *mapping_main(void *arg)
 		map_over(&job->counts);
 		map_pieces(&job->counts);
 		map_again(&job->counts);
+		map_and_leave(&job->counts);
 		map_in_vain(&job->counts);
 		map_file();
 		map_shared(&job->counts);
