@@ -7,12 +7,12 @@
  *
  * The kernel unmaps by ranges: a part of a mapping, or several at once. So each one is known
  * by its ends, in a table without locks: an entry is claimed by its low end, and nobody
- * else sees it until it is put back. Ranges leave the table before they leave the process, as
- * their place may be somebody else's at once; what they were is kept until the call is known to
- * have worked, and comes back if it has not. Reserved address space (PROT_NONE, or
- * MAP_NORESERVE: the 1 GiB that a free-threaded CPython begins with) is no memory yet, and is not
- * counted; nor are files, stacks and libraries, which libc maps by itself. Past MAPPINGS that live
- * at one time, more are passed through uncounted.
+ * else changes it until it is put back; who needs it then looks again, for a while. Ranges leave
+ * the table before they leave the process, as their place may be somebody else's at once; what they
+ * were is kept until the call is known to have worked, and comes back if it has not. Reserved
+ * address space (PROT_NONE, or MAP_NORESERVE: the 1 GiB that a free-threaded CPython begins with)
+ * is no memory yet, and is not counted; nor are files, stacks and libraries, which libc maps by
+ * itself. Past MAPPINGS that live at one time, more are passed through uncounted.
  */
 #include "mappings.h"
 
@@ -27,14 +27,18 @@
 #include "memory/real.h"
 #include "sampling/announce.h"
 #include "segment.h"
+#include "syscall.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4 /* Linux 5.7, glibc 2.32 */
 #endif
 
 #define MAPPINGS 16384u
-#define CLAIMED 1u /* no mapping's address */
-#define TAKEN 2u /* a bit of the low end's: see struct range */
+#define PASSES 100u /* until what is claimed is left to itself */
+#define PASSES_OVER_SPLITS 4u
+/* Bits of a low end: */
+#define CLAIMED ((uintptr_t)1) /* somebody is changing the entry */
+#define TAKEN ((uintptr_t)2) /* see struct range */
 #define PAGE 4096u
 #define ADDRESSES_END (1ull << 56) /* more than a program can have */
 
@@ -47,7 +51,11 @@ struct mapping {
 
 static struct mapping mappings[MAPPINGS];
 static _Atomic uint32_t high_water; /* entries behind were never used */
+static _Atomic uint32_t splits; /* entries that became two */
 static _Atomic bool missed; /* a mapping did not fit in */
+
+/* How often this thread is where entries are claimed: more than once in a handler of its own. */
+static __thread unsigned inside;
 
 struct part {
 	uintptr_t lo;
@@ -102,20 +110,50 @@ static bool add(uintptr_t lo, uintptr_t hi, uint64_t id)
 	return true;
 }
 
-/* The entry is ours if it overlaps. Returns its low end then, else 0. */
-static uintptr_t claim(struct mapping *m, const struct range *range)
+enum claim {
+	CLAIM_APART, /* it has nothing of the range */
+	CLAIM_BUSY, /* it may have, and is somebody's for the moment */
+	CLAIM_OURS,
+};
+
+static bool overlaps(const struct mapping *m, uintptr_t lo, const struct range *range)
+{
+	/* acquire: pairs with split() */
+	return lo && lo < range->hi && pln_load_acquire(&m->hi) > range->lo;
+}
+
+/* *lo: the low end of an entry that is ours. */
+static enum claim claim(struct mapping *m, const struct range *range, uintptr_t *lo)
 {
 	/* acquire: pairs with add() */
-	uintptr_t lo = pln_load_acquire(&m->lo), seen = lo;
+	uintptr_t seen = pln_load_acquire(&m->lo);
 
-	/* The end may already be another mapping's: looked at again once it is ours. */
-	if (lo <= CLAIMED || lo & TAKEN || lo >= range->hi ||
-	    pln_load_relaxed(&m->hi) <= range->lo || !pln_cas_acquire(&m->lo, &seen, CLAIMED))
-		return 0;
-	if (pln_load_relaxed(&m->hi) > range->lo)
-		return lo;
-	pln_store_release(&m->lo, lo);
-	return 0;
+	*lo = seen & ~CLAIMED;
+	if (seen & TAKEN || !overlaps(m, *lo, range))
+		return CLAIM_APART;
+	if (seen & CLAIMED || !pln_cas_acquire(&m->lo, &seen, seen | CLAIMED))
+		return CLAIM_BUSY;
+	/* The end may be another mapping's: looked at again now that it is ours. */
+	if (overlaps(m, *lo, range))
+		return CLAIM_OURS;
+	pln_store_release(&m->lo, *lo);
+	return CLAIM_APART;
+}
+
+/*
+ * The first part of an entry stays, what is behind the range gets its own. Whoever sees the end
+ * of the one sees the other, or that it must look once more: a locked addition keeps its place
+ * among all other accesses.
+ */
+static void split(struct mapping *m, uintptr_t hi, const struct range *range)
+{
+	if (hi > range->hi) {
+		(void)add(range->hi, hi, 0);
+		pln_signal_fence();
+		(void)pln_add_relaxed(&splits, 1);
+	}
+	/* release: pairs with overlaps() */
+	pln_store_release(&m->hi, range->lo);
 }
 
 /* Cuts the range out of one entry, whose low end was `lo`, and puts the rest back. */
@@ -128,10 +166,8 @@ static void cut(struct mapping *m, uintptr_t lo, struct range *range)
 	range->bytes += part.hi - part.lo;
 	if (lo < range->lo) {
 		range->at_lo = part;
-		pln_store_relaxed(&m->hi, range->lo);
+		split(m, hi, range);
 		pln_store_release(&m->lo, lo);
-		if (hi > range->hi)
-			(void)add(range->hi, hi, 0);
 	} else if (hi > range->hi) {
 		range->at_hi = part;
 		pln_store_release(&m->lo, range->hi);
@@ -148,7 +184,7 @@ static void put_back(struct range *range)
 	for (struct mapping *m = range->taken, *next; m; m = next) {
 		next = m->next;
 		/* release: as in add() */
-		pln_store_release(&m->lo, pln_load_relaxed(&m->lo) & ~(uintptr_t)TAKEN);
+		pln_store_release(&m->lo, pln_load_relaxed(&m->lo) & ~TAKEN);
 	}
 	if (range->at_lo.hi)
 		(void)add(range->at_lo.lo, range->at_lo.hi, 0);
@@ -162,23 +198,60 @@ static bool is_range(uintptr_t lo, size_t size)
 	return !(lo % PAGE) && size && lo < ADDRESSES_END && size <= ADDRESSES_END - lo;
 }
 
+/* False: something of it was somebody's, or has moved where we had looked before. */
+static bool take_all(struct range *range, bool *busy)
+{
+	/* acquire: what is split from now on may be missed; before high_water, which may grow */
+	uint32_t before = pln_load_acquire(&splits);
+	uint32_t used = pln_load_relaxed(&high_water);
+
+	*busy = false;
+	for (uint32_t i = 0; i < used; i++) {
+		uintptr_t lo;
+		enum claim claimed = claim(&mappings[i], range, &lo);
+
+		if (claimed == CLAIM_OURS)
+			cut(&mappings[i], lo, range);
+		*busy |= claimed == CLAIM_BUSY;
+	}
+	return !*busy && pln_load_relaxed(&splits) == before;
+}
+
+/*
+ * Another thread has an entry for less than a microsecond, if it runs. One that we have
+ * interrupted, as a handler, has it until we return.
+ */
+static bool take_in_time(struct range *range)
+{
+	bool busy;
+
+	for (unsigned i = 0; i < PASSES; i++) {
+		if (take_all(range, &busy) || (!busy && i >= PASSES_OVER_SPLITS))
+			return true;
+		if (busy && inside > 1)
+			return false;
+		if (busy)
+			(void)pln_syscall3(SYS_sched_yield, 0, 0, 0);
+	}
+	return false;
+}
+
 static struct range take(uintptr_t lo, size_t size)
 {
 	struct range range = { .lo = lo, .hi = lo + ((size + PAGE - 1) & ~(size_t)(PAGE - 1)) };
-	uint32_t used = pln_load_relaxed(&high_water);
 
 	if (!is_range(lo, size))
 		return (struct range){ 0 };
-	for (uint32_t i = 0; i < used; i++) {
-		uintptr_t start = claim(&mappings[i], &range);
-
-		if (start)
-			cut(&mappings[i], start, &range);
-	}
+	inside++;
+	pln_signal_fence();
+	if (!take_in_time(&range) && pln_segment_is_ours_sigsafe())
+		pln_segment_drop_sigsafe(PILLION_DROP_FREE_LOST);
+	pln_signal_fence();
+	inside--;
 	return range;
 }
 
-bool pln_mapping_follow_sigsafe(uintptr_t lo, uint64_t id)
+static bool follow(uintptr_t lo, uint64_t id)
 {
 	uint32_t used = pln_load_relaxed(&high_water);
 
@@ -186,13 +259,25 @@ bool pln_mapping_follow_sigsafe(uintptr_t lo, uint64_t id)
 		uintptr_t seen = lo;
 
 		if (pln_load_relaxed(&mappings[i].lo) != lo ||
-		    !pln_cas_acquire(&mappings[i].lo, &seen, CLAIMED))
+		    !pln_cas_acquire(&mappings[i].lo, &seen, lo | CLAIMED))
 			continue;
 		mappings[i].id = id;
 		pln_store_release(&mappings[i].lo, lo);
 		return true;
 	}
 	return false;
+}
+
+bool pln_mapping_follow_sigsafe(uintptr_t lo, uint64_t id)
+{
+	bool found;
+
+	inside++;
+	pln_signal_fence();
+	found = follow(lo, id);
+	pln_signal_fence();
+	inside--;
+	return found;
 }
 
 void pln_mappings_forget_samples(void)
@@ -202,7 +287,7 @@ void pln_mappings_forget_samples(void)
 
 		mappings[i].id = 0;
 		/* By a thread that is not here: the fork came before its call. */
-		pln_store_relaxed(&mappings[i].lo, lo & ~(uintptr_t)TAKEN);
+		pln_store_relaxed(&mappings[i].lo, lo & ~(CLAIMED | TAKEN));
 	}
 }
 

@@ -3,8 +3,12 @@
  * test_mappings.c - what is mapped is counted once, and told of once when it goes, whatever the
  * pieces are that the calls come in. The kernel is played: no address here is memory.
  */
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +27,9 @@
 #define MIB ((size_t)1 << 20)
 #define GIB ((size_t)1 << 30)
 #define BASE ((char *)(1ul << 32))
+#define THREADS 4
+#define ROUNDS 20000
+#define PAGES 16u /* of a mapping that threads share */
 #define ANONYMOUS (MAP_PRIVATE | MAP_ANONYMOUS)
 
 /* ------------------------------------------------ what the file stands on */
@@ -295,6 +302,125 @@ static void test_a_child_has_what_is_about_to_go(void)
 	check_freed(2 * PAGE, id_of(BASE) + id_of(BASE + PAGE));
 }
 
+/* ----------------------------------------------- pieces of one, by several */
+
+static _Atomic unsigned ready, done; /* threads, summed over rounds */
+
+static void wait_for(_Atomic unsigned *count, unsigned value)
+{
+	while (pln_load_acquire(count) < value)
+		sched_yield();
+}
+
+static void add_one(_Atomic unsigned *count)
+{
+	unsigned seen = pln_load_relaxed(count);
+
+	while (!pln_cas_release(count, &seen, seen + 1))
+		;
+}
+
+struct worker {
+	pthread_t thread;
+	unsigned number;
+	unsigned rounds;
+	bool from_ends; /* else from the middle: what is left is more and more entries */
+};
+
+static uint64_t lost(void)
+{
+	return pln_load_relaxed(&segment.drops[PILLION_DROP_FREE_LOST]);
+}
+
+/* Each thread unmaps pages of its own. */
+static void unmap_own(const struct worker *w)
+{
+	for (unsigned i = w->number; i < PAGES && !w->from_ends; i += THREADS)
+		munmap(BASE + i * PAGE, PAGE);
+	for (unsigned i = 0; i < PAGES / 2 && w->from_ends && w->number < 2; i++)
+		munmap(BASE + (w->number ? PAGES - 1 - i : i) * PAGE, PAGE);
+}
+
+static void *work(void *arg)
+{
+	const struct worker *w = arg;
+
+	for (unsigned round = 1; round <= w->rounds; round++) {
+		add_one(&ready);
+		wait_for(&ready, round * (THREADS + 1));
+		unmap_own(w);
+		add_one(&done);
+	}
+	return NULL;
+}
+
+static void check_round(unsigned round)
+{
+	uint64_t lost_before = lost();
+
+	begin(false);
+	commit(BASE, PAGES * PAGE);
+	add_one(&ready);
+	wait_for(&done, round * THREADS);
+	if (lost() == lost_before)
+		CHECK_EQ(pln_load_relaxed(&free_bytes), PAGES * PAGE);
+	release(BASE, PAGES * PAGE);
+	/* Late, maybe, but all of it. */
+	CHECK_EQ(pln_load_relaxed(&free_bytes), PAGES * PAGE);
+}
+
+static void check_threads(unsigned rounds, bool from_ends)
+{
+	struct worker workers[THREADS];
+	uint64_t lost_before = lost();
+
+	pln_store_relaxed(&ready, 0);
+	pln_store_relaxed(&done, 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		workers[i] =
+			(struct worker){ .number = i, .rounds = rounds, .from_ends = from_ends };
+		CHECK(!pthread_create(&workers[i].thread, NULL, work, &workers[i]));
+	}
+	for (unsigned round = 1; round <= rounds; round++)
+		check_round(round);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(workers[i].thread, NULL);
+	CHECK(lost() - lost_before < rounds / 100);
+}
+
+static void test_threads_unmap_parts_of_one(void)
+{
+	check_threads(ROUNDS, false);
+	check_threads(5 * ROUNDS, true);
+}
+
+static void on_alarm(int signo)
+{
+	(void)signo;
+	munmap(BASE, PAGE);
+}
+
+/*
+ * A handler may find that its own thread has the entry: it waits a while, as it cannot know, and
+ * says that it has lost something.
+ */
+static void test_a_handler_does_not_wait_for_ever(void)
+{
+	struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { { 0, 0 }, { 0, 0 } };
+	struct sigaction action = { .sa_handler = on_alarm };
+
+	begin(false);
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (unsigned round = 0; round < 50 * ROUNDS; round++) {
+		commit(BASE, 2 * PAGE);
+		munmap(BASE + PAGE, PAGE);
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+	release(BASE, 2 * PAGE);
+	CHECK_EQ(pln_load_relaxed(&free_bytes), pln_load_relaxed(&alloc_bytes));
+}
+
 int main(void)
 {
 	test_one_call_ends_many_samples();
@@ -304,5 +430,7 @@ int main(void)
 	test_a_failed_call_over_parts();
 	test_a_move_that_unmaps_nothing();
 	test_a_child_has_what_is_about_to_go();
+	test_threads_unmap_parts_of_one();
+	test_a_handler_does_not_wait_for_ever();
 	return check_result();
 }

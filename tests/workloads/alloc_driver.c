@@ -116,6 +116,7 @@ static void every_kind(struct counts *c, unsigned round)
 
 struct job {
 	pthread_t thread;
+	unsigned number;
 	unsigned rounds;
 	uint64_t tid;
 	struct counts counts;
@@ -144,6 +145,7 @@ static int run_threads(void *(*main)(void *), unsigned threads, unsigned rounds,
 	struct job jobs[64] = { { 0 } };
 
 	for (unsigned i = 0; i < threads; i++) {
+		jobs[i].number = i;
 		jobs[i].rounds = rounds;
 		if (pthread_create(&jobs[i].thread, NULL, main, &jobs[i]))
 			return -1;
@@ -360,6 +362,36 @@ static void *mapping_main(void *arg)
 int alloc_mappings(unsigned threads, unsigned rounds, uint64_t *out)
 {
 	return run_threads(mapping_main, threads, rounds, out);
+}
+
+#define NEIGHBOURS 4
+#define PIECES 16u /* of each */
+
+static char *common;
+static pthread_barrier_t common_step;
+
+/* One maps for all; then each gives back its own pieces, which lie between the others'. */
+static void *neighbour_main(void *arg)
+{
+	struct job *job = arg;
+
+	job->tid = (uint64_t)gettid();
+	for (unsigned i = 0; i < job->rounds; i++) {
+		if (pthread_barrier_wait(&common_step) == PTHREAD_BARRIER_SERIAL_THREAD)
+			common = mapped(&job->counts, NULL, NEIGHBOURS * PIECES,
+					PROT_READ | PROT_WRITE, 0);
+		pthread_barrier_wait(&common_step);
+		for (unsigned k = job->number; k < NEIGHBOURS * PIECES; k += NEIGHBOURS)
+			unmapped(&job->counts, common + k * PAGE, 1, 1);
+	}
+	return NULL;
+}
+
+/* As alloc_threads(), of NEIGHBOURS threads. */
+int alloc_neighbours(unsigned rounds, uint64_t *out)
+{
+	return pthread_barrier_init(&common_step, NULL, NEIGHBOURS) ||
+	       run_threads(neighbour_main, NEIGHBOURS, rounds, out);
 }
 
 /* ---------------------------------------------------------- signal handlers */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Allocations whose true numbers are known. Prints them, as JSON.
 
-allocations.py DRIVER.so threads|across|signalled|fork|mappings
+allocations.py DRIVER.so threads|across|signalled|fork|mappings|neighbours
 """
 import ctypes
 import json
@@ -38,6 +38,10 @@ def signalled():
 
 def mappings():
     return by_thread(call("alloc_mappings", 4, 200, rows=4), 4)
+
+
+def neighbours():
+    return by_thread(call("alloc_neighbours", 2000, rows=4), 4)
 
 
 def fork():
