@@ -20,6 +20,7 @@
 #define GUEST_PATIENCE 5000000000ull /* for a hello, once connected */
 #define GUEST_GRACE 1000000000ull /* the same, while others wait for its place */
 #define MAX_GUESTS 64
+#define MAX_ACCEPTED 16 /* at a time: they may come faster than they are served */
 
 static void note_refused(struct pln_session *s, const char *why)
 {
@@ -142,7 +143,7 @@ void pln_guests_on_connect(struct pln_watch *watch)
 	struct pln_session *s = pln_watch_owner(watch, struct pln_session, listener);
 	bool crowded, room = true;
 
-	while (room) {
+	for (unsigned i = 0; room && i < MAX_ACCEPTED; i++) {
 		int conn = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (conn < 0) {

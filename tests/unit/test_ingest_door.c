@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_ingest_door.c - anybody may knock, as often as they like: the recording goes on, and
+ * ends when it is to.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "cli/socket.h"
+#include "fake_target.h"
+#include "ingest/session_i.h"
+#include "session_fixture.h"
+
+#define LANE_DATA 65536u
+#define PATIENCE_MS 10000
+#define PATIENCE_S 60 /* where nothing else would end the test */
+#define CROWD 200u /* less than the queue of the socket holds */
+#define FLOODERS 3u
+#define MS 1000000ull
+
+static struct fixture fx;
+
+static void say_nonsense(size_t size)
+{
+	int sock = pln_socket_connect(fx.address);
+
+	if (sock < 0)
+		return;
+	(void)send(sock, "nonsense", size, MSG_NOSIGNAL);
+	close(sock);
+}
+
+static bool has_joined(void *arg)
+{
+	return ((struct pln_session *)arg)->live_count > 0;
+}
+
+static void join(struct fake *f)
+{
+	int sock;
+
+	CHECK(fake_create(f, 1, LANE_DATA, true) == 0);
+	sock = fake_hello(f, fx.address, fx.token, PILLION_WIRE_VERSION);
+	CHECK(sock >= 0);
+	CHECK(fixture_serve(&fx, PATIENCE_MS, has_joined, fx.session));
+	close(sock);
+}
+
+static bool all_were_refused(void *arg)
+{
+	return ((struct pln_session *)arg)->summary.refused_count == CROWD;
+}
+
+/* Others have their turn in between. */
+static void test_few_are_let_in_at_a_time(void)
+{
+	struct pln_session *s;
+
+	fixture_open(&fx, 0);
+	s = fx.session;
+	for (unsigned i = 0; i < CROWD; i++)
+		say_nonsense(1);
+	s->listener.ready(&s->listener);
+	CHECK(s->guest_count > 0);
+	CHECK(s->guest_count + s->summary.refused_count < CROWD / 4);
+	CHECK(fixture_serve(&fx, PATIENCE_MS, all_were_refused, s));
+	fixture_finish(&fx);
+	fixture_close(&fx);
+}
+
+static bool is_over(void *arg)
+{
+	return ((struct fixture *)arg)->over_events > 0;
+}
+
+static pid_t start_flood(void)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (size_t i = 0;; i++)
+		say_nonsense(1 + i % 2);
+}
+
+/* Each connection is served at once, and the next one is there by then. */
+static void test_a_flood_does_not_stop_the_clock(void)
+{
+	pid_t pid[FLOODERS];
+	struct fake f;
+
+	fixture_open(&fx, 300 * MS);
+	join(&f);
+	for (unsigned i = 0; i < FLOODERS; i++)
+		pid[i] = start_flood();
+	alarm(PATIENCE_S);
+	CHECK(fixture_serve(&fx, PATIENCE_MS, is_over, &fx));
+	CHECK(fx.session->summary.refused_count > 0);
+	fixture_finish(&fx);
+	alarm(0);
+	for (unsigned i = 0; i < FLOODERS; i++) {
+		kill(pid[i], SIGKILL);
+		CHECK(waitpid(pid[i], NULL, 0) == pid[i]);
+	}
+	CHECK(fx.profile && fx.profile->recording.complete);
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
+int main(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	test_few_are_let_in_at_a_time();
+	test_a_flood_does_not_stop_the_clock();
+	return check_result();
+}
