@@ -7,7 +7,10 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
+
+#define POLL_MS 10 /* something may be ready all the time */
 
 int pln_loop_open(struct pln_loop *loop)
 {
@@ -59,9 +62,20 @@ void pln_loop_stop(struct pln_loop *loop)
 	loop->stopped = true;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What is left is served the next time: the kernel gives each watch its turn. */
 void pln_loop_poll(struct pln_loop *loop, int timeout_ms)
 {
-	while (serve_one(loop, timeout_ms) > 0)
+	int64_t until_ms = now_ms() + timeout_ms + POLL_MS;
+
+	while (serve_one(loop, timeout_ms) > 0 && now_ms() < until_ms)
 		timeout_ms = 0;
 }
 

@@ -35,7 +35,10 @@ void pln_loop_remove(struct pln_loop *loop, struct pln_watch *watch);
 int pln_loop_run(struct pln_loop *loop);
 void pln_loop_stop(struct pln_loop *loop);
 
-/* Serves what gets ready within `timeout_ms` and what is ready then: for long work in between. */
+/*
+ * Serves what gets ready within `timeout_ms` and what is ready then, for a moment: long work calls
+ * it now and then, and goes on even where more is always ready.
+ */
 void pln_loop_poll(struct pln_loop *loop, int timeout_ms);
 
 void pln_loop_close(struct pln_loop *loop);

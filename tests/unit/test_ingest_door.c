@@ -5,6 +5,7 @@
  */
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -113,10 +114,102 @@ static void test_a_flood_does_not_stop_the_clock(void)
 	fixture_close(&fx);
 }
 
+/* ------------------------------------------------------------------- the loop */
+
+#define BUSY_TURNS 20000u /* and it never came back */
+
+/* As a timer whose ticks take longer than they are apart. */
+struct busy {
+	struct pln_watch watch;
+	unsigned turns;
+};
+
+static void be_busy(struct pln_watch *watch)
+{
+	struct busy *busy = pln_watch_owner(watch, struct busy, watch);
+
+	usleep(100);
+	if (++busy->turns == BUSY_TURNS)
+		pln_loop_remove(&fx.loop, watch);
+}
+
+static void start_busy(struct busy *busy)
+{
+	*busy = (struct busy){ .watch = { eventfd(1, EFD_CLOEXEC), be_busy } };
+	CHECK(busy->watch.fd >= 0 && !pln_loop_add(&fx.loop, &busy->watch));
+}
+
+static void stop_busy(struct busy *busy)
+{
+	CHECK(busy->turns > 0 && busy->turns < BUSY_TURNS);
+	pln_loop_remove(&fx.loop, &busy->watch);
+	close(busy->watch.fd);
+}
+
+static void test_a_poll_comes_back(void)
+{
+	struct busy busy, other;
+
+	fixture_open(&fx, 0);
+	start_busy(&busy);
+	start_busy(&other);
+	for (unsigned i = 0; i < 3; i++)
+		pln_loop_poll(&fx.loop, 0);
+	stop_busy(&other);
+	stop_busy(&busy);
+	fixture_finish(&fx);
+	fixture_close(&fx);
+}
+
+/* One that says hello, and lives on: its last words are waited for, and not for ever. */
+static void test_last_words_end(void)
+{
+	struct busy busy;
+	struct fake f;
+
+	fixture_open(&fx, 0);
+	join(&f);
+	start_busy(&busy);
+	fixture_finish(&fx);
+	stop_busy(&busy);
+	CHECK(fx.profile && fx.profile->recording.complete);
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
+static void test_names_are_found_by_the_way(void)
+{
+	const uint64_t pc[] = { 0x1010 };
+	const struct fake_sample s = { .serial = 1, .hash = 1, .pc = pc, .native_count = 1 };
+	struct pln_session *session;
+	struct busy busy;
+	struct fake f;
+
+	fixture_open(&fx, 0);
+	join(&f);
+	CHECK(fake_module(&f, 0x1000, 0x2000, "/lib/libone.so", 1));
+	CHECK(fake_sample(&f, fake_lane(&f, 0), &s));
+	session = fx.session;
+	pln_session_drain(session);
+	session->options.dies_with_targets = true;
+	session->named_ns = 1; /* so that it is time again */
+	session->name_after_ns = 0;
+	start_busy(&busy);
+	pln_session_name_in_advance(session, pln_session_now_ns());
+	stop_busy(&busy);
+	CHECK(session->file.named_frames > 0);
+	fixture_finish(&fx);
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	test_few_are_let_in_at_a_time();
 	test_a_flood_does_not_stop_the_clock();
+	test_a_poll_comes_back();
+	test_last_words_end();
+	test_names_are_found_by_the_way();
 	return check_result();
 }
