@@ -117,17 +117,26 @@ static void carry_process(struct pln_target *t, uint64_t now_ns)
 
 /* ------------------------------------------------------------------ threads */
 
+/* Where its time in the file before ends: each moment of a thread is in one file. */
+static uint64_t told_until(const struct pln_thread *row, uint64_t now_ns)
+{
+	if (row->seen_ns && row->seen_ns >= row->start_ns)
+		return row->seen_ns;
+	/* There it has none. */
+	return row->start_ns && row->start_ns < now_ns ? row->start_ns : now_ns;
+}
+
 static void carry_thread(struct carry *c, struct pln_target_thread *thread, uint64_t now_ns)
 {
 	struct pln_thread *row = &thread->row;
 
-	thread->before.until_ns = now_ns;
+	thread->before.until_ns = told_until(row, now_ns);
 	thread->before.cpu_ns += row->cpu_ns;
 	thread->before.dormant_cpu_ns += row->dormant_cpu_ns;
 	thread->before.dormant_wall_ns += row->dormant_wall_ns;
 	pln_target_add_heap(thread->before.heap, row->heap);
 	row->process = c->t->id;
-	row->start_ns = row->seen_ns = now_ns;
+	row->start_ns = row->seen_ns = thread->before.until_ns;
 	row->cpu_ns = row->dormant_cpu_ns = row->dormant_wall_ns = 0;
 	row->unsampled_cpu_ns = row->unsampled_wall_ns = 0;
 	memset(row->heap, 0, sizeof(row->heap));

@@ -159,8 +159,9 @@ void pln_guests_on_connect(struct pln_watch *watch)
 		stop_listening(s);
 }
 
-static void drop_silent_guests(struct pln_session *s, uint64_t now_ns)
+static void drop_silent_guests(struct pln_session *s)
 {
+	uint64_t now_ns = pln_session_now_ns();
 	struct pln_guest *guest = s->guests, *next;
 
 	for (; guest; guest = next) {
@@ -170,9 +171,9 @@ static void drop_silent_guests(struct pln_session *s, uint64_t now_ns)
 	}
 }
 
-void pln_guests_tick(struct pln_session *s, uint64_t now_ns)
+void pln_guests_tick(struct pln_session *s)
 {
-	drop_silent_guests(s, now_ns);
+	drop_silent_guests(s);
 	listen_again(s);
 }
 

@@ -17,9 +17,10 @@
 
 #define PATIENCE_NS 10000000000ull /* after a failure */
 
-static bool is_due(const struct pln_session *s, uint64_t now_ns)
+static bool is_due(const struct pln_session *s)
 {
 	const struct pln_session_options *o = &s->options;
+	uint64_t now_ns = pln_session_now_ns();
 
 	if (!s->file.writer || s->reading_symbols || s->stopped_ns || !o->next_output ||
 	    now_ns < s->rotate_again_ns || !pln_session_live(s))
@@ -45,15 +46,11 @@ static void note_failure(struct pln_session *s, const char *why)
 }
 
 /* Returns 0 or -errno. */
-static int open_next(struct pln_session *s, struct pln_session_file *next, uint64_t now_ns)
+static int open_next(struct pln_session *s, struct pln_session_file *next)
 {
 	char why[PLN_WHY_SIZE] = "";
 	int error;
 
-	next->recording = s->file.recording;
-	next->begin_ns = now_ns;
-	next->recording.start_ns = now_ns;
-	next->recording.start_real_ns = real_ns();
 	next->targets = calloc(s->file.target_count, sizeof(*next->targets));
 	next->target_capacity = s->file.target_count;
 	if (!next->targets)
@@ -63,6 +60,10 @@ static int open_next(struct pln_session *s, struct pln_session_file *next, uint6
 		note_failure(s, why);
 		return next->output_fd;
 	}
+	/* That may have taken a while, and what was sampled in it will be in the file before. */
+	next->recording = s->file.recording;
+	next->begin_ns = next->recording.start_ns = pln_session_now_ns();
+	next->recording.start_real_ns = real_ns();
 	error = pln_session_open_file(next);
 	if (error) {
 		note_failure(s, strerror(-error));
@@ -72,7 +73,7 @@ static int open_next(struct pln_session *s, struct pln_session_file *next, uint6
 }
 
 /* Those that live go over; one for which there is no memory is not followed any more. */
-static void move_targets(struct pln_session *s, struct pln_session_file *next, uint64_t now_ns)
+static void move_targets(struct pln_session *s, struct pln_session_file *next)
 {
 	for (size_t i = 0; i < s->file.target_count; i++) {
 		struct pln_target *t = s->file.targets[i]->target;
@@ -80,7 +81,7 @@ static void move_targets(struct pln_session *s, struct pln_session_file *next, u
 
 		pln_target_publish_all(t);
 		pln_session_add_sums(&s->summary, t);
-		if (!t->ended && pln_target_carry(t, next->tables, now_ns)) {
+		if (!t->ended && pln_target_carry(t, next->tables, next->begin_ns)) {
 			next->targets[next->target_count++] = s->file.targets[i];
 			s->summary.threads += threads - (uint32_t)t->thread_count;
 			continue;
@@ -110,33 +111,33 @@ static void release(struct pln_session *s, struct pln_session_file *old)
 	pln_session_close_file(old);
 }
 
-static void rotate(struct pln_session *s, struct pln_session_file *next, uint64_t now_ns)
+static void rotate(struct pln_session *s, struct pln_session_file *next)
 {
 	struct pln_session_file old = s->file;
 
-	move_targets(s, next, now_ns);
+	move_targets(s, next);
 	s->file = *next;
 	s->unreaped_count = 0; /* they are the old file's, and have been asked */
 	s->reading_symbols = true;
-	pln_session_end_file(s, &old, now_ns, -1);
+	pln_session_end_file(s, &old, next->begin_ns, -1);
 	s->reading_symbols = false;
 	s->rotations++;
 	release(s, &old);
 	s->options.output_ended(old.output_fd, s->options.arg);
 }
 
-void pln_session_rotate_when_due(struct pln_session *s, uint64_t now_ns)
+void pln_session_rotate_when_due(struct pln_session *s)
 {
 	struct pln_session_file next = { .target_count = 0 };
 
-	if (!is_due(s, now_ns))
+	if (!is_due(s))
 		return;
 	s->rotate_wanted = false;
-	if (open_next(s, &next, now_ns)) {
+	if (open_next(s, &next)) {
 		free(next.targets);
-		s->rotate_again_ns = now_ns + PATIENCE_NS;
+		s->rotate_again_ns = pln_session_now_ns() + PATIENCE_NS;
 		return;
 	}
 	pln_session_drain(s);
-	rotate(s, &next, now_ns);
+	rotate(s, &next);
 }

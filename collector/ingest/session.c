@@ -346,8 +346,9 @@ static void tell(struct pln_session *s, enum pln_session_event event)
 		s->options.event(s, event, s->options.arg);
 }
 
-static void flush(struct pln_session *s, uint64_t now_ns)
+static void flush(struct pln_session *s)
 {
+	uint64_t now_ns = pln_session_now_ns();
 	bool is_young = now_ns - s->first_hello_ns < SECOND;
 
 	if (!s->file.writer || now_ns - s->flushed_ns < (is_young ? FIRST_FLUSHES : FLUSH_INTERVAL))
@@ -359,8 +360,9 @@ static void flush(struct pln_session *s, uint64_t now_ns)
 }
 
 /* May finish the session: nothing of it is touched afterwards. */
-static void watch_clock(struct pln_session *s, uint64_t now_ns)
+static void watch_clock(struct pln_session *s)
 {
+	uint64_t now_ns = pln_session_now_ns();
 	uint64_t patience = s->first_hello_ns ? IDLE_AFTER : FIRST_HELLO_PATIENCE;
 	uint64_t duration = s->options.duration_ns;
 
@@ -381,21 +383,21 @@ static void watch_clock(struct pln_session *s, uint64_t now_ns)
 static void on_tick(struct pln_watch *watch)
 {
 	struct pln_session *s = pln_watch_owner(watch, struct pln_session, timer);
-	uint64_t expired, now_ns;
 	unsigned fullest;
+	uint64_t expired;
 
 	(void)!read(watch->fd, &expired, sizeof(expired));
 	fullest = drain_all(s);
-	now_ns = pln_session_now_ns();
-	flush(s, now_ns);
-	pln_session_rotate_when_due(s, now_ns);
-	pln_session_name_in_advance(s, now_ns);
-	pln_guests_tick(s, now_ns);
+	/* Each looks at the clock: while names are read the loop goes on, for seconds maybe. */
+	flush(s);
+	pln_session_rotate_when_due(s);
+	pln_session_name_in_advance(s);
+	pln_guests_tick(s);
 	if (!pln_session_live(s))
 		arm_timer(s, IDLE_INTERVAL);
 	else
 		arm_timer(s, fullest > HURRY_PERCENT ? HURRIED_INTERVAL : DRAIN_INTERVAL);
-	watch_clock(s, now_ns);
+	watch_clock(s);
 }
 
 /* --------------------------------------------------------------- open, finish */

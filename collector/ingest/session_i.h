@@ -83,7 +83,7 @@ struct pln_session {
 void pln_session_symbolize(struct pln_session *s, const struct pln_session_file *file);
 
 /* Names what there is so far, now and then, where the end may come without warning. */
-void pln_session_name_in_advance(struct pln_session *s, uint64_t now_ns);
+void pln_session_name_in_advance(struct pln_session *s);
 
 /* session.c */
 uint64_t pln_session_now_ns(void);
@@ -108,12 +108,12 @@ int pln_session_admit(struct pln_session *s, int conn, char *why, size_t size);
 
 /* guests.c: the listener's callback; once a tick; the last ones; the end. */
 void pln_guests_on_connect(struct pln_watch *watch);
-void pln_guests_tick(struct pln_session *s, uint64_t now_ns);
+void pln_guests_tick(struct pln_session *s);
 void pln_guests_serve_last(struct pln_session *s);
 void pln_guests_close(struct pln_session *s);
 
 /* rotate.c: begins a new file and ends the old one, when it is time to. */
-void pln_session_rotate_when_due(struct pln_session *s, uint64_t now_ns);
+void pln_session_rotate_when_due(struct pln_session *s);
 
 /* control.c: whether what waits on `conn` is a wish of `pillion ctl`; answers it. */
 bool pln_control_is_next(int conn);

@@ -184,17 +184,17 @@ static void let_go_of_roots(struct pln_session *s)
 	}
 }
 
-void pln_session_name_in_advance(struct pln_session *s, uint64_t now_ns)
+void pln_session_name_in_advance(struct pln_session *s)
 {
 	if (s->file.writer && !s->reading_symbols && pln_roots_idle() > pln_roots_idle_max())
 		let_go_of_roots(s);
 	if (!s->file.writer || s->reading_symbols || !dies_with_target(s) ||
-	    now_ns - s->named_ns < s->name_after_ns)
+	    pln_session_now_ns() - s->named_ns < s->name_after_ns)
 		return;
 	if (s->named_ns && s->file.tables->frame_count > s->file.named_frames)
 		(void)name_now(s);
 	s->name_after_ns = s->named_ns ? 2 * s->name_after_ns : NAME_FIRST_NS;
 	if (s->name_after_ns > NAME_SELDOM_NS)
 		s->name_after_ns = NAME_SELDOM_NS;
-	s->named_ns = now_ns;
+	s->named_ns = pln_session_now_ns();
 }

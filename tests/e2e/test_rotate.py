@@ -75,6 +75,18 @@ def test_together_they_are_what_one_would_have_been(one_python, work):
     assert all(0 <= count < 10_000_000 for heap in mallocs for count in heap)
 
 
+def test_each_moment_of_a_thread_is_in_one_file(one_python, work):
+    """However long a file takes to begin, and whatever is sampled meanwhile."""
+    profiles, _ = record_rotating(one_python, work, "--rotate", "1s")
+    lives = {}
+    for profile in profiles:
+        for thread in profile.threads:
+            lives.setdefault(thread["tid"], []).append((thread["start_ns"], thread["seen_ns"]))
+    assert len(lives) >= 2 and len(profiles) >= 2
+    for parts in lives.values():
+        assert sum(end - start for start, end in parts) == parts[-1][1] - parts[0][0]
+
+
 def test_by_size_and_no_more_than_is_to_be_kept(one_python, work):
     """Files of nobody's business stay, whatever they are called."""
     strangers = [work / "out.7.pillion", work / "other.pillion"]

@@ -195,7 +195,7 @@ static void test_names_are_found_by_the_way(void)
 	session->named_ns = 1; /* so that it is time again */
 	session->name_after_ns = 0;
 	start_busy(&busy);
-	pln_session_name_in_advance(session, pln_session_now_ns());
+	pln_session_name_in_advance(session);
 	stop_busy(&busy);
 	CHECK(session->file.named_frames > 0);
 	fixture_finish(&fx);

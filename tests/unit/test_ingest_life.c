@@ -2,13 +2,18 @@
 /*
  * test_ingest_life.c - processes that come and go in a recording that goes on.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <pillion/atomic.h>
+
 #include "check.h"
+#include "cli/socket.h"
 #include "fake_target.h"
 #include "ingest/session_i.h"
 #include "session_fixture.h"
@@ -78,7 +83,7 @@ static void test_a_process_comes_while_frames_are_named(void)
 	session->options.dies_with_targets = true;
 	session->named_ns = 1; /* so that it is time again */
 	session->name_after_ns = 0;
-	pln_session_name_in_advance(session, pln_session_now_ns());
+	pln_session_name_in_advance(session);
 	CHECK_EQ(session->file.target_count, wanted);
 	CHECK_EQ(session->file.named_frames, session->file.tables->frame_count);
 	fixture_finish(&fx);
@@ -161,6 +166,154 @@ static void test_processes_end_in_any_order(void)
 	fixture_close(&fx);
 }
 
+/* ------------------------------------------------------------------- rotation */
+
+#define FILES 3u
+
+/* What happens while a file is opened, which may take long. */
+static void (*meanwhile)(void);
+static char paths[FILES][32];
+static unsigned opened;
+
+static int next_output(char *why, size_t size, void *arg)
+{
+	(void)why;
+	(void)size;
+	(void)arg;
+	usleep(20000);
+	meanwhile();
+	strcpy(paths[opened], "/tmp/test_ingest.XXXXXX");
+	return mkstemp(paths[opened++]);
+}
+
+/* The fixture closes the first one. */
+static void output_ended(int fd, void *arg)
+{
+	if (fd != ((struct fixture *)arg)->output_fd)
+		close(fd);
+}
+
+static bool has_rotated(void *arg)
+{
+	const struct pln_session *s = arg;
+
+	return s->rotations == opened && !s->rotate_wanted;
+}
+
+static void rotate(void (*and_meanwhile)(void))
+{
+	fx.session->options.next_output = next_output;
+	fx.session->options.output_ended = output_ended;
+	fx.session->rotate_wanted = true;
+	meanwhile = and_meanwhile;
+	CHECK(fixture_serve(&fx, PATIENCE_MS, has_rotated, fx.session));
+}
+
+static void close_rotated(void)
+{
+	close(fx.session->file.output_fd);
+	while (opened)
+		unlink(paths[--opened]);
+	fixture_close(&fx);
+}
+
+static struct pln_slot *slot;
+
+static void work(void)
+{
+	uint64_t now_ns = pln_session_now_ns();
+
+	/* It has not run all the time, and was last seen some time ago. */
+	pln_store_relaxed(&slot->cpu_ns, pln_load_relaxed(&slot->cpu_ns) + 5 * MS);
+	pln_store_relaxed(&slot->seen_ns, now_ns - 3 * MS);
+}
+
+static uint64_t wall_ns(const struct pln_profile *p)
+{
+	return CHECK_EQ(p->thread_count, 1) ? p->threads[0].seen_ns - p->threads[0].start_ns : 0;
+}
+
+/* However long it takes to begin a file. */
+static void test_each_moment_of_a_thread_is_in_one_file(void)
+{
+	struct pln_profile *p;
+	uint64_t sum_ns;
+	struct fake f;
+
+	open_fixture(&f);
+	slot = fake_slot(&f, 0);
+	pln_store_relaxed(&slot->start_ns, f.seg->start_mono_ns);
+	join(&f);
+	CHECK(fake_thread(&f, 0, PILLION_RECORD_THREAD, "main", 0));
+	for (unsigned i = 0; i < FILES; i++)
+		rotate(work);
+	work();
+	fixture_finish(&fx);
+	sum_ns = wall_ns(fx.profile);
+	for (unsigned i = 0; i < FILES; i++) {
+		if (!CHECK(!pln_profile_open(&p, paths[i], true)))
+			continue;
+		sum_ns += wall_ns(p);
+		CHECK_EQ(p->threads[0].cpu_ns, 5 * MS);
+		pln_profile_close(p);
+	}
+	CHECK_EQ(sum_ns, pln_load_relaxed(&slot->seen_ns) - f.seg->start_mono_ns);
+	fake_destroy(&f);
+	close_rotated();
+}
+
+static int guest;
+
+static void connect_and_say_nothing(void)
+{
+	guest = pln_socket_connect(fx.address);
+	CHECK(guest >= 0);
+}
+
+/* It has its time for a hello, like any other. */
+static void test_a_guest_that_comes_while_a_file_ends_stays(void)
+{
+	struct fake f;
+	char byte;
+
+	open_fixture(&f);
+	join(&f);
+	rotate(connect_and_say_nothing);
+	CHECK_EQ(fx.session->guest_count, 1);
+	CHECK(recv(guest, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+	close(guest);
+	fixture_finish(&fx);
+	close_rotated();
+	fake_destroy(&f);
+}
+
+static pid_t only;
+
+static void end_the_only_one(void)
+{
+	siginfo_t si;
+
+	kill(only, SIGKILL);
+	CHECK(!waitid(P_PID, (id_t)only, &si, WEXITED | WNOWAIT));
+}
+
+/* Another process may still come. */
+static void test_a_process_that_ends_while_a_file_does_is_waited_after(void)
+{
+	wanted = 2;
+	fixture_open(&fx, 0);
+	only = fork();
+	if (!only)
+		be_two_programs();
+	CHECK(fixture_serve(&fx, PATIENCE_MS, are_there, fx.session));
+	rotate(end_the_only_one);
+	CHECK_EQ(fx.session->live_count, 0);
+	CHECK_EQ(fx.idle_events, 0);
+	CHECK(waitpid(only, NULL, 0) == only);
+	fixture_finish(&fx);
+	close_rotated();
+}
+
 /* Nor is a sample that was taken a moment ago at a loss. */
 static void test_a_program_may_load_and_unload_all_its_life(void)
 {
@@ -192,6 +345,9 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	test_a_process_comes_while_frames_are_named();
 	test_processes_end_in_any_order();
+	test_each_moment_of_a_thread_is_in_one_file();
+	test_a_guest_that_comes_while_a_file_ends_stays();
+	test_a_process_that_ends_while_a_file_does_is_waited_after();
 	test_a_program_may_load_and_unload_all_its_life();
 	return check_result();
 }
