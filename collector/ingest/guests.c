@@ -20,6 +20,7 @@
 #define GUEST_PATIENCE 5000000000ull /* for a hello, once connected */
 #define GUEST_GRACE 1000000000ull /* the same, while others wait for its place */
 #define MAX_GUESTS 64
+#define MAX_NOTED 16 /* refusals in a file: anybody may ask for as many as they like */
 #define MAX_ACCEPTED 16 /* at a time: they may come faster than they are served */
 
 static void note_refused(struct pln_session *s, const char *why)
@@ -27,11 +28,16 @@ static void note_refused(struct pln_session *s, const char *why)
 	char text[PLN_WHY_SIZE + 32];
 
 	s->summary.refused_count++;
-	/* Of many for one reason the end tells how many they were. */
+	/* Of many for one reason, or for very many, the end tells how many they were. */
 	if (!strcmp(s->summary.refused, why))
 		return;
 	snprintf(s->summary.refused, sizeof(s->summary.refused), "%s", why);
-	snprintf(text, sizeof(text), "a process was refused: %s", why);
+	if (!s->file.writer || s->file.refusals_noted > MAX_NOTED)
+		return;
+	if (s->file.refusals_noted++ < MAX_NOTED)
+		snprintf(text, sizeof(text), "a process was refused: %s", why);
+	else
+		snprintf(text, sizeof(text), "more were refused; why, is not noted any more");
 	pln_session_note(s, 1, text);
 }
 

@@ -38,6 +38,7 @@ struct pln_session_file {
 	struct pln_recording recording;
 	uint64_t begin_ns;
 	uint64_t bytes; /* when it had ended */
+	unsigned refusals_noted; /* in it */
 	size_t named_frames; /* frames below have their symbols in the file */
 	int output_fd; /* the caller's; valid while there is a writer */
 };

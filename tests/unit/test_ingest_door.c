@@ -114,6 +114,36 @@ static void test_a_flood_does_not_stop_the_clock(void)
 	fixture_close(&fx);
 }
 
+static unsigned notes_with(const char *word)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < fx.profile->note_count; i++)
+		count += strstr(fx.profile->notes[i].text, word) != NULL;
+	return count;
+}
+
+/* Each for another reason than the one before it: the first ones are told, and how many. */
+static void test_refusals_do_not_fill_the_disk(void)
+{
+	char how_many[64];
+	struct fake f;
+
+	fixture_open(&fx, 0);
+	join(&f);
+	for (unsigned i = 0; i < CROWD; i++)
+		say_nonsense(1 + i % 2);
+	CHECK(fixture_serve(&fx, PATIENCE_MS, all_were_refused, fx.session));
+	fixture_finish(&fx);
+	snprintf(how_many, sizeof(how_many), "%u processes were refused, the last:", CROWD);
+	CHECK(fx.profile->note_count < 20);
+	CHECK(notes_with("a process was refused: ") > 10);
+	CHECK_EQ(notes_with("more were refused"), 1);
+	CHECK_EQ(notes_with(how_many), 1);
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
 /* ------------------------------------------------------------------- the loop */
 
 #define BUSY_TURNS 20000u /* and it never came back */
@@ -208,6 +238,7 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	test_few_are_let_in_at_a_time();
 	test_a_flood_does_not_stop_the_clock();
+	test_refusals_do_not_fill_the_disk();
 	test_a_poll_comes_back();
 	test_last_words_end();
 	test_names_are_found_by_the_way();
