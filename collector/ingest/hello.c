@@ -203,6 +203,15 @@ int pln_hello_take(int conn, const struct pln_hello_rules *rules, struct pln_tar
 	return 0;
 }
 
+void pln_hello_release(struct pln_target_hello *hello)
+{
+	pln_segment_unmap(&hello->segment);
+	if (hello->pidfd >= 0)
+		close(hello->pidfd);
+	if (hello->root_fd >= 0)
+		close(hello->root_fd);
+}
+
 void pln_hello_answer(int conn, int status, const char *why)
 {
 	struct pln_welcome welcome = {

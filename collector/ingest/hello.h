@@ -28,6 +28,9 @@ struct pln_hello_rules {
 int pln_hello_take(int conn, const struct pln_hello_rules *rules, struct pln_target_hello *hello,
 		   char *why, size_t why_size);
 
+/* Lets go of what a hello that was taken holds, where nobody takes it over. */
+void pln_hello_release(struct pln_target_hello *hello);
+
 /* Tells the target whether it is in (0) or why not. */
 void pln_hello_answer(int conn, int status, const char *why);
 

@@ -162,6 +162,7 @@ static uint64_t end_same_process(struct pln_session *s, const struct pln_target_
 	return cpu_ns;
 }
 
+/* Without memory the hello is released all the same. */
 static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 {
 	struct pln_session_target *st = NULL;
@@ -176,6 +177,8 @@ static int add_target(struct pln_session *s, struct pln_target_hello *hello)
 	pln_store_relaxed(&hello->segment.shared->collector_ns, pln_session_now_ns());
 	if (st)
 		st->target = pln_target_new(s->file.tables, s->scratch, hello);
+	else
+		pln_hello_release(hello);
 	if (!st || !st->target) {
 		free(st);
 		return -ENOMEM;
@@ -280,13 +283,13 @@ int pln_session_admit(struct pln_session *s, int conn, char *why, size_t size)
 	} else {
 		error = open_profile(s, &hello, why, size);
 	}
-	if (!error)
-		return add_target(s, &hello);
-	pln_segment_unmap(&hello.segment);
-	if (hello.pidfd >= 0)
-		close(hello.pidfd);
-	if (hello.root_fd >= 0)
-		close(hello.root_fd);
+	if (error) {
+		pln_hello_release(&hello);
+		return error;
+	}
+	error = add_target(s, &hello);
+	if (error)
+		snprintf(why, size, "the collector has no memory for the process");
 	return error;
 }
 

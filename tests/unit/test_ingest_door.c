@@ -3,7 +3,9 @@
  * test_ingest_door.c - anybody may knock, as often as they like: the recording goes on, and
  * ends when it is to.
  */
+#include <dirent.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -144,6 +146,75 @@ static void test_refusals_do_not_fill_the_disk(void)
 	fixture_close(&fx);
 }
 
+/* --------------------------------------------------------------------- memory */
+
+static bool memory_is_short;
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+/* The linker puts it in the place of calloc(): there is no room for a target. */
+void *__wrap_calloc(size_t count, size_t size)
+{
+	if (memory_is_short && size == sizeof(struct pln_session_target))
+		return NULL;
+	return __real_calloc(count, size);
+}
+
+static size_t count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	while (dir && readdir(dir))
+		count++;
+	if (dir)
+		closedir(dir);
+	return count;
+}
+
+static size_t count_segments(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[4096];
+	size_t count = 0;
+
+	while (maps && fgets(line, sizeof(line), maps))
+		count += strstr(line, "memfd:fake") != NULL;
+	if (maps)
+		fclose(maps);
+	return count;
+}
+
+static bool was_refused(void *arg)
+{
+	return ((struct pln_session *)arg)->summary.refused_count > 0;
+}
+
+static void test_without_memory_nothing_of_a_hello_is_kept(void)
+{
+	size_t descriptors, segments;
+	struct fake f;
+	int sock;
+
+	fixture_open(&fx, 0);
+	CHECK(fake_create(&f, 1, LANE_DATA, true) == 0);
+	descriptors = count_descriptors();
+	segments = count_segments();
+	CHECK(descriptors && segments);
+	sock = fake_hello(&f, fx.address, fx.token, PILLION_WIRE_VERSION);
+	memory_is_short = true;
+	CHECK(fixture_serve(&fx, PATIENCE_MS, was_refused, fx.session));
+	memory_is_short = false;
+	CHECK(strstr(fx.session->summary.refused, "memory") != NULL);
+	close(sock);
+	CHECK_EQ(count_descriptors(), descriptors);
+	CHECK_EQ(count_segments(), segments);
+	fixture_finish(&fx);
+	fake_destroy(&f);
+	fixture_close(&fx);
+}
+
 /* ------------------------------------------------------------------- the loop */
 
 #define BUSY_TURNS 20000u /* and it never came back */
@@ -239,6 +310,7 @@ int main(void)
 	test_few_are_let_in_at_a_time();
 	test_a_flood_does_not_stop_the_clock();
 	test_refusals_do_not_fill_the_disk();
+	test_without_memory_nothing_of_a_hello_is_kept();
 	test_a_poll_comes_back();
 	test_last_words_end();
 	test_names_are_found_by_the_way();
