@@ -20,6 +20,11 @@
 #include "stacks/stacks.h"
 
 #define NOT_FOUND UINT32_MAX
+/*
+ * Native frames that are looked at for markers in none of them. As many as stacks of 1024 frames of
+ * each kind can cost: a target that lies must not take more time than one that does not.
+ */
+#define LOOKS_IN_VAIN (1u << 20)
 
 struct joiner {
 	const struct pln_raw_stack *raw;
@@ -134,6 +139,7 @@ static void join_by_markers(struct joiner *j)
 	const struct pln_raw_stack *raw = j->raw;
 	unsigned within = pythons_within(raw);
 	unsigned last = 0; /* two markers may lie in one native frame */
+	unsigned looks_left = LOOKS_IN_VAIN;
 
 	for (unsigned i = 0; i < raw->python_count; i++) {
 		unsigned native;
@@ -146,7 +152,12 @@ static void join_by_markers(struct joiner *j)
 		}
 		native = frame_of_marker(raw, last, raw->python[i].marker);
 		if (native == NOT_FOUND) {
+			unsigned looks = raw->native_count - last;
+
 			j->mismatch = true;
+			if (looks > looks_left)
+				break;
+			looks_left -= looks;
 			continue;
 		}
 		replace(j, native, i + 1);

@@ -24,8 +24,15 @@ extern int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t as, unw_word_t ip
 					      unw_dyn_info_t *di, unw_proc_info_t *pi,
 					      int need_unwind_info, void *arg);
 
+/*
+ * A frame takes 16 bytes of the stack or more, and some 100 reads to step over, where a large
+ * function's rules are many a thousand: a small copy of a stack has no need of all.
+ */
 #define READS_PER_WALK (1u << 20)
+#define READS_AT_LEAST (16u << 10)
+#define READS_PER_BYTE 64u
 #define LOADS_PER_WALK 4096u /* of files: each takes some microseconds */
+#define LOADS_AT_LEAST 512u
 #define REGISTER_COUNT 17
 #define REGISTER_RSP 7
 #define REGISTER_RIP 16
@@ -321,6 +328,11 @@ static bool is_sigreturn(struct pln_unwinder *u, uint64_t pc)
 	       !memcmp(bytes, code, sizeof(code));
 }
 
+static unsigned at_most(uint64_t wanted, unsigned limit)
+{
+	return wanted < limit ? (unsigned)wanted : limit;
+}
+
 /*
  * Where the pc of the first frame is a return address, its call decides which rows
  * hold; libunwind believes that it is handed the instruction itself.
@@ -331,13 +343,14 @@ static void start_walk(struct pln_unwinder *u, const struct pln_snapshot *snap,
 	unsigned from = snap->from_frame;
 	bool is_return_address;
 
-	u->loads_left = LOADS_PER_WALK;
+	u->loads_left = at_most(LOADS_AT_LEAST + snap->stack_size / 2, LOADS_PER_WALK);
 	is_return_address = from && !is_sigreturn(u, pc[from - 1]);
 	u->snap = snap;
 	u->stack = stack;
 	u->pc = snap->regs[REGISTER_RIP] - is_return_address;
 	u->current = u->image_count;
-	u->reads_left = READS_PER_WALK;
+	u->reads_left = at_most(READS_AT_LEAST + (uint64_t)READS_PER_BYTE * snap->stack_size,
+				READS_PER_WALK);
 }
 
 /* One frame out. Returns its pc, or 0 at the root or (by_table is not set) at a dead end. */

@@ -7,6 +7,7 @@
  * eval call. The joined stack is compared as text too.
  */
 #include <stdlib.h>
+#include <time.h>
 
 #include "check.h"
 #include "stacks/stacks.h"
@@ -390,6 +391,37 @@ static void wrong_markers_lose_nothing(void)
 	}
 }
 
+/* All but the first inside of what was walked, and in no frame: each costs a look at every frame.
+ */
+static void markers_in_no_frame_have_an_end(void)
+{
+	enum { COUNT = 60000 };
+	struct pln_joined_frame *out = calloc(2 * COUNT, sizeof(*out));
+	struct pln_wire_frame *python = calloc(COUNT, sizeof(*python));
+	uint64_t *pc = calloc(COUNT, sizeof(*pc));
+	uint32_t *cfa = calloc(COUNT, sizeof(*cfa));
+	struct pln_raw_stack raw = { .pc = pc,
+				     .cfa = cfa,
+				     .native_count = COUNT,
+				     .native_complete = true,
+				     .python = python,
+				     .python_count = COUNT };
+	clock_t began = clock();
+	bool mismatch = false;
+
+	for (unsigned i = 0; i < COUNT; i++) {
+		cfa[i] = i ? 200 : 100;
+		python[i].marker = i && i < COUNT - 1 ? 50 : 150;
+	}
+	CHECK_EQ(pln_join(&raw, out, &mismatch), 2 * COUNT - 1);
+	CHECK(mismatch);
+	CHECK((clock() - began) / CLOCKS_PER_SEC < 1);
+	free(out);
+	free(python);
+	free(pc);
+	free(cfa);
+}
+
 int main(void)
 {
 	segments_replace_their_eval_calls();
@@ -415,5 +447,6 @@ int main(void)
 	true_stacks_join_truly();
 	cut_walks_keep_what_they_have();
 	wrong_markers_lose_nothing();
+	markers_in_no_frame_have_an_end();
 	return check_result();
 }
