@@ -17,6 +17,7 @@
 
 #define MAX_MODULES 65536u
 #define GONE_FEW 512u
+#define GONE_MANY 16384u /* looked through one by one for a sample that is older */
 #define GONE_KEPT_NS 10000000000ull /* samples that hit one have been taken by then */
 
 /* Index of the first live module that ends behind `address`. */
@@ -43,13 +44,15 @@ static bool is_long_gone(const struct pln_module *m, uint64_t time_ns)
 /* Half of them or more at a time: the others move up. */
 static void forget_long_gone(struct pln_module_list *list, uint64_t time_ns)
 {
-	size_t count = 0;
+	size_t half = list->gone_count / 2;
+	size_t count = list->gone_count < GONE_MANY ? 0 : half;
 
-	if (list->gone_count < GONE_FEW ||
-	    !is_long_gone(&list->gone[list->gone_count / 2], time_ns))
+	if (list->gone_count < GONE_FEW || (!count && !is_long_gone(&list->gone[half], time_ns)))
 		return;
 	while (count < list->gone_count && is_long_gone(&list->gone[count], time_ns))
-		free((char *)list->gone[count++].unwind.path);
+		count++;
+	for (size_t i = 0; i < count; i++)
+		free((char *)list->gone[i].unwind.path);
 	list->gone_count -= count;
 	memmove(list->gone, list->gone + count, list->gone_count * sizeof(*list->gone));
 }

@@ -217,7 +217,8 @@ static void take_module(struct pln_target *t, const struct pln_wire_module *rec)
 	int error;
 
 	if (rec->path_size > rec->rec.size - sizeof(*rec) || rec->path_size >= PATH_MAX ||
-	    rec->build_id_size > sizeof(rec->build_id)) {
+	    rec->build_id_size > sizeof(rec->build_id) ||
+	    rec->time_ns > t->drain_ns + PLN_TARGET_AHEAD_NS) {
 		t->row.lost_records++;
 		return;
 	}
@@ -232,6 +233,11 @@ static void take_module(struct pln_target *t, const struct pln_wire_module *rec)
 
 static void take_module_gone(struct pln_target *t, const struct pln_wire_module_gone *rec)
 {
+	/* Samples from before the newest change are looked up anew: one to come would be all. */
+	if (rec->time_ns > t->drain_ns + PLN_TARGET_AHEAD_NS) {
+		t->row.lost_records++;
+		return;
+	}
 	pln_modules_remove(&t->modules, rec->lo, rec->hi, rec->time_ns);
 	pln_target_forget_resolved(t);
 }

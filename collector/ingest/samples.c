@@ -18,6 +18,12 @@
 #include "profile/linetable.h"
 
 #define WIRE_FLAGS ((2u * PILLION_SAMPLE_NO_STACK) - 1) /* those that this version knows */
+/*
+ * The library takes 1024 frames of a kind at most, and 16 KiB of a stack. What is done for a sample
+ * grows faster than its frames do.
+ */
+#define MAX_FRAMES 4096u
+#define MAX_STACK (64u << 10)
 #define MAX_SPAN_NS (1ull << 62) /* so that sums of a few stay in 64 bits */
 
 /* The parts behind a struct pln_sample, all inside the record. */
@@ -106,7 +112,8 @@ static const void *take_part(const unsigned char **at, size_t *left, size_t size
 static bool take_snapshot(struct parts *p, const unsigned char **at, size_t *left)
 {
 	p->snapshot = take_part(at, left, sizeof(*p->snapshot));
-	if (!p->snapshot || p->snapshot->from_frame >= p->native_count)
+	if (!p->snapshot || p->snapshot->from_frame >= p->native_count ||
+	    p->snapshot->stack_size > MAX_STACK)
 		return false;
 	p->stack = take_part(at, left, p->snapshot->stack_size);
 	return p->stack != NULL;
@@ -122,6 +129,8 @@ static bool split(const struct pln_sample *rec, struct parts *p)
 		return true;
 	p->native_count = rec->native_count;
 	p->python_count = rec->python_count;
+	if (p->native_count > MAX_FRAMES || p->python_count > MAX_FRAMES)
+		return false;
 	p->pc = take_part(&at, &left, p->native_count * sizeof(*p->pc));
 	p->cfa = take_part(&at, &left, p->native_count * sizeof(*p->cfa));
 	p->python = take_part(&at, &left, p->python_count * sizeof(*p->python));

@@ -312,6 +312,81 @@ static void chosen_ids_do_not_collide(void)
 	pln_profile_close(close_file());
 }
 
+/* ----------------------------------------------------- samples and their modules */
+
+static void take_large_sample(struct pln_target *t, uint16_t natives, uint16_t pythons,
+			      uint32_t stack_size)
+{
+	size_t native_size = (natives * 12u + 7) & ~7u, python_size = pythons * 16u;
+	size_t bytes = native_size + 8 + python_size + sizeof(struct pln_snapshot) + stack_size;
+	struct pln_sample *rec = calloc(1, sizeof(*rec) + bytes);
+	struct pln_snapshot *snap = (void *)((char *)(rec + 1) + native_size + python_size);
+
+	rec->rec.size = (uint32_t)(sizeof(*rec) + bytes);
+	rec->rec.type = PILLION_RECORD_SAMPLE;
+	rec->time_ns = 900;
+	rec->thread = 1;
+	rec->native_count = natives;
+	rec->python_count = pythons;
+	rec->flags = stack_size ? PILLION_SAMPLE_SNAPSHOT : 0;
+	snap->stack_size = stack_size;
+	pln_target_take_sample(t, &rec->rec, false);
+	free(rec);
+}
+
+static void samples_are_as_large_as_the_library_makes_them(void)
+{
+	struct pln_target *t;
+
+	open_file();
+	t = new_target();
+	take_large_sample(t, 1024, 1024, 16384);
+	CHECK_EQ(t->row.lost_records, 0);
+	take_large_sample(t, 4097, 0, 0);
+	take_large_sample(t, 0, 4097, 0);
+	take_large_sample(t, 2, 0, 65544);
+	CHECK_EQ(t->row.lost_records, 3);
+	CHECK_EQ(t->samples, 1);
+	pln_target_free(t);
+	pln_profile_close(close_file());
+}
+
+static void take_module_gone(struct pln_target *t, uint64_t lo, uint64_t time_ns)
+{
+	struct pln_wire_module_gone rec = { .rec = { .size = sizeof(rec),
+						     .type = PILLION_RECORD_MODULE_GONE },
+					    .lo = lo,
+					    .hi = lo + 4096,
+					    .time_ns = time_ns };
+
+	pln_target_take_record(t, &rec.rec);
+}
+
+/* They would have each pc looked up anew from then on, among all that ever went. */
+static void modules_do_not_change_in_time_to_come(void)
+{
+	struct pln_target *t;
+
+	open_file();
+	t = new_target();
+	take_module(t, 4096, 5);
+	take_module_gone(t, 4096, 2 * SECOND_NS);
+	CHECK_EQ(t->row.lost_records, 1);
+	CHECK_EQ(t->modules.live_count, 1);
+	t->drain_ns = SECOND_NS;
+	take_module_gone(t, 4096, 2 * SECOND_NS);
+	CHECK_EQ(t->row.lost_records, 1);
+	CHECK_EQ(t->modules.live_count, 0);
+	for (unsigned i = 0; i < 30000; i++) {
+		take_module(t, 4096, 5);
+		take_module_gone(t, 4096, 900);
+	}
+	CHECK(t->modules.gone_count <= 16384);
+	CHECK_EQ(t->row.lost_records, 1);
+	pln_target_free(t);
+	pln_profile_close(close_file());
+}
+
 int main(void)
 {
 	scratch = pln_scratch_new();
@@ -322,6 +397,8 @@ int main(void)
 	early_frees_are_bounded();
 	a_free_without_a_time_frees_nothing();
 	chosen_ids_do_not_collide();
+	samples_are_as_large_as_the_library_makes_them();
+	modules_do_not_change_in_time_to_come();
 	pln_scratch_free(scratch);
 	return check_result();
 }
