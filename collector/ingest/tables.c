@@ -36,6 +36,16 @@ struct function_key {
 };
 static_assert(sizeof(struct function_key) == 24, "no padding in keys");
 
+/* A library that is loaded again, at the same place, is the one that it was. */
+struct module_key {
+	uint64_t lo, hi, bias;
+	uint64_t path_low, path_high;
+	uint8_t build_id[32];
+	uint32_t build_id_size;
+	uint32_t process;
+};
+static_assert(sizeof(struct module_key) == 80, "no padding in keys");
+
 int pln_tables_open(struct pln_tables *t, struct pln_writer *writer)
 {
 	static const struct pln_function unknown = {
@@ -50,10 +60,11 @@ int pln_tables_open(struct pln_tables *t, struct pln_writer *writer)
 	memset(t, 0, sizeof(*t));
 	t->writer = writer;
 	t->functions = pln_intern_new();
+	t->modules = pln_intern_new();
 	t->frames = pln_intern_new();
 	t->stacks = pln_intern_new();
 	t->problems = pln_intern_new();
-	if (!t->functions || !t->frames || !t->stacks || !t->problems) {
+	if (!t->functions || !t->modules || !t->frames || !t->stacks || !t->problems) {
 		pln_tables_close(t);
 		return -ENOMEM;
 	}
@@ -64,6 +75,7 @@ int pln_tables_open(struct pln_tables *t, struct pln_writer *writer)
 void pln_tables_close(struct pln_tables *t)
 {
 	pln_intern_free(t->functions);
+	pln_intern_free(t->modules);
 	pln_intern_free(t->frames);
 	pln_intern_free(t->stacks);
 	pln_intern_free(t->problems);
@@ -138,16 +150,45 @@ uint32_t pln_tables_stack(struct pln_tables *t, uint32_t parent, uint32_t frame)
 	return id;
 }
 
-uint32_t pln_tables_module(struct pln_tables *t, const struct pln_module_info *module)
+static struct module_key key_of_module(const struct pln_module_info *m)
+{
+	XXH128_hash_t path = XXH3_128bits_withSeed(m->path, strlen(m->path), pln_intern_seed());
+	struct module_key key = { .lo = m->lo,
+				  .hi = m->hi,
+				  .bias = m->bias,
+				  .path_low = path.low64,
+				  .path_high = path.high64,
+				  .build_id_size = m->build_id_size,
+				  .process = m->process };
+
+	memcpy(key.build_id, m->build_id, sizeof(key.build_id));
+	return key;
+}
+
+static uint32_t add_module(struct pln_tables *t, const struct module_key *key,
+			   const struct pln_module_info *module)
 {
 	struct pln_module_info row = *module;
 
+	/* Room first: an id without a row could not be taken back. */
 	if (!pln_grow(&t->module_rows, &t->module_capacity, t->module_count,
 		      sizeof(*t->module_rows)))
 		return PLN_NONE;
 	row.path = strdup(module->path);
 	if (!row.path)
 		return PLN_NONE;
+	if (pln_intern_add(t->modules, key, sizeof(*key), NULL) == PLN_NONE) {
+		free((char *)row.path);
+		return PLN_NONE;
+	}
 	t->module_rows[t->module_count++] = row;
 	return pln_writer_add_module(t->writer, &row);
+}
+
+uint32_t pln_tables_module(struct pln_tables *t, const struct pln_module_info *module)
+{
+	struct module_key key = key_of_module(module);
+	uint32_t id = pln_intern_find(t->modules, &key, sizeof(key));
+
+	return id == PLN_NONE ? add_module(t, &key, module) : id;
 }

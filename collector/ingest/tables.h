@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tables.h - equal functions, frames and stacks of a recording get one id.
+ * tables.h - equal functions, modules, frames and stacks of a recording get one id.
  *
  * The ids are those of the profile: each first appearance is handed to the writer.
  * Modules and frames are kept here as well, since their symbols come at the end.
@@ -15,6 +15,7 @@
 struct pln_tables {
 	struct pln_writer *writer;
 	struct pln_intern *functions;
+	struct pln_intern *modules;
 	struct pln_intern *frames;
 	struct pln_intern *stacks;
 	struct pln_frame *frame_rows; /* by frame id */

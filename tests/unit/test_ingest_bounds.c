@@ -387,6 +387,36 @@ static void modules_do_not_change_in_time_to_come(void)
 	pln_profile_close(close_file());
 }
 
+/* So is each of its frames, and the stacks that they are in. */
+static void a_module_that_comes_again_is_the_same(void)
+{
+	struct pln_target *t, *other;
+	struct pln_profile *p;
+
+	open_file();
+	t = new_target();
+	other = new_target();
+	for (unsigned i = 0; i < 1000; i++) {
+		take_module(t, 4096, 5);
+		CHECK_EQ(t->modules.live[0].id, 0);
+		take_module_gone(t, 4096, 900);
+	}
+	take_module(t, 4096, 6);
+	take_module(t, 8192, 5);
+	take_module(other, 4096, 5);
+	CHECK_EQ(tables.module_count, 4);
+	pln_target_free(t);
+	pln_target_free(other);
+	p = close_file();
+	if (CHECK_EQ(p->module_count, 4)) {
+		CHECK_STR(p->modules[0].path, "mmmmm");
+		CHECK_STR(p->modules[1].path, "mmmmmm");
+		CHECK_EQ(p->modules[2].lo, 8192);
+		CHECK_EQ(p->modules[3].process, 1);
+	}
+	pln_profile_close(p);
+}
+
 int main(void)
 {
 	scratch = pln_scratch_new();
@@ -399,6 +429,7 @@ int main(void)
 	chosen_ids_do_not_collide();
 	samples_are_as_large_as_the_library_makes_them();
 	modules_do_not_change_in_time_to_come();
+	a_module_that_comes_again_is_the_same();
 	pln_scratch_free(scratch);
 	return check_result();
 }
