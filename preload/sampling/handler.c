@@ -127,9 +127,12 @@ static PLN_HOT void take_sample(struct pln_thread *thread, const siginfo_t *info
 
 static void handle(struct pln_thread *thread, const siginfo_t *info, const ucontext_t *uc)
 {
+	uint32_t calls = pln_load_relaxed(&thread->calls);
 	uint64_t cpu_ns, start = 0;
 
 	pln_add_relaxed(&pln_segment->handler_calls, 1);
+	/* First: whatever comes of it, the signal was not blocked. Only this thread writes. */
+	pln_store_relaxed(&thread->calls, calls + 1);
 	/* What is due stays due: the next signal, or the thread's end, takes it. */
 	if (pln_load_relaxed(&thread->busy)) {
 		thread->put_off = true;
@@ -138,7 +141,7 @@ static void handle(struct pln_thread *thread, const siginfo_t *info, const ucont
 		return;
 	}
 	/* Not the first call of every thread: that one finds cold caches and fresh pages. */
-	if ((thread->serial + thread->calls++) % TIME_ONE_IN == 0)
+	if ((thread->serial + calls) % TIME_ONE_IN == 0)
 		start = pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID);
 	cpu_ns = cpu_time_of(thread, info);
 	/* A timer's signal whose periods an earlier one has taken along. */

@@ -488,6 +488,8 @@ static void rearm(struct pln_thread *thread)
 	pln_scan_skip(thread);
 	thread->idle = false;
 	thread->idle_since_flush_ns = 0;
+	/* No signal was to come while it rested. */
+	thread->unsampled_since_ns = 0;
 	if (!thread->timer_armed) /* or it has only just started */
 		(void)pln_timer_resume(thread, thread->rested_cpu_ns);
 	thread->rested_cpu_ns = 0;

@@ -42,7 +42,7 @@ struct pln_thread {
 	uint64_t last_hash; /* stack in the lane that SAME_STACK refers to */
 	bool put_off; /* a signal came while it was busy */
 	struct pln_alloc_deltas told; /* what of its malloc and free samples carry so far */
-	uint32_t calls; /* handler calls, for timing one in 16 */
+	_Atomic uint32_t calls; /* of the handler, whatever came of them */
 	uint64_t period_at_ns; /* CPU clock at which the period that is to be sampled begins */
 	uint64_t due_ns; /* and at which its sample is due, 0: no timer */
 	uint64_t first_until_ns; /* its first sample is taken up to here only, 0: no limit (any
@@ -70,8 +70,8 @@ struct pln_thread {
 	uint32_t unhindered; /* visits in a row since it last waited for a CPU that others had */
 	uint32_t not_running; /* samples in a row that were due while its clock stood still */
 	uint32_t stack_used; /* bytes of stack that the last blocked walk needed */
-	uint64_t last_samples; /* of the slot, to notice a blocked signal */
-	uint64_t unsampled_since_ns; /* CPU clock when last_samples changed last */
+	uint32_t last_calls; /* to notice a blocked signal */
+	uint64_t unsampled_since_ns; /* CPU clock when last_calls changed last, 0: not known */
 	char name[16];
 };
 

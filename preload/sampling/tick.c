@@ -226,16 +226,19 @@ static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_
 	pln_scan_done_with_files(thread);
 }
 
-/* A thread that burns CPU time but takes no samples blocks our signal. */
-static void notice_blocked_signal(struct pln_thread *thread, const struct pln_slot *slot)
+/*
+ * A thread that burns CPU time but never gets to the handler blocks our signal. What the handler
+ * itself cannot do is counted there.
+ */
+static void notice_blocked_signal(struct pln_thread *thread)
 {
-	uint64_t samples = pln_load_relaxed(&slot->samples);
+	uint32_t calls = pln_load_relaxed(&thread->calls);
 	uint64_t limit_ns = SIGNAL_BLOCKED_NS + 2 * pln_segment_own.period_ns;
 
 	if (!(pln_load_relaxed(&pln_segment->engine) & ON_CPU))
 		return;
-	if (samples != thread->last_samples || !thread->unsampled_since_ns) {
-		thread->last_samples = samples;
+	if (calls != thread->last_calls || !thread->unsampled_since_ns) {
+		thread->last_calls = calls;
 		thread->unsampled_since_ns = thread->cpu_ns;
 	} else if (thread->cpu_ns - thread->unsampled_since_ns > limit_ns) {
 		thread->unsampled_since_ns = thread->cpu_ns;
@@ -286,7 +289,7 @@ static void visit(struct pln_thread *thread, bool in_time)
 	else
 		thread_ran(thread, slot, ran, off, in_time);
 	if (ran)
-		notice_blocked_signal(thread, slot);
+		notice_blocked_signal(thread);
 }
 
 /* -------------------------------------------------------------- the tick */

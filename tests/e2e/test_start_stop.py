@@ -78,6 +78,17 @@ def test_the_option_and_the_report_say_so(here, one_python, work):
         "sampled", "unsampled", "sampling_thread", "stopped", "outside"))
 
 
+def test_who_ran_while_stopped_does_not_block_our_signal(one_python, work):
+    """Each turn is far longer than what a thread may run without a sample."""
+    program = ("import ctypes, time\nlibrary = ctypes.CDLL(None)\n"
+               "for turn in range(8):\n"
+               "    end = time.thread_time() + .55\n    while time.thread_time() < end: pass\n"
+               "    library.pillion_start(); time.sleep(.05); library.pillion_stop()\n")
+    profile, _ = recording.record_ok(one_python, ["-c", program], work, env=OFF)
+    assert profile.threads[0]["dormant_cpu_ns"] > 4e9
+    assert profile.drops[recording.DROP_SIGNAL_BLOCKED] == 0
+
+
 def test_stat_counts_what_was_used_while_stopped(here, one_python, work):
     """As its wall time does: a program that uses one CPU uses one CPU."""
     program = ("import ctypes, time\n"

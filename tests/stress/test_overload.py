@@ -2,6 +2,7 @@
 """More samples are asked for than there is time for: the program comes first."""
 import place
 import recording
+from prelude import PRELUDE
 
 WORK = """
 import time
@@ -23,3 +24,21 @@ def test_a_period_shorter_than_a_sample_leaves_time_for_the_program(python, work
     inside = sum(s.on_cpu for s in profile.calling("works"))
     record_property("figure", "%d samples, %.2f times the CPU time" % (inside, float(out) / plain))
     assert inside >= 50 and float(out) <= 3 * plain
+
+
+def test_a_full_lane_is_not_taken_for_a_blocked_signal(python, work):
+    """One cause for what is lost. Hardly a stack is met twice in a row, so that the lane fills."""
+    profile, _ = recording.record_ok(python, ["-c", PRELUDE + """
+def dive(depth, seconds):
+    return burn(seconds) if not depth else dive(depth - 1, seconds)
+wait_until(is_sampling)
+os.kill(os.getppid(), signal.SIGSTOP)
+try:
+    end = time.thread_time() + 3
+    while time.thread_time() < end:
+        for depth in range(40, 120): dive(depth, 0.0005)
+finally:
+    os.kill(os.getppid(), signal.SIGCONT)
+"""], work, options=["-F", "1000"])
+    assert profile.drops[recording.DROP_LANE_FULL] > 500
+    assert profile.drops[recording.DROP_SIGNAL_BLOCKED] == 0
