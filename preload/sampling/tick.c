@@ -441,11 +441,22 @@ static void wake_up(void)
 	pln_store_relaxed(&dormant, 0);
 }
 
+/* It was about to begin as sampling stopped. */
+static void rest_late(struct pln_thread *thread)
+{
+	if (thread->timer_armed)
+		pln_timer_rest(thread);
+}
+
 static void check_handler(void)
 {
 	uint32_t engine = pln_load_relaxed(&pln_segment->engine);
 
-	if (!(engine & ON_CPU) || pln_timer_handler_is_ours())
+	if (!(engine & ON_CPU)) {
+		pln_scan_each(rest_late);
+		return;
+	}
+	if (pln_timer_handler_is_ours())
 		return;
 	/* Timers that go on would call the program's handler, or end the program. What runs from
 	 * now on has no sample. First: threads that start from now on arm no timer. */
@@ -486,13 +497,6 @@ static void poll_interpreter(bool seldom)
 		interpreter_settled = interpreter.status != PILLION_INTERPRETER_FOUND;
 	}
 	follow_finalization();
-}
-
-/* It was about to begin as sampling stopped. */
-static void rest_late(struct pln_thread *thread)
-{
-	if (thread->timer_armed)
-		pln_timer_rest(thread);
 }
 
 /* The clocks go on, threads come and go. */

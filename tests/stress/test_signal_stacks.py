@@ -106,3 +106,43 @@ print('done')
     sampled, stated = profile.total("cpu_ns") / 1e9, profile.threads[0]["unsampled_cpu_ns"] / 1e9
     record_property("figure", "%.2f s sampled, %.2f s stated" % (sampled, stated))
     assert sampled + stated >= 1.1
+
+
+def test_a_timer_that_is_being_made_as_the_handler_goes_ends_nothing(python, work):
+    """A thread that begins just then is held in the middle of timer_create, by a filter that asks first."""
+    profile, out = run(python, work, """
+import _thread, fcntl, struct
+def statement(code, value, if_true=0, if_false=0):
+    return struct.pack('<HBBI', code, if_true, if_false, value)
+code = (statement(0x20, 0) + statement(0x15, 222, 0, 1) + statement(0x06, 0x7fc00000)  # timer_create: ask
+        + statement(0x06, 0x7fff0000))
+held = ctypes.create_string_buffer(code)
+program = struct.pack('<HxxxxxxQ', len(code) // 8, ctypes.addressof(held))
+def set_action(action):
+    new = struct.pack('<4Q', action, flags, restorer, mask)
+    assert libc.syscall(13, SIGSTKFLT, new, None, 8) == 0  # rt_sigaction
+def late():
+    began.set()
+    time.sleep(0.5)
+    burn(0.3)
+    ended.set()
+began, ended = threading.Event(), threading.Event()
+before = ctypes.create_string_buffer(32)
+wait_until(is_sampling)
+assert libc.syscall(13, SIGSTKFLT, None, before, 8) == 0
+handler, flags, restorer, mask = struct.unpack('<4Q', before)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+listener = libc.syscall(317, 1, 8, program)  # seccomp(SET_MODE_FILTER, NEW_LISTENER)
+assert listener > 0
+_thread.start_new_thread(late, ())
+asked = fcntl.ioctl(listener, 0xc0502100, bytes(80))  # SECCOMP_IOCTL_NOTIF_RECV
+set_action(1)  # SIG_IGN, until the library has noticed
+time.sleep(0.5)
+set_action(0)  # SIG_DFL: one more would end the program
+fcntl.ioctl(listener, 0xc0182101, asked[:8] + struct.pack('<qiI', 0, 0, 1))  # it may go on
+began.wait()
+ended.wait()
+print('done')
+""", options=())
+    assert out == "done\n"
+    assert any("took over the signal" in note for note in profile.notes)
