@@ -45,6 +45,7 @@ static _Atomic uint32_t sampler_tid;
 static pthread_mutex_t tick_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t aside_lock = PTHREAD_MUTEX_INITIALIZER; /* held while stepped aside */
 static uint64_t next_ns; /* when the next tick is due */
+static uint64_t slept_cpu_ns; /* CPU time of ours up to the last sleep */
 
 static void ring(void)
 {
@@ -54,22 +55,29 @@ static void ring(void)
 
 /*
  * Until the next tick: on average a tick after the last one, whatever the round took, but
- * never in step with the program (uniform in [0.5, 1.5) of a tick). `rung`: the bell, as it
- * was before the last one.
+ * never in step with the program (uniform in [0.5, 1.5) of a tick). Where rounds fill the ticks,
+ * for as long as the round took: half of a CPU is what we use at most, and who waits for the lock
+ * finds it free. `rung`: the bell, as it was before the last one.
  */
 static void sleep_until_next(uint32_t rung)
 {
 	uint64_t tick = pln_tick_is_dormant() ? DORMANT_TICK_NS : pln_segment_own.tick_ns;
+	uint64_t cpu_ns = pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID);
 	uint64_t now = pln_now_ns_sigsafe();
+	uint64_t took_ns = cpu_ns - slept_cpu_ns, until_ns;
 	struct timespec ts;
 
+	slept_cpu_ns = cpu_ns;
 	if (now > next_ns + 10 * tick) /* stopped, or far too slow: do not catch up */
 		next_ns = now;
 	next_ns += tick / 2 + pln_timer_random_sigsafe(tick);
-	if (next_ns <= now || pln_burst_until(next_ns, &bell, rung))
+	until_ns = next_ns;
+	if (took_ns > tick / 2 && until_ns < now + took_ns)
+		until_ns = now + took_ns;
+	if (until_ns <= now || pln_burst_until(until_ns, &bell, rung))
 		return;
-	ts.tv_sec = (time_t)((next_ns - now) / PLN_SECOND_NS);
-	ts.tv_nsec = (long)((next_ns - now) % PLN_SECOND_NS);
+	ts.tv_sec = (time_t)((until_ns - now) / PLN_SECOND_NS);
+	ts.tv_nsec = (long)((until_ns - now) % PLN_SECOND_NS);
 	(void)pln_syscall4(SYS_futex, (long)&bell, FUTEX_WAIT_PRIVATE, rung, (long)&ts);
 }
 
@@ -84,6 +92,7 @@ static void *sampler_main(void *arg)
 	pln_tick_begin();
 	pln_burst_begin();
 	next_ns = pln_now_ns_sigsafe();
+	slept_cpu_ns = pln_clock_ns_sigsafe(CLOCK_THREAD_CPUTIME_ID);
 	pthread_mutex_unlock(&tick_lock);
 	/* Alone, return like any last thread: glibc then ends the process. */
 	/* acquire: pairs with stop(); with it comes who has the descriptor that is kept */

@@ -42,6 +42,8 @@
 #define TABLES_NS 30000000ull /* a process that ends before needs no unwind tables */
 #define OFF_WORTH 20 /* less off-CPU time than this part of a tick waits for more */
 #define READ_SHARE 100 /* at most this part of the time is spent on reading stacks */
+#define FORCE_SHARE 4 /* and this part on finding whom to force a sample on */
+#define NONE UINT32_MAX
 #define CLOSE_RANGE_UNSHARE_FLAG 2
 #define UNHINDERED 8 /* visits in a row: nobody else wants its CPU */
 #define NOT_RUNNING 20 /* in a row: it only runs where we do */
@@ -54,6 +56,8 @@ static _Atomic uint32_t forbidden; /* the program has said so */
 static _Atomic uint32_t dormant;
 static bool unattended; /* no sampling thread could be made, the last time */
 static uint32_t first_thread; /* where the next round starts, for fairness */
+static uint64_t force_left_ns; /* of this round, for threads that may be forced */
+static uint32_t first_unforced; /* the first that it did not suffice for, or NONE */
 static uint64_t began_ns;
 static uint64_t began_segment_ns; /* and the start of the segment that it is about */
 static uint64_t dormant_since_ns;
@@ -187,43 +191,67 @@ static void force_in_proportion(struct pln_thread *thread, uint64_t off)
 		(void)pln_timer_force(thread);
 }
 
-static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_t ran, uint64_t off,
-		       bool in_time)
+/* Where it waits, if its stack may be read; or if it runs, a sample if it is to be forced. */
+static void look_at(struct pln_thread *thread, struct pln_slot *slot, uint64_t off, bool may_read,
+		    bool may_force)
 {
 	struct pln_blocked blocked;
-	bool forced = pln_load_relaxed(&pln_segment->engine) & PILLION_ENGINE_FORCED;
 
-	flush_idle(thread, slot);
-	/* Or the lane is full: then that time is pending, like what comes now. */
-	thread->idle_since_flush_ns = 0;
-	thread->idle = false;
-	if (!in_time && !forced)
-		return;
-	if (!forced &&
-	    pln_load_relaxed(&slot->pending_offcpu_ns) < pln_segment_own.tick_ns / OFF_WORTH)
-		return;
 	if (is_ours(split_run_queue_wait(thread, slot)))
 		thread->unhindered++;
 	else
 		thread->unhindered = 0;
 	if (!blocked_works) {
-		if (forced && ran)
+		if (may_force)
 			force_in_proportion(thread, off);
 		return;
 	}
 	switch (pln_blocked_probe(thread, &blocked)) {
 	case PLN_BLOCKED_WAITING:
-		if (in_time)
+		if (may_read)
 			charge_blocked(thread, slot, &blocked);
 		break;
 	case PLN_BLOCKED_RUNNING:
-		if (forced && ran)
+		if (may_force)
 			force_in_proportion(thread, off);
 		break;
 	default:
 		break;
 	}
 	pln_scan_done_with_files(thread);
+}
+
+/* What it ran and is not sampled for now is the next forced sample's, in this round or a later one.
+ */
+static void look_and_force(struct pln_thread *thread, struct pln_slot *slot, uint64_t off,
+			   bool in_time)
+{
+	uint64_t begin = pln_now_ns_sigsafe(), used;
+
+	if (!force_left_ns) {
+		if (first_unforced == NONE)
+			first_unforced = thread->index;
+		return;
+	}
+	look_at(thread, slot, off, in_time, true);
+	used = pln_now_ns_sigsafe() - begin;
+	force_left_ns -= used < force_left_ns ? used : force_left_ns;
+}
+
+static void thread_ran(struct pln_thread *thread, struct pln_slot *slot, uint64_t ran, uint64_t off,
+		       bool in_time)
+{
+	bool forced = pln_load_relaxed(&pln_segment->engine) & PILLION_ENGINE_FORCED;
+
+	flush_idle(thread, slot);
+	/* Or the lane is full: then that time is pending, like what comes now. */
+	thread->idle_since_flush_ns = 0;
+	thread->idle = false;
+	if (forced && ran)
+		look_and_force(thread, slot, off, in_time);
+	else if (in_time && (forced || pln_load_relaxed(&slot->pending_offcpu_ns) >=
+					       pln_segment_own.tick_ns / OFF_WORTH))
+		look_at(thread, slot, off, true, false);
 }
 
 /*
@@ -295,9 +323,9 @@ static void visit(struct pln_thread *thread, bool in_time)
 /* -------------------------------------------------------------- the tick */
 
 /*
- * Reading stacks of waiting threads (some 15 us each) may take a small part of the tick;
- * threads left for later ticks keep their pending time, so that nothing is lost and the
- * cost stays bounded with any number of threads.
+ * Reading stacks of waiting threads (some 15 us each) may take a small part of the tick, and
+ * looking at running ones, to force samples, some more; threads left for later ticks keep their
+ * pending time, so that nothing is lost and the cost stays bounded with any number of threads.
  */
 static void visit_all(void)
 {
@@ -309,6 +337,8 @@ static void visit_all(void)
 
 	own_ns = cpu_ns - own_cpu_ns;
 	own_cpu_ns = cpu_ns;
+	force_left_ns = pln_segment_own.tick_ns / FORCE_SHARE;
+	first_unforced = NONE;
 	for (uint32_t i = 0; i < used; i++) {
 		struct pln_thread *thread = pln_thread_sigsafe((first_thread + i) % used);
 
@@ -320,7 +350,7 @@ static void visit_all(void)
 		}
 		visit(thread, in_time);
 	}
-	first_thread = next;
+	first_thread = first_unforced == NONE ? next : first_unforced;
 }
 
 static void publish_own_cpu(void)

@@ -42,3 +42,28 @@ finally:
 """], work, options=["-F", "1000"])
     assert profile.drops[recording.DROP_LANE_FULL] > 500
     assert profile.drops[recording.DROP_SIGNAL_BLOCKED] == 0
+
+
+def test_rounds_that_take_longer_than_a_tick_leave_time_between_them(python, work, record_property):
+    """For the program's CPU, and for a fork, which waits until no round is in progress."""
+    profile, out = recording.record_ok(python, ["-W", "ignore", "-c", PRELUDE + """
+never = threading.Event()
+threading.stack_size(65536)
+for i in range(1000): start(never.wait)
+wait_until(is_sampling)
+def spent():
+    for tid in os.listdir('/proc/self/task'):
+        if task(int(tid), 'comm') == 'pillion\\n':
+            return int(task(int(tid), 'schedstat').split()[0])
+before, begin = spent(), time.monotonic_ns()
+for i in range(10):
+    time.sleep(0.1)
+    if not libc.fork(): os._exit(0)  # os.fork() would have our thread step aside
+    os.wait()
+print(spent() - before, time.monotonic_ns() - begin, flush=True)
+os._exit(0)
+"""], work, options=["-F", "10000", "--max-threads", "2048"], timeout=60)
+    own_ns, wall_ns = map(int, out.split())
+    record_property("figure", "%.2f of a CPU" % (own_ns / wall_ns))
+    assert own_ns <= 0.6 * wall_ns
+    assert len(profile.processes) == 11
