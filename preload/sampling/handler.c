@@ -133,6 +133,8 @@ static void handle(struct pln_thread *thread, const siginfo_t *info, const ucont
 	pln_add_relaxed(&pln_segment->handler_calls, 1);
 	/* First: whatever comes of it, the signal was not blocked. Only this thread writes. */
 	pln_store_relaxed(&thread->calls, calls + 1);
+	if (info->si_code != SI_TIMER)
+		pln_store_relaxed(&thread->forced_at_ns, 0);
 	/* What is due stays due: the next signal, or the thread's end, takes it. */
 	if (pln_load_relaxed(&thread->busy)) {
 		thread->put_off = true;

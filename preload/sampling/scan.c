@@ -181,6 +181,34 @@ uintptr_t pln_scan_break_start(void)
 	return pln_parse_decimal(&field);
 }
 
+/* In a hexadecimal mask, whose last digit is of signals 1 to 4. */
+static bool mask_has(const char *mask, int signo)
+{
+	size_t digits = strspn(mask, "0123456789abcdef"), from_end = (size_t)(signo - 1) / 4 + 1;
+	char digit;
+
+	if (from_end > digits)
+		return false;
+	digit = mask[digits - from_end];
+	return (digit <= '9' ? digit - '0' : digit - 'a' + 10) >> (signo - 1) % 4 & 1;
+}
+
+bool pln_scan_has_pending(uint32_t tid, int signo)
+{
+	char text[4096];
+	int fd = pln_scan_open_task_file(tid, "/status");
+	const char *mask;
+	long n;
+
+	if (fd < 0)
+		return false;
+	n = pln_syscall3(SYS_read, fd, (long)text, sizeof(text) - 1);
+	close_file(&fd);
+	text[n > 0 ? n : 0] = '\0';
+	mask = strstr(text, "\nSigPnd:\t");
+	return mask && mask_has(mask + 9, signo);
+}
+
 /* -------------------------------------------------------------------- map */
 
 static uint32_t map_place(uint32_t tid)

@@ -41,6 +41,9 @@ int pln_scan_open_task_file(uint32_t tid, const char *name);
 void pln_scan_done_with_files(struct pln_thread *thread);
 bool pln_scan_has_schedstat(void);
 
+/* Whether the thread itself has signal `signo` pending; false also where nobody tells. */
+bool pln_scan_has_pending(uint32_t tid, int signo);
+
 /* Where the area that the program break ends begins; 0: not known. */
 uintptr_t pln_scan_break_start(void);
 

@@ -39,6 +39,7 @@ struct pln_thread {
 	/* The handler's, on the thread itself. */
 	_Atomic uint32_t busy; /* enum pln_busy */
 	_Atomic uint64_t forced_cpu_ns; /* CPU time to be charged by the next forced sample */
+	_Atomic uint64_t forced_at_ns; /* since then a forced signal is on its way, 0: none is */
 	uint64_t last_hash; /* stack in the lane that SAME_STACK refers to */
 	bool put_off; /* a signal came while it was busy */
 	struct pln_alloc_deltas told; /* what of its malloc and free samples carry so far */

@@ -188,7 +188,7 @@ static void force_in_proportion(struct pln_thread *thread, uint64_t off)
 	else
 		thread->not_running++;
 	if (is_worth_forcing(thread, off))
-		(void)pln_timer_force(thread);
+		pln_timer_force(thread);
 }
 
 /* Where it waits, if its stack may be read; or if it runs, a sample if it is to be forced. */

@@ -29,6 +29,7 @@
 #include "options.h"
 #include "process/signals.h"
 #include "sampling/handler.h"
+#include "sampling/scan.h"
 #include "segment.h"
 
 #ifndef SIGEV_THREAD_ID
@@ -37,6 +38,7 @@
 
 #define RETRY_PERIODS 8
 #define OVERDUE_TICKS 16 /* of CPU time without a tick: no accident */
+#define FORCED_LOST_NS 100000000 /* a forced signal may have been lost that does not arrive */
 #define SOON_NS 5000 /* a timer that is set to less might fire at once, and not at a tick */
 
 static int signal_number;
@@ -315,7 +317,9 @@ void pln_timer_take_back(void)
 	uint64_t set = 1ull << (signal_number - 1);
 	struct timespec at_once = { .tv_sec = 0 };
 
-	(void)pln_syscall4(SYS_rt_sigtimedwait, (long)&set, 0, (long)&at_once, sizeof(set));
+	/* Forced ones and a timer's; real-time signals queue. */
+	while (pln_syscall4(SYS_rt_sigtimedwait, (long)&set, 0, (long)&at_once, sizeof(set)) > 0)
+		;
 }
 
 bool pln_timer_works(void)
@@ -328,15 +332,36 @@ bool pln_timer_works(void)
 	return true;
 }
 
-bool pln_timer_force(const struct pln_thread *thread)
+/*
+ * Where the thread blocks it, a real-time signal would queue, up to what the user may have. One
+ * that does not arrive may also have been taken, by a wait that we do not see: the kernel knows.
+ */
+static bool is_on_its_way(struct pln_thread *thread)
+{
+	uint64_t since = pln_load_relaxed(&thread->forced_at_ns);
+
+	if (!since || thread->seen_ns - since < FORCED_LOST_NS)
+		return since;
+	if (!pln_scan_has_pending(thread->tid, signal_number))
+		return false;
+	pln_store_relaxed(&thread->forced_at_ns, thread->seen_ns);
+	return true;
+}
+
+void pln_timer_force(struct pln_thread *thread)
 {
 	union pln_signal_value value = { .thread = { thread->index, thread->serial } };
 	siginfo_t info;
 
+	if (is_on_its_way(thread))
+		return;
 	memset(&info, 0, sizeof(info));
 	info.si_code = SI_QUEUE;
 	info.si_pid = (int)pln_getpid_sigsafe();
 	info.si_value.sival_ptr = value.pointer;
-	return !pln_syscall4(SYS_rt_tgsigqueueinfo, info.si_pid, thread->tid, signal_number,
-			     (long)&info);
+	/* First: the handler, which takes it back, may be faster. */
+	pln_store_relaxed(&thread->forced_at_ns, thread->seen_ns);
+	if (pln_syscall4(SYS_rt_tgsigqueueinfo, info.si_pid, thread->tid, signal_number,
+			 (long)&info))
+		pln_store_relaxed(&thread->forced_at_ns, 0);
 }

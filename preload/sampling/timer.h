@@ -60,16 +60,20 @@ uint64_t pln_timer_take_due_sigsafe(struct pln_thread *thread, uint64_t cpu_ns);
  */
 uint64_t pln_timer_take_overdue_sigsafe(struct pln_thread *thread, uint64_t cpu_ns);
 
-/* Takes a signal of ours back that the calling thread has pending, because it blocks it. */
+/* Takes signals of ours back that the calling thread has pending, because it blocks them. */
 void pln_timer_take_back(void);
 
 /* Whether CPU-clock timers exist here at all; probed with the calling thread. */
 bool pln_timer_works(void);
 
-/* For rates above the kernel's tick: a signal now, carrying the thread. False: it is gone. */
-bool pln_timer_force(const struct pln_thread *thread);
+/*
+ * Sampling thread, for rates above the kernel's tick: a signal now, carrying the thread; but one
+ * at a time.
+ */
+void pln_timer_force(struct pln_thread *thread);
 
 /* Uniform in [0, limit), a stream of its own per process. */
 uint64_t pln_timer_random_sigsafe(uint64_t limit);
+void pln_timer_after_fork(void);
 
 #endif

@@ -120,3 +120,38 @@ for i in range(2):
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
 print(pending, waiting, min(waits) >= 0.14)
 """ % (wait, wait), work) == "set() [True, True] True"
+
+
+def test_a_real_time_signal_does_not_queue_and_meets_no_next_program(python, work):
+    """The thread blocks it, and burns what would be hundreds of samples."""
+    profile, out = recording.record_ok(python, ["-c", PRELUDE + """
+def queued():
+    return int(task(os.getpid(), 'status').split('\\nSigQ:')[1].split('/')[0])
+burn(0.2)
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+before = queued()
+burn(0.7)
+print(queued() - before < 20, flush=True)
+os.execve(sys.executable, [sys.executable, '-c', '''
+import signal
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
+print('alive')
+'''], {})  # without the library
+"""], work, options=["-F", "1000"], env={"PILLION_SIGNAL": "40"})
+    assert out == "True\nalive\n"
+    assert profile.handler_calls() > 20 and profile.drops[recording.DROP_SIGNAL_BLOCKED] == 1
+
+
+def test_a_forced_signal_that_the_program_took_is_not_waited_for_for_long(python, work):
+    """By a system call, past the library."""
+    profile, _ = recording.record_ok(python, ["-c", PRELUDE + """
+wait_until(is_sampling)
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+burn(0.1)
+everything = ctypes.create_string_buffer(b'\\xff' * 8)
+assert libc.syscall(128, everything, None, ctypes.create_string_buffer(16), 8) == 40  # rt_sigtimedwait
+signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+burn(0.5)
+"""], work, options=["-F", "1000"], env={"PILLION_SIGNAL": "40"})
+    assert profile.total("cpu_ns", profile.calling("burn")) >= 0.5e9
+    assert len(profile.calling("burn")) > 50
