@@ -258,4 +258,5 @@ void pln_sampler_after_fork(void)
 	tick_lock = aside_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	running = false;
 	pln_store_relaxed(&lost, 0);
+	pln_timer_after_fork();
 }

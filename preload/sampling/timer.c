@@ -42,11 +42,11 @@
 #define SOON_NS 5000 /* a timer that is set to less might fire at once, and not at a tick */
 
 static int signal_number;
+static _Atomic uint64_t random_state;
 
 PLN_HOT uint64_t pln_timer_random_sigsafe(uint64_t limit)
 {
-	static _Atomic uint64_t state;
-	uint64_t x = pln_load_relaxed(&state);
+	uint64_t x = pln_load_relaxed(&random_state);
 
 	/* xorshift64*; a lost update between two threads only repeats a number. */
 	if (!x)
@@ -54,8 +54,13 @@ PLN_HOT uint64_t pln_timer_random_sigsafe(uint64_t limit)
 	x ^= x >> 12;
 	x ^= x << 25;
 	x ^= x >> 27;
-	pln_store_relaxed(&state, x);
+	pln_store_relaxed(&random_state, x);
 	return limit ? (x * 0x2545f4914f6cdd1dull >> 11) % limit : 0;
+}
+
+void pln_timer_after_fork(void)
+{
+	pln_store_relaxed(&random_state, 0);
 }
 
 /* Everything waits until the handler is done, but for what the handler itself may raise. */

@@ -74,6 +74,7 @@ void pln_timer_force(struct pln_thread *thread);
 
 /* Uniform in [0, limit), a stream of its own per process. */
 uint64_t pln_timer_random_sigsafe(uint64_t limit);
+/* In a forked child: else all children of a moment would draw the same. */
 void pln_timer_after_fork(void);
 
 #endif

@@ -106,3 +106,23 @@ os._exit(0)
 """], work)
     before, child, parent = map(float, out.split())
     assert child - before < 2 and parent - before < 2
+
+
+def test_workers_of_one_moment_are_not_sampled_at_the_same_one(python, work):
+    """In its first period of 200 ms, each at a moment of its own; functions of 16 ms tell which."""
+    profile, _ = recording.record_ok(python, ["-c", PRELUDE + """
+for step in range(12):
+    exec('def step_%d(): burn(0.016)' % step)
+time.sleep(0.3)
+for i in range(8):
+    if not ctypes.PyDLL(None).fork():  # os.fork() would have our thread step aside, and draw
+        for step in range(12): globals()['step_%d' % step]()
+        os._exit(0)
+for i in range(8): os.wait()
+"""], work, options=["-F", "5"])
+    first = {}
+    for s in sorted(s for s in profile.samples if s.on_cpu and profile.process_of(s)["reason"] == recording.FORKED):
+        for frame in s.stack:
+            if frame.name.startswith("step_"):
+                first.setdefault(s.thread, int(frame.name[5:]))
+    assert len(first) >= 5 and max(first.values()) - min(first.values()) >= 2, first
