@@ -317,17 +317,3 @@ void pln_native_after_fork(void)
 	for (unsigned i = 0; i < list.count; i++)
 		list.modules[i].announced = false;
 }
-
-/* Context: any, async-signal-safe. */
-bool pln_native_module_range_sigsafe(uintptr_t pc, uintptr_t *lo, uintptr_t *hi)
-{
-	struct pln_module_set *set = pln_module_set_enter_sigsafe(pc);
-	struct pln_module_view *view = set ? pln_module_set_find_sigsafe(set, pc) : NULL;
-
-	if (view) {
-		*lo = view->lo;
-		*hi = view->hi;
-	}
-	pln_module_set_leave_sigsafe(pc);
-	return view;
-}

@@ -79,9 +79,6 @@ void pln_native_walk_sigsafe(const struct pln_stack *stack, const struct pln_reg
 /* Starts to load what a walk of the stack that ends at `top`, from `pc`, will need. */
 void pln_native_prefetch_sigsafe(uintptr_t top, uintptr_t pc);
 
-/* Context: any, async-signal-safe. The executable range of the module around pc. */
-bool pln_native_module_range_sigsafe(uintptr_t pc, uintptr_t *lo, uintptr_t *hi);
-
 /* ------------------------------------------------- sampling thread only */
 
 struct pln_module {

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "native/module_set_i.h"
+
 #define MAX_CAUSES 512
 #define MAX_TIMES (1u << 20)
 
@@ -73,10 +75,12 @@ static unsigned first_guessed(const struct oracle_stack *stack)
 
 static bool ends_in_no_module(const struct oracle_stack *stack)
 {
-	uintptr_t lo, hi;
+	uintptr_t pc = stack->count ? stack->pc[stack->count - 1] : 0;
+	struct pln_module_set *set = pln_module_set_enter_sigsafe(pc);
+	bool found = set && pln_module_set_find_sigsafe(set, pc);
 
-	return stack->count &&
-	       !pln_native_module_range_sigsafe(stack->pc[stack->count - 1], &lo, &hi);
+	pln_module_set_leave_sigsafe(pc);
+	return stack->count && !found;
 }
 
 static enum oracle_class classify(const struct oracle_stack *ours,

@@ -54,11 +54,16 @@ static const struct pln_module *find(const struct pln_module *modules, unsigned 
 	return NULL;
 }
 
+static const struct pln_module_view *view_of(uintptr_t pc)
+{
+	return pln_module_set_find_sigsafe(pln_module_set_current(), pc);
+}
+
 static void first_refresh_announces_everything(void)
 {
 	char self[512] = { 0 };
 	const struct pln_module *module;
-	uintptr_t lo, hi;
+	const struct pln_module_view *view;
 
 	CHECK(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
 	CHECK(refresh() >= 3);
@@ -67,22 +72,21 @@ static void first_refresh_announces_everything(void)
 		CHECK((uintptr_t)first_refresh_announces_everything >= module->lo);
 		CHECK((uintptr_t)first_refresh_announces_everything < module->hi);
 		CHECK(module->eh_frame_hdr && module->eh_frame_hdr_size > 8);
-		CHECK(pln_native_module_range_sigsafe((uintptr_t)refresh, &lo, &hi));
-		CHECK_EQ(lo, module->lo);
-		CHECK_EQ(hi, module->hi);
+		view = view_of((uintptr_t)refresh);
+		CHECK(view && view->lo == module->lo && view->hi == module->hi);
 	}
 	CHECK(find(added, added_count, "[vdso]") != NULL);
 	module = find(added, added_count, "/libc.so.6");
 	if (CHECK(module != NULL))
 		CHECK_EQ(module->build_id_size, 20);
 	CHECK_EQ(refresh(), 0);
-	CHECK(!pln_native_module_range_sigsafe((uintptr_t)self, &lo, &hi));
+	CHECK(!view_of((uintptr_t)self));
 	CHECK(pln_native_table_bytes() > 100000);
 }
 
 static bool has_table(uintptr_t pc)
 {
-	struct pln_module_view *view = pln_module_set_find_sigsafe(pln_module_set_current(), pc);
+	const struct pln_module_view *view = view_of(pc);
 
 	return view && view->table;
 }
