@@ -199,10 +199,12 @@ void pln_loaded_copy_checked(struct pln_loaded_copy *copy)
 	const struct pln_loaded *m = copy->module;
 	size_t hdr_size = m->module.eh_frame_hdr_size, size;
 
+	/* Unmapped meanwhile: the next look will find out. */
 	if (!pln_checked_read_sigsafe(m->module.eh_frame_hdr, copy->bytes, hdr_size))
-		return; /* unmapped meanwhile: the next scan will find out */
+		return;
 	size = pln_checked_read_some_sigsafe(m->eh_frame, copy->bytes + hdr_size, m->eh_frame_size);
-	set_image(copy, hdr_size, size);
+	if (size)
+		set_image(copy, hdr_size, size);
 }
 
 void pln_loaded_copy_plainly(struct pln_loaded_copy *copy)

@@ -26,6 +26,7 @@
 #define FIRST_CAPACITY 64
 /* Building a large table takes milliseconds, and ticks wait meanwhile. */
 #define BUILDS_PER_REFRESH 4
+#define MOST_DOUBLINGS 12 /* of the looks between attempts to build a table */
 
 static struct {
 	struct pln_loaded *modules; /* own mapping, in no order */
@@ -37,6 +38,8 @@ static struct {
 	bool dirty; /* `modules` differs from what is published */
 	bool incomplete; /* memory was short during the last scan */
 	bool put_off; /* tables that were wanted have not been built */
+	bool failed; /* the same, as building failed */
+	uint64_t looks; /* how often it was looked what is loaded */
 } list;
 
 static bool grow(void)
@@ -155,39 +158,56 @@ static int announce(const struct pln_module_events *events)
 	return added;
 }
 
-/* Under the loader's lock: nothing is unmapped before it returns. */
+/*
+ * Under the loader's lock: nothing is unmapped before it returns. If something was before, another
+ * module may be in this one's place.
+ */
 static int copy_under_lock(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	struct pln_loaded_copy *copy = arg;
 
 	(void)size;
+	if (info->dlpi_subs != list.subs)
+		return 1;
 	if (info->dlpi_addr != copy->module->module.bias)
 		return 0;
 	pln_loaded_copy_plainly(copy);
 	return 1;
 }
 
-static void build(struct pln_loaded *m)
+/* NULL when memory is short, or the module is gone: to be tried again. */
+static struct pln_table *make_table(const struct pln_loaded *m)
 {
 	struct pln_loaded_copy copy = { .module = m };
 	size_t size = m->eh_frame ? m->module.eh_frame_hdr_size + m->eh_frame_size : 0;
+	struct pln_table *table = NULL;
 
-	if (size) {
-		copy.bytes = pln_pages_map(size, 0);
-		if (copy.bytes == MAP_FAILED) {
-			m->hopeless = true;
-			return;
-		}
-		if (pln_checked_read_works_sigsafe())
-			pln_loaded_copy_checked(&copy);
-		else
-			dl_iterate_phdr(copy_under_lock, &copy);
-	}
-	m->table = pln_table_build(&copy.image, m->module.lo, m->module.hi);
+	if (!size)
+		return pln_table_build(&copy.image, m->module.lo, m->module.hi);
+	copy.bytes = pln_pages_map(size, 0);
+	if (copy.bytes == MAP_FAILED)
+		return NULL;
+	if (pln_checked_read_works_sigsafe())
+		pln_loaded_copy_checked(&copy);
+	else
+		dl_iterate_phdr(copy_under_lock, &copy);
+	if (copy.image.hdr)
+		table = pln_table_build(&copy.image, m->module.lo, m->module.hi);
+	pln_pages_unmap(copy.bytes, size);
+	return table;
+}
+
+static void build(struct pln_loaded *m)
+{
+	m->table = make_table(m);
 	m->hopeless = !m->table;
 	list.dirty = true;
-	if (size)
-		pln_pages_unmap(copy.bytes, size);
+	if (m->table)
+		return;
+	list.failed = true;
+	if (m->failures < MOST_DOUBLINGS)
+		m->failures++;
+	m->again = list.looks + (1u << m->failures);
 }
 
 static bool is_wanted(const struct pln_loaded *m)
@@ -195,18 +215,23 @@ static bool is_wanted(const struct pln_loaded *m)
 	struct pln_module_set *set = pln_module_set_current();
 	struct pln_module_view *view = set ? pln_module_set_find_sigsafe(set, m->module.lo) : NULL;
 
-	return m->eager || (view && pln_load_relaxed(&view->wanted));
+	return m->eager || m->hopeless || (view && pln_load_relaxed(&view->wanted));
 }
 
 static void build_wanted(void)
 {
 	unsigned built = 0;
 
+	list.put_off = list.failed = false;
 	for (unsigned i = 0; i < list.count; i++) {
 		struct pln_loaded *m = &list.modules[i];
 
-		if (m->table || m->hopeless || !is_wanted(m))
+		if (m->table || !is_wanted(m))
 			continue;
+		if (m->hopeless && list.looks < m->again) {
+			list.failed = true;
+			continue;
+		}
 		if (!m->eager && ++built > BUILDS_PER_REFRESH) {
 			pln_module_set_missed_sigsafe(); /* come back for the rest */
 			return;
@@ -265,6 +290,7 @@ int pln_native_refresh(const struct pln_module_events *events)
 	bool same = false;
 	int changes = 0;
 
+	list.looks++;
 	dl_iterate_phdr(compare_counters, &same);
 	if (!same || list.incomplete) {
 		list.incomplete = false;
@@ -275,8 +301,7 @@ int pln_native_refresh(const struct pln_module_events *events)
 	changes += announce(events);
 	if (events && events->no_tables) {
 		list.put_off = true;
-	} else if (pln_module_set_take_hint() || list.dirty || list.put_off) {
-		list.put_off = false;
+	} else if (pln_module_set_take_hint() || list.dirty || list.put_off || list.failed) {
 		build_wanted();
 	}
 	if (!publish() || list.incomplete)

@@ -16,9 +16,11 @@ struct pln_loaded {
 	size_t eh_frame_size; /* up to the end of its segment: the section may be shorter */
 	struct pln_table *table; /* NULL: not built */
 	bool eager; /* build the table without being asked */
-	bool hopeless; /* building failed */
+	bool hopeless; /* building failed: until look number `again` */
+	uint8_t failures;
 	bool seen; /* during a scan: it is still there */
 	bool announced;
+	uint64_t again;
 };
 
 /* The unwind sections of a module, on their way into `bytes` (room for both). */
@@ -37,7 +39,10 @@ void pln_loaded_describe(const struct dl_phdr_info *info, const ElfW(Phdr) * seg
 
 bool pln_loaded_is_same(const struct pln_loaded *a, const struct pln_loaded *b);
 
-/* Fill copy->image: any time by checked reads, or plainly under the loader's lock. */
+/*
+ * Fill copy->image: any time by checked reads, or plainly under the loader's lock. It stays empty
+ * where the module cannot be read.
+ */
 void pln_loaded_copy_checked(struct pln_loaded_copy *copy);
 void pln_loaded_copy_plainly(struct pln_loaded_copy *copy);
 

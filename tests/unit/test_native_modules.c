@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -164,6 +165,59 @@ static void memory_waits_for_walks(void)
 	CHECK_EQ(pln_module_set_dropped_bytes(), 0);
 }
 
+static bool gets_table(uintptr_t pc)
+{
+	for (unsigned i = 0; i < 10 && !has_table(pc); i++)
+		refresh();
+	return has_table(pc);
+}
+
+/* Closed before its unwind sections are read, and opened again where it was. */
+static void what_is_gone_has_no_table(void)
+{
+	void *library = dlopen(LIBRARY, RTLD_NOW);
+	struct link_map *map = NULL;
+	uintptr_t lo;
+
+	CHECK_EQ(refresh(), 1);
+	if (!CHECK(added_count == 1))
+		return;
+	lo = added[0].lo;
+	dlclose(library);
+	pln_native_want(lo);
+	CHECK(!has_table(lo));
+	library = dlopen(LIBRARY, RTLD_NOW);
+	dlinfo(library, RTLD_DI_LINKMAP, &map);
+	refresh();
+	if (map->l_addr + 0x1000 == lo) {
+		CHECK(gets_table(lo));
+		CHECK(view_of(lo)->table->row_count > 1);
+	}
+	dlclose(library);
+	refresh();
+}
+
+static void short_memory_is_no_fate(void)
+{
+	void *library = dlopen(LIBRARY, RTLD_NOW);
+	struct rlimit old, none;
+	uintptr_t lo;
+
+	CHECK_EQ(refresh(), 1);
+	if (!CHECK(added_count == 1))
+		return;
+	lo = added[0].lo;
+	getrlimit(RLIMIT_AS, &old);
+	none = (struct rlimit){ .rlim_max = old.rlim_max };
+	CHECK_EQ(setrlimit(RLIMIT_AS, &none), 0);
+	pln_native_want(lo);
+	CHECK_EQ(setrlimit(RLIMIT_AS, &old), 0);
+	CHECK(!has_table(lo));
+	CHECK(gets_table(lo));
+	dlclose(library);
+	refresh();
+}
+
 static atomic_bool stop;
 static atomic_ulong walks;
 
@@ -226,6 +280,8 @@ int main(void)
 	libraries_come_and_go();
 	new_libraries_are_told_from_jits();
 	memory_waits_for_walks();
+	what_is_gone_has_no_table();
+	short_memory_is_no_fate();
 	walks_survive_churn();
 	a_child_announces_again();
 	return check_result();
