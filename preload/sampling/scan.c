@@ -265,14 +265,27 @@ static void adopt(struct pln_thread *thread)
 	pln_announce_thread(thread, PILLION_RECORD_THREAD);
 }
 
+/*
+ * Cancelled, or made by a raw clone: it has not settled for itself. Not where its number lives on:
+ * it may be in the handler, with a newer slot.
+ */
+static void settle_silent(struct pln_thread *thread, const struct pln_slot *slot)
+{
+	if (pln_load_relaxed(&slot->state) == PILLION_SLOT_LIVE &&
+	    !pln_clock_ns_sigsafe(pln_thread_clock(thread->tid)))
+		pln_threads_settle(thread, thread->cpu_ns);
+}
+
 static void retire(struct pln_thread *thread)
 {
 	struct pln_slot *slot = pln_segment_slot_sigsafe(thread->index);
-	uint64_t off = pln_load_relaxed(&slot->pending_offcpu_ns);
-	uint64_t runnable = pln_load_relaxed(&slot->pending_runnable_ns);
+	uint64_t off, runnable;
 
 	/* A thread that said that it ends has done so itself. */
 	pln_timer_delete(thread);
+	settle_silent(thread, slot);
+	off = pln_load_relaxed(&slot->pending_offcpu_ns);
+	runnable = pln_load_relaxed(&slot->pending_runnable_ns);
 	/* What is still pending belongs to the last wait that was seen. */
 	if (off && thread->last_blocked_hash &&
 	    pln_blocked_repeat(thread, off, runnable, PILLION_CAUSE_EXIT)) {

@@ -109,3 +109,29 @@ print('done')
 """ % times, work)
     assert out == "done\n"
     assert profile.total("cpu_ns", profile.calling("burn")) >= 0.25e9
+
+
+def test_a_cancelled_thread_keeps_what_its_samples_have_not_taken(python, work):
+    """It blocks all signals before, and no word of its own tells of its end."""
+    profile, out = recording.record_ok(python, ["-c", PRELUDE + """
+def cancelled():
+    burn(0.2)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    burn(0.4)
+    waits.set()
+    libc.pause()
+waits = threading.Event()
+wait_until(is_sampling)
+thread = start(cancelled)
+waits.wait()
+time.sleep(0.1)
+libc.pthread_cancel(ctypes.c_void_p(thread.ident))
+wait_until(lambda: str(thread.native_id) not in os.listdir('/proc/self/task'))
+time.sleep(0.3)
+print('done', flush=True)
+os._exit(0)
+"""], work, options=["-F", "1000"])
+    assert out == "done\n"
+    thread, = (t for t in profile.threads if not t["is_main"])
+    assert thread["unsampled_cpu_ns"] < 0.05e9, thread
+    assert profile.total("cpu_ns", profile.calling("cancelled")) >= 0.55e9
