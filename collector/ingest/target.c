@@ -21,6 +21,7 @@
 #include <pillion/atomic.h>
 
 #include "ingest/burst.h"
+#include "ingest/hello.h"
 #include "ingest/roots.h"
 
 #define SILENCE_NS 30000000000ull
@@ -58,13 +59,11 @@ struct pln_target *pln_target_new(struct pln_tables *tables, struct pln_scratch 
 		t->code_keys = pln_intern_new();
 	}
 	if (!t || !t->serials || !t->code_keys) {
-		pln_segment_unmap(&hello->segment);
-		if (hello->pidfd >= 0)
-			close(hello->pidfd);
-		if (hello->root_fd >= 0)
-			close(hello->root_fd);
-		if (t)
+		pln_hello_release(hello);
+		if (t) {
 			pln_intern_free(t->serials);
+			pln_intern_free(t->code_keys);
+		}
 		free(t);
 		return NULL;
 	}
