@@ -13,6 +13,8 @@
 
 #include "cli/socket.h"
 
+#define PATIENCE_MS 10000
+
 static int give_output(pid_t pid, const char *executable, char *why, size_t size, void *arg)
 {
 	struct fixture *fx = arg;
@@ -90,6 +92,34 @@ bool fixture_serve(struct fixture *fx, int ms, bool (*done)(void *arg), void *ar
 		pln_loop_poll(&fx->loop, until - now < 5 ? (int)(until - now) : 5);
 	}
 	return true;
+}
+
+bool fixture_has_joined(void *session)
+{
+	struct pln_session_summary sum;
+
+	pln_session_summarize(session, &sum);
+	return sum.processes > 0;
+}
+
+bool fixture_was_refused(void *session)
+{
+	struct pln_session_summary sum;
+
+	pln_session_summarize(session, &sum);
+	return sum.refused_count > 0;
+}
+
+void fixture_join(struct fixture *fx, struct fake *fake, uint32_t lanes, uint32_t lane_size)
+{
+	int sock;
+
+	if (fake_create(fake, lanes, lane_size, true))
+		give_up("fake_create");
+	sock = fake_hello(fake, fx->address, fx->token, PILLION_WIRE_VERSION);
+	if (sock < 0 || !fixture_serve(fx, PATIENCE_MS, fixture_has_joined, fx->session))
+		give_up("fixture_join");
+	close(sock);
 }
 
 void fixture_finish(struct fixture *fx)

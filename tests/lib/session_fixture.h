@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fake_target.h"
 #include "ingest/session.h"
 #include "profile/reader.h"
 
@@ -30,6 +31,13 @@ void fixture_open(struct fixture *fx, uint64_t duration_ns);
 
 /* Serves the loop for `ms`, or until done() when that is not NULL; false: it never was. */
 bool fixture_serve(struct fixture *fx, int ms, bool (*done)(void *arg), void *arg);
+
+/* For fixture_serve(), with the session: a process has been let in, or one was not. */
+bool fixture_has_joined(void *session);
+bool fixture_was_refused(void *session);
+
+/* Makes a target that is this process itself, and lets it in. Exits the test program on failure. */
+void fixture_join(struct fixture *fx, struct fake *fake, uint32_t lanes, uint32_t lane_size);
 
 /* Ends the recording and reads the profile, when there is one, into fx->profile. */
 void fixture_finish(struct fixture *fx);

@@ -38,22 +38,6 @@ static void say_nonsense(size_t size)
 	close(sock);
 }
 
-static bool has_joined(void *arg)
-{
-	return ((struct pln_session *)arg)->live_count > 0;
-}
-
-static void join(struct fake *f)
-{
-	int sock;
-
-	CHECK(fake_create(f, 1, LANE_DATA, true) == 0);
-	sock = fake_hello(f, fx.address, fx.token, PILLION_WIRE_VERSION);
-	CHECK(sock >= 0);
-	CHECK(fixture_serve(&fx, PATIENCE_MS, has_joined, fx.session));
-	close(sock);
-}
-
 static bool all_were_refused(void *arg)
 {
 	return ((struct pln_session *)arg)->summary.refused_count == CROWD;
@@ -99,7 +83,7 @@ static void test_a_flood_does_not_stop_the_clock(void)
 	struct fake f;
 
 	fixture_open(&fx, 300 * MS);
-	join(&f);
+	fixture_join(&fx, &f, 1, LANE_DATA);
 	for (unsigned i = 0; i < FLOODERS; i++)
 		pid[i] = start_flood();
 	alarm(PATIENCE_S);
@@ -132,7 +116,7 @@ static void test_refusals_do_not_fill_the_disk(void)
 	struct fake f;
 
 	fixture_open(&fx, 0);
-	join(&f);
+	fixture_join(&fx, &f, 1, LANE_DATA);
 	for (unsigned i = 0; i < CROWD; i++)
 		say_nonsense(1 + i % 2);
 	CHECK(fixture_serve(&fx, PATIENCE_MS, all_were_refused, fx.session));
@@ -186,11 +170,6 @@ static size_t count_segments(void)
 	return count;
 }
 
-static bool was_refused(void *arg)
-{
-	return ((struct pln_session *)arg)->summary.refused_count > 0;
-}
-
 static void test_without_memory_nothing_of_a_hello_is_kept(void)
 {
 	size_t descriptors, segments;
@@ -204,7 +183,7 @@ static void test_without_memory_nothing_of_a_hello_is_kept(void)
 	CHECK(descriptors && segments);
 	sock = fake_hello(&f, fx.address, fx.token, PILLION_WIRE_VERSION);
 	memory_is_short = true;
-	CHECK(fixture_serve(&fx, PATIENCE_MS, was_refused, fx.session));
+	CHECK(fixture_serve(&fx, PATIENCE_MS, fixture_was_refused, fx.session));
 	memory_is_short = false;
 	CHECK(strstr(fx.session->summary.refused, "memory") != NULL);
 	close(sock);
@@ -269,7 +248,7 @@ static void test_last_words_end(void)
 	struct fake f;
 
 	fixture_open(&fx, 0);
-	join(&f);
+	fixture_join(&fx, &f, 1, LANE_DATA);
 	start_busy(&busy);
 	fixture_finish(&fx);
 	stop_busy(&busy);
@@ -287,7 +266,7 @@ static void test_names_are_found_by_the_way(void)
 	struct fake f;
 
 	fixture_open(&fx, 0);
-	join(&f);
+	fixture_join(&fx, &f, 1, LANE_DATA);
 	CHECK(fake_module(&f, 0x1000, 0x2000, "/lib/libone.so", 1));
 	CHECK(fake_sample(&f, fake_lane(&f, 0), &s));
 	session = fx.session;

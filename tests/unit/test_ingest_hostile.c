@@ -180,20 +180,12 @@ static void scribble(const struct fake *f)
 	}
 }
 
-static bool has_joined(void *arg)
-{
-	struct pln_session_summary sum;
-
-	pln_session_summarize(arg, &sum);
-	return sum.processes > 0;
-}
-
 static void join(struct fixture *fx, const struct fake *f)
 {
 	int sock = fake_hello(f, fx->address, fx->token, PILLION_WIRE_VERSION);
 
 	CHECK(sock >= 0);
-	CHECK(fixture_serve(fx, 2000, has_joined, fx->session));
+	CHECK(fixture_serve(fx, 2000, fixture_has_joined, fx->session));
 	close(sock);
 }
 
