@@ -144,16 +144,22 @@ int pln_sampler_start(void)
 	return error;
 }
 
-/* pthread_join returns before the kernel has taken the thread out of its count. */
+/*
+ * pthread_join returns before the kernel has taken the thread out of its count. It takes the id
+ * away first, and counts after it, under the lock of the process's signals: a call that needs
+ * this lock returns when both are done.
+ */
 static void wait_until_gone(uint32_t tid)
 {
 	struct timespec ts = { .tv_nsec = 20000 };
+	uint64_t pending;
 
 	for (int i = 0; i < 5000; i++) {
 		if (pln_syscall3(SYS_tgkill, pln_getpid_sigsafe(), tid, 0) == -ESRCH)
-			return;
+			break;
 		nanosleep(&ts, NULL);
 	}
+	(void)pln_syscall3(SYS_rt_sigpending, (long)&pending, sizeof(uint64_t), 0);
 }
 
 /* Never longer: a thread may have been forked off, or be interrupted, with the lock held. */
