@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -219,18 +220,37 @@ int pln_elf_open_fd(int fd, enum pln_elf_mode mode, struct pln_elf **file)
 	return finish_open(new, file);
 }
 
-int pln_elf_open(const char *path, struct pln_elf **file)
+/*
+ * What a target names may be anything, and to open a device can do harm: it is looked at first.
+ * Through /proc it is then the very file that was looked at.
+ */
+static int open_regular(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int handle = open(path, O_PATH | O_CLOEXEC), fd;
+	char link[sizeof("/proc/self/fd/") + 10];
 	struct stat st;
 
-	if (fd < 0)
+	if (handle < 0)
 		return -errno;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		close(fd);
+	if (fstat(handle, &st) || !S_ISREG(st.st_mode)) {
+		close(handle);
 		return -ENOEXEC;
 	}
-	return pln_elf_open_fd(fd, PLN_ELF_READ, file);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", handle);
+	fd = open(link, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT) /* no /proc */
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		fd = -errno;
+	close(handle);
+	return fd;
+}
+
+int pln_elf_open(const char *path, struct pln_elf **file)
+{
+	int fd = open_regular(path);
+
+	return fd < 0 ? fd : pln_elf_open_fd(fd, PLN_ELF_READ, file);
 }
 
 int pln_elf_open_memory(void *memory, size_t size, struct pln_elf **file)

@@ -9,6 +9,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <sys/auxv.h>
+#include <sys/inotify.h>
+#include <unistd.h>
 
 static void check_name(struct fixture *f, const char *name, const char *symbol, int offset,
 		       const char *shown, const char *linkage_name)
@@ -163,6 +165,22 @@ static void test_wrong_file(void)
 	pln_symbolizer_free(s);
 }
 
+/* A target may name a device, and to open one can do harm. */
+static void test_what_is_no_file_is_not_opened(void)
+{
+	struct pln_symbolizer *s = pln_symbolizer_new(NULL);
+	int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	struct pln_symbol_file *file;
+	struct inotify_event event;
+
+	CHECK(fixture_run("mkfifo watched"));
+	CHECK(inotify_add_watch(watch, fixture_path("watched"), IN_OPEN) > 0);
+	CHECK_EQ(-pln_symbolizer_file(s, NULL, fixture_path("watched"), NULL, 0, &file), ENOEXEC);
+	CHECK(read(watch, &event, sizeof(event)) < 0 && errno == EAGAIN);
+	close(watch);
+	pln_symbolizer_free(s);
+}
+
 /* In a container the path is looked up under its root; here only with the same build. */
 static void test_root(void)
 {
@@ -227,6 +245,7 @@ int main(void)
 	test_stubs();
 	test_stub_in_plt_got();
 	test_wrong_file();
+	test_what_is_no_file_is_not_opened();
 	test_root();
 	test_vdso();
 	return check_result();
