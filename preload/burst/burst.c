@@ -39,6 +39,8 @@
 #define FAR_NS 100000
 #define FAR_PERIODS 8
 #define TORN_AT_ONCE 8
+#define MORE_AT_ONCE 64
+#define TRY_NS 50000 /* of the period for each: two percent of it, where all are torn */
 #define TORN_OFTEN 64 /* one in so many looks */
 #define REST_NS 300
 #define RESTS 10 /* ten percent of the time is what a program may lose by looks */
@@ -48,6 +50,7 @@ static uint64_t period_ns;
 static uint64_t last_ns; /* of the last look whose time was placed; 0: none */
 static uint64_t due_ns; /* of the next look */
 static uint64_t ended_ns; /* of the last look */
+static uint64_t random_state;
 static struct pln_burst_stack stack;
 
 /* Of this slice; see reckon_apart(). */
@@ -103,6 +106,7 @@ void pln_burst_after_fork(void)
 	if (!shared) /* none of it was ever written, and the child has no pages of its own for it */
 		return;
 	shared = NULL;
+	random_state = 0; /* forked workers are not to look at the same moments */
 	pln_burst_chunks_reset();
 	pln_burst_mirror_reset();
 	pln_burst_codes_reset();
@@ -207,14 +211,25 @@ static enum looked look_once(uint64_t now_ns, uint64_t ns, bool far)
 	return count_held(&seen);
 }
 
+/* A program that calls and returns all the time is seen whole by one look in twenty. */
+static unsigned tries_at_once(void)
+{
+	uint64_t tries = period_ns / TRY_NS;
+
+	if (period_ns < SPIN_NS)
+		return 1;
+	if (tries < TORN_AT_ONCE)
+		return TORN_AT_ONCE;
+	return tries < MORE_AT_ONCE ? (unsigned)tries : MORE_AT_ONCE;
+}
+
 /* The first one has the time. Others follow where there is some until the next is due. */
 static bool look_until_done(uint64_t now_ns, uint64_t ns, bool far)
 {
-	unsigned tries = period_ns < SPIN_NS ? 1 : TORN_AT_ONCE;
 	enum looked looked = TORN;
 	bool placed = false;
 
-	for (unsigned i = 0; i < tries && looked != DONE; i++) {
+	for (unsigned i = tries_at_once(); i && looked != DONE; i--) {
 		looked = look_once(now_ns, placed ? 0 : ns, far && !placed);
 		placed |= looked != BLIND;
 	}
@@ -243,13 +258,12 @@ static void look(uint64_t now_ns)
 /* A stream of its own: it is drawn from a million times a second. */
 static uint64_t random_below(uint64_t limit)
 {
-	static uint64_t x;
+	uint64_t x = random_state ? random_state : (pln_now_ns_sigsafe() | 1);
 
-	if (!x)
-		x = pln_now_ns_sigsafe() | 1;
 	x ^= x << 13;
 	x ^= x >> 7;
 	x ^= x << 17;
+	random_state = x;
 	return (uint64_t)((unsigned __int128)x * limit >> 64);
 }
 
