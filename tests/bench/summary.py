@@ -24,7 +24,7 @@ COSTS = [("turns", "wall", "wall × while it samples"), ("overhead", "wall", "wa
 def load(directory):
     """{kind: table} of those that are there."""
     return {kind: json.loads((directory / (kind + ".json")).read_text())
-            for kind in ("turns", "overhead", "accuracy", "scaling") if (directory / (kind + ".json")).exists()}
+            for kind in ("turns", "overhead", "accuracy", "scaling", "memory") if (directory / (kind + ".json")).exists()}
 
 
 def rows_of(tables, kind, **wanted):
@@ -111,6 +111,29 @@ def section(tables, interpreter):
     yield from ["* " + win for win in wins] + [""] * bool(wins)
 
 
+def memory_line(peer, rows):
+    ran = [r for r in rows if "message" not in r]
+    added = statistics.median(r["rss_added"] for r in ran) if ran else None
+    return [peer, *(cell for field in ("cpu", "wall") for cell in cost_cells(ran, field)), table.number(added, "%.1f"),
+            "%d of %d" % (len(rows) - len(ran), len(rows)) if len(ran) < len(rows) else ""]
+
+
+def memory(tables):
+    """What it costs to watch it, in programs that allocate; and the design's limits, met or not."""
+    every = rows_of(tables, "memory")
+    programs = [r for r in every if "peer" in r]
+    for interpreter in ordered(r["interpreter"] for r in programs):
+        yield "### Memory, " + interpreter
+        yield ""
+        names = ["profiler", "CPU ×, median", "worst", "wall ×, median", "worst", "memory added, MiB", "cannot run"]
+        yield from table.lines_of(names, [
+            memory_line(peer, rows_of(tables, "memory", interpreter=interpreter, peer=peer))
+            for peer in ordered(r["peer"] for r in programs)])
+    limited = [r for r in every if r.get("limit") is not None]
+    yield from ["* %s: %.2f %s, the design's limit is %g (%s)" % tuple(
+        r[k] for k in ("name", "value", "unit", "limit", "detail")) for r in limited] + [""] * bool(limited)
+
+
 def pictures(tables):
     drawn = [r for r in rows_of(tables, "scaling") if "message" not in r]
     for interpreter, axis in ordered((r["interpreter"], r["point"].rsplit(" ", 1)[0]) for r in drawn):
@@ -124,9 +147,9 @@ def text(tables):
         return "%s\n%s\n" % (TITLE, NONE)
     about = ["* %s: %s, commit %s; %s, %d cores, Linux %s" % (
         kind, *(t["about"][k] for k in ("date", "commit", "cpu", "cores", "kernel"))) for kind, t in tables.items()]
-    interpreters = ordered(r["interpreter"] for t in tables.values() for r in t["rows"])
+    interpreters = ordered(r["interpreter"] for t in tables.values() for r in t["rows"] if "interpreter" in r)
     lines = [TITLE, INTRODUCTION, "", *about, "", *(line for i in interpreters for line in section(tables, i)),
-             *pictures(tables)]
+             *memory(tables), *pictures(tables)]
     return "\n".join(lines).rstrip() + "\n"
 
 

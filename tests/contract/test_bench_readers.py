@@ -648,6 +648,17 @@ def test_readme_has_no_column_of_what_was_not_measured():
     assert cells(summary.text(few), "profiler")[1::2] == ["wall × in all, median", "CPU × in all, median", "cannot run"]
 
 
+def test_readme_tells_what_watching_memory_costs():
+    rows = [{"interpreter": "3.x", "program": program, "peer": "pillion", "cpu": cpu, "wall": cpu - 0.01, "rss_added": rss}
+            for program, cpu, rss in (("p", 1.01, 2), ("q", 1.03, 3))]
+    rows.append({"interpreter": "3.x", "program": "p", "peer": "other", "message": "no"})
+    limit = {"name": "a pair", "value": 2.5, "unit": "ns", "limit": 2, "detail": "[2, 3]"}
+    text = summary.text({"memory": {"about": ABOUT, "rows": [limit, dict(limit, name="alone", limit=None), *rows]}})
+    assert cells(text, "pillion") == ["pillion", "1.020", "1.030 (q)", "1.010", "1.020 (q)", "2.5", ""]
+    assert cells(text, "other") == ["other", *["–"] * 5, "1 of 1"]
+    assert "* a pair: 2.50 ns, the design's limit is 2 ([2, 3])" in text and "alone:" not in text
+
+
 def test_readme_has_the_section_of_the_results_that_are_kept():
     readme = summary.README.read_text()
     assert summary.replaced(readme, summary.text(summary.load(BENCH / "results"))) == readme, "run.py readme makes it"
