@@ -40,7 +40,7 @@ def test_an_embedded_interpreter_may_end_and_begin_again(python, work, embed, th
     profile = recording.load(path)
     seconds = [profile.total("cpu_ns", profile.calling("in_round_%d" % i)) / 1e9 for i in range(4)]
     record_property("figure", "rounds of 0.3 s: " + ", ".join("%.2f" % s for s in seconds))
-    assert all(0.2 <= s <= 0.36 for s in seconds)
+    assert all(0.2 <= s <= 0.36 for s in seconds), seconds
 
 
 KEEPS = """
