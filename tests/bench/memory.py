@@ -13,26 +13,26 @@ import subprocess
 import tempfile
 
 import limits
+import measure
 import overhead
 import peers
 import place
 import rounds
 import stats
+import subjects
 
 PROGRAMS = ["allocation", "records", "documents", "web_django"]
 MODES = {"off": ("--memory", "off"), "count": ("--memory", "count"), "sample": ("--memory", "sample")}
+VARIABLES = {"objects": {"PILLION_OBJECTS": "1"}, **{mode: {"PILLION_MEMORY": mode} for mode in MODES}}
 PAIRS_PY = pathlib.Path(__file__).resolve().parent / "programs" / "pairs.py"
 ADDED_NS, LIVE_SET_MIB, HEAP_GIB = 2, 1, 10
-
-
-def knows(option):
-    return option in place.HERE.run([place.HERE.pillion, "record", "--help"]).stdout
+ADDED_WORK = {"sample": 1.01, "objects": 1.05}
 
 
 def profilers():
     """Pillion in each mode, and who else watches memory."""
     every = {p.name: p for p in peers.everything()}
-    modes = dict(MODES, objects=("--objects",)) if knows("--objects") else MODES
+    modes = dict(MODES, objects=("--objects",))
     own = [dataclasses.replace(every["pillion"], name="pillion %s" % " ".join(options), start=peers.pillion(*options))
            for options in modes.values()]
     return own + [p for p in every.values() if peers.MEMORY in p.yields]
@@ -56,17 +56,23 @@ class Pairs:
 
     def instructions(self, mode, pairs):
         """By callgrind, of `pairs` pairs and a little more."""
-        env = dict(place.HERE.preload(self.bench.output()), PILLION_MEMORY=mode) if mode else {}
-        # A file for each process: what starts the collector is one as well, runs no pairs, and may end later.
-        directory = pathlib.Path(tempfile.mkdtemp(dir=self.bench.directory))
-        told = place.HERE.run(["valgrind", "--tool=callgrind", "--toggle-collect=pairs_run",
-                               "--callgrind-out-file=%s/%%p" % directory,
-                               self.bench.python, PAIRS_PY, self.library, 1, pairs, 1], env=env, timeout=600)
-        texts = [path.read_text() for path in directory.iterdir()]
-        counted = sum(int(n) for text in texts for n in re.findall(r"^summary: (\d+)", text, re.M))
-        if told.returncode or not counted:
-            raise peers.CannotRun(told.stderr.strip().splitlines()[-1])
+        texts = callgrind(self.bench, mode, ["--toggle-collect=pairs_run"], [self.bench.python, PAIRS_PY, self.library, 1, pairs, 1])
+        counted = sum(int(n) for text in texts.values() for n in re.findall(r"^summary: (\d+)", text, re.M))
+        if not counted:
+            raise peers.CannotRun("callgrind counted nothing")
         return counted
+
+
+def callgrind(bench, mode, options, argv):
+    """What it writes of each process or thread, by the name of the file; `mode`: None is without Pillion."""
+    # A file for each process: what starts the collector is one as well, and may end later.
+    directory = pathlib.Path(tempfile.mkdtemp(dir=bench.directory))
+    env = dict(place.HERE.preload(bench.output()), PILLION_FREQ="1", **VARIABLES[mode]) if mode else {}
+    told = place.HERE.run(["valgrind", "--tool=callgrind", *options, "--callgrind-out-file=%s/%%p" % directory, *argv],
+                          env=dict(measure.FIXED, **env), timeout=1200)
+    if told.returncode:
+        raise peers.CannotRun(told.stderr.strip().splitlines()[-1])
+    return {path.name: path.read_text() for path in directory.iterdir()}
 
 
 def row_instructions(bench):
@@ -149,7 +155,39 @@ ROWS = {k[len("row_"):]: v for k, v in list(globals().items()) if k.startswith("
 
 # ------------------------------------------------------------------------- programs
 
-def measure(options, report):
+def work_instructions(bench, subject, program, mode, scales):
+    """Of the program's own thread, for the work by which the scales differ: what samples take in it is nearly all
+    memory's, as CPU time is sampled once in a second."""
+    counted = []
+    if subject.interpreter.root:
+        raise peers.CannotRun("valgrind is not in its tree")
+    for scale in scales:
+        argv = [subject.python, subjects.PROGRAMS / (program + ".py"), "--scale", str(scale)]
+        texts = callgrind(bench, mode, ["--separate-threads=yes"], argv)
+        counted.append(max(int(n) for name, text in texts.items() if name.endswith("-01")
+                           for n in re.findall(r"^totals: (\d+)", text, re.M)))
+    return counted[1] - counted[0]
+
+
+def program_instructions(bench, subject, programs, report):
+    """× without Pillion: a clock that no neighbour disturbs."""
+    for program in programs:
+        alone = None
+        for mode in (None, *MODES, "objects"):
+            report("%s %s, instructions" % (subject.id, program))
+            name = "instructions of %s, %s, %s" % (program, subject.id, mode)
+            try:
+                counted = work_instructions(bench, subject, program, mode, (0, 0.02 if bench.quick else 0.05))
+            except (peers.CannotRun, subprocess.SubprocessError, ValueError) as error:
+                yield limits.Row(name, float("nan"), "×", ADDED_WORK.get(mode), "cannot run: %s" % error)
+                continue
+            if mode is None:
+                alone = counted
+            elif alone:
+                yield limits.Row(name, counted / alone, "×", ADDED_WORK.get(mode), "of %d million" % (alone / 1e6))
+
+
+def measure_all(options, report):
     """Yields all rows, again and again: figures of a pair, then rounds of programs."""
     rows = []
     with tempfile.TemporaryDirectory(dir=str(place.WORK)) as directory:
@@ -158,6 +196,10 @@ def measure(options, report):
             report("memory: " + name)
             rows += [vars(row) for row in ROWS[name](bench)]
             yield rows
+        for subject in options.subjects if shutil.which("valgrind") else ():
+            for row in program_instructions(bench, subject, [p for p in PROGRAMS if p in (options.program or PROGRAMS)], report):
+                rows.append(vars(row))
+                yield rows
     programs = [p for p in PROGRAMS if p in (options.program or PROGRAMS)]
     if not programs:
         return

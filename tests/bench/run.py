@@ -45,7 +45,7 @@ def one_by_one(measure):
 
 
 KINDS = {"overhead": overhead.measure, "turns": turns.measure_all, "accuracy": accuracy.measure, "scaling": scaling.measure,
-         "memory": memory.measure, "limits": one_by_one(limits.measure)}
+         "memory": memory.measure_all, "limits": one_by_one(limits.measure)}
 # (usual, with --quick). What a kind does not use, it does not have.
 DEFAULTS = {
     "overhead": {"rate": (100, 100), "rounds": (10, 1), "seconds": (0.5, 0.1)},
