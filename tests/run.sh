@@ -167,8 +167,8 @@ sanitizers() {
     build all "$PLN_WORK/build-asan" -DCMAKE_BUILD_TYPE=Debug -DPILLION_SANITIZE=address,undefined
     # These two run inside other programs: nothing of theirs is instrumented.
     unit_tests "$PLN_WORK/build-asan" -L unit -E python_walk
-    build "test_lane test_live" "$PLN_WORK/build-tsan" -DCMAKE_BUILD_TYPE=Debug -DPILLION_SANITIZE=thread
-    unit_tests "$PLN_WORK/build-tsan" -R '^unit\.(lane|live)$'
+    build "test_lane test_live test_mappings" "$PLN_WORK/build-tsan" -DCMAKE_BUILD_TYPE=Debug -DPILLION_SANITIZE=thread
+    unit_tests "$PLN_WORK/build-tsan" -R '^unit\.(lane|live|mappings)$'
 }
 
 analysis() {
@@ -198,7 +198,7 @@ step() {
 }
 
 python_tests() {
-    local options=(-q -p no:cacheprovider -ra --durations=10 --rootdir "$repo/tests")
+    local options=(-q -p no:cacheprovider -ra --durations=10 --junit-xml "$PLN_WORK/tests.xml" --rootdir "$repo/tests")
     [ -n "$long" ] && options+=(--long)
     [ -n "$retry" ] && options+=(--reruns 2 -raR) # the last -r holds: without "a", skips gave no reason
     [ -n "$quick" ] && options+=(-m "not full")
