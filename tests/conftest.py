@@ -3,7 +3,11 @@
 
 A test that takes `interpreter` runs once for each supported CPython; one that takes
 `one_python` runs once, with the system's own. --minor 3.12 keeps to one minor.
+
+Tests may run in several processes (pytest-xdist). One that is marked `alone` says how fast
+something goes, or how a CPU is shared: no other test runs meanwhile.
 """
+import fcntl
 import pathlib
 import shutil
 import sys
@@ -23,6 +27,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: no other test runs meanwhile")
     config.addinivalue_line("markers", "full: not in a quick run")
     config.addinivalue_line("markers", "long: only with --long")
     config.addinivalue_line("markers", "row(section, what): a row of its own in stress/table.py")
@@ -35,6 +40,34 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "long" in item.keywords:
             item.add_marker(skip)
+
+
+class Machine:
+    """Held by every test that runs: by many, or by one that is alone. Who waits for it comes before who is next."""
+
+    def __init__(self):
+        place.WORK.mkdir(parents=True, exist_ok=True)
+        self.door, self.room = (open(str(place.WORK / ("machine.%s.lock" % name)), "w") for name in ("door", "room"))
+
+    def enter(self, alone):
+        fcntl.flock(self.door, fcntl.LOCK_EX)
+        fcntl.flock(self.room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(self.door, fcntl.LOCK_UN)
+
+    def leave(self):
+        fcntl.flock(self.room, fcntl.LOCK_UN)
+
+
+machine = Machine()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    machine.enter("alone" in item.keywords)
+    try:
+        return (yield)
+    finally:
+        machine.leave()
 
 
 @pytest.hookimpl(tryfirst=True)

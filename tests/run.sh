@@ -89,8 +89,8 @@ make_venv() {
         /usr/bin/python3 -m venv "$venv"
         "$venv/bin/pip" install -q pytest
     fi
-    "$venv/bin/python" -c 'import pytest_rerunfailures' 2>/dev/null ||
-        "$venv/bin/pip" install -q pytest-rerunfailures
+    "$venv/bin/python" -c 'import pytest_rerunfailures, xdist' 2>/dev/null ||
+        "$venv/bin/pip" install -q pytest-rerunfailures pytest-xdist
     # What exports are read with, and the browser is driven by.
     "$venv/bin/python" -c 'import snakeviz, gprof2dot, jsonschema, selenium' 2>/dev/null ||
         "$venv/bin/pip" install -q snakeviz gprof2dot jsonschema selenium
@@ -199,6 +199,8 @@ step() {
 
 python_tests() {
     local options=(-q -p no:cacheprovider -ra --durations=10 --junit-xml "$PLN_WORK/tests.xml" --rootdir "$repo/tests")
+    # Most tests compute on one CPU, or wait. What is recorded once for a file stays with the file.
+    options+=(-n "$jobs" --dist loadfile)
     [ -n "$long" ] && options+=(--long)
     [ -n "$retry" ] && options+=(--reruns 2 -raR) # the last -r holds: without "a", skips gave no reason
     [ -n "$quick" ] && options+=(-m "not full")

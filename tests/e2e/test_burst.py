@@ -11,6 +11,8 @@ import pytest
 import exports
 import recording
 
+pytestmark = pytest.mark.alone  # looks, and shares of a CPU, are fewer on a crowded machine
+
 PROGRAM = """
 import time
 def leaf(n):

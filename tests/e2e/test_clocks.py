@@ -12,6 +12,8 @@ import pytest
 import place
 import recording
 
+pytestmark = pytest.mark.alone  # looks, and shares of a CPU, are fewer on a crowded machine
+
 PERIOD_NS = 10_000_000
 
 

@@ -5,7 +5,9 @@ Each place has a Pillion that was built and installed in it. The repository and 
 work directory are seen under the same paths in every place, so no path is ever
 translated.
 """
+import contextlib
 import dataclasses
+import fcntl
 import os
 import pathlib
 import shutil
@@ -83,19 +85,29 @@ def of(interpreter):
     return SID if interpreter.root else HERE
 
 
+@contextlib.contextmanager
+def alone(name):
+    """One process at a time: tests run in several, and share what they make once."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    with open(str(WORK / (name + ".lock")), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def build_extension(interpreter, name):
     """Compiles workloads/<name>.c or .cpp against an interpreter; returns the directory to import from."""
     source = next(WORKLOADS.glob(name + ".c*"))
     directory = WORK / "extensions" / interpreter.id
-    target = directory / (name + ".so")
+    target, new = directory / (name + ".so"), directory / ("%s.%d.new" % (name, os.getpid()))
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
         directory.mkdir(parents=True, exist_ok=True)
         # Frames of the extension are counted one by one: none may be merged or skipped.
         flags = ["-O2", "-g", "-fno-optimize-sibling-calls", "-fno-inline", "-Wall", "-Werror"]
         compiler = "gcc" if source.suffix == ".c" else "g++"
         result = of(interpreter).run([compiler, "-shared", "-fPIC", "-pthread", *flags,
-                                      "-I", interpreter.include, source, "-o", target])
+                                      "-I", interpreter.include, source, "-o", new])
         assert result.returncode == 0, result.stderr
+        new.rename(target)  # at once: another process may be loading it
     return str(directory)
 
 
@@ -106,8 +118,9 @@ def has_headers(interpreter):
 def host_compile(source, target, *flags):
     """A helper program in C, for this system."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["gcc", "-O2", "-g", "-Wall", "-Werror", "-pthread", str(source), "-o",
-                    str(target), *flags], check=True)
+    new = target.with_name("%s.%d.new" % (target.name, os.getpid()))
+    subprocess.run(["gcc", "-O2", "-g", "-Wall", "-Werror", "-pthread", str(source), "-o", str(new), *flags], check=True)
+    new.rename(target)  # at once: another process may be running it
     return str(target)
 
 
@@ -117,14 +130,19 @@ def packages(interpreter, *names):
     One for each set: pip would let the parts of a namespace package replace each other.
     """
     directory = WORK / "pip" / interpreter.id / "-".join(names)
-    if interpreter.root or directory.exists():
+    if interpreter.root:
         return str(directory)
+    with alone("pip"):
+        return str(directory) if directory.exists() or _install(interpreter, names, directory) else None
+
+
+def _install(interpreter, names, directory):
     whole = directory.with_name(directory.name + ".part")
     shutil.rmtree(str(whole), ignore_errors=True)
     result = subprocess.run([interpreter.path, "-m", "pip", "install", "-q", "--only-binary=:all:",
                              "--target", str(whole), *names], stdin=subprocess.DEVNULL,
                             env=dict(clean_environment(), PIP_ROOT_USER_ACTION="ignore"))
     if result.returncode:
-        return None
+        return False
     whole.rename(directory)
-    return str(directory)
+    return True
