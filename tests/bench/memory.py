@@ -169,42 +169,50 @@ def work_instructions(bench, subject, program, mode, scales):
     return counted[1] - counted[0]
 
 
-def program_instructions(bench, subject, programs, report):
+def program_instructions(bench, subject, program):
     """× without Pillion: a clock that no neighbour disturbs."""
-    for program in programs:
-        alone = None
-        for mode in (None, *MODES, "objects"):
-            report("%s %s, instructions" % (subject.id, program))
-            name = "instructions of %s, %s, %s" % (program, subject.id, mode)
-            try:
-                counted = work_instructions(bench, subject, program, mode, (0, 0.02 if bench.quick else 0.05))
-            except (peers.CannotRun, subprocess.SubprocessError, ValueError) as error:
-                yield limits.Row(name, float("nan"), "×", ADDED_WORK.get(mode), "cannot run: %s" % error)
-                continue
-            if mode is None:
-                alone = counted
-            elif alone:
-                yield limits.Row(name, counted / alone, "×", ADDED_WORK.get(mode), "of %d million" % (alone / 1e6))
+    alone = None
+    for mode in (None, *MODES, "objects"):
+        name = "instructions of %s, %s, %s" % (program, subject.id, mode)
+        try:
+            counted = work_instructions(bench, subject, program, mode, (0, 0.02 if bench.quick else 0.05))
+        except (peers.CannotRun, subprocess.SubprocessError, ValueError) as error:
+            yield limits.Row(name, float("nan"), "×", ADDED_WORK.get(mode), "cannot run: %s" % error)
+            continue
+        if mode is None:
+            alone = counted
+        elif alone:
+            yield limits.Row(name, counted / alone, "×", ADDED_WORK.get(mode), "of %d million" % (alone / 1e6))
+
+
+def figures(bench, options, programs):
+    """(name, what makes its rows) of all that is not measured in rounds."""
+    for name in [n for n in ROWS if not options.program or n in options.program]:
+        yield name, lambda name=name: ROWS[name](bench)
+    for subject in options.subjects if shutil.which("valgrind") else ():
+        for program in programs:
+            yield ("%s %s, instructions" % (subject.id, program),
+                   lambda subject=subject, program=program: program_instructions(bench, subject, program))
 
 
 def measure_all(options, report):
-    """Yields all rows, again and again: figures of a pair, then rounds of programs."""
-    rows = []
+    """Yields all rows, again and again: figures one by one, then rounds of programs."""
+    programs = [p for p in PROGRAMS if p in (options.program or PROGRAMS)]
+    earlier = options.earlier.get("rows", [])
+    in_rounds, rows = [r for r in earlier if "peer" in r], []
     with tempfile.TemporaryDirectory(dir=str(place.WORK)) as directory:
         bench = limits.Bench(limits.default_python(), options.quick, directory)
-        for name in [n for n in ROWS if not options.program or n in options.program]:
+        for name, make in figures(bench, options, programs):
             report("memory: " + name)
-            rows += [vars(row) for row in ROWS[name](bench)]
-            yield rows
-        for subject in options.subjects if shutil.which("valgrind") else ():
-            for row in program_instructions(bench, subject, [p for p in PROGRAMS if p in (options.program or PROGRAMS)], report):
-                rows.append(vars(row))
-                yield rows
-    programs = [p for p in PROGRAMS if p in (options.program or PROGRAMS)]
+            known = [r for r in earlier if r.get("figure") == name]
+            rows += known or [dict(vars(row), figure=name) for row in make()]
+            yield rows + in_rounds
     if not programs:
         return
-    cells = [overhead.cell(s, p, overhead.scale_of(s, p, options, report), options)
-             for s in options.subjects for p in programs]
+    scales = options.about["scales"] = dict(options.earlier.get("scales", {}))
+    for subject in options.subjects:
+        scales[subject.id] = {p: overhead.scale_of(subject, p, options, report) for p in programs}
+    cells = [overhead.cell(s, p, scales[s.id][p], options) for s in options.subjects for p in programs]
     chosen = [p for p in profilers() if not options.peer or p.name in options.peer or p.name.split()[0] in options.peer]
-    for measured in rounds.measure(cells, chosen, options, report, options.earlier.get("rows", ())):
+    for measured in rounds.measure(cells, chosen, options, report, in_rounds):
         yield rows + measured

@@ -130,8 +130,10 @@ def memory(tables):
             memory_line(peer, rows_of(tables, "memory", interpreter=interpreter, peer=peer))
             for peer in ordered(r["peer"] for r in programs)])
     limited = [r for r in every if r.get("limit") is not None]
-    yield from ["* %s: %.2f %s, the design's limit is %g (%s)" % tuple(
-        r[k] for k in ("name", "value", "unit", "limit", "detail")) for r in limited] + [""] * bool(limited)
+    if limited:
+        yield from table.lines_of(["of the design's limits", "value", "limit"], (
+            [r["name"], ("%.2f %s" if r["unit"] != "×" else "× %.3f%.0s") % (r["value"], r["unit"]), "%g" % r["limit"]]
+            for r in limited))
 
 
 def pictures(tables):
