@@ -36,22 +36,49 @@ def variance(blocks, total, interval):
     return blocks * size ** 2 / math.expm1(min(size / interval, 100))
 
 
-def check(truth, estimated, interval):
-    """Each line within 4 sigma, and their scores as those of chance; the sum without a bias.
+def chance(blocks, size, interval, taken):
+    """That so few of the blocks are samples, or fewer; or so many, or more: the smaller of the two."""
+    taken_log, missed_log = math.log(-math.expm1(-size / interval)), -size / interval
 
-    Of hundreds of lines one may be beyond 4 by chance: none beyond 5.
+    def of(k):
+        return math.exp(math.lgamma(blocks + 1) - math.lgamma(k + 1) - math.lgamma(blocks - k + 1) +
+                        k * taken_log + (blocks - k) * missed_log)
+
+    def tail(ks):
+        total = 0.0
+        for term in map(of, ks):
+            total += term
+            if term < 1e-9 * total:
+                break
+        return total
+
+    return min(tail(range(taken, -1, -1)), tail(range(taken, blocks + 1)))
+
+
+def check(truth, estimated, interval):
+    """Each line as by chance, their scores as well; the sum without a bias.
+
+    What is normally distributed is beyond 4 sigma once in 30,000 times: of hundreds of lines one may be, and none by
+    what happens once in ten million. Large blocks are not: of 19 of 6.5 intervals one is missed in one of 30 runs,
+    and that is 6 sigma.
     """
-    sigma = {line: math.sqrt(variance(blocks, total, interval)) for line, blocks, total in truth}
-    # What is always sampled has no variance: but for rounding, it is exact.
-    score = {line: (estimated[line] - total) / max(sigma[line], 1e-6 * total) for line, _, total in truth}
-    bad = {line: z for line, z in score.items() if abs(z) > 4}
-    assert len(bad) <= 1 and all(abs(z) <= 5 for z in bad.values()), (bad, truth)
-    by_chance = [z for line, z in score.items() if sigma[line] > 1]
-    chi_square = sum(z * z for z in by_chance)
-    assert chi_square < len(by_chance) + 4 * math.sqrt(2 * len(by_chance)), chi_square
+    rare, scores, variances = [], [], 0.0
+    for line, blocks, total in truth:
+        size, square = total / blocks, variance(blocks, total, interval)
+        p = -math.expm1(-size / interval)
+        taken = estimated[line] * p / size
+        assert abs(taken - round(taken)) < 1e-3, (line, taken)
+        if chance(blocks, size, interval, round(taken)) < 3e-5:
+            rare.append((line, chance(blocks, size, interval, round(taken)), taken, blocks, size))
+        if min(p, 1 - p) * blocks > 5:
+            scores.append((estimated[line] - total) / math.sqrt(square))
+        variances += square
+    assert len(rare) <= 1 and all(by_chance > 1e-7 for _, by_chance, *_ in rare), rare
+    chi_square = sum(z * z for z in scores)
+    assert scores and chi_square < len(scores) + 5 * math.sqrt(2 * len(scores)), chi_square
     whole = sum(total for _, _, total in truth)
     bias = sum(estimated[line] for line, _, _ in truth) - whole
-    assert abs(bias) <= max(0.005 * whole, 4 * math.sqrt(sum(s * s for s in sigma.values()))), bias / whole
+    assert abs(bias) <= max(0.005 * whole, 4 * math.sqrt(variances)), bias / whole
 
 
 def test_two_hundred_lines_of_every_size(one_python, work):

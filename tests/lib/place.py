@@ -19,7 +19,7 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 WORKLOADS = REPO / "tests" / "workloads"
 WORK = pathlib.Path(os.environ.get("PLN_WORK", "/var/tmp/pillion-tests"))
 # Whatever the caller has set must not reach the commands under test.
-FOREIGN = ("PILLION_", "LD_PRELOAD", "PYTHON", "NO_COLOR", "FORCE_COLOR")
+FOREIGN = ("PILLION_", "LD_PRELOAD", "PYTHON", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
 
 
 def clean_environment():
