@@ -105,14 +105,14 @@ def row_pair(bench):
         for _ in range(number):
             order = random.sample([None, *MODES], len(MODES) + 1)
             seen.append({mode: pairs.ns(mode, threads, count // threads, turns) for mode in order})
-        alone = undisturbed([s[None] for s in seen])
-        yield limits.Row("malloc and free, %d threads" % threads, alone, "ns", None, "without Pillion")
+        alone, where = undisturbed([s[None] for s in seen]), "%d thread%s" % (threads, "s" * (threads > 1))
+        yield limits.Row("a malloc with its free, %s" % where, alone, "ns", None, "without Pillion")
         for mode in MODES:
             def added(some, mode=mode):
                 return undisturbed([s[mode] for s in some]) - undisturbed([s[None] for s in some])
 
             value, low, high = stats.bootstrap(seen, added)
-            yield limits.Row("added, %d threads, %s" % (threads, mode), value, "ns", ADDED_NS,
+            yield limits.Row("added to a malloc with its free, %s, %s" % (where, mode), value, "ns", ADDED_NS,
                              "[%.2f %.2f], × %.3f; %d rounds" % (low, high, 1 + value / alone, number))
 
 
