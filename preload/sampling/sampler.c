@@ -159,7 +159,7 @@ static void wait_until_gone(uint32_t tid)
 			break;
 		nanosleep(&ts, NULL);
 	}
-	(void)pln_syscall3(SYS_rt_sigpending, (long)&pending, sizeof(uint64_t), 0);
+	(void)pln_syscall3(SYS_rt_sigpending, (long)&pending, sizeof(pending), 0);
 }
 
 /* Never longer: a thread may have been forked off, or be interrupted, with the lock held. */

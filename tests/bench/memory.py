@@ -158,9 +158,9 @@ ROWS = {k[len("row_"):]: v for k, v in list(globals().items()) if k.startswith("
 def work_instructions(bench, subject, program, mode, scales):
     """Of the program's own thread, for the work by which the scales differ: what samples take in it is nearly all
     memory's, as CPU time is sampled once in a second."""
-    counted = []
     if subject.interpreter.root:
         raise peers.CannotRun("valgrind is not in its tree")
+    counted = []
     for scale in scales:
         argv = [subject.python, subjects.PROGRAMS / (program + ".py"), "--scale", str(scale)]
         texts = callgrind(bench, mode, ["--separate-threads=yes"], argv)

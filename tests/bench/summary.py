@@ -4,6 +4,7 @@
 One line for each profiler, then every place where another one does better than Pillion.
 """
 import json
+import math
 import statistics
 
 import place
@@ -118,6 +119,12 @@ def memory_line(peer, rows):
             "%d of %d" % (len(rows) - len(ran), len(rows)) if len(ran) < len(rows) else ""]
 
 
+def limited_cell(row):
+    if math.isnan(row["value"]):
+        return row["detail"]  # why it cannot run
+    return "× %.3f" % row["value"] if row["unit"] == "×" else "%.2f %s" % (row["value"], row["unit"])
+
+
 def memory(tables):
     """What it costs to watch it, in programs that allocate; and the design's limits, met or not."""
     every = rows_of(tables, "memory")
@@ -132,8 +139,7 @@ def memory(tables):
     limited = [r for r in every if r.get("limit") is not None]
     if limited:
         yield from table.lines_of(["of the design's limits", "value", "limit"], (
-            [r["name"], ("%.2f %s" if r["unit"] != "×" else "× %.3f%.0s") % (r["value"], r["unit"]), "%g" % r["limit"]]
-            for r in limited))
+            [r["name"], limited_cell(r), "%g" % r["limit"]] for r in limited))
 
 
 def pictures(tables):

@@ -655,10 +655,11 @@ def test_readme_tells_what_watching_memory_costs():
             for program, cpu, rss in (("p", 1.01, 2), ("q", 1.03, 3))]
     rows.append({"interpreter": "3.x", "program": "p", "peer": "other", "message": "no"})
     limit = {"name": "a pair", "value": 2.5, "unit": "ns", "limit": 2, "detail": "[2, 3]"}
-    text = summary.text({"memory": {"about": ABOUT, "rows": [limit, dict(limit, name="alone", limit=None), *rows]}})
+    failed = dict(limit, name="fails", value=float("nan"), detail="cannot run: no")
+    text = summary.text({"memory": {"about": ABOUT, "rows": [limit, failed, dict(limit, name="alone", limit=None), *rows]}})
     assert cells(text, "pillion") == ["pillion", "1.020", "1.030 (q)", "1.010", "1.020 (q)", "2.5", ""]
     assert cells(text, "other") == ["other", *["–"] * 5, "1 of 1"]
-    assert cells(text, "a pair") == ["a pair", "2.50 ns", "2"] and "| alone |" not in text
+    assert cells(text, "a pair") == ["a pair", "2.50 ns", "2"] and cells(text, "fails")[1] == "cannot run: no" and "| alone |" not in text
 
 
 def test_readme_has_the_section_of_the_results_that_are_kept():

@@ -62,23 +62,24 @@ def check(truth, estimated, interval):
     what happens once in ten million. Large blocks are not: of 19 of 6.5 intervals one is missed in one of 30 runs,
     and that is 6 sigma.
     """
-    rare, scores, variances = [], [], 0.0
+    rare, scores, variances = [], [], []
     for line, blocks, total in truth:
-        size, square = total / blocks, variance(blocks, total, interval)
+        size = total / blocks
         p = -math.expm1(-size / interval)
         taken = estimated[line] * p / size
         assert abs(taken - round(taken)) < 1e-3, (line, taken)
-        if chance(blocks, size, interval, round(taken)) < 3e-5:
-            rare.append((line, chance(blocks, size, interval, round(taken)), taken, blocks, size))
+        by_chance = chance(blocks, size, interval, round(taken))
+        if by_chance < 3e-5:
+            rare.append((line, by_chance, taken, blocks, size))
+        variances.append(variance(blocks, total, interval))
         if min(p, 1 - p) * blocks > 5:
-            scores.append((estimated[line] - total) / math.sqrt(square))
-        variances += square
+            scores.append((estimated[line] - total) / math.sqrt(variances[-1]))
     assert len(rare) <= 1 and all(by_chance > 1e-7 for _, by_chance, *_ in rare), rare
     chi_square = sum(z * z for z in scores)
     assert scores and chi_square < len(scores) + 5 * math.sqrt(2 * len(scores)), chi_square
     whole = sum(total for _, _, total in truth)
     bias = sum(estimated[line] for line, _, _ in truth) - whole
-    assert abs(bias) <= max(0.005 * whole, 4 * math.sqrt(variances)), bias / whole
+    assert abs(bias) <= max(0.005 * whole, 4 * math.sqrt(sum(variances))), bias / whole
 
 
 def test_two_hundred_lines_of_every_size(one_python, work):

@@ -5,7 +5,6 @@ Each place has a Pillion that was built and installed in it. The repository and 
 work directory are seen under the same paths in every place, so no path is ever
 translated.
 """
-import contextlib
 import dataclasses
 import fcntl
 import os
@@ -85,15 +84,6 @@ def of(interpreter):
     return SID if interpreter.root else HERE
 
 
-@contextlib.contextmanager
-def alone(name):
-    """One process at a time: tests run in several, and share what they make once."""
-    WORK.mkdir(parents=True, exist_ok=True)
-    with open(str(WORK / (name + ".lock")), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def build_extension(interpreter, name):
     """Compiles workloads/<name>.c or .cpp against an interpreter; returns the directory to import from."""
     source = next(WORKLOADS.glob(name + ".c*"))
@@ -132,7 +122,9 @@ def packages(interpreter, *names):
     directory = WORK / "pip" / interpreter.id / "-".join(names)
     if interpreter.root:
         return str(directory)
-    with alone("pip"):
+    WORK.mkdir(parents=True, exist_ok=True)
+    with open(str(WORK / "pip.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
         return str(directory) if directory.exists() or _install(interpreter, names, directory) else None
 
 
