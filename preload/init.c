@@ -22,6 +22,7 @@
 #include "checked_read.h"
 #include "clock.h"
 #include "export.h"
+#include "glibc.h"
 #include "log.h"
 #include "memory/memory.h"
 #include "native/native.h"
@@ -285,9 +286,22 @@ PLN_EXPORT int pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clo
 	return result;
 }
 
+/* What is interposed passes everything on. */
+static void stay_out_of_another_libc(void)
+{
+	pln_memory_init(false);
+	pln_options_parse(environ);
+	if (pln_python_is_linked())
+		pln_log(PLN_LOG_ERROR, "not sampling: this Python is not of glibc", "");
+}
+
 __attribute__((constructor)) static void init(int argc, char **argv, char **envp)
 {
 	(void)argc;
+	if (!pln_libc_is_glibc()) { /* others give constructors no arguments */
+		stay_out_of_another_libc();
+		return;
+	}
 	pln_options_parse(envp ? envp : environ);
 	pln_tick_allow(pln_options.start);
 	asked_for = this_process_is_asked_for(argv);

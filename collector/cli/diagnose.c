@@ -19,6 +19,7 @@
 
 #include <pillion/values.h>
 
+#include "cli/library.h"
 #include "cli/program.h"
 
 #define MAX_SCRIPTS 4 /* as deep as the kernel follows #! */
@@ -91,26 +92,90 @@ static bool is_foreign(const struct image *image)
 	return image->bytes[EI_CLASS] != ELFCLASS64 || ehdr->e_machine != EM_X86_64;
 }
 
-/* The loader that the program asks for; "" none: it is static. */
-static void read_loader(const struct image *image, char *loader, size_t size)
+static bool read_at(const struct image *image, uint64_t at, void *to, size_t size)
+{
+	if (at > image->size || image->size - at < size)
+		return false;
+	memcpy(to, image->bytes + at, size);
+	return true;
+}
+
+/* The program header `i`. False: there are not that many. */
+static bool read_header(const struct image *image, unsigned i, Elf64_Phdr *header)
 {
 	const Elf64_Ehdr *ehdr = (const void *)image->bytes;
 
-	*loader = '\0';
-	for (unsigned i = 0; i < ehdr->e_phnum; i++) {
-		uint64_t at = ehdr->e_phoff + (uint64_t)i * sizeof(Elf64_Phdr);
-		Elf64_Phdr phdr;
+	return i < ehdr->e_phnum && read_at(image, ehdr->e_phoff + (uint64_t)i * sizeof(*header),
+					    header, sizeof(*header));
+}
 
-		if (at > image->size || image->size - at < sizeof(phdr))
-			return;
-		memcpy(&phdr, image->bytes + at, sizeof(phdr));
-		if (phdr.p_type != PT_INTERP || phdr.p_offset > image->size ||
-		    phdr.p_filesz > image->size - phdr.p_offset)
-			continue;
-		snprintf(loader, size, "%.*s", (int)(phdr.p_filesz < size ? phdr.p_filesz : size),
-			 (const char *)image->bytes + phdr.p_offset);
+static bool find_header(const struct image *image, uint32_t type, Elf64_Phdr *header)
+{
+	for (unsigned i = 0; read_header(image, i, header); i++)
+		if (header->p_type == type)
+			return true;
+	return false;
+}
+
+/* The loader that the program asks for; "" none: it is static. */
+static void read_loader(const struct image *image, char *loader, size_t size)
+{
+	Elf64_Phdr header;
+
+	*loader = '\0';
+	if (!find_header(image, PT_INTERP, &header) || header.p_offset > image->size ||
+	    header.p_filesz > image->size - header.p_offset)
 		return;
-	}
+	snprintf(loader, size, "%.*s", (int)(header.p_filesz < size ? header.p_filesz : size),
+		 (const char *)image->bytes + header.p_offset);
+}
+
+/* Where in the file an address is; past its end: nowhere. */
+static uint64_t offset_of(const struct image *image, uint64_t address)
+{
+	Elf64_Phdr header;
+
+	for (unsigned i = 0; read_header(image, i, &header); i++)
+		if (header.p_type == PT_LOAD && address >= header.p_vaddr &&
+		    address - header.p_vaddr < header.p_filesz)
+			return header.p_offset + (address - header.p_vaddr);
+	return UINT64_MAX;
+}
+
+/* The next entry of that tag, from entry *i on, which is moved behind it. */
+static bool next_dynamic(const struct image *image, const Elf64_Phdr *dynamic, Elf64_Sxword tag,
+			 uint64_t *i, uint64_t *value)
+{
+	Elf64_Dyn entry;
+
+	while (*i < dynamic->p_filesz / sizeof(entry) &&
+	       read_at(image, dynamic->p_offset + (*i)++ * sizeof(entry), &entry, sizeof(entry)) &&
+	       entry.d_tag != DT_NULL)
+		if (entry.d_tag == tag) {
+			*value = entry.d_un.d_val;
+			return true;
+		}
+	return false;
+}
+
+/* It is linked to AddressSanitizer's shared runtime. */
+static bool has_sanitizer(const struct image *image)
+{
+	uint64_t i = 0, strings, name;
+	char text[PLN_LIBRARY_RUNTIME_MAX + 1] = "";
+	Elf64_Phdr dynamic;
+
+	if (!is_elf(image) || is_foreign(image) || !find_header(image, PT_DYNAMIC, &dynamic) ||
+	    !next_dynamic(image, &dynamic, DT_STRTAB, &i, &strings))
+		return false;
+	strings = offset_of(image, strings);
+	if (strings > image->size)
+		return false;
+	for (i = 0; next_dynamic(image, &dynamic, DT_NEEDED, &i, &name);)
+		if (read_at(image, strings + name, text, sizeof(text) - 1) &&
+		    pln_library_must_be_first(text))
+			return true;
+	return false;
 }
 
 static bool is_privileged(const struct image *image)
@@ -166,6 +231,11 @@ static void judge(const struct image *image, char *text, size_t size)
 			 "%s uses musl, and libpillion.so was built for glibc; use a "
 			 "glibc Python",
 			 path);
+	else if (!pln_library_is_behind_another() && has_sanitizer(image))
+		snprintf(text, size,
+			 "%s ends where a library comes before AddressSanitizer's, and ran "
+			 "without Pillion; name that one in LD_PRELOAD to record it",
+			 path);
 	else if (is_pillion(image))
 		snprintf(text, size,
 			 "%s is pillion itself, which is not recorded; what it records goes into "
@@ -183,29 +253,50 @@ static void judge(const struct image *image, char *text, size_t size)
 			 path);
 }
 
+/* What runs for the command: a script's interpreter. False: it cannot be read. */
+static bool open_program(struct image *image, const char *command)
+{
+	char next[PATH_MAX];
+
+	*image = (struct image){ .bytes = NULL };
+	if (!pln_program_find(command, image->path))
+		snprintf(image->path, sizeof(image->path), "%s", command);
+	if (!open_image(image))
+		return false;
+	for (int i = 0; i < MAX_SCRIPTS && script_interpreter(image, next); i++) {
+		close_image(image);
+		strcpy(image->path, next);
+		if (!open_image(image))
+			return false;
+	}
+	return true;
+}
+
 void pln_diagnose(const char *command, char *text, size_t size)
 {
-	struct image image = { .bytes = NULL };
 	const char *disabled = getenv("PILLION_DISABLE");
-	char next[PATH_MAX];
+	struct image image;
 
 	if (disabled && pln_value_disables(disabled)) {
 		snprintf(text, size, "PILLION_DISABLE is set; unset it to record");
 		return;
 	}
-	if (!pln_program_find(command, image.path) || !open_image(&image)) {
-		snprintf(text, size, "%s could not be read to see why; is it Python?", command);
+	if (!open_program(&image, command)) {
+		snprintf(text, size, "%s could not be read to see why; is it Python?", image.path);
 		return;
-	}
-	for (int i = 0; i < MAX_SCRIPTS && script_interpreter(&image, next); i++) {
-		close_image(&image);
-		strcpy(image.path, next);
-		if (!open_image(&image)) {
-			snprintf(text, size, "%s could not be read to see why; is it Python?",
-				 next);
-			return;
-		}
 	}
 	judge(&image, text, size);
 	close_image(&image);
+}
+
+bool pln_diagnose_has_sanitizer(const char *command)
+{
+	struct image image;
+	bool has;
+
+	if (!open_program(&image, command))
+		return false;
+	has = has_sanitizer(&image);
+	close_image(&image);
+	return has;
 }

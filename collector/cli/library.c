@@ -111,15 +111,53 @@ int pln_library_open(struct pln_library *library, char *why, size_t why_size)
 	return error;
 }
 
+bool pln_library_must_be_first(const char *name)
+{
+	static const char *const runtimes[] = { "libasan.so", "libclang_rt.asan" };
+
+	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++)
+		if (!strncmp(name, runtimes[i], strlen(runtimes[i])))
+			return true;
+	return false;
+}
+
+/* As much of a list as must stay in front. */
+static size_t first_part(const char *list)
+{
+	size_t end = 0;
+
+	for (const char *name = list, *at = list;; at++) {
+		if (*at == '/') {
+			name = at + 1;
+		} else if (!*at || *at == ':' || *at == ' ') {
+			if (pln_library_must_be_first(name))
+				end = (size_t)(at - list);
+			name = at + 1;
+		}
+		if (!*at)
+			return end;
+	}
+}
+
+bool pln_library_is_behind_another(void)
+{
+	const char *before = getenv("LD_PRELOAD");
+
+	return before && first_part(before);
+}
+
 int pln_library_preload(const struct pln_library *library)
 {
 	const char *before = getenv("LD_PRELOAD");
+	size_t first;
 	char *value;
 	int error;
 
 	if (!before || !*before)
 		return setenv("LD_PRELOAD", library->path, 1) ? -errno : 0;
-	if (asprintf(&value, "%s:%s", library->path, before) < 0)
+	first = first_part(before);
+	if (asprintf(&value, "%.*s%s%s%s%s", (int)first, before, first ? ":" : "", library->path,
+		     first ? "" : ":", before + first) < 0)
 		return -ENOMEM;
 	error = setenv("LD_PRELOAD", value, 1) ? -errno : 0;
 	free(value);

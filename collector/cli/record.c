@@ -184,7 +184,9 @@ static void set_environment(void *arg)
 		snprintf(text, sizeof(text), "%ld", (long)getpid());
 		setenv("PILLION_ONLY_PID", text, 1);
 	}
-	(void)pln_library_preload(&r->library);
+	/* Which would end at its start. */
+	if (pln_library_is_behind_another() || !pln_diagnose_has_sanitizer(r->command[0]))
+		(void)pln_library_preload(&r->library);
 }
 
 static const char *output_text(const struct recorder *r)

@@ -8,13 +8,12 @@
  */
 #include "real.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <gnu/libc-version.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <string.h>
 
+#include "glibc.h"
 #include "memory/memory.h"
 #include "pages.h"
 

@@ -12,6 +12,7 @@
 
 #include "burst/burst.h"
 #include "checked_read.h"
+#include "glibc.h"
 #include "memory/memory.h"
 #include "native/native.h"
 #include "options.h"
@@ -23,6 +24,8 @@
 #include "sampling/threads.h"
 #include "sampling/tick.h"
 #include "segment.h"
+
+__attribute__((visibility("hidden"))) extern void *__dso_handle; /* the compiler's: this library */
 
 /* Of the forking thread: several may be between their handlers at once. */
 static __thread bool held;
@@ -117,5 +120,6 @@ static void after_fork_in_child(void)
 
 void pln_fork_init(void)
 {
-	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+	(void)__register_atfork(before_fork, after_fork_in_parent, after_fork_in_child,
+				&__dso_handle);
 }

@@ -70,7 +70,10 @@ PLN_EXPORT FILE *fopen(const char *path, const char *mode)
 
 PLN_EXPORT FILE *fopen64(const char *path, const char *mode)
 {
-	return open_file(PLN_NEXT(fopen64), path, mode);
+	__typeof__(&fopen64) next = PLN_NEXT(fopen64);
+
+	/* Newer musl has it for its loader alone. */
+	return open_file(next ? next : PLN_NEXT(fopen), path, mode);
 }
 
 /* The kernel's answer must be that to a process without us. */

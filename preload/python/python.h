@@ -31,6 +31,9 @@
  */
 bool pln_python_find(uintptr_t hint);
 
+/* The program is, or links, an interpreter. */
+bool pln_python_is_linked(void);
+
 /*
  * Context: constructor. The program is, or links, a CPython that is older than any whose
  * frames can be read: native only, and the profile says so.

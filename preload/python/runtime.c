@@ -17,13 +17,14 @@
  */
 #include "python_i.h"
 
-#include <dlfcn.h>
 #include <elf.h>
 #include <stdio.h>
 
 #include "checked_read.h"
 #include "far_frames.h"
+#include "glibc.h"
 #include "hot.h"
+#include "text.h"
 
 /* Ticks that an initialized interpreter gets to show the structures of its layout. */
 #define SETTLING_TICKS 100
@@ -100,11 +101,16 @@ uintptr_t pln_python_runtime(void)
 /* "3.9.18 (main, ...": PY_VERSION_HEX of the release, without its kind. */
 static uint32_t parse_version(const char *text)
 {
-	unsigned major, minor, micro;
+	uint32_t version = 0xf0;
 
-	if (!text || sscanf(text, "%u.%u.%u", &major, &minor, &micro) != 3)
-		return 0;
-	return major << 24 | minor << 16 | micro << 8 | 0xf0;
+	for (int shift = 24; text && shift; shift -= 8) {
+		const char *digits = text;
+
+		version |= (uint32_t)pln_parse_decimal(&text) << shift;
+		if (text == digits || (shift > 8 && *text++ != '.'))
+			return 0;
+	}
+	return text ? version : 0;
 }
 
 static uint32_t find_version(void)
@@ -125,6 +131,11 @@ static uint32_t find_version(void)
  */
 __attribute__((weak)) extern const char *Py_GetVersion(void);
 __attribute__((weak)) extern void PyConfig_InitPythonConfig(void *); /* 3.8+ */
+
+bool pln_python_is_linked(void)
+{
+	return Py_GetVersion != NULL;
+}
 
 bool pln_python_find_too_old(void)
 {

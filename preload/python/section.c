@@ -8,11 +8,12 @@
  */
 #include "python_i.h"
 
-#include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
 #include <unistd.h>
+
+#include "glibc.h"
 
 #define MAX_SECTIONS 4096
 #define SECTION_NAME ".PyRuntime"

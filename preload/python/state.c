@@ -18,13 +18,12 @@
 #include <pthread.h>
 
 #include "checked_read.h"
+#include "glibc.h"
 #include "hot.h"
 
 #define MAX_INTERPRETERS 256
 #define MAX_STATES 16384
 #define STATUS_BOUND_GILSTATE (1u << 3) /* 3.12+: the state that its thread used last */
-
-extern void *__tls_get_addr(void *index);
 
 static bool has_tls_offset;
 static intptr_t tls_offset;

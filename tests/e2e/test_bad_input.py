@@ -18,6 +18,9 @@ OK, FAILURE, USAGE, NO_SAMPLES, WRAPPER, NOT_EXECUTABLE, NOT_FOUND = 0, 1, 2, 3,
 BURN = "import time\nend = time.thread_time() + 0.3\nwhile time.thread_time() < end: pass\nprint('whole')\n"
 
 
+SANITIZERS = {"gcc": "libasan.so", "clang": "libclang_rt.asan-x86_64.so"}
+
+
 def own_lines(stderr):
     return [line for line in stderr.splitlines() if line.startswith("pillion")]
 
@@ -102,6 +105,26 @@ def test_a_static_program_runs_and_the_user_is_told(here, work):
     result = here.run([here.pillion, "record", "-o", work / "x.pillion", "--", program])
     assert (result.returncode, result.stdout) == (5, "static\n")
     assert "static" in " ".join(own_lines(result.stderr)), result.stderr
+
+
+@pytest.mark.parametrize("compiler", [["gcc"], ["clang", "-shared-libasan"]], ids=lambda c: c[0])
+def test_a_program_built_with_address_sanitizer_runs_and_the_user_is_told(here, work, compiler):
+    """Its runtime ends it where another library comes first. Put first by the user, it does not, and nor do we."""
+    runtime = subprocess.run([compiler[0], "-print-file-name=" + SANITIZERS[compiler[0]]], stdout=subprocess.PIPE,
+                             text=True).stdout.strip()
+    if "/" not in runtime:
+        pytest.skip("%s has no %s here" % (compiler[0], SANITIZERS[compiler[0]]))
+    source, program = work / "checked.c", work / "checked"
+    source.write_text('#include <stdio.h>\nint main(void) { puts("checked"); return 5; }\n')
+    rpath = "-Wl,-rpath," + os.path.dirname(os.path.realpath(runtime))
+    subprocess.run([*compiler, "-fsanitize=address", source, "-o", program, rpath], check=True)
+    result = here.run([here.pillion, "record", "-o", work / "x.pillion", "--", program])
+    assert (result.returncode, result.stdout) == (5, "checked\n"), result.stderr
+    assert "AddressSanitizer" in " ".join(own_lines(result.stderr)), result.stderr
+    result = here.run([here.pillion, "record", "-o", work / "y.pillion", "--", program],
+                      env={"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"})
+    assert (result.returncode, result.stdout) == (5, "checked\n"), result.stderr
+    assert "not Python" in " ".join(own_lines(result.stderr)), result.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a setuid program")

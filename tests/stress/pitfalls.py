@@ -143,7 +143,8 @@ PITFALLS = [
     _row(MEMORY, "an allocator's own heap profiler walks under its locks",
          "test_allocators.py::test_the_allocators_own_profiler_runs_beside_ours"),
     _row(MEMORY, "AddressSanitizer wants to be the first library",
-         "test_allocators.py::test_an_extension_built_with_address_sanitizer"),
+         "test_allocators.py::test_an_extension_built_with_address_sanitizer",
+         "test_bad_input.py::test_a_program_built_with_address_sanitizer_runs_and_the_user_is_told"),
     _row(MEMORY, "RTLD_DEEPBIND and allocators of a library's own",
          e2e="test_memory_bad_input.py::test_an_allocator_of_the_programs_own_is_not_seen"
              " test_memory_bad_input.py::test_blocks_that_are_freed_out_of_sight_do_not_live_twice"),
@@ -197,8 +198,10 @@ PITFALLS = [
          " test_debuggers.py::test_a_program_runs_in_gdb"),
     _row(COMPANY, "strace", "test_debuggers.py::test_strace_attaches_and_goes"),
     _row(COMPANY, "gunicorn and uWSGI", "test_servers.py::test_a_server_answers_reloads_and_ends_as_without_us"),
-    _row(COMPANY, "musl, and 32-bit programs",
-         why_not="the loader does not load a library for glibc and x86-64 there; a line on stderr, and it runs without"),
+    _row(COMPANY, "programs of musl", "test_other_libc.py::test_a_program_of_musl_runs_as_without_us"
+         " test_other_libc.py::test_musl_has_all_that_must_be_there"),
+    _row(COMPANY, "32-bit programs",
+         why_not="the loader does not load a library for x86-64 there; a line on stderr, and it runs without"),
     _row(COMPANY, "pthread_kill at an ended thread aborts (bionic)", why_not="threads are only known by their numbers; no pthread_kill is called"),
     _row(COMPANY, "a default action set past libc (rt_sigaction to SIG_DFL)",
          why_not="its next sample ends the program before anything could look; no program is known that does it"),
