@@ -6,9 +6,10 @@
 
 gunicorn (from the package index) serves a small application with forks in it, its workers
 are replaced every half minute, a new file is begun every minute, and four clients never
-rest. Every few seconds memory and descriptors of the service and of the collector are read,
-and how long ago the profile last grew. A line a minute; at the end what grew in the second
-half, and a row for README.md.
+rest. Half of what they ask goes to a server that is one process to the end, with a thread for
+each request. Every few seconds memory and descriptors are read, of gunicorn's first process, of
+that server and of the collector, and how long ago the profile last grew. A line a minute; at
+the end what grew in the second half, and a row for README.md.
 Exits with 1 when something did that should not. PLN_WORK is as for tests/run.sh.
 """
 import argparse
@@ -38,7 +39,7 @@ WORKERS = 2
 ROTATE_S, KEEP = 60, "512M"
 # What may grow in the second half. A process that has ended keeps its row in the collector to
 # the end of the file: where the two looks are in their files makes a difference.
-MASTER_KIB_MAX, COLLECTOR_KIB_MAX, FILES_MAX, LAG_S_MAX = 1024, 4096, 2, 5
+MASTER_KIB_MAX, STEADY_KIB_MAX, COLLECTOR_KIB_MAX, FILES_MAX, LAG_S_MAX = 1024, 2048, 4096, 2, 5
 
 APPLICATION = """
 import json, os, threading, time
@@ -66,6 +67,23 @@ def application(environ, start_response):
     start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', str(len(body)))])
     return [body]
 """
+# One process for as long as it takes, and a thread for each request.
+STEADY = """
+import os, signal, socketserver, threading, wsgiref.simple_server
+from application import application
+class Server(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
+    request_queue_size = 64
+class Handler(wsgiref.simple_server.WSGIRequestHandler):
+    def log_message(self, *args):
+        pass
+server = wsgiref.simple_server.make_server('127.0.0.1', 0, application, Server, Handler)
+signal.signal(signal.SIGTERM, lambda *args: threading.Thread(target=server.shutdown).start())
+with open('steady.new', 'w') as file:
+    file.write('%d %d' % (os.getpid(), server.server_port))
+os.rename('steady.new', 'steady')
+server.serve_forever()
+server.server_close()
+"""
 PAGES = ["/work", "/wait", "/work", "/allocate", "/wait", "/thread", "/work", "/wait"]
 
 
@@ -88,8 +106,8 @@ def children(pid):
 class Load:
     """Clients that ask for one page after the other, on a new connection each time."""
 
-    def __init__(self, port):
-        self.port, self.done, self.failed, self.over = port, 0, 0, threading.Event()
+    def __init__(self, ports):
+        self.ports, self.done, self.failed, self.over = ports, 0, 0, threading.Event()
         self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(CLIENTS)]
         for t in self.threads:
             t.start()
@@ -99,7 +117,8 @@ class Load:
         while not self.over.is_set():
             count += 1
             page = "/fork" if count % 50 == 0 else PAGES[count % len(PAGES)]
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            port = self.ports[count // len(PAGES) % len(self.ports)]
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
             try:
                 connection.request("GET", page)
                 self.failed += connection.getresponse().status != 200
@@ -116,29 +135,33 @@ class Load:
 
 
 class Service:
-    """gunicorn under `pillion record`, on a port of its own choice."""
+    """gunicorn and the other server under one `pillion record`, on ports of their own choice."""
 
     def __init__(self, work, python, packages):
         self.directory = work
         (work / "application.py").write_text(APPLICATION)
+        (work / "steady.py").write_text(STEADY)
         self.log = work / "gunicorn.log"
+        both = '"$0" steady.py & exec "$0" -m gunicorn.app.wsgiapp "$@"'
         argv = [place.HERE.pillion, "record", "--rotate", "%ds" % ROTATE_S, "--keep", KEEP, "-o", work / "soak.pillion",
-                "--", python.path, "-m", "gunicorn.app.wsgiapp", "-w", str(WORKERS), "-b", "127.0.0.1:0",
+                "--", "sh", "-c", both, python.path, "-w", str(WORKERS), "-b", "127.0.0.1:0",
                 "--graceful-timeout", "10", "--log-file", self.log, "application:application"]
         self.process = place.HERE.popen(argv, cwd=work, env={"PYTHONPATH": packages}, stderr=subprocess.PIPE, text=True)
         self.collector = self.process.pid
-        self.port = int(self.wait_for(r"Listening at: http://127.0.0.1:(\d+)"))
-        self.wait_for(r"Booting worker")
+        port = int(self.wait_for(self.log, r"Listening at: http://127.0.0.1:(\d+)")[1])
+        self.wait_for(self.log, r"Booting worker")
         self.master, = [p for p in children(self.collector) if "gunicorn" in proc(p, "cmdline")]
+        self.steady, other_port = map(int, self.wait_for(work / "steady", r"(\d+) (\d+)").groups())
+        self.ports = [port, other_port]
 
-    def wait_for(self, pattern):
+    def wait_for(self, path, pattern):
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self.process.poll() is None:
-            found = re.search(pattern, self.log.read_text()) if self.log.exists() else None
+            found = re.search(pattern, path.read_text()) if path.exists() else None
             if found:
-                return found[found.re.groups]
+                return found
             time.sleep(0.05)
-        raise SystemExit("gunicorn does not start: see %s" % self.log)
+        raise SystemExit("the service does not start: see %s" % self.log)
 
     def profiles(self):
         """The files, oldest first."""
@@ -148,6 +171,7 @@ class Service:
         """One row of figures."""
         newest = self.profiles()[-1].stat()
         return {"time": time.monotonic(), "master_kib": rss_kib(self.master), "master_files": files(self.master),
+                "steady_kib": rss_kib(self.steady), "steady_files": files(self.steady),
                 "collector_kib": rss_kib(self.collector), "collector_files": files(self.collector),
                 "workers": len(children(self.master)), "profile": newest.st_size,
                 "lag_s": time.time() - newest.st_mtime}
@@ -156,6 +180,7 @@ class Service:
         os.kill(self.master, signal.SIGHUP)
 
     def stop(self):
+        os.kill(self.steady, signal.SIGTERM)
         os.kill(self.master, signal.SIGTERM)
         _, err = self.process.communicate(timeout=120)
         return self.process.returncode, err
@@ -173,15 +198,17 @@ def pick_python():
 
 
 def heading():
-    print("%6s %10s %9s %11s %6s %14s %6s %12s %8s" % (
-        "minute", "requests/s", "failed", "master KiB", "files", "collector KiB", "files", "profile KiB", "lag s"))
+    print("%6s %10s %9s %11s %6s %11s %6s %14s %6s %12s %8s" % (
+        "minute", "requests/s", "failed", "master KiB", "files", "steady KiB", "files", "collector KiB", "files",
+        "profile KiB", "lag s"))
 
 
 def line(minute, rows, requests, seconds, failed):
     last = rows[-1]
-    print("%6.1f %10.1f %9d %11d %6d %14d %6d %12d %8.1f" % (
-        minute, requests / seconds, failed, last["master_kib"], last["master_files"], last["collector_kib"],
-        last["collector_files"], last["profile"] // 1024, max(r["lag_s"] for r in rows)), flush=True)
+    print("%6.1f %10.1f %9d %11d %6d %11d %6d %14d %6d %12d %8.1f" % (
+        minute, requests / seconds, failed, last["master_kib"], last["master_files"], last["steady_kib"],
+        last["steady_files"], last["collector_kib"], last["collector_files"], last["profile"] // 1024,
+        max(r["lag_s"] for r in rows)), flush=True)
 
 
 def run(service, load, minutes):
@@ -216,9 +243,13 @@ def judge(rows, load, result, profiles):
     checks = [
         ("gunicorn ended in order", status == 0, status),
         ("failed requests", load.failed == 0, load.failed),
-        ("growth of the service's first process, KiB", growth(rows, "master_kib") <= MASTER_KIB_MAX,
+        ("growth of gunicorn's first process, KiB", growth(rows, "master_kib") <= MASTER_KIB_MAX,
          growth(rows, "master_kib")),
         ("growth of its descriptors", growth(rows, "master_files") <= FILES_MAX, growth(rows, "master_files")),
+        ("growth of the server that is one process, KiB", growth(rows, "steady_kib") <= STEADY_KIB_MAX,
+         growth(rows, "steady_kib")),
+        # Each client may have a connection there.
+        ("growth of its descriptors", growth(rows, "steady_files") <= FILES_MAX + CLIENTS, growth(rows, "steady_files")),
         ("growth of the collector, KiB", growth(rows, "collector_kib") <= COLLECTOR_KIB_MAX,
          growth(rows, "collector_kib")),
         ("growth of its descriptors beyond live processes", growth(rows, "collector_files") <= 2 * FILES_MAX + 2 * WORKERS,
@@ -240,10 +271,11 @@ def judge(rows, load, result, profiles):
 def readme_row(minutes, rows, load, reloads, profiles):
     # A process that goes on in the next file is in both.
     processes = sum(bool(p["end_ns"]) for profile in profiles for p in profile.processes)
-    print("\n| %g | %s | %d | %d | %d | %s | %+d | %+d | %+d | %+d | %.1f |" % (
+    grown = ["%+d" % growth(rows, key) for key in ("master_kib", "master_files", "steady_kib", "steady_files",
+                                                   "collector_kib", "collector_files")]
+    print("\n| %g | %s | %d | %d | %d | %s | %s | %.1f |" % (
         minutes, format(load.done, ","), load.failed, reloads, len(profiles), format(processes, ","),
-        growth(rows, "master_kib"), growth(rows, "master_files"), growth(rows, "collector_kib"),
-        growth(rows, "collector_files"), max(r["lag_s"] for r in rows)))
+        " | ".join(grown), max(r["lag_s"] for r in rows)))
 
 
 def main():
@@ -253,7 +285,7 @@ def main():
     python, packages = pick_python()
     work = pathlib.Path(tempfile.mkdtemp(prefix="pillion-soak-"))
     service = Service(work, python, packages)
-    load = Load(service.port)
+    load = Load(service.ports)
     try:
         rows, reloads = run(service, load, minutes)
     finally:
