@@ -170,6 +170,23 @@ static bool names()
 	return true;
 }
 
+/* With the GIL: for repeat() alone. */
+static bool documents()
+{
+	static PyObject *json = PyImport_ImportModule("json");
+	PyObject *read, *written;
+
+	read = PyObject_CallMethod(
+		json, "loads", "s",
+		"{\"rows\": [{\"id\": 1, \"name\": \"one\", \"price\": 1.5},"
+		" {\"id\": 2, \"name\": \"two\", \"tags\": [\"a\", \"b\", null, true]},"
+		" {\"id\": 3, \"name\": \"three\", \"tags\": [], \"note\": \"\u00e4\"}]}");
+	written = read ? PyObject_CallMethod(json, "dumps", "O", read) : nullptr;
+	Py_XDECREF(read);
+	Py_XDECREF(written);
+	return written;
+}
+
 static const struct kind {
 	const char *name;
 	bool (*once)();
@@ -177,6 +194,7 @@ static const struct kind {
 	{ "exception", exception }, { "loader", loader },      { "allocator", allocator },
 	{ "threads", threads },	    { "fork", fork_and_exec }, { "vfork", vfork_and_exec },
 	{ "spawn", spawn },	    { "names", names },	       { "small blocks", small_blocks },
+	{ "documents", documents },
 };
 
 static const struct kind *find(const char *name)
