@@ -8,6 +8,7 @@ whatever is left of it at a timeout can be ended.
 import contextlib
 import dataclasses
 import fcntl
+import glob
 import json
 import os
 import pathlib
@@ -105,18 +106,59 @@ def turn():
         yield
 
 
+def threads_stopped(pid):
+    """[whether it is, by the profiler or by us] of each thread; of a process that is gone, none."""
+    found = []
+    for path in glob.glob("/proc/%d/task/*/stat" % pid):
+        try:
+            with open(path) as f:
+                found.append(f.read().rsplit(")", 1)[1].split()[0] in "Tt")
+        except OSError:
+            pass  # a thread that has ended
+    return found
+
+
 class Turns:
-    """Stops a process and lets it go on again, in turns, while the program that it measures says that it works."""
+    """Stops a process and lets it go on again, in turns, while the program that it measures says that it works.
+
+    One that stops that program, to look at it, is never stopped itself in that moment: the program would stand
+    still for the whole turn.
+    """
+
+    TRIES, SETTLED = 200, 0.002
 
     def __init__(self, directory):
-        self.working, self.stopped, self.until = directory / "working", False, 0.0
+        self.working, self.stopped, self.until, self.held = directory / "working", False, 0.0, 0
 
     def __call__(self, pid):
         working, now = self.working.exists(), time.perf_counter()
         if now < self.until and working or not working and not self.stopped:
             return
-        os.kill(pid, signal.SIGCONT if self.stopped else signal.SIGSTOP)
-        self.stopped, self.until = not self.stopped, now + random.uniform(0.1, 0.2)
+        if self.stopped:
+            os.kill(pid, signal.SIGCONT)
+            self.stopped = False
+        else:
+            self.stopped = self.stop(pid)
+        self.until = time.perf_counter() + random.uniform(0.1, 0.2)
+
+    def stop(self, pid):
+        """False: it held the program each time."""
+        try:
+            program = int(self.working.read_text())
+        except OSError:
+            return False
+        for _ in range(self.TRIES):
+            os.kill(pid, signal.SIGSTOP)
+            while not all(threads_stopped(pid)):
+                time.sleep(0.0001)
+            # A stop that was asked for before may take effect by now.
+            time.sleep(self.SETTLED)
+            if not any(threads_stopped(program)):
+                return True
+            self.held += 1
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(random.uniform(0, self.SETTLED))
+        return False
 
 
 def run(argv, directory, timeout=300, meanwhile=None):

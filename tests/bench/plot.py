@@ -81,7 +81,8 @@ def draw(interpreter, axis, rows, about, path):
     for axes, (title, values) in zip(all_axes, PANELS):
         panel(axes, rows, ABSCISSA[axis], title, values)
     at = "" if axis == "rate" else " at %d Hz" % about["rate"]
-    figure.suptitle("Cost against %s%s, %s; %s" % (axis.replace("-", " "), at, interpreter, about["date"]), fontsize=11)
+    figure.suptitle("Cost against %s%s, %s; %s" % (axis.replace("-", " "), at, interpreter, about["measured"][interpreter]),
+                    fontsize=11)
     handles = {}
     for axes in all_axes:
         handles.update(zip(*reversed(axes.get_legend_handles_labels())))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Pillion beside the profilers that people use: one command for all figures, or for one row.
 
-    tests/bench/run.py overhead|turns|accuracy|scaling|memory|limits|all [--peer NAME] [--program NAME] [--quick] [--resume]
+    tests/bench/run.py overhead|turns|accuracy|scaling|burst|memory|limits|all [--peer NAME] [--program NAME] [--quick] [--resume]
     tests/bench/run.py readme
 
 Installs the peers, measures, and writes Markdown and JSON; whole tables also README.md's section on
@@ -19,6 +19,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import accuracy  # noqa: E402
+import bursts  # noqa: E402
 import limits  # noqa: E402
 import memory  # noqa: E402
 import overhead  # noqa: E402
@@ -45,13 +46,14 @@ def one_by_one(measure):
 
 
 KINDS = {"overhead": overhead.measure, "turns": turns.measure_all, "accuracy": accuracy.measure, "scaling": scaling.measure,
-         "memory": memory.measure_all, "limits": one_by_one(limits.measure)}
+         "burst": bursts.measure, "memory": memory.measure_all, "limits": one_by_one(limits.measure)}
 # (usual, with --quick). What a kind does not use, it does not have.
 DEFAULTS = {
     "overhead": {"rate": (100, 100), "rounds": (10, 1), "seconds": (0.5, 0.1)},
     "turns": {"rate": (100, 100), "runs": (3, 1), "seconds": (6.0, 1.0)},
     "accuracy": {"rate": (200, 200), "runs": (6, 2), "seconds": (4.0, 0.5)},
     "scaling": {"rate": (100, 100), "rounds": (5, 1), "seconds": (1.0, 0.3)},
+    "burst": {"rounds": (6, 1), "seconds": (2.0, 0.3)},
     "memory": {"rate": (100, 100), "rounds": (10, 1), "seconds": (1.0, 0.1)},
     "limits": {},
 }
@@ -66,9 +68,9 @@ def parse(argv):
                         help="only this one, of scaling only what grows; may be repeated")
     parser.add_argument("--interpreter", action="append", default=[], help="as tests/lib/interpreters.py names it")
     parser.add_argument("--rate", type=int, help="samples a second that are asked for (default 100; accuracy: 200)")
-    parser.add_argument("--rounds", type=int, help="overhead, scaling: runs of each (default 10, scaling 5; quick: 1)")
+    parser.add_argument("--rounds", type=int, help="overhead, scaling, burst: runs of each (default 10, scaling 5, burst 6; quick: 1)")
     parser.add_argument("--runs", type=int, help="accuracy, turns: runs of each (default 6, turns 3; quick: 2, 1)")
-    parser.add_argument("--seconds", type=float, help="of work in a run (default 1, overhead 0.5, turns 6, accuracy 4; "
+    parser.add_argument("--seconds", type=float, help="of work in a run (default 1, overhead 0.5, turns 6, accuracy 4, burst 2; "
                         "quick: less)")
     parser.add_argument("--limit", type=float, help="seconds after which a run is ended (default 60; quick: 20)")
     parser.add_argument("--quick", action="store_true", help="to see that it works: the figures mean little")
@@ -102,9 +104,11 @@ def earlier(kind, about, options):
     old = data["about"]
     if old["settings"] != about["settings"]:
         sys.exit("cannot resume %s: it was measured with %s, not %s" % (path, old["settings"], about["settings"]))
-    about["begun"] = list(dict.fromkeys(old["begun"] + ["%(date)s, commit %(commit)s" % old]))
     for name in ("interpreters", "packages"):
         about[name] = {**old[name], **about[name]}
+    for subject, when in old["measured"].items():
+        now = about["measured"].get(subject)
+        about["measured"][subject] = "; ".join(filter(None, [when, now and "gone on with " + now]))
     return dict(rows=data["rows"], scales=old.get("scales", {}))
 
 
@@ -143,7 +147,7 @@ def main(argv):
     if options.kind == "readme":
         return summary.update(RESULTS)
     peers.chosen(options.peer)  # an unknown name is told before an hour of work
-    known = [*overhead.PROGRAMS, *accuracy.PROGRAMS, *scaling.AXES, *memory.ROWS, *limits.ROWS]
+    known = [*overhead.PROGRAMS, *accuracy.PROGRAMS, *scaling.AXES, *bursts.PROGRAMS, *memory.ROWS, *limits.ROWS]
     for name in options.program:
         if name not in known:
             sys.exit("no such program: %s; there are: %s" % (name, ", ".join(known)))

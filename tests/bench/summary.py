@@ -7,6 +7,7 @@ import json
 import math
 import statistics
 
+import bursts
 import place
 import table
 
@@ -17,15 +18,18 @@ INTRODUCTION = """\
 Made by `tests/bench/run.py` from whole tables in [tests/bench/results](tests/bench/results), which have all
 values, intervals, machine and versions; [tests/bench/README.md](tests/bench/README.md) says how to read them.
 × is with the profiler ÷ without it, at 100 samples a second; "in all" is of programs that work for half a second, so that
-what is done once, at the start, weighs more than in a service."""
+what is done once, at the start, weighs more than in a service. CPU × is that of the program alone: what a profiler uses in
+a process of its own, most of what py-spy, austin and profiling.sampling cost, is in the tables. A win is told where one
+interval lies below the other as a whole; smaller differences are in the tables as well."""
 # (kind of table, field, what it is called)
+SCALED = [("scaling", "wall", "wall × as load grows"), ("scaling", "cpu", "CPU × as load grows")]
 COSTS = [("turns", "wall", "wall × while it samples"), ("overhead", "wall", "wall × in all"), ("overhead", "cpu", "CPU × in all")]
 
 
 def load(directory):
     """{kind: table} of those that are there."""
     return {kind: json.loads((directory / (kind + ".json")).read_text())
-            for kind in ("turns", "overhead", "accuracy", "scaling", "memory") if (directory / (kind + ".json")).exists()}
+            for kind in ("turns", "overhead", "accuracy", "scaling", "burst", "memory") if (directory / (kind + ".json")).exists()}
 
 
 def rows_of(tables, kind, **wanted):
@@ -55,13 +59,26 @@ def costs(tables):
 
 
 def columns(tables):
-    right = ["distance %, median", "best or within noise of the best", "impossible stacks"] if "accuracy" in tables else []
+    right = ["distance %, median (Pillion's on the same)", "best or within noise of the best", "impossible stacks"] if "accuracy" in tables else []
     return ["profiler", *(cell for _, _, name in costs(tables) for cell in (name + ", median", "worst")), *right, "cannot run"]
 
 
-def right_cells(rows):
+def row_key(row):
+    return row["program"], row["clock"]
+
+
+def distance_cell(rows, own):
+    """The median, and that of Pillion on the same programs and clocks: not all can measure all."""
+    if not rows:
+        return table.DASH
+    same = [r["distance"] for r in own if row_key(r) in set(map(row_key, rows))]
+    beside = " (%s)" % table.percent(statistics.median(same)) if len(same) < len(own) else ""
+    return table.percent(statistics.median(r["distance"] for r in rows)) + beside
+
+
+def right_cells(rows, own):
     judged = [g for g in map(is_good, rows) if g is not None]
-    return [table.percent(statistics.median(r["distance"] for r in rows)) if rows else table.DASH,
+    return [distance_cell(rows, own),
             "%d of %d" % (sum(judged), len(judged)) if judged else table.DASH,
             sum(r["impossible"] for r in rows) if rows else table.DASH]
 
@@ -69,19 +86,21 @@ def right_cells(rows):
 def profiler_line(tables, interpreter, peer):
     every = {kind: rows_of(tables, kind, interpreter=interpreter, peer=peer) for kind in ("turns", "overhead", "accuracy")}
     ran = {kind: [r for r in rows if "message" not in r] for kind, rows in every.items()}
-    tried, failed = (sum(len(rows[kind]) for kind in ("overhead", "accuracy")) for rows in (every, ran))
-    failed = tried - failed
+    own = [r for r in rows_of(tables, "accuracy", interpreter=interpreter, peer="pillion") if "message" not in r]
+    tried = sum(map(len, every.values()))
+    failed = tried - sum(map(len, ran.values()))
     return [peer, *(cell for kind, field, _ in costs(tables) for cell in cost_cells(ran[kind], field)),
-            *(right_cells(ran["accuracy"]) if "accuracy" in tables else ()),
+            *(right_cells(ran["accuracy"], own) if "accuracy" in tables else ()),
             "%d of %d" % (failed, tried) if failed else ""]
 
 
 def cheaper(tables, interpreter):
     """Where the whole interval of another one lies below that of Pillion, with native stacks or without."""
-    for kind, field, title in COSTS:
+    for kind, field, title in COSTS + SCALED:
         every = rows_of(tables, kind, interpreter=interpreter)
-        for program in ordered(r["program"] for r in every):
-            rows = {r["peer"]: r for r in every if r["program"] == program and r.get(field + "_low") is not None}
+        for program in ordered(r.get("point") or r["program"] for r in every):
+            rows = {r["peer"]: r for r in every
+                    if (r.get("point") or r["program"]) == program and r.get(field + "_low") is not None}
             own = rows.get("pillion")
             for peer, row in rows.items():
                 if own and not peer.startswith("pillion") and row[field + "_high"] < own[field + "_low"]:
@@ -107,7 +126,7 @@ def section(tables, interpreter):
     yield ""
     yield from table.lines_of(columns(tables), [profiler_line(tables, interpreter, peer) for peer in peers])
     wins = [*cheaper(tables, interpreter), *righter(tables, interpreter)]
-    yield "Where another one does better:" if wins else "Nowhere was another one shown to do better."
+    yield "Where another one was shown to do better:" if wins else "Nowhere was another one shown to do better."
     yield ""
     yield from ["* " + win for win in wins] + [""] * bool(wins)
 
@@ -142,6 +161,27 @@ def memory(tables):
             [r["name"], limited_cell(r), "%g" % r["limit"]] for r in limited))
 
 
+def burst_cells(row, rate):
+    if row is None:
+        return [table.DASH] * (3 if rate else 2)
+    asked = [row["point"].rsplit(" ", 1)[1]] if rate else []
+    return [*asked, format(round(bursts.per_second(row)), ","), table.interval(row, "wall", "%.3f")]
+
+
+def at_full_speed(tables):
+    """Each at the rate at which most samples came."""
+    found = bursts.best(rows_of(tables, "burst"))
+    for interpreter in ordered(key[0] for key in found):
+        yield "### Bursts, " + interpreter
+        yield ""
+        names = ["program", "Pillion, samples a second", "wall ×", "profiling.sampling, best when asked for",
+                 "samples a second", "wall ×"]
+        yield from table.lines_of(names, (
+            [program, *burst_cells(found.get((interpreter, program, "pillion --burst")), False),
+             *burst_cells(found.get((interpreter, program, "profiling.sampling")), True)]
+            for program in ordered(key[1] for key in found if key[0] == interpreter)))
+
+
 def pictures(tables):
     drawn = [r for r in rows_of(tables, "scaling") if "message" not in r]
     for interpreter, axis in ordered((r["interpreter"], r["point"].rsplit(" ", 1)[0]) for r in drawn):
@@ -153,11 +193,12 @@ def text(tables):
     """The section, with its title."""
     if not tables:
         return "%s\n%s\n" % (TITLE, NONE)
-    about = ["* %s: %s, commit %s; %s, %d cores, Linux %s" % (
-        kind, *(t["about"][k] for k in ("date", "commit", "cpu", "cores", "kernel"))) for kind, t in tables.items()]
+    about = ["* %s: %s; %s, %d cores, Linux %s" % (
+        kind, "; ".join("%s: %s" % item for item in t["about"]["measured"].items()),
+        *(t["about"][k] for k in ("cpu", "cores", "kernel"))) for kind, t in tables.items()]
     interpreters = ordered(r["interpreter"] for t in tables.values() for r in t["rows"] if "interpreter" in r)
     lines = [TITLE, INTRODUCTION, "", *about, "", *(line for i in interpreters for line in section(tables, i)),
-             *memory(tables), *pictures(tables)]
+             *at_full_speed(tables), *memory(tables), *pictures(tables)]
     return "\n".join(lines).rstrip() + "\n"
 
 

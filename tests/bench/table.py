@@ -6,6 +6,7 @@ import os
 import platform
 import statistics
 
+import bursts
 import measure
 import place
 
@@ -23,33 +24,31 @@ def _first(path, start, default=""):
 def circumstances(options, command, settings):
     """Machine, versions, date, commit, and what was asked for."""
     pip = {s.id: {k: v for k, v in s.versions().items()} for s in options.subjects}
+    date, commit = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), place.commit()
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": place.commit(),
+        "date": date, "commit": commit, "measured": {s.id: "%s, commit %s" % (date, commit) for s in options.subjects},
         "command": command, "cpu": _first("/proc/cpuinfo", "model name", platform.machine()),
         "cores": os.cpu_count(), "kernel": platform.release(), "libc": " ".join(platform.libc_ver()),
         "memory_kib": _first("/proc/meminfo", "MemTotal"), "load_at_start": os.getloadavg()[0],
         "interpreters": {s.id: "CPython %d.%d.%d, %s" % (*s.interpreter.version, " ".join(sorted(s.interpreter.tags)))
                          for s in options.subjects},
         "packages": pip, "environment": measure.FIXED, "settings": settings,
-        "rate": settings.get("rate"), "begun": []}
+        "rate": settings.get("rate")}
 
 
 def heading(about):
     wanted = ("py-spy", "austin-dist", "scalene", "memray", "pyinstrument", "yappi", "line_profiler", "line-profiler",
               "numpy", "pandas", "django")
-    lines = ["%s, commit %s. %s, %d cores, Linux %s, %s. Load before: %.2f." % (
-        about["date"], about["commit"], about["cpu"], about["cores"], about["kernel"], about["libc"],
-        about["load_at_start"]), ""]
+    lines = ["%s, %d cores, Linux %s, %s. Load before: %.2f." % (
+        about["cpu"], about["cores"], about["kernel"], about["libc"], about["load_at_start"]), ""]
     for key, text in about["interpreters"].items():
         packages = ", ".join("%s %s" % (n, about["packages"][key][n]) for n in wanted if n in about["packages"][key])
-        lines.append("* `%s`: %s; %s" % (key, text, packages))
+        lines.append("* `%s`: %s; %s. %s" % (key, text, packages, about["measured"][key]))
     asked = ["%s %g%s" % (word, about["settings"][name], unit) for name, word, unit in (
         ("rate", "rate", " Hz"), ("rounds", "rounds", ""), ("runs", "runs", ""), ("seconds", "work of a run", " s"))
         if name in about["settings"]]
     fixed = ", ".join("`%s=%s`" % item for item in about["environment"].items())
     lines.append("* %sOn all sides: %s." % ("Asked for: %s. " % ", ".join(asked) if asked else "", fixed))
-    lines += ["* Begun: %s" % begun for begun in about["begun"]]
     return [*lines, "* `%s`" % about["command"], ""]
 
 
@@ -215,6 +214,26 @@ def scaling(rows):
         yield from lines_of([axis, *SCALING], map(scaling_line, by_peer))
 
 
+# ------------------------------------------------------------------ bursts
+
+BURST = ["profiler", "rounds", "samples a second", "CPU ×", "wall ×", "profiler CPU s", "it says"]
+
+
+def burst_line(row):
+    asked = row["point"].rsplit(" ", 1)[1]
+    if "message" in row:
+        return [asked, row["peer"], "0", "cannot run: " + row["message"], *[""] * (len(BURST) - 3)]
+    return [asked, row["peer"], len(row["rounds"]), number(bursts.per_second(row)), interval(row, "cpu", "%.3f"),
+            interval(row, "wall", "%.3f"), number(row["profiler_cpu"], "%.3f"), row["says"]]
+
+
+def burst(rows):
+    for (interpreter, program), group in grouped(rows, lambda r: (r["interpreter"], r["point"].rsplit(" ", 1)[0])):
+        yield "## Bursts: %s, %s" % (program, interpreter)
+        yield ""
+        yield from lines_of(["asked for", *BURST], map(burst_line, group))
+
+
 # ------------------------------------------------------------------ limits
 
 def limits(rows):
@@ -233,7 +252,8 @@ def memory(rows):
     yield from overhead([r for r in rows if "peer" in r])
 
 
-WRITERS = {"overhead": overhead, "turns": turns, "accuracy": accuracy, "scaling": scaling, "memory": memory, "limits": limits}
+WRITERS = {"overhead": overhead, "turns": turns, "accuracy": accuracy, "scaling": scaling, "burst": burst,
+           "memory": memory, "limits": limits}
 
 
 def write(kind, rows, about, directory):

@@ -531,19 +531,26 @@ def test_what_the_pace_explains_is_not_the_profilers():
     assert abs(value - 1.01) < 0.003 and 1.0 < low < high < 1.02 and len(pairs) == 200
 
 
-def test_a_process_is_stopped_and_goes_on_in_turns(work):
-    """Its child says that it works, and sees it; at its end it runs."""
+@pytest.mark.parametrize("holds", [False, True], ids=["that only looks", "that stops its child to look at it"])
+def test_a_process_is_stopped_and_goes_on_in_turns(work, holds):
+    """Its child says that it works, and sees it; at its end it runs. It is not stopped while its child stands still."""
     program = work / "parent.py"
-    program.write_text("import subprocess, sys\nsys.exit(subprocess.call([sys.executable, %r, '--turns', 'parent']))\n"
-                       % str(work / "child.py"))
+    program.write_text(
+        "import os, signal, subprocess, sys, time\nchild = subprocess.Popen([sys.executable, %r, '--turns', 'parent'])\n"
+        "while %d and child.poll() is None:\n    child.send_signal(signal.SIGSTOP)\n    time.sleep(0.006)\n"
+        "    child.send_signal(signal.SIGCONT)\n    time.sleep(0.006)\nsys.exit(child.wait())\n"
+        % (str(work / "child.py"), holds))
     (work / "child.py").write_text(
         "import sys, time\nsys.path.insert(0, %r)\nimport common\n"
         "def work(repeats):\n    for _ in range(repeats):\n        end = time.perf_counter() + 0.01\n"
         "        while time.perf_counter() < end: pass\n        common.mark()\n"
         "common.run(work, 100, 'It burns.')\n" % str(subjects.PROGRAMS))
     directory = measure.fresh_directory(work / "run")
-    outcome = measure.run([sys.executable, program], directory, 60, measure.Turns(directory))
+    switch = measure.Turns(directory)
+    outcome = measure.run([sys.executable, program], directory, 60, switch)
     assert outcome.returncode == 0 and len(turns.pairs_of(outcome.result)) >= 3
+    stood_still = sum(wall - cpu > 0.08 for cpu, wall, *_ in outcome.result["units"])
+    assert stood_still <= 1 and (switch.held > 0) == holds
 
 
 def test_work_is_calibrated():
@@ -568,8 +575,9 @@ def test_the_time_left_is_estimated():
 # ------------------------------------------------------- tables
 
 ABOUT = {"date": "2026-01-02 03:04 UTC", "commit": "abc", "cpu": "a CPU", "cores": 2, "kernel": "6.1",
-         "libc": "glibc 2", "load_at_start": 0.1, "interpreters": {"3.x": "CPython 3.x"}, "packages": {"3.x": {"py-spy": "0.4"}},
-         "settings": {"rate": 100, "rounds": 4}, "environment": {"A": "1"}, "begun": [], "command": "run.py"}
+         "libc": "glibc 2", "load_at_start": 0.1, "interpreters": {"3.x": "CPython 3.x"},
+         "measured": {"3.x": "2026-01-02 03:04 UTC, commit abc"}, "packages": {"3.x": {"py-spy": "0.4"}},
+         "settings": {"rate": 100, "rounds": 4}, "environment": {"A": "1"}, "command": "run.py"}
 
 
 def cells(text, first):
@@ -625,7 +633,8 @@ def tables():
                 for peer, distance, more in (
                     ("pillion", 0.02, {"best": "right", "worse_low": 0.005, "worse_high": 0.02}), ("right", 0.005, {}),
                     ("near", 0.01, {"best": "right", "worse_low": -0.1, "worse_high": 0.1}))]
-    scaling = [{"interpreter": "3.x", "program": "load", "peer": "pillion", "point": "depth 10"}]
+    scaling = [{"interpreter": "3.x", "program": "load", "peer": peer, "point": "depth 10", "cpu": cpu, "cpu_low": cpu - 0.01,
+                "cpu_high": cpu + 0.01} for peer, cpu in (("pillion", 1.1), ("cheap", 1.05), ("near", 1.09))]
     turns = [{"interpreter": "3.x", "program": "p", "peer": peer, "wall": wall, "wall_low": wall - 0.001,
               "wall_high": wall + 0.001} for peer, wall in (("pillion", 1.004), ("cheap", 1.0035), ("near", 1.002))]
     return {kind: {"about": about, "rows": rows} for kind, rows in (
@@ -635,13 +644,33 @@ def tables():
 def test_readme_tells_where_another_one_is_better():
     text = summary.text(tables())
     assert cells(text, "pillion") == ["pillion", "1.004", "1.004 (p)", "1.030", "1.030 (p)", "1.050", "1.050 (p)", "2.00", "0 of 1",
-                                      "0", "1 of 3"]
+                                      "0", "1 of 4"]
     assert cells(text, "near")[8] == cells(text, "right")[8] == "1 of 1"
     assert [line for line in text.splitlines() if line.startswith(("* W", "* C", "* A"))] == [
         "* Wall × while it samples, p: near 1.002, Pillion 1.004 (without native stacks –).",
         "* CPU × in all, p: cheap 1.020, Pillion 1.050 (without native stacks –).",
+        "* CPU × as load grows, depth 10: cheap 1.050, Pillion 1.100 (without native stacks –).",
         "* Accuracy, t, cpu time: pillion is worse than right, by 0.50 to 2.00 percentage points."]
     assert "results/scaling-depth-3.x.svg)" in text
+
+
+def test_readme_tells_who_looks_most_often_and_what_that_costs():
+    """Of each the rate at which most samples came, which is not the highest that was asked for."""
+    def row(peer, asked, got, wall):
+        return {"interpreter": "3.x", "program": "load", "peer": peer, "point": "loop %d" % asked, "rounds": [{}], "got": got,
+                "alone_wall": 2.0, "wall": wall, "wall_low": wall - 0.01, "wall_high": wall + 0.01, "cpu": 1.5, "cpu_low": 1.4,
+                "cpu_high": 1.6, "profiler_cpu": 0.1, "says": "so"}
+
+    rows = [row("pillion --burst", 1_000_000, 1_800_000, 1.0), row("pillion --burst", 2_000_000, 3_000_000, 1.25),
+            row("profiling.sampling", 100_000, 180_000, 1.0), row("profiling.sampling", 500_000, 160_000, 1.0),
+            {"interpreter": "3.x", "program": "load", "peer": "profiling.sampling", "point": "calls 100000", "message": "no"}]
+    text = summary.text({"burst": {"about": ABOUT, "rows": rows}})
+    assert cells(text, "loop") == ["loop", "1,200,000", "1.250 [1.240, 1.260]", "100000", "90,000", "1.000 [0.990, 1.010]"]
+    assert "| calls |" not in text
+    told = "\n".join(table.burst(rows))
+    assert cells(told, "500000")[:4] == ["500000", "profiling.sampling", "1", "80000"]
+    assert cells(told, "100000")[:4] == ["100000", "profiling.sampling", "1", "90000"] and "cannot run: no" in told
+    assert {line.count("|") for line in told.splitlines() if line.startswith("|")} == {9}
 
 
 def test_readme_has_no_column_of_what_was_not_measured():

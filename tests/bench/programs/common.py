@@ -22,7 +22,7 @@ TURN = 0.03  # seconds of a turn with the profiler, or without it, at least
 FIXED = bytes(range(256)) * 512
 MARKS = []  # (times since the one before, clocks, pace(), is_on(), clocks) when the work began, and after each piece
 COUNTED = [0]  # times since the last mark
-WORKING = "working"  # a file that is there meanwhile
+WORKING = "working"  # a file that is there meanwhile, with the process's number
 
 
 def children_cpu():
@@ -101,7 +101,9 @@ class WhileParentRuns(Always):
     """The process that started this one; somebody stops it and lets it go on while the file is there."""
 
     def begin(self):
-        open(WORKING, "w").close()
+        with open(WORKING + ".new", "w") as f:
+            f.write(str(os.getpid()))
+        os.rename(WORKING + ".new", WORKING)
 
     def end(self):
         os.remove(WORKING)

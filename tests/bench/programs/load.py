@@ -24,10 +24,21 @@ def compute(units):
     return total
 
 
-def down(depth, units):
+def loop(units):
+    """The same without a call: the stack stays what it is."""
+    total = 0
+    for unit in range(units):
+        for i in range(UNIT):
+            total ^= i * 3 + 1
+        if unit % 500 == 499:
+            common.mark()
+    return total
+
+
+def down(depth, units, at_the_bottom=compute):
     if depth > 1:
-        return down(depth - 1, units)
-    return compute(units)
+        return down(depth - 1, units, at_the_bottom)
+    return at_the_bottom(units)
 
 
 def share(units, count, number):
@@ -75,6 +86,11 @@ def depth(count, units):
     common.measured(down, count, units)
 
 
+def depth_loop(count, units):
+    sys.setrecursionlimit(count + 1000)
+    common.measured(down, count, units, loop)
+
+
 def processes(count, units):
     def work():
         children = []
@@ -92,11 +108,12 @@ def processes(count, units):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=["busy-threads", "idle-threads", "depth", "processes"])
+    parser.add_argument("kind", choices=["busy-threads", "idle-threads", "depth", "depth-loop", "processes"])
     parser.add_argument("count", type=int)
     parser.add_argument("--scale", type=float, default=1.0, help="times the usual work (default 1)")
     options = parser.parse_args()
-    kinds = {"busy-threads": busy_threads, "idle-threads": idle_threads, "depth": depth, "processes": processes}
+    kinds = {"busy-threads": busy_threads, "idle-threads": idle_threads, "depth": depth, "depth-loop": depth_loop,
+             "processes": processes}
     kinds[options.kind](options.count, max(options.count, round(50_000 * options.scale)))
 
 
