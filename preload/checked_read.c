@@ -11,6 +11,7 @@
 #include "checked_read.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -27,6 +28,15 @@ static bool works;
  */
 static int memory_fd = -1;
 static long memory_pid;
+static struct stat memory_file;
+
+static bool is_memory(int fd)
+{
+	struct stat st;
+
+	return !pln_syscall3(SYS_fstat, fd, (long)&st, 0) && st.st_dev == memory_file.st_dev &&
+	       st.st_ino == memory_file.st_ino;
+}
 
 static int open_own_memory(void)
 {
@@ -58,6 +68,7 @@ bool pln_checked_read_init(void)
 		return true;
 	memory_pid = pln_getpid_sigsafe();
 	memory_fd = open_own_memory();
+	(void)pln_syscall3(SYS_fstat, memory_fd, (long)&memory_file, 0);
 	works = memory_fd >= 0 && probe();
 	return works;
 }
@@ -77,7 +88,9 @@ void pln_checked_read_after_fork(void)
 {
 	if (memory_fd < 0)
 		return;
-	pln_syscall3(SYS_close, memory_fd, 0, 0);
+	/* A program that has closed all that it did not know may have the number in use by now. */
+	if (is_memory(memory_fd))
+		pln_syscall3(SYS_close, memory_fd, 0, 0);
 	memory_fd = -1;
 	(void)pln_checked_read_init();
 }

@@ -67,6 +67,20 @@ def test_where_process_vm_readv_is_refused_python_frames_are_recorded(interprete
     assert profile.total("cpu_ns", profile.calling("burn")) >= 0.6e9
 
 
+def test_where_process_vm_readv_is_refused_a_number_that_the_program_took_stays_its_own(one_python, work):
+    """It has closed all that it did not know, and uses the number of that file for another one, in children too."""
+    deny = place.host_compile(place.WORKLOADS / "deny.c", place.WORK / "helpers" / "deny")
+    program = ("import os\nown = os.open('/dev/null', os.O_RDONLY)\n"
+               "ours = [int(n) for n in os.listdir('/proc/self/fd') if 'mem' in os.path.realpath('/proc/self/fd/' + n)]\n"
+               "os.closerange(own + 1, 4096)\nfor n in ours: os.dup2(own, n)\npid = os.fork()\n"
+               "print([os.path.sameopenfile(own, n) for n in ours], flush=True)\n"
+               "if pid: raise SystemExit(os.waitpid(pid, 0)[1])\n")
+    result = place.HERE.run([deny, "process_vm_readv", place.HERE.pillion, "record", "-o", work / "out.pillion", "--",
+                             one_python.path, "-c", program])
+    assert (result.returncode, result.stdout) == (0, "[True]\n[True]\n"), result.stderr
+    assert recording.load(work / "out.pillion").processes
+
+
 def test_an_embedded_interpreter_is_found(one_python, work):
     """The program is not called python and links or loads it: detection goes by _PyRuntime."""
     shared = next((i for i in interpreters.supported() if i.origin == "pyenv" and "shared" in i.tags), None)
