@@ -12,7 +12,6 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -21,6 +20,8 @@
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+#include "symbols/target_file.h"
 
 #define BLOCK_BYTES 4096u
 #define BLOCKS 512u
@@ -50,12 +51,11 @@ static uint64_t identity_of(const struct stat *st)
 /* Leaves the block empty when the file is another one by now. */
 static void load(struct block *block, const struct pln_elf_image *image, uint64_t index)
 {
-	/* Not blocking: a path that a stranger chose may name a FIFO. */
-	int fd = open(image->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
+	int fd = pln_target_file_open(image->path, &st);
 	ssize_t got = -1;
 
-	if (fd >= 0 && !fstat(fd, &st) && identity_of(&st) == image->identity)
+	if (fd >= 0 && identity_of(&st) == image->identity)
 		got = pread(fd, block->bytes, BLOCK_BYTES, (off_t)(index * BLOCK_BYTES));
 	if (fd >= 0)
 		close(fd);
@@ -181,12 +181,12 @@ static int parse_or_empty(struct pln_elf_image *image)
 int pln_elf_image_open(struct pln_elf_image *image, const char *path)
 {
 	struct stat st;
+	int fd = pln_target_file_find(path, &st);
 
 	*image = (struct pln_elf_image){ 0 };
-	if (stat(path, &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -ENOEXEC;
+	if (fd < 0)
+		return fd;
+	close(fd);
 	image->path = path;
 	image->size = (uint64_t)st.st_size;
 	image->identity = identity_of(&st);

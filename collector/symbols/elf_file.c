@@ -9,7 +9,6 @@
 #include "symbols/elf_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,8 @@
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
+
+#include "symbols/target_file.h"
 
 /*
  * Linked files have some dozens of sections, with every one of the compilers' options some
@@ -220,35 +221,10 @@ int pln_elf_open_fd(int fd, enum pln_elf_mode mode, struct pln_elf **file)
 	return finish_open(new, file);
 }
 
-/*
- * What a target names may be anything, and to open a device can do harm: it is looked at first.
- * Through /proc it is then the very file that was looked at.
- */
-static int open_regular(const char *path)
-{
-	int handle = open(path, O_PATH | O_CLOEXEC), fd;
-	char link[sizeof("/proc/self/fd/") + 10];
-	struct stat st;
-
-	if (handle < 0)
-		return -errno;
-	if (fstat(handle, &st) || !S_ISREG(st.st_mode)) {
-		close(handle);
-		return -ENOEXEC;
-	}
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", handle);
-	fd = open(link, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT) /* no /proc */
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		fd = -errno;
-	close(handle);
-	return fd;
-}
-
 int pln_elf_open(const char *path, struct pln_elf **file)
 {
-	int fd = open_regular(path);
+	struct stat st;
+	int fd = pln_target_file_open(path, &st);
 
 	return fd < 0 ? fd : pln_elf_open_fd(fd, PLN_ELF_READ, file);
 }

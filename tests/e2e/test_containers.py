@@ -47,12 +47,13 @@ def engine(tmp_path_factory):
     def wrap(user, mounted, command, own_file=None):
         volume, root = shlex.quote(str(mounted)), ""
         lines = ["set -e", "mount --make-rprivate /", "mount -t tmpfs -o size=64k shm /dev/shm"]
-        if own_file:  # an image of its own: this file is in its /opt, and nowhere else
+        if own_file:  # an image of its own: /opt has a link, as of Debian's alternatives, to this file, and nobody else
             layers, root = shlex.quote(str(mounted.parent / "layers")), "chroot ."
             lines += ["mkdir -p %s && mount -t tmpfs layers %s" % (layers, layers),
                       "cd %s && mkdir upper work root" % layers,
                       "mount -t overlay image -o lowerdir=/,upperdir=upper,workdir=work root && cd root",
-                      "mkdir -p opt && cp %s opt && mount --rbind /dev dev" % shlex.quote(str(own_file)),
+                      "mkdir -p opt/real && cp %s opt/real && ln -s /opt/real/%s opt" % (
+                          shlex.quote(str(own_file)), shlex.quote(own_file.name)), "mount --rbind /dev dev",
                       "mount -t proc proc proc && mount --bind %s .%s" % (volume, volume)]
         else:
             lines += ["mount --bind %s %s" % (volume, volume), "mount -o remount,bind,ro /"]
@@ -170,6 +171,7 @@ def test_a_sidecar_tells_programs_of_one_process_apart(engine, app, volume):
 
 
 def test_symbols_come_from_files_that_only_the_target_sees(engine, app, volume):
+    """An absolute link leads to where it does in the target, not to what the collector has there."""
     here = place.of(app)
     if not place.has_headers(app):
         pytest.skip("no headers of %s" % app)
