@@ -79,7 +79,10 @@ PLN_EXPORT void *realloc(void *p, size_t size)
 	return resize(p, size);
 }
 
-/* Not the real one: glibc's calls realloc(), which is ours. */
+/*
+ * As glibc's, which calls whatever realloc() the program has: that of an allocator in front of us,
+ * which may have none of these, is not ours.
+ */
 PLN_EXPORT void *reallocarray(void *p, size_t count, size_t size)
 {
 	size_t bytes;
@@ -88,7 +91,7 @@ PLN_EXPORT void *reallocarray(void *p, size_t count, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return resize(p, bytes);
+	return realloc(p, bytes);
 }
 
 PLN_EXPORT int posix_memalign(void **p, size_t alignment, size_t size)

@@ -128,6 +128,9 @@ static int start(void)
 
 	pln_store_relaxed(&stopping, 0);
 	sigfillset(&all);
+	/* A program's filter may trap what we call, and its handler answer; blocked, it would end
+	 * it. */
+	sigdelset(&all, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	error = create_thread();
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

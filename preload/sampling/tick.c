@@ -212,6 +212,7 @@ static void look_at(struct pln_thread *thread, struct pln_slot *slot, uint64_t o
 			charge_blocked(thread, slot, &blocked);
 		break;
 	case PLN_BLOCKED_RUNNING:
+	case PLN_BLOCKED_UNKNOWN: /* of who became another user the file cannot be opened */
 		if (may_force)
 			force_in_proportion(thread, off);
 		break;

@@ -73,6 +73,7 @@ static void fill_mask(sigset_t *mask)
 	sigdelset(mask, SIGILL);
 	sigdelset(mask, SIGTRAP);
 	sigdelset(mask, SIGABRT);
+	sigdelset(mask, SIGSYS);
 }
 
 static int set_handler(int signo, int more_flags)

@@ -97,6 +97,31 @@ def test_in_front_of_pillion_it_is_left_alone(python, work, allocator, kind):
     assert recording.load(path).processes[0]["heap"][recording.HEAP_MALLOC][0] < 100
 
 
+def test_in_front_of_pillion_it_resizes_what_it_gave(python, work, allocator):
+    """Not all of them have a reallocarray(): that is glibc's, which calls theirs, or ours."""
+    program = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.reallocarray.restype = ctypes.c_void_p
+libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+libc.reallocarray.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t]
+for size in (24, 3000, 3000000):
+    block = libc.malloc(size)
+    ctypes.memset(block, 7, size)
+    block = libc.reallocarray(block, size, 3)
+    assert ctypes.string_at(block, size) == bytes([7]) * size
+    libc.free(block)
+    libc.free(libc.reallocarray(None, size, 2))
+assert not libc.reallocarray(None, 1 << 40, 1 << 40)
+print('done')
+"""
+    where = place.of(python)
+    for order in ([allocator, where.library], [where.library, allocator]):
+        result = where.run([where.pillion, "record", "-q", "-o", work / "out.pillion", "--force", "--", "env",
+                            "LD_PRELOAD=" + " ".join(order), python.path, "-c", program])
+        assert (result.returncode, result.stdout) == (0, "done\n"), (order, result.stderr)
+
+
 @pytest.mark.parametrize("value", ["malloc", "debug", "malloc_debug", "pymalloc"])
 @pytest.mark.parametrize("kind", PROGRAMS)
 def test_with_every_setting_of_pythonmalloc(python, work, value, kind):

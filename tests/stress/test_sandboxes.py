@@ -39,8 +39,10 @@ print(os.listdir('/'), is_sampling())
 
 
 @needs_root
-def test_who_becomes_another_user_stays_in_the_profile_with_its_children(python, work, record_property):
-    """As servers do once they listen. Its /proc files are root's from then on."""
+@pytest.mark.parametrize("rate", [100, 1000])
+def test_who_becomes_another_user_stays_in_the_profile_with_its_children(python, work, rate, record_property):
+    """As servers do once they listen. Its /proc files are root's from then on, and say who runs no more, as is asked
+    before a signal is sent at rates above the kernel's tick."""
     profile, out = recording.record_ok(python, ["-c", PRELUDE + """
 wait_until(is_sampling)
 os.setgroups([])
@@ -54,7 +56,7 @@ if not pid:
     in_child()
     os._exit(7)
 print(os.waitpid(pid, 0)[1] >> 8, os.getresuid())
-"""], work)
+"""], work, options=["-F", str(rate)])
     assert out == "7 (65534, 65534, 65534)\n"
     seconds = [profile.total("cpu_ns", profile.calling(name)) / 1e9 for name in ("as_nobody", "in_child")]
     record_property("figure", "%.2f and %.2f s of 0.4 s sampled" % tuple(seconds))
