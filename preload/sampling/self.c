@@ -15,7 +15,7 @@
 #include "options.h"
 #include "sampling/stack_bounds.h"
 
-#define STACK_NEEDED (6u << 10) /* handler and walkers, measured below 3 KiB */
+#define STACK_NEEDED (7u << 10) /* handler and walkers: 5.8 KiB, by the frames of the binary */
 #define RED_ZONE 128 /* bytes below sp that a leaf function may use */
 #define PREFETCHED_FRAMES 8 /* the inner ones, and most stacks as a whole */
 
@@ -29,6 +29,12 @@ static bool has_room(uintptr_t now, uintptr_t lo, uintptr_t hi)
 	return now < lo || now >= hi || now - lo >= STACK_NEEDED;
 }
 
+/* The lowest page of our own stack may end anywhere. */
+static bool is_at_the_end(uintptr_t now, const struct pln_stack_range *own)
+{
+	return now < own->lo && now >= own->lo - PLN_STACK_DOUBT;
+}
+
 /* Where the program chose a small size, there may be no room for us. */
 bool pln_self_has_room_sigsafe(const stack_t *alternate)
 {
@@ -36,8 +42,8 @@ bool pln_self_has_room_sigsafe(const stack_t *alternate)
 	struct pln_stack_range own = pln_threads_own_stack_sigsafe();
 	uintptr_t lo = (uintptr_t)alternate->ss_sp, now = (uintptr_t)&here;
 
-	return has_room(now, lo, lo + alternate->ss_size) &&
-	       has_room(now, own.lo - PLN_STACK_DOUBT, own.hi);
+	return has_room(now, lo, lo + alternate->ss_size) && has_room(now, own.lo, own.hi) &&
+	       !is_at_the_end(now, &own);
 }
 
 /* The stack to walk from `sp`: itself where it is sure to stay mapped, else a copy, to be given

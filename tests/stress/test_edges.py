@@ -48,6 +48,24 @@ def test_a_thread_may_use_nearly_all_of_a_small_stack(python, work, pages):
     assert sampled + profile.drops[recording.DROP_SMALL_STACK] > 0, "no signal came there"
 
 
+def test_python_near_the_end_of_a_stack_is_sampled_where_there_is_room(python, work):
+    """From no room at all to more than enough, on stacks of threads and, under a limit, the first one's: nobody falls off."""
+    program = """
+import resource, threading
+def at(room): edges_ext.recurse_here(room, 0.05)
+def everywhere(rooms): [at(room) for room in rooms]
+threading.stack_size(256 * 1024)
+thread = threading.Thread(target=everywhere, args=(range(600, 12000, 300),))
+thread.start()
+thread.join()
+everywhere(range(600, 12000, 300))
+"""
+    profile, _ = run(python, program, work, options=("-F", "250"))
+    near = profile.calling("at")
+    assert {profile.thread(s)["is_main"] for s in near} == {True, False}
+    assert len(near) + profile.drops[recording.DROP_SMALL_STACK] >= 200 and profile.drops[recording.DROP_SMALL_STACK] > 0
+
+
 def test_an_interpreter_that_has_ended_is_left_alone(interpreter, work):
     """The main thread is first sampled when it burns CPU on its way out."""
     sampled = 0

@@ -9,6 +9,8 @@
  *                                            as Go's and Julia's do
  * edges_ext.recurse(stack, seconds)          a thread with so many bytes of stack burns CPU
  *                                            close to their end
+ * edges_ext.recurse_here(room, seconds)      burns CPU on the calling thread's own stack, where so
+ *                                            many bytes are left beside the kernel's for a signal
  * edges_ext.burn_at_exit(seconds)            burns CPU once the interpreter is gone
  */
 #define PY_SSIZE_T_CLEAN
@@ -189,7 +191,29 @@ static PyObject *burn_at_exit(PyObject *self, PyObject *args)
 	return PyLong_FromLong(atexit(burn_now));
 }
 
+static PyObject *recurse_here(PyObject *self, PyObject *args)
+{
+	struct recursion r;
+	pthread_attr_t attr;
+	Py_ssize_t room;
+	void *stack;
+	size_t size;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "nd", &room, &r.seconds))
+		return NULL;
+	burn(0); /* binds what it calls, which takes a lot of stack */
+	if (pthread_getattr_np(pthread_self(), &attr) ||
+	    pthread_attr_getstack(&attr, &stack, &size))
+		return PyErr_SetFromErrno(PyExc_OSError);
+	pthread_attr_destroy(&attr);
+	r.lowest = (char *)stack + getauxval(AT_MINSIGSTKSZ) + room;
+	recurse_until(&r);
+	Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
+	{ "recurse_here", recurse_here, METH_VARARGS, NULL },
 	{ "start_fibers", start_fibers, METH_VARARGS, NULL },
 	{ "burn_far_away", burn_far_away, METH_VARARGS, NULL },
 	{ "recurse", recurse, METH_VARARGS, NULL },
