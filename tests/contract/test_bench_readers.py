@@ -537,8 +537,8 @@ def test_a_process_is_stopped_and_goes_on_in_turns(work, holds):
     program = work / "parent.py"
     program.write_text(
         "import os, signal, subprocess, sys, time\nchild = subprocess.Popen([sys.executable, %r, '--turns', 'parent'])\n"
-        "while %d and child.poll() is None:\n    child.send_signal(signal.SIGSTOP)\n    time.sleep(0.006)\n"
-        "    child.send_signal(signal.SIGCONT)\n    time.sleep(0.006)\nsys.exit(child.wait())\n"
+        "while %d and child.poll() is None:\n    child.send_signal(signal.SIGSTOP)\n    time.sleep(0.012)\n"
+        "    child.send_signal(signal.SIGCONT)\n    time.sleep(0.004)\nsys.exit(child.wait())\n"
         % (str(work / "child.py"), holds))
     (work / "child.py").write_text(
         "import sys, time\nsys.path.insert(0, %r)\nimport common\n"
