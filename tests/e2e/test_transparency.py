@@ -93,6 +93,46 @@ def test_unshare_works_as_in_a_single_threaded_process(interpreter, work):
     assert plain == recorded
 
 
+SETNS = BURN + """
+import ctypes, os, threading
+libc = ctypes.CDLL(None, use_errno=True)
+def enter(path, kind):
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError as e:
+        return e.errno
+    ctypes.set_errno(0)
+    result = libc.setns(fd, kind), ctypes.get_errno()
+    os.close(fd)
+    return result
+def enter_all():
+    print(enter('/proc/self/ns/time', 0x80), enter('/proc/%d/ns/user' % child, 0x10000000), flush=True)
+ready, go = os.pipe(), os.pipe()
+child = os.fork()
+if not child:
+    os.write(ready[1], b'1' if libc.unshare(0x10000000) else b'0')  # CLONE_NEWUSER
+    os.read(go[0], 1)
+    os._exit(0)
+print(os.read(ready[0], 1), flush=True)
+if threads:
+    thread = threading.Thread(target=os.read, args=(go[0], 1))
+    thread.start()
+enter_all()
+os.write(go[1], b'xx')
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_setns_works_as_in_a_process_of_as_many_threads(interpreter, work, threads):
+    """Another user or time namespace is refused to a process of several threads."""
+    plain, recorded = both(interpreter, work, ["-c", "threads = %d\n" % threads + SETNS])
+    assert plain == recorded
+    if plain[1] not in ("b'0'\n(0, 0) (0, 0)\n", "b'0'\n(-1, 87) (-1, 22)\n"):
+        pytest.skip("namespaces are not allowed here: " + plain[1])
+    assert ("(0, 0)" in plain[1]) == (not threads)
+
+
 def test_a_path_of_null_is_an_error_as_without_us(interpreter, work):
     """glibc answers EFAULT; in a process that is not recorded as well."""
     program = BURN + """

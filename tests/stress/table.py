@@ -65,7 +65,7 @@ class Row:
 
     @property
     def verdict(self):
-        """Its worst case; skipped only if all are, as not every machine can do everything."""
+        """Its worst case; skipped only if all are, as not every machine can do everything: the figure says how many."""
         if self.why_not:
             return "why not"
         if not self.outcomes:
@@ -79,8 +79,11 @@ class Row:
         if self.why_not:
             return self.why_not
         cases = "%d of %d" % (self.outcomes["passed"], sum(self.outcomes.values()))
-        said = self.reasons if self.verdict in ("failed", "skipped") else self.figures
-        return "; ".join([cases, *dict.fromkeys(said[:FIGURES])])
+        if self.outcomes["skipped"]:
+            cases += ", %d skipped" % self.outcomes["skipped"]
+        # Of who passed, the reasons are those of cases that were skipped.
+        said = self.reasons if self.verdict in ("failed", "skipped") else self.reasons + self.figures
+        return "; ".join([cases, *list(dict.fromkeys(said))[:FIGURES]])
 
 
 def function_of(nodeid):
@@ -181,8 +184,10 @@ class Table:
             for row in rows:
                 print("  %-8s %-*s %6.1f s  %s" % (row.verdict, width, row.what, row.seconds, row.figure), file=file)
         verdicts = collections.Counter(row.verdict for row in self.rows)
+        partly = sum(row.verdict == "passed" and row.outcomes["skipped"] > 0 for row in self.rows)
+        words = {"why not": "not possible", "passed": "passed" + (" (%d with cases skipped)" % partly if partly else "")}
         print("\n%d rows: %s" % (len(self.rows), ", ".join(
-            "%d %s" % (verdicts[v], "not possible" if v == "why not" else v) for v in reversed(ORDER) if verdicts[v])), file=file)
+            "%d %s" % (verdicts[v], words.get(v, v)) for v in reversed(ORDER) if verdicts[v])), file=file)
 
     def list(self):
         for row in self.rows:

@@ -84,6 +84,19 @@ def test_record_keeps_it_and_threads_count_what_it_gave(python, work, allocator,
     assert any(b.stack for b in profile.blocks)
 
 
+def test_blocks_that_are_asked_for_during_the_search_for_the_allocator_are_blocks_as_any(python, work, record_property):
+    """dlsym() allocates, as it does in older versions of glibc. What it gets is counted, resized and freed later."""
+    early = truth.library(python, "early_blocks")
+    program = "told = ctypes.CDLL(None).early_blocks()\n" + THREADS + "print(told)\n"
+    profile, counts, out = truth.record(python, work, program, behind=[early])
+    truth.check(profile, counts)
+    digests, told = out.splitlines()
+    record_property("figure", "%s blocks" % told)
+    assert digests + "\n" == alone(python, work, THREADS)
+    # Three for each function that is looked for.
+    assert int(told) >= 30
+
+
 @pytest.mark.parametrize("kind", PROGRAMS)
 def test_in_front_of_pillion_it_is_left_alone(python, work, allocator, kind):
     """Then nothing comes to us: nothing is counted, and the program runs as without."""

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What comes and goes fast, nests deep, or is not taken away: nothing of it hurts the program."""
 import glob
+import pathlib
+import shutil
 
 import pytest
 import recording
+import truth
 from prelude import PRELUDE
 
-LANE_FULL = 0  # enum pln_drop
+LANE_FULL, FREE_LOST = 0, 12  # enum pln_drop
 DEEP = PRELUDE + """
 sys.setrecursionlimit(20000)
 threading.stack_size(256 << 20)
@@ -48,23 +51,59 @@ def test_stacks_deeper_than_is_recorded_are_cut_and_said_to_be(python, work):
     assert all(s.flags & recording.FLAG_PYTHON_TRUNCATED for s in burning)
 
 
+THREADS, BLOCKS, LIBRARIES = 40, 60, 12
+
+
+def copies(python, work):
+    """Libraries that only this program has."""
+    original = pathlib.Path(truth.library(python, "alloc_ends"))
+    return [shutil.copy(str(original), str(work / ("copy%d.so" % i))) for i in range(LIBRARIES)]
+
+
 @pytest.mark.full
-def test_a_full_lane_costs_samples_and_nothing_else(python, work):
-    """The collector stands still: the CPU time is known, and that no sample stands for it."""
+def test_a_full_lane_costs_samples_and_nothing_else(python, work, record_property):
+    """
+    The collector stands still: the CPU time is known, and that no sample stands for it. Threads that end, libraries
+    that come and sampled blocks that go meanwhile are told all the same.
+    """
     profile, out = recording.record_ok(python, ["-c", DEEP + """
+import _ctypes
+def deep(rounds):
+    for i in range(rounds):  # hardly a stack is met twice in a row
+        dive(100 + i % 100, lambda: burn(0.001))
+def large():
+    return [bytes(4 << 20) for i in range(int(sys.argv[1]))]
 def works():
+    blocks = large()
     os.kill(os.getppid(), signal.SIGSTOP)
     try:
-        for i in range(1000):  # hardly a stack is met twice in a row
-            dive(100 + i % 100, lambda: burn(0.001))
+        deep(800)
+        full = time.monotonic_ns()
+        blocks.clear()
+        for path in sys.argv[3:]: _ctypes.dlopen(path, os.RTLD_NOW)
+        for i in range(int(sys.argv[2])): start(burn, 0.002).join()
+        deep(200)
+        print(full, time.monotonic_ns(), time.thread_time())
     finally:
         os.kill(os.getppid(), signal.SIGCONT)
-    print(time.thread_time())
+wait_until(is_sampling)
 start(works).join()
-"""], work, options=["-F", "1000"])
-    burned = float(out)
-    index, = [i for i, t in enumerate(profile.threads) if not t["is_main"]]
+""", str(BLOCKS), str(THREADS), *copies(python, work)], work, options=["-F", "1000"])
+    full, again, burned = int(out.split()[0]), int(out.split()[1]), float(out.split()[2])
+    index = max((i for i, t in enumerate(profile.threads) if not t["is_main"]), key=lambda i: profile.threads[i]["cpu_ns"])
     sampled = profile.by_thread("cpu_ns")[index] / 1e9
     unsampled = profile.threads[index]["unsampled_cpu_ns"] / 1e9
     assert profile.drops[LANE_FULL] > 0 and sampled < 0.9 * burned
     assert abs(sampled + unsampled - burned) <= 0.1 * burned
+
+    ended = [t for t in profile.threads if full <= t["start_ns"] and t["exited"] and t["seen_ns"] <= again]
+    loaded = {m["path"] for m in profile.data["modules"]} & {str(path) for path in work.glob("copy*.so")}
+    large = [b for b in profile.blocks if b.calls("large") and b.size >= 4 << 20]
+    freed = [b for b in large if full <= b.freed_ns <= again]
+    record_property("figure", "%d samples dropped; %d threads, %d libraries and %d of %d blocks told" % (
+        profile.drops[LANE_FULL], len(ended), len(loaded), len(freed), len(large)))
+    assert len(ended) == THREADS and len(loaded) == LIBRARIES
+    assert all(t["cpu_ns"] >= 0.002e9 for t in ended)
+    # Each stands for 8 intervals: one in 3,000 is no sample.
+    assert len(large) >= BLOCKS - 2 and len(freed) == len(large)
+    assert not profile.drops[FREE_LOST]

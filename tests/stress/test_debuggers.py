@@ -13,8 +13,10 @@ import recording
 from prelude import PRELUDE
 
 PROGRAM = PRELUDE + """
+def dive(depth):
+    return burn(1) if not depth else dive(depth - 1)
 print(os.getpid(), flush=True)
-threads = [start(burn, 1) for i in range(2)]
+threads = [start(dive, int(sys.argv[1])) for i in range(2)]
 for t in threads: t.join()
 print('done')
 """
@@ -27,12 +29,13 @@ def require(tool):
 
 
 @contextlib.contextmanager
-def recorded(python, work):
+def recorded(python, work, depth=0):
     """A program that is being recorded, for a tool to attach to; it must end as it would without one."""
     if python.root:
         pytest.skip("it is not in %s" % python.root)
     here = place.of(python)
-    argv = [here.pillion, "record", "-q", "-F", "1000", "-o", work / "out.pillion", "--", python.path, "-c", PROGRAM]
+    argv = [here.pillion, "record", "-q", "-F", "1000", "--force", "-o", work / "out.pillion", "--", python.path, "-c",
+            PROGRAM, str(depth)]
     with here.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         yield process.stdout.readline().strip()
         out, err = process.communicate(timeout=60)
@@ -63,22 +66,31 @@ def calls_in_handlers(lines):
     return counts
 
 
-def test_strace_attaches_and_goes(python, work, record_property):
-    """It sees our calls, too: a few for each sample, and none for each frame."""
-    require("strace")
-    log = work / "strace"
+def under_strace(python, work, depth):
+    """What its samples cost that strace saw, in system calls."""
+    log = work / ("strace%d" % depth)
 
     def counts():
         return calls_in_handlers(log.read_text().splitlines() if log.exists() else [])
-    with recorded(python, work) as pid:
+    with recorded(python, work, depth) as pid:
         with place.of(python).popen(["strace", "-f", "-p", pid, "-o", log], stderr=subprocess.DEVNULL) as strace:
             deadline = time.monotonic() + 30
             while len(counts()) < 50 and strace.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.01)
             strace.send_signal(signal.SIGINT)
-    seen = counts()
-    record_property("figure", "%d samples seen, of %.1f calls" % (len(seen), sum(seen) / max(1, len(seen))))
-    assert len(seen) >= 50 and sum(seen) <= 10 * len(seen)
+    assert len(counts()) >= 50
+    return counts()
+
+
+def test_strace_attaches_and_goes(python, work, record_property):
+    """It sees our calls, too: a few for each sample, and not one for each frame."""
+    require("strace")
+    shallow, deep = under_strace(python, work, 1), under_strace(python, work, 101)
+    few, more = (sum(seen) / len(seen) for seen in (shallow, deep))
+    record_property("figure", "%d samples of %.2f calls; with 100 frames more %d of %.2f" % (
+        len(shallow), few, len(deep), more))
+    # Frames of Python that lie together are read at once: that is one call for dozens of them.
+    assert few <= 10 and more <= few + 10
 
 
 def test_a_program_runs_in_gdb(python, work):

@@ -65,6 +65,63 @@ def test_a_stack_hardly_larger_than_python_needs_by_itself_changes_nothing(pytho
     assert recording.load(work / "out.pillion").total("cpu_ns") >= 0.45e9
 
 
+MIB = 1 << 10  # of `ulimit -v`
+# What the loader says, or Python.
+OUT_OF_MEMORY = ("MemoryError", "memory", "failed to map segment", "Cannot allocate", "Fatal Python error")
+OURS_MIB, LIBRARY_MIB = 64, 8  # what a recording may take of an address space that is limited; and the library alone
+
+
+def least_address_space(python, program):
+    """Of the program without us, to half a MiB."""
+    too_small, least = 1 * MIB, 8192 * MIB
+    while least - too_small > MIB // 2:
+        middle = (too_small + least) // 2
+        done = place.of(python).run(in_address_space(python, middle, program))
+        too_small, least = (too_small, middle) if not done.returncode else (middle, least)
+    return least
+
+
+def in_address_space(python, kib, program):
+    return ["bash", "-c", 'ulimit -c 0 && ulimit -v %d && exec "$@"' % kib, "bash", python.path, "-S", "-c", program]
+
+
+@pytest.mark.full
+def test_a_narrow_address_space_is_told_or_suffices(python, work, record_property):
+    """
+    From what the program needs by itself upward: it is recorded, or is not and runs on. What it lacks then, as our
+    own is within its limit, it says itself, as it does where it lacks it without us.
+    """
+    if "free-threaded" in python.id:
+        pytest.skip("its allocator takes 32 MiB at once: there is room for all or for nothing")
+    where, path = place.of(python), work / "out.pillion"
+    program = "import time\nwhile time.thread_time() < 0.1: pass\nprint('done')"
+    least = least_address_space(python, program)
+    kinds = {}
+    for more in [*range(0, OURS_MIB, 3), OURS_MIB, 2 * OURS_MIB, 4 * OURS_MIB]:
+        argv = [where.pillion, "record", "-q", "--force", "-o", path, "--",
+                *in_address_space(python, least + more * MIB, program)]
+        result = where.run(argv, cwd=work, env={"PILLION_LOG": "error"}, timeout=30)
+        if result.returncode:
+            # With a word for it that is not ours; an abort is how Python ends where it cannot begin.
+            said = "".join(line for line in result.stderr.splitlines(True) if not line.startswith("pillion"))
+            assert result.returncode in (1, 127, -6) and any(word in said for word in OUT_OF_MEMORY), result
+            kind = "out of memory"
+        else:
+            assert result.stdout == "done\n" and path.exists() != ("nothing was recorded" in result.stderr), result
+            assert not path.exists() or recording.load(path).total("cpu_ns") >= 0.05e9, result
+            refused = "not sampling: no room for shared memory; raise the limits (ulimit -v" in result.stderr
+            kind = "recorded" if path.exists() else "refused" if refused else "not loaded"
+        kinds.setdefault(kind, []).append(more)
+        if path.exists():
+            path.unlink()
+    record_property("figure", "%d MiB and more: %s" % (least // MIB, ", ".join(
+        "%s with %s" % (kind, " ".join(map(str, some))) for kind, some in kinds.items())))
+    assert kinds["refused"], kinds
+    assert kinds["recorded"][-3:] == [OURS_MIB, 2 * OURS_MIB, 4 * OURS_MIB], kinds
+    # For the library itself there is too little; or for the program, after a part of what a recording needs was there.
+    assert sum(more > LIBRARY_MIB for more in kinds.get("out of memory", [])) <= 4, kinds
+
+
 @needs_root
 def test_where_no_thread_may_be_made_the_program_runs_unsampled(python, work):
     """One process is all that its user may have. (Root may have any number.)"""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Handlers, stacks and masks of the program's own: a sample harms none, and is harmed by none."""
 import re
+import signal
 
 import place
 import pytest
@@ -68,16 +69,19 @@ FAULTHANDLER = PRELUDE + """
 import faulthandler
 faulthandler.enable()
 faulthandler.register(signal.SIGUSR1, chain=False)
+def before(): burn(0.1)
+def after(): burn(0.1)
 def works():
-    burn(0.1)
+    before()
     os.kill(os.getpid(), signal.SIGUSR1)
-    burn(0.1)
+    after()
     ctypes.string_at(16)
 works()
 """
 
 
-def test_faulthandler_tells_what_it_tells_without_us(python, work):
+def test_faulthandler_tells_what_it_tells_without_us(python, work, here):
+    """It is sampled before the dump that it asks for and after it, and dies of the second as without us."""
     plain = place.of(python).run([python.path, "-c", FAULTHANDLER])
     recorded = recording.record(python, ["-c", FAULTHANDLER], work)
     assert plain.returncode == recorded.returncode == -11
@@ -87,6 +91,11 @@ def test_faulthandler_tells_what_it_tells_without_us(python, work):
         return [re.sub("0x[0-9a-f]+", "ADDRESS", line) for line in lines]
     assert told(recorded.stderr) == told(plain.stderr)
     assert any("Segmentation fault" in line for line in told(plain.stderr))
+    profile = recorded.load()
+    for name in ("before", "after"):
+        assert profile.total("cpu_ns", [s for s in profile.calling(name) if s.on_cpu]) >= 0.08e9, name
+    assert profile.processes[0]["exit_status"] & 0x7f == signal.SIGSEGV
+    assert "killed by SIGSEGV" in here.run([here.pillion, "report", recorded.path]).stdout
 
 
 def test_a_handler_that_is_replaced_by_a_system_call_costs_samples_and_nothing_else(python, work, record_property):

@@ -96,6 +96,40 @@ print(int(first), signal.sigtimedwait(signal.valid_signals(), 0.1), ours_waits()
 """, work) == "15 None True"
 
 
+def test_who_is_told_which_signal_came_is_not_told_of_ours(python, work):
+    """sigwaitinfo() takes what is sent to the thread alone first, as ours is."""
+    assert run(python, """
+burn(0.1)
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+burn(0.1)
+before = ours_waits()
+os.kill(os.getpid(), signal.SIGTERM)
+told = signal.sigwaitinfo(signal.valid_signals())
+print(before, told.si_signo, told.si_pid == os.getpid(), ours_waits())
+""", work) == "True 15 True True"
+
+
+def test_a_descriptor_of_all_signals_does_not_tell_of_ours(python, work):
+    """signalfd(): event loops poll it, and take what it says for a signal that somebody sent."""
+    assert run(python, """
+import select, struct
+everything = ctypes.create_string_buffer(b'\\xff' * 8, 128)
+fd = libc.signalfd(-1, everything, os.O_NONBLOCK | os.O_CLOEXEC)
+def signals():
+    said = b''
+    while select.select([fd], [], [], 0)[0]: said += os.read(fd, 4096)
+    return [int(told[0]) for told in struct.iter_unpack('I124x', said)]
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+burn(0.1)
+waited, none = ours_waits(), signals()
+os.kill(os.getpid(), signal.SIGTERM)
+one = signals()
+assert libc.signalfd(fd, everything, 0) == fd  # set anew
+burn(0.1)
+print(fd >= 0, waited, none, one, signals(), ours_waits())
+""", work) == "True True [] [15] [] True"
+
+
 @pytest.mark.parametrize("wait", [
     "sigsuspend(none)", "ppoll(None, 0, limit, none)", "pselect(0, None, None, None, limit, none)",
     "epoll_pwait(poller.fileno(), events, 1, 150, none)"])

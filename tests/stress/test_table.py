@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What table.py makes of what it hears from pytest: each case counts in its own rows, and in no other."""
 import importlib.util
+import io
 import pathlib
 import types
 
@@ -20,9 +21,11 @@ def item(nodeid, *row):
 
 
 def report(nodeid, outcome, figure=None):
+    skipped = outcome == "skipped"
     return types.SimpleNamespace(
         nodeid=nodeid, when="call", outcome=outcome, passed=outcome == "passed", failed=outcome == "failed",
-        skipped=False, duration=1.0, user_properties=[("figure", figure)], longrepr=None, longreprtext="why\nwhere")
+        skipped=skipped, duration=1.0, user_properties=[("figure", figure)],
+        longrepr=("file", 1, "Skipped: not here") if skipped else None, longreprtext="why\nwhere")
 
 
 def table_of(items):
@@ -50,6 +53,19 @@ def test_a_case_counts_in_every_row_that_names_its_test():
     made.pytest_runtest_logreport(report(case.nodeid, "passed"))
     rows = [row for row in made.rows if name in row.tests]
     assert len(rows) >= 2 and all(row.verdict == "passed" for row in rows)
+
+
+def test_a_row_does_not_read_as_all_passed_if_some_was_skipped():
+    cases = [item(HERE + "test_a_suite[%s]" % name, "Suites", "both") for name in ("one", "two")]
+    made = table_of(list(cases))
+    made.pytest_runtest_logreport(report(cases[0].nodeid, "passed", "7 tests"))
+    made.pytest_runtest_logreport(report(cases[1].nodeid, "skipped"))
+    row, = (row for row in made.rows if row.section == "Suites")
+    assert (row.verdict, row.figure) == ("passed", "1 of 2, 1 skipped; not here; 7 tests")
+    made.rows = [row]
+    printed = io.StringIO()
+    made.print(printed)
+    assert printed.getvalue().splitlines()[-1] == "1 rows: 1 passed (1 with cases skipped)"
 
 
 def test_what_is_run_again_counts_once():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """However threads end, the process ends when it would without us, and no CPU time is lost."""
+import place
 import pytest
 import recording
 from prelude import PRELUDE
@@ -109,6 +110,31 @@ print('done')
 """ % times, work)
     assert out == "done\n"
     assert profile.total("cpu_ns", profile.calling("burn")) >= 0.25e9
+
+
+@pytest.mark.parametrize("name, kind", [("uts", 0x04000000), ("time", 0x80)])
+def test_after_setns_sampling_goes_on(python, work, name, kind):
+    """Of CPU time by the timers, of waits by the sampling thread, which had stepped aside."""
+    enter = """
+namespace = open('/proc/self/ns/%s')
+print({libc.setns(namespace.fileno(), %d) for i in range(20)})
+""" % (name, kind)
+    if place.of(python).run([python.path, "-c", PRELUDE + enter]).stdout != "{0}\n":
+        pytest.skip("setns() is not allowed here, or there is no such namespace")
+    profile, out = recording.record_ok(python, ["-c", PRELUDE + """
+def before(): burn(0.3)
+def after(): burn(0.3)
+def waits(): time.sleep(0.3)
+wait_until(is_sampling)
+before()""" + enter + """
+print(is_sampling())
+after()
+waits()
+"""], work)
+    assert out == "{0}\nTrue\n"
+    for function in ("before", "after"):
+        assert profile.total("cpu_ns", profile.calling(function)) >= 0.28e9
+    assert profile.total("offcpu_ns", profile.calling("waits")) >= 0.28e9
 
 
 def test_a_cancelled_thread_keeps_what_its_samples_have_not_taken(python, work):
