@@ -57,6 +57,7 @@ static struct pln_burst_stack stack;
 static struct {
 	uint64_t apart_ns; /* from look to look at least; 0: as it comes */
 	uint64_t took_ns; /* sum of all looks */
+	uint64_t walked_ns; /* what of it was spent reading the program's memory */
 	uint64_t looks;
 	uint64_t links; /* of the stacks that they saw */
 	uint64_t torn; /* before it */
@@ -223,15 +224,25 @@ static unsigned tries_at_once(void)
 	return tries < MORE_AT_ONCE ? (unsigned)tries : MORE_AT_ONCE;
 }
 
+/* One that we had no CPU for meanwhile says nothing of all others. */
+static void add_walked(uint64_t ns)
+{
+	pace.walked_ns += ns < FAR_NS ? ns : FAR_NS;
+}
+
 /* The first one has the time. Others follow where there is some until the next is due. */
 static bool look_until_done(uint64_t now_ns, uint64_t ns, bool far)
 {
+	uint64_t start_ns = now_ns;
 	enum looked looked = TORN;
 	bool placed = false;
 
 	for (unsigned i = tries_at_once(); i && looked != DONE; i--) {
 		looked = look_once(now_ns, placed ? 0 : ns, far && !placed);
 		placed |= looked != BLIND;
+		add_walked(stack.read_ns - start_ns);
+		if (looked != DONE)
+			start_ns = pln_now_ns_sigsafe();
 	}
 	return placed;
 }
@@ -302,12 +313,12 @@ static void schedule(uint64_t now_ns)
  */
 static uint64_t reckon_apart(uint64_t torn)
 {
-	uint64_t dirty_ns = pace.took_ns * torn / pace.looks;
+	uint64_t dirty_ns = pace.walked_ns * torn / pace.looks;
 	uint64_t clean_ns = pln_burst_walk_clean_ns(pace.looks, pace.links);
 
-	if (pace.took_ns > clean_ns && pace.took_ns - clean_ns > dirty_ns)
-		dirty_ns = pace.took_ns - clean_ns;
-	if (torn <= pace.looks / TORN_OFTEN && dirty_ns < pace.took_ns / TORN_OFTEN)
+	if (pace.walked_ns > clean_ns && pace.walked_ns - clean_ns > dirty_ns)
+		dirty_ns = pace.walked_ns - clean_ns;
+	if (torn <= pace.looks / TORN_OFTEN && dirty_ns < pace.walked_ns / TORN_OFTEN)
 		return 0;
 	return (pace.took_ns * 5 / 4 + dirty_ns * RESTS) / pace.looks + REST_NS;
 }
@@ -319,7 +330,7 @@ static void set_pace(void)
 
 	pace.apart_ns = pace.looks ? reckon_apart(fresh < pace.looks ? fresh : pace.looks) : 0;
 	pace.torn = torn;
-	pace.looks = pace.took_ns = pace.links = 0;
+	pace.looks = pace.took_ns = pace.walked_ns = pace.links = 0;
 }
 
 /* Until the next look is due, or it is `until_ns`, or the bell rings. Returns what time it is. */

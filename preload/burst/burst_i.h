@@ -40,6 +40,7 @@ struct pln_burst_stack {
 	bool is_chain; /* ends where chains end, or is truncated */
 	uint32_t thread; /* serial; 0: not known */
 	uint32_t tid;
+	uint64_t read_ns; /* when nothing more was read of it */
 };
 
 enum pln_burst_outcome {

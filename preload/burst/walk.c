@@ -77,7 +77,16 @@ struct owner {
 	uint32_t tid;
 };
 
+/* Fields of a frame that is neither a generator's, nor a shim, nor an entry: where they are. */
+struct plain {
+	size_t size; /* SIZE_MAX: there are none, frames lie elsewhere (<= 3.10) */
+	size_t code, instr, previous;
+	size_t kind; /* owner, or is_entry and owner: all 0 */
+	uintptr_t kind_mask;
+};
+
 static const struct pln_layout *layout;
+static struct plain plain;
 static struct pln_burst_window fixed; /* the interpreter's own data: mapped for good */
 static struct pln_burst_window main_stack; /* lo: the lowest address that was seen to be of it */
 static struct pln_burst_window chunk; /* the one that frames were last found in */
@@ -89,7 +98,7 @@ static uint64_t clock_takes_ns; /* how fast this machine is; 0: not known yet */
 /* ---------------------------------------------------------- reading */
 
 /* The thread runs on: read exactly once, and in this order. */
-static inline uintptr_t word(const unsigned char *bytes, uint32_t offset)
+static inline uintptr_t word(const unsigned char *bytes, size_t offset)
 {
 	return *(const volatile uintptr_t *)(bytes + offset);
 }
@@ -97,6 +106,16 @@ static inline uintptr_t word(const unsigned char *bytes, uint32_t offset)
 static inline unsigned char byte(const unsigned char *bytes, uint32_t offset)
 {
 	return *(const volatile unsigned char *)(bytes + offset);
+}
+
+/* Two bytes: a frame is of whole words. */
+static inline uint16_t half(const unsigned char *bytes, size_t offset)
+{
+	struct __attribute__((packed)) half {
+		uint16_t value;
+	};
+
+	return ((const volatile struct half *)(bytes + offset))->value;
 }
 
 static inline bool lies_in(const struct pln_burst_window *window, uintptr_t address, size_t size)
@@ -346,7 +365,7 @@ static bool collect(struct pln_burst_stack *stack, const struct state *s, unsign
 
 /* ---------------------------------------------------------- once more */
 
-static bool is_same_step(const struct pln_burst_stack *stack, unsigned i)
+static bool is_same_link(const struct pln_burst_stack *stack, unsigned i)
 {
 	const unsigned char *bytes = peek(stack->address[i], layout->frame.size);
 	struct pln_burst_step step;
@@ -359,11 +378,48 @@ static bool is_same_step(const struct pln_burst_stack *stack, unsigned i)
 	       word(bytes, layout->frame.previous) == stack->address[i + 1];
 }
 
+/*
+ * The first link from `i` on, `by` at a time, up to `end`, that is not a plain frame in the chunk
+ * which is the same. Nearly all are, and a look takes its time for them: each link is five words,
+ * and nothing else. (Its address was found to be aligned when it was read first.)
+ */
+static unsigned skip_same_plain(const struct pln_burst_stack *stack, unsigned i, unsigned end,
+				int by)
+{
+	const struct plain at = plain;
+	uintptr_t lo = chunk.lo, span = chunk.hi - lo;
+
+	span = span > at.size ? span - at.size : 0;
+	for (; i != end && stack->address[i] - lo < span; i += (unsigned)by) {
+		const unsigned char *bytes = (const unsigned char *)stack->address[i];
+		uintptr_t differs = half(bytes, at.kind) & at.kind_mask;
+
+		differs |= (word(bytes, at.code) & ~(uintptr_t)TAG_BITS) ^ stack->steps[i].code;
+		differs |= word(bytes, at.instr) ^ stack->steps[i].instr;
+		differs |= word(bytes, at.previous) ^ stack->address[i + 1];
+		if (differs)
+			break;
+	}
+	return i;
+}
+
+/* One that was not skipped. A plain one has changed, even if it was for a moment. */
+static bool is_same_though_not_skipped(const struct pln_burst_stack *stack, unsigned i)
+{
+	bool is_plain = !(stack->steps[i].code & PLN_BURST_TAGS);
+
+	if (is_plain && lies_in(&chunk, stack->address[i], plain.size))
+		return false;
+	return is_same_link(stack, i);
+}
+
 /* All links from `from` on. */
 static bool are_same_steps(const struct pln_burst_stack *stack, unsigned from)
 {
-	for (unsigned i = from; i < stack->count; i++)
-		if (!is_same_step(stack, i))
+	unsigned i = from;
+
+	while ((i = skip_same_plain(stack, i, stack->count, 1)) != stack->count)
+		if (!is_same_though_not_skipped(stack, i++))
 			return false;
 	return true;
 }
@@ -376,7 +432,7 @@ static bool is_same_running(const struct pln_burst_stack *stack)
 	if (!stack->count)
 		return true;
 	if (stack->steps[0].code & PLN_BURST_SHIM)
-		return is_same_step(stack, 0);
+		return is_same_link(stack, 0);
 	bytes = peek(stack->address[0], layout->frame.size);
 	return bytes &&
 	       (word(bytes, layout->frame.code) ^ stack->steps[0].code) <= PLN_BURST_TAGS &&
@@ -487,14 +543,18 @@ static bool hold_rounds(const struct pln_burst_stack *upper, uintptr_t address,
 static bool held_before(const struct pln_burst_stack *stack, unsigned joint, const struct state *s)
 {
 	unsigned near = stack->count - joint < NEAR ? stack->count : joint + NEAR;
+	unsigned i = near - 1;
 
 	if (near < stack->count && !are_same_steps(stack, near))
 		return false;
-	for (unsigned i = near; i-- > joint;) {
-		if (!lies_in(&chunk, stack->address[i], 1) && !start_in_chunk(s->chunk))
+	while ((i = skip_same_plain(stack, i, joint - 1, -1)) != joint - 1) {
+		bool is_near = lies_in(&chunk, stack->address[i], 1);
+
+		if (!is_near && !start_in_chunk(s->chunk))
 			return false;
-		if (!is_same_step(stack, i))
+		if (is_near ? !is_same_though_not_skipped(stack, i) : !is_same_link(stack, i))
 			return false;
+		i--;
 	}
 	return true;
 }
@@ -519,7 +579,7 @@ static unsigned join_anew(struct pln_burst_stack *stack, struct pln_burst_stack 
  * Rounds, rest and state: in less time than it takes to return from all of upper and one more, to
  * call something else, and the same again. (If the kernel copies, pages are of one moment anyhow.)
  */
-static bool hold_in_time(const struct pln_burst_stack *stack, const struct pln_burst_stack *upper,
+static bool hold_in_time(struct pln_burst_stack *stack, const struct pln_burst_stack *upper,
 			 unsigned joint, uintptr_t address, const struct state *s)
 {
 	uint64_t start_ns = pln_now_ns_sigsafe(), rounds_ns, rest_ns;
@@ -530,7 +590,8 @@ static bool hold_in_time(const struct pln_burst_stack *stack, const struct pln_b
 	rounds_ns = pln_now_ns_sigsafe() - start_ns;
 	if (!are_same_steps(stack, joint) || !is_same_state(address, s))
 		return false;
-	rest_ns = pln_now_ns_sigsafe() - start_ns - rounds_ns;
+	stack->read_ns = pln_now_ns_sigsafe();
+	rest_ns = stack->read_ns - start_ns - rounds_ns;
 	return pln_burst_mirror_is_used() || (rounds_ns <= ROUNDS_CLOCKS * clock_takes_ns &&
 					      rest_ns <= (REST_CLOCKS + rest / 2) * clock_takes_ns);
 }
@@ -607,6 +668,7 @@ enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack, bool polite
 
 	for (unsigned i = 0; i < LEARN_AT_ONCE; i++) {
 		to_learn = 0;
+		stack->read_ns = 0;
 		pln_burst_chunks_enter();
 		outcome = look(stack, politely);
 		pln_burst_chunks_leave();
@@ -614,6 +676,8 @@ enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack, bool polite
 			break;
 		pln_burst_chunk_learn(to_learn);
 	}
+	if (!stack->read_ns)
+		stack->read_ns = pln_now_ns_sigsafe();
 	return outcome;
 }
 
@@ -675,6 +739,22 @@ uint64_t pln_burst_walk_clean_ns(uint64_t looks, uint64_t links)
 	return ((ROUNDS_CLOCKS + REST_CLOCKS) * looks + links) * clock_takes_ns;
 }
 
+static void find_plain(void)
+{
+	const struct pln_layout *l = layout;
+	bool with_entry = pln_has(l->frame.is_entry);
+
+	plain = (struct plain){ .size = SIZE_MAX };
+	if (!pln_has(l->frame.owner) || (with_entry && l->frame.owner != l->frame.is_entry + 1))
+		return;
+	plain = (struct plain){ .size = l->frame.size,
+				.code = l->frame.code,
+				.instr = l->frame.instr,
+				.previous = l->frame.previous,
+				.kind = with_entry ? l->frame.is_entry : l->frame.owner,
+				.kind_mask = with_entry ? 0xffff : 0xff };
+}
+
 static void find_main_stack(void)
 {
 	struct pln_thread *thread = pln_threads_find((uint32_t)pln_getpid_sigsafe());
@@ -709,6 +789,7 @@ bool pln_burst_walk_prepare(void)
 		refuse("burst mode cannot find the GIL here: nothing was sampled");
 		return false;
 	}
+	find_plain();
 	find_main_stack();
 	if (!clock_takes_ns)
 		time_clock();
