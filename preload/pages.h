@@ -6,8 +6,11 @@
 #define PILLION_PRELOAD_PAGES_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
+
+#include <pillion/atomic.h>
 
 #include "syscall.h"
 
@@ -36,6 +39,22 @@ static inline void *pln_pages_resize(void *pages, size_t size, size_t new_size)
 static inline void pln_pages_unmap(void *pages, size_t size)
 {
 	(void)pln_syscall3(SYS_munmap, (long)pages, (long)size, 0);
+}
+
+/*
+ * Threads may map the same thing at once: those of the first are kept, in *at. False: there are
+ * none (`pages` is MAP_FAILED).
+ */
+static inline bool pln_pages_keep(_Atomic(char *) *at, void *pages, size_t size)
+{
+	char *none = NULL;
+
+	if (pages == MAP_FAILED)
+		return false;
+	/* release: who finds them finds them mapped */
+	if (!pln_cas_release(at, &none, (char *)pages))
+		pln_pages_unmap(pages, size);
+	return true;
 }
 
 #endif

@@ -4,8 +4,9 @@
  *
  * Context: start of sampling in a process; not a handler. A memfd is bound to no
  * file system limit such as a small /dev/shm, leaves nothing behind after SIGKILL,
- * and is sparse: a lane costs memory only once its thread has samples. So that neither
- * mlockall() nor a core dump fills it all in, lanes are opened some at a time.
+ * and is sparse: a lane costs memory only once its thread has samples. Lanes are
+ * mapped some at a time: what a program may have of address space is its own, and mlockall()
+ * does not fill them all in.
  */
 #include "segment.h"
 
@@ -31,18 +32,20 @@
 #define ALLOC_LANE_DATA (4u << 20) /* 50 ms of some 300,000 sampled allocations a second */
 #define ALLOC_INTERVAL_SMALL (512u << 10)
 #define SMALL_LANES 64u
-#define LANES_AT_ONCE 16u
 
 #ifndef MFD_CLOEXEC
 #define MFD_CLOEXEC 1u
 #define MFD_ALLOW_SEALING 2u
 #endif
 #define FCNTL_ADD_SEALS 1033
+#define ADVISE_POPULATE_WRITE 23 /* Linux 5.14 */
 #define SEAL_SHRINK_GROW_SEAL (0x1 | 0x2 | 0x4)
 static_assert(PILLION_TEXT_MAX <= PILLION_LABELS_SIZE, "labels fit");
 
 struct pln_segment *pln_segment;
 struct pln_segment_own pln_segment_own;
+_Atomic(char *) pln_segment_lanes[PILLION_THREADS_MAX / PLN_LANES_AT_ONCE];
+static bool is_strict; /* see has_memory_for() */
 static _Atomic uint32_t owner; /* process that the segment was published by, 0: nobody */
 
 static uint64_t round_page(uint64_t size)
@@ -50,19 +53,27 @@ static uint64_t round_page(uint64_t size)
 	return (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 }
 
-/* A process that limits its address space, or its files, gets a small segment rather than none. */
+/* A process that limits its files gets a small segment rather than none. */
+static bool has_to_be_small_file(void)
+{
+	struct rlimit file;
+
+	return !getrlimit(RLIMIT_FSIZE, &file) && file.rlim_max != RLIM_INFINITY;
+}
+
+/* So does one that limits its address space, of all that is mapped at once. */
 static bool has_to_be_small(void)
 {
-	struct rlimit space, file;
+	struct rlimit space;
 
 	if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY)
 		return true;
-	return !getrlimit(RLIMIT_FSIZE, &file) && file.rlim_max != RLIM_INFINITY;
+	return has_to_be_small_file();
 }
 
 static uint32_t choose_lane_count(void)
 {
-	return has_to_be_small() ? SMALL_LANES : (uint32_t)pln_options.max_threads;
+	return has_to_be_small_file() ? SMALL_LANES : (uint32_t)pln_options.max_threads;
 }
 
 /* Who asks for more allocations than usual, or for each, wants to see them. */
@@ -157,40 +168,115 @@ static int set_size(long fd, uint64_t size)
 }
 
 /*
- * mlockall() fills in what is mapped, now or later, but not what cannot be accessed: lanes
- * stay so until they are used.
+ * Where the kernel gives no more memory than there is (vm.overcommit_memory), it counts shared
+ * pages when they are first written to, and ends the program by SIGBUS if there are none left.
+ * There, all that will be written to is asked for before.
  */
-static struct pln_segment *map_sparse(int fd, const struct pln_segment *plan)
+static bool has_memory_for(void *part, uint64_t size)
 {
-	void *memory;
+	return !is_strict ||
+	       pln_syscall3(SYS_madvise, (long)part, (long)size, ADVISE_POPULATE_WRITE) != -EFAULT;
+}
 
-	memory = mmap(NULL, plan->size, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (memory == MAP_FAILED)
+static void ask_how_memory_is_given(void)
+{
+	char mode = 0;
+
+	read_proc("/proc/sys/vm/overcommit_memory", &mode, 1);
+	is_strict = mode == '2';
+}
+
+/* A part of the memfd, which a core dump has no use for. */
+static void *map_part(int fd, uint64_t offset, uint64_t size)
+{
+	void *part = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+			  (off_t)offset);
+
+	if (part == MAP_FAILED)
 		return NULL;
-	if (mprotect(memory, plan->lanes_off, PROT_READ | PROT_WRITE) ||
-	    (plan->burst_size && mprotect((char *)memory + plan->burst_off, plan->burst_size,
-					  PROT_READ | PROT_WRITE))) {
-		pln_pages_unmap(memory, plan->size);
+	(void)madvise(part, size, MADV_DONTDUMP);
+	return part;
+}
+
+/* One that will all be written to. */
+static void *map_with_memory(int fd, uint64_t offset, uint64_t size)
+{
+	void *part = map_part(fd, offset, size);
+
+	if (!part || has_memory_for(part, size))
+		return part;
+	pln_pages_unmap(part, size);
+	return NULL;
+}
+
+/* A forked child must never write into its parent's lanes. */
+static void keep_from_children(void *part, uint64_t size)
+{
+	(void)madvise(part, size, MADV_DONTFORK);
+}
+
+static uint64_t group_size(uint64_t lane_size)
+{
+	return PLN_LANES_AT_ONCE * lane_size;
+}
+
+static void unmap_all(void *head, uint64_t head_size, uint64_t lane_size)
+{
+	for (uint32_t i = 0; i < sizeof(pln_segment_lanes) / sizeof(*pln_segment_lanes); i++) {
+		if (pln_segment_lanes[i])
+			pln_pages_unmap(pln_segment_lanes[i], group_size(lane_size));
+		pln_segment_lanes[i] = NULL;
+	}
+	pln_pages_unmap(head, head_size);
+}
+
+/*
+ * All that comes before the lanes, and the first of these. Slots are there in children: one that no
+ * fork handler ran in (_Fork, a raw clone) still counts in them what it allocates, if only until
+ * it looks up.
+ */
+static struct pln_segment *map_head(int fd, const struct pln_segment *plan)
+{
+	char *head = map_with_memory(fd, 0, plan->lanes_off), *lanes;
+
+	if (!head)
+		return NULL;
+	lanes = map_part(fd, plan->lanes_off, group_size(plan->lane_size));
+	if (!lanes) {
+		pln_pages_unmap(head, plan->lanes_off);
 		return NULL;
 	}
-	/*
-	 * A child must never write into its parent's lanes. Slots stay: a child that no fork
-	 * handler ran in (_Fork, a raw clone) still counts in one what it allocates, if only
-	 * until it looks up.
-	 */
-	(void)madvise(memory, plan->slots_off, MADV_DONTFORK);
-	(void)madvise((char *)memory + plan->control_off, plan->size - plan->control_off,
-		      MADV_DONTFORK);
-	(void)madvise(memory, plan->size, MADV_DONTDUMP);
-	return memory;
+	keep_from_children(head, plan->slots_off);
+	keep_from_children(head + plan->control_off, plan->lanes_off - plan->control_off);
+	keep_from_children(lanes, group_size(plan->lane_size));
+	pln_segment_lanes[0] = lanes;
+	return (struct pln_segment *)head;
+}
+
+static bool map_burst(int fd, const struct pln_segment *plan)
+{
+	void *burst;
+
+	if (!plan->burst_size)
+		return true;
+	burst = map_with_memory(fd, plan->burst_off, plan->burst_size);
+	if (!burst)
+		return false;
+	keep_from_children(burst, plan->burst_size);
+	pln_burst_place(burst, has_to_be_small());
+	return true;
 }
 
 static struct pln_segment *map_segment(int fd, const struct pln_segment *plan)
 {
-	struct pln_segment *seg = map_sparse(fd, plan);
+	struct pln_segment *seg = map_head(fd, plan);
 
 	if (!seg)
 		return NULL;
+	if (!map_burst(fd, plan)) {
+		unmap_all(seg, plan->lanes_off, plan->lane_size);
+		return NULL;
+	}
 	seg->size = plan->size;
 	seg->lane_count = plan->lane_count;
 	seg->lane_size = plan->lane_size;
@@ -210,11 +296,10 @@ static void remember(struct pln_segment *seg, const struct pln_segment *plan)
 	char *base = (char *)seg;
 
 	pln_segment_own = (struct pln_segment_own){
-		.size = plan->size,
+		.head_size = plan->lanes_off,
 		.slots = (struct pln_slot *)(base + plan->slots_off),
 		.control = (struct pln_lane *)(base + plan->control_off),
 		.sampler = (struct pln_lane *)(base + plan->sampler_off),
-		.lanes = base + plan->lanes_off,
 		.lane_count = plan->lane_count,
 		.lane_size = plan->lane_size,
 		.lane_data_size = choose_lane_data(),
@@ -226,23 +311,35 @@ static void remember(struct pln_segment *seg, const struct pln_segment *plan)
 	};
 }
 
-/* Threads may be here at once: what one has opened the other opens again, which changes nothing. */
+/*
+ * The memfd is closed long since: shared memory is mapped once more by "resizing" nothing of it to
+ * what is wanted. That begins where the last group does; what is there already goes again.
+ */
+static void *map_next(char *last, uint64_t size)
+{
+	char *both = pln_pages_result(
+		pln_syscall4(SYS_mremap, (long)last, 0, (long)(2 * size), MREMAP_MAYMOVE));
+
+	if (both == MAP_FAILED)
+		return MAP_FAILED;
+	pln_pages_unmap(both, size);
+	return both + size;
+}
+
 bool pln_segment_open_lane(uint32_t index)
 {
-	struct pln_segment_own *own = &pln_segment_own;
-	uint32_t open = pln_load_relaxed(&own->open_lanes);
-	uint32_t wanted = (index / LANES_AT_ONCE + 1) * LANES_AT_ONCE;
+	uint64_t size = group_size(pln_segment_own.lane_size);
 
-	if (index < open)
-		return true;
-	if (wanted > own->lane_count)
-		wanted = own->lane_count;
-	if (pln_syscall3(SYS_mprotect, (long)own->lanes, (long)wanted * own->lane_size,
-			 PROT_READ | PROT_WRITE) < 0)
-		return false;
-	while (open < wanted && !pln_cas_acquire(&own->open_lanes, &open, wanted))
-		;
-	return true;
+	for (uint32_t i = 1; i <= index / PLN_LANES_AT_ONCE; i++) {
+		/* acquire: pairs with pln_pages_keep() */
+		if (pln_load_acquire(&pln_segment_lanes[i]))
+			continue;
+		if (!pln_pages_keep(&pln_segment_lanes[i],
+				    map_next(pln_load_acquire(&pln_segment_lanes[i - 1]), size),
+				    size))
+			return false;
+	}
+	return has_memory_for(pln_segment_lane_sigsafe(index), pln_segment_own.lane_size);
 }
 
 int pln_segment_create(enum pln_hello_reason reason)
@@ -255,6 +352,7 @@ int pln_segment_create(enum pln_hello_reason reason)
 	if (fd < 0)
 		return (int)fd;
 	plan_layout(&plan);
+	ask_how_memory_is_given();
 	if (set_size(fd, plan.size) < 0 ||
 	    pln_syscall3(SYS_fcntl, fd, FCNTL_ADD_SEALS, SEAL_SHRINK_GROW_SEAL) < 0 ||
 	    !(seg = map_segment((int)fd, &plan))) {
@@ -264,8 +362,6 @@ int pln_segment_create(enum pln_hello_reason reason)
 	remember(seg, &plan);
 	fill_header(seg, reason);
 	pln_segment = seg;
-	if (plan.burst_size)
-		pln_burst_place((char *)seg + plan.burst_off, has_to_be_small());
 	/* release: everything above before the magic; pairs with the collector's first read */
 	pln_store_release(&seg->magic, PILLION_SEGMENT_MAGIC);
 	return (int)fd;
@@ -290,7 +386,7 @@ void pln_segment_discard(void)
 	struct pln_segment *seg = pln_segment;
 
 	pln_segment = NULL;
-	pln_pages_unmap(seg, pln_segment_own.size);
+	unmap_all(seg, pln_segment_own.head_size, pln_segment_own.lane_size);
 }
 
 void pln_segment_forget(void)
@@ -298,6 +394,7 @@ void pln_segment_forget(void)
 	if (pln_segment)
 		pln_pages_unmap(pln_segment_own.slots,
 				round_page(pln_segment_own.lane_count * sizeof(struct pln_slot)));
+	memset(pln_segment_lanes, 0, sizeof(pln_segment_lanes));
 	pln_store_relaxed(&owner, 0);
 	pln_segment = NULL;
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include <pillion/atomic.h>
+#include <pillion/env.h>
 #include <pillion/lane.h>
 #include <pillion/wire.h>
 
@@ -25,22 +26,25 @@ extern PLN_OWN struct pln_segment *pln_segment;
  * not make us write elsewhere, or divide by zero.
  */
 struct pln_segment_own {
-	uint64_t size;
+	uint64_t head_size; /* all before the lanes */
 	struct pln_slot *slots;
 	struct pln_lane *control;
 	struct pln_lane *sampler;
-	char *lanes;
 	uint32_t lane_count;
 	uint32_t lane_size; /* header and data of one thread's lane */
 	uint32_t lane_data_size;
 	uint32_t control_data_size;
 	uint32_t sampler_data_size;
-	_Atomic uint32_t open_lanes; /* lanes [0, open_lanes) can be accessed */
 	uint64_t period_ns;
 	uint64_t tick_ns;
 	uint64_t clk_tck_ns; /* the kernel's own tick, 0: unknown */
 };
 extern PLN_OWN struct pln_segment_own pln_segment_own;
+
+/* Lanes are mapped so many at a time, as threads come: a program that limits its memory needs the
+ * rest. */
+#define PLN_LANES_AT_ONCE 16u
+extern PLN_OWN _Atomic(char *) pln_segment_lanes[PILLION_THREADS_MAX / PLN_LANES_AT_ONCE];
 
 /*
  * Whether samples of this process go to the segment. Not so before it is published, nor in
@@ -62,8 +66,8 @@ void pln_segment_discard(void);
 void pln_segment_forget(void);
 
 /*
- * Makes lane `index`, and all before it, accessible; before the first use of a lane. False:
- * the kernel has no mapping left to give.
+ * Maps lane `index`, and all before it; before the first use of a lane. False: the kernel has no
+ * mapping left to give, or no memory.
  */
 bool pln_segment_open_lane(uint32_t index);
 
@@ -74,8 +78,10 @@ static inline struct pln_slot *pln_segment_slot_sigsafe(uint32_t index)
 
 static inline struct pln_lane *pln_segment_lane_sigsafe(uint32_t index)
 {
-	return (struct pln_lane *)(pln_segment_own.lanes +
-				   (uint64_t)index * pln_segment_own.lane_size);
+	char *group = pln_load_relaxed(&pln_segment_lanes[index / PLN_LANES_AT_ONCE]);
+
+	return (struct pln_lane *)(group + (uint64_t)(index % PLN_LANES_AT_ONCE) *
+						   pln_segment_own.lane_size);
 }
 
 static inline struct pln_lane *pln_segment_control(void)

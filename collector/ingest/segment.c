@@ -20,11 +20,11 @@
 #include <sys/vfs.h>
 
 #include <pillion/atomic.h>
+#include <pillion/env.h>
 
 #include "ingest/quote.h"
 
 #define MAX_SEGMENT_SIZE (1ull << 36)
-#define MAX_LANES 16384u
 #define MIN_LANE_DATA 4096u
 #define MAX_LANE_DATA (64u << 20) /* the library's largest is of 4 MiB */
 /* Four times what the library makes: we have memory for each, and look at each cell every second.
@@ -103,7 +103,7 @@ static bool place_burst(struct pln_segment_view *view, const struct pln_segment 
 /* `h` is our copy of the header. */
 static bool check_layout(struct pln_segment_view *view, const struct pln_segment *h)
 {
-	if (h->size != view->size || h->lane_count < 1 || h->lane_count > MAX_LANES)
+	if (h->size != view->size || h->lane_count < 1 || h->lane_count > PILLION_THREADS_MAX)
 		return false;
 	if (!is_inside(view, h->slots_off, (uint64_t)h->lane_count * sizeof(struct pln_slot)) ||
 	    !is_inside(view, h->lanes_off, (uint64_t)h->lane_count * h->lane_size))

@@ -382,6 +382,8 @@ static const struct {
 						  "too many are live" },
 	[PILLION_DROP_FREE_LOST] = { "free_lost", "the free of a sampled block was not told: it "
 						  "looks live" },
+	[PILLION_DROP_CHILD] = { "child", "a forked child is not sampled: a tick did not end in "
+					  "time" },
 };
 
 const char *pln_drop_text(unsigned drop)

@@ -24,6 +24,9 @@
 /* Bytes of a TEXT, with the one at its end. */
 #define PILLION_TEXT_MAX 1024
 
+/* Lanes of a segment are numbered below this. */
+#define PILLION_THREADS_MAX 16384
+
 /* What "--burst" alone asks for. */
 #define PILLION_BURST_HZ 1000000
 
@@ -69,8 +72,8 @@ enum pln_memory_choice {
 	  "mean bytes between sampled allocations, 1: each; 0: 524288, more if busy")              \
 	X(max_depth, "PILLION_MAX_DEPTH", NUMBER, 512, 16, 1024, "--max-depth", 0, "FRAMES",       \
 	  "most frames kept of a stack, of each kind")                                             \
-	X(max_threads, "PILLION_MAX_THREADS", NUMBER, 1024, 16, 16384, "--max-threads", 0, "N",    \
-	  "most threads of a process sampled at one time")                                         \
+	X(max_threads, "PILLION_MAX_THREADS", NUMBER, 1024, 16, PILLION_THREADS_MAX,               \
+	  "--max-threads", 0, "N", "most threads of a process sampled at one time")                \
 	X(signal, "PILLION_SIGNAL", NUMBER, 0, 0, 64, "--signal", 0, "NUMBER",                     \
 	  "signal used for CPU samples; 0: a free one")                                            \
 	X(log, "PILLION_LOG", TEXT, 0, 0, 0, "", 0, "error|info|debug",                            \

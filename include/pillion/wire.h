@@ -64,7 +64,8 @@ enum pln_drop {
 	PILLION_DROP_LIVE_FULL =
 		11, /* a sampled block's free cannot be followed: too many are live */
 	PILLION_DROP_FREE_LOST = 12, /* a sampled block's free was not told: it looks live */
-	PILLION_DROP_COUNT = 13,
+	PILLION_DROP_CHILD = 13, /* a forked child: a tick did not end in time before it */
+	PILLION_DROP_COUNT = 14,
 };
 
 /* What a walk could not do. Sample flags, or-ed together. */

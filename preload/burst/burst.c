@@ -43,6 +43,8 @@
 #define TRY_NS 50000 /* of the period for each: two percent of it, where all are torn */
 #define TORN_OFTEN 64 /* one in so many looks */
 #define REST_NS 300
+#define LONG_LOOKS 8 /* as long as so many of the last slice */
+#define LONG_NS 20000
 #define RESTS 10 /* ten percent of the time is what a program may lose by looks */
 
 static struct pln_burst *shared; /* NULL: no burst mode in this process */
@@ -58,6 +60,7 @@ static struct {
 	uint64_t apart_ns; /* from look to look at least; 0: as it comes */
 	uint64_t took_ns; /* sum of all looks */
 	uint64_t walked_ns; /* what of it was spent reading the program's memory */
+	uint64_t long_ns; /* no look can take longer, by all that is known of them */
 	uint64_t looks;
 	uint64_t links; /* of the stacks that they saw */
 	uint64_t torn; /* before it */
@@ -227,7 +230,7 @@ static unsigned tries_at_once(void)
 /* One that we had no CPU for meanwhile says nothing of all others. */
 static void add_walked(uint64_t ns)
 {
-	pace.walked_ns += ns < FAR_NS ? ns : FAR_NS;
+	pace.walked_ns += ns < pace.long_ns ? ns : pace.long_ns;
 }
 
 /* The first one has the time. Others follow where there is some until the next is due. */
@@ -329,6 +332,9 @@ static void set_pace(void)
 	uint64_t torn = pln_load_relaxed(&shared->torn), fresh = torn - pace.torn;
 
 	pace.apart_ns = pace.looks ? reckon_apart(fresh < pace.looks ? fresh : pace.looks) : 0;
+	pace.long_ns = pace.looks ? LONG_LOOKS * pace.walked_ns / pace.looks : 0;
+	if (pace.long_ns < LONG_NS)
+		pace.long_ns = LONG_NS;
 	pace.torn = torn;
 	pace.looks = pace.took_ns = pace.walked_ns = pace.links = 0;
 }

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 
 #include "burst/burst.h"
 #include "checked_read.h"
@@ -24,15 +25,22 @@
 #include "sampling/threads.h"
 #include "sampling/tick.h"
 #include "segment.h"
+#include "syscall.h"
 
 __attribute__((visibility("hidden"))) extern void *__dso_handle; /* the compiler's: this library */
 
 /* Of the forking thread: several may be between their handlers at once. */
+static __thread uint64_t mask; /* of signals, as it was */
 static __thread bool held;
 static __thread bool followed; /* the child shall be sampled, too */
 
 /* The tick that was waited for in vain, 0: none. Threads that race to set it mean the same one. */
 static _Atomic uint64_t stuck_tick;
+
+static uint64_t bit_of(int signo)
+{
+	return 1ull << (signo - 1);
+}
 
 static uint64_t current_tick(void)
 {
@@ -59,16 +67,38 @@ static bool may_be_heard(void)
 	       pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT;
 }
 
+/*
+ * With our thread in the process glibc has a lock around fork(), and a program of one thread whose
+ * handler of a signal forks, in the middle of another fork, would wait for itself.
+ */
+static void block_signals(void)
+{
+	uint64_t all = ~(bit_of(SIGSEGV) | bit_of(SIGBUS) | bit_of(SIGFPE) | bit_of(SIGILL) |
+			 bit_of(SIGTRAP) | bit_of(SIGSYS));
+
+	(void)pln_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&mask, sizeof(mask));
+}
+
+static void unblock_signals(void)
+{
+	(void)pln_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof(mask));
+}
+
 static void before_fork(void)
 {
 	int saved = errno;
 	bool ours = pln_segment_is_ours_sigsafe();
 	/* A server that forks has it step aside each time: it must not be lost for good. */
 	bool is_back = ours && pln_sampler_try_again();
+	bool wanted;
 
+	block_signals();
 	held = ours && pln_process_hold();
+	wanted = ours && pln_options.subprocesses && (is_back || may_be_heard());
+	followed = held && wanted;
+	if (wanted && !held)
+		pln_segment_drop_sigsafe(PILLION_DROP_CHILD);
 	pln_memory_before_fork();
-	followed = held && pln_options.subprocesses && (is_back || may_be_heard());
 	errno = saved;
 }
 
@@ -78,6 +108,7 @@ static void after_fork_in_parent(void)
 	if (held)
 		pln_sampler_let_go();
 	held = false;
+	unblock_signals();
 }
 
 /* False: the child is not sampled. */
@@ -106,15 +137,17 @@ static void after_fork_in_child(void)
 
 	held = false;
 	pln_memory_after_fork_in_child(clean && followed);
-	if (!pln_segment)
-		return;
-	pln_segment_forget();
-	pln_unheard_after_fork();
-	pln_sampler_after_fork();
-	pln_store_relaxed(&stuck_tick, 0);
-	/* Else a tick was in progress, and what it was changing cannot be trusted: unsampled. */
-	if (!clean || !begin_again())
-		pln_signals_give_back();
+	if (pln_segment) {
+		pln_segment_forget();
+		pln_unheard_after_fork();
+		pln_sampler_after_fork();
+		pln_store_relaxed(&stuck_tick, 0);
+		/* Else a tick was in progress, and what it was changing cannot be trusted:
+		 * unsampled. */
+		if (!clean || !begin_again())
+			pln_signals_give_back();
+	}
+	unblock_signals();
 	errno = saved;
 }
 

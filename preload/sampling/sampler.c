@@ -31,6 +31,7 @@
 #include "segment.h"
 
 #define STACK_SIZE (256u << 10)
+#define STACK_SIZE_MAX (64u << 20) /* where each thread's stack has much thread-local storage */
 #define HOLD_LIMIT_NS 200000000
 #define DORMANT_TICK_NS 200000000 /* it only follows the clocks, and waits for the bell */
 #define SWITCH_LIMIT_NS 1000000000ull
@@ -111,12 +112,14 @@ static void *sampler_main(void *arg)
 static int create_thread(void)
 {
 	pthread_attr_t attr;
-	int error;
+	int error = EINVAL;
 
 	pthread_attr_init(&attr);
 	/* Explicit: an unlimited RLIMIT_STACK would ask for more than there is. */
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	error = pln_threads_real_create(&sampler, &attr, sampler_main, NULL);
+	for (size_t size = STACK_SIZE; error == EINVAL && size <= STACK_SIZE_MAX; size *= 4) {
+		pthread_attr_setstacksize(&attr, size);
+		error = pln_threads_real_create(&sampler, &attr, sampler_main, NULL);
+	}
 	pthread_attr_destroy(&attr);
 	return -error;
 }

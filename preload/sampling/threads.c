@@ -38,9 +38,9 @@ struct start {
 };
 
 static struct pln_thread *threads; /* one per slot; mapped once, kept across fork */
-static unsigned char *scratch; /* one stride per slot, and one for the sampling thread */
+static _Atomic(char *) scratch[PILLION_THREADS_MAX / SCRATCH_AT_ONCE]; /* one stride per slot */
+static char *own_scratch; /* of the sampling thread */
 static size_t scratch_stride;
-static _Atomic uint32_t scratch_open; /* strides [0, scratch_open) can be accessed */
 static unsigned scratch_depth;
 static uint32_t thread_count;
 static _Atomic uint32_t high_water; /* slots behind are free */
@@ -73,33 +73,21 @@ int pln_threads_init(void)
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
 	threads = memory;
-	/* Not accessible until it is used: mlockall() would fill it in. */
-	memory = mmap(NULL, (thread_count + 1) * scratch_stride, PROT_NONE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory = pln_pages_map(scratch_stride, MAP_NORESERVE);
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
-	scratch = memory;
-	if (mprotect(scratch + thread_count * scratch_stride, scratch_stride,
-		     PROT_READ | PROT_WRITE))
-		return -ENOMEM;
+	own_scratch = memory;
 	return 0;
 }
 
-/* Threads may be here at once: what one has opened the other opens again, which changes nothing. */
 static bool open_scratch(uint32_t index)
 {
-	uint32_t open = pln_load_relaxed(&scratch_open);
-	uint32_t wanted = (index / SCRATCH_AT_ONCE + 1) * SCRATCH_AT_ONCE;
+	_Atomic(char *) *group = &scratch[index / SCRATCH_AT_ONCE];
+	size_t size = SCRATCH_AT_ONCE * scratch_stride;
 
-	if (index < open)
-		return true;
-	if (wanted > thread_count)
-		wanted = thread_count;
-	if (mprotect(scratch, wanted * scratch_stride, PROT_READ | PROT_WRITE))
-		return false;
-	while (open < wanted && !pln_cas_acquire(&scratch_open, &open, wanted))
-		;
-	return true;
+	/* acquire: pairs with pln_pages_keep() */
+	return pln_load_acquire(group) ||
+	       pln_pages_keep(group, pln_pages_map(size, MAP_NORESERVE), size);
 }
 
 uint64_t pln_threads_bytes(void)
@@ -136,18 +124,19 @@ uint32_t pln_threads_high_water_sigsafe(void)
 
 PLN_HOT struct pln_scratch pln_threads_scratch_sigsafe(uint32_t index)
 {
-	unsigned char *at = scratch + index * scratch_stride;
 	struct pln_scratch s = { .depth = scratch_depth };
+	char *at = own_scratch;
 
-	if (index >= thread_count)
-		at = scratch + thread_count * scratch_stride;
+	if (index < thread_count)
+		at = pln_load_relaxed(&scratch[index / SCRATCH_AT_ONCE]) +
+		     index % SCRATCH_AT_ONCE * scratch_stride;
 	s.python = (struct pln_python_frame *)at;
 	at += scratch_depth * sizeof(*s.python);
 	s.pc = (uint64_t *)at;
 	at += scratch_depth * sizeof(*s.pc);
 	s.cfa = (uint64_t *)at;
 	at += scratch_depth * sizeof(*s.cfa);
-	s.guessed = at;
+	s.guessed = (uint8_t *)at;
 	return s;
 }
 

@@ -108,7 +108,8 @@ PITFALLS = [
          "test_processes.py::test_threads_without_python_are_sampled"),
     _row(LIVES, 33, "a child waits for a lock of a thread that it does not have",
          "test_forks.py::test_a_loader_that_stays_locked_does_not_hold_forks_up test_storms.py::test_nothing_stands_still"
-         " test_forks.py::test_forks_at_once_do_not_stop_the_sampling_thread"),
+         " test_forks.py::test_forks_at_once_do_not_stop_the_sampling_thread"
+         " test_forks.py::test_a_fork_within_a_fork_does_not_stop_the_sampling_thread"),
     _row(LIVES, 34, "a child writes into its parent's records",
          "test_thread_ends.py::test_a_child_that_no_fork_handler_ran_in_lives",
          "test_processes.py::test_children_are_told_from_their_parents"),
@@ -173,6 +174,7 @@ PITFALLS = [
          "test_limits.py::test_a_limit_from_the_start_changes_nothing"
          " test_limits.py::test_a_stack_hardly_larger_than_python_needs_by_itself_changes_nothing"
          " test_limits.py::test_where_no_thread_may_be_made_the_program_runs_unsampled"
+         " test_limits.py::test_the_sampling_thread_has_a_stack_for_much_thread_local_storage"
          " test_limits.py::test_where_the_sampling_thread_cannot_come_back_what_is_missing_is_stated"),
     _row(LIMITS, 62, "lengths that are garbage are allocated", unit="python_frames python_codes ingest_hostile linetable"),
     _row(LIMITS, 63, "descriptors run out, or are closed and used again",
@@ -182,6 +184,7 @@ PITFALLS = [
          "test_sandboxes.py::test_a_filter_that_a_program_puts_on_itself_is_not_run_into",
          "test_bad_input.py::test_without_a_call_that_can_be_replaced_a_profile_is_made"),
     _row(LIMITS, None, "RLIMIT_AS, RLIMIT_FSIZE, RLIMIT_MEMLOCK", "test_limits.py::test_a_limit_from_the_start_changes_nothing"
+         " test_limits.py::test_a_program_that_limits_itself_has_nearly_all_of_it"
          " test_limits.py::test_a_narrow_address_space_is_told_or_suffices"
          " test_limits.py::test_where_the_segment_may_not_be_made_the_program_runs_unsampled"),
     _row(LIMITS, None, "chroot", "test_sandboxes.py::test_another_root_directory_ends_nothing"),

@@ -20,6 +20,23 @@ waits()
     assert profile.total("offcpu_ns", profile.calling("waits")) >= 0.9e9
 
 
+def test_a_fork_within_a_fork_does_not_stop_the_sampling_thread(python, work):
+    """A signal comes in the middle of one, and its handler forks: nobody waits for the other."""
+    profile, out = recording.record_ok(python, ["-c", """
+import fork_threads, time
+memory = bytearray(b'x' * (256 << 20))  # so that a fork takes some milliseconds
+begin = time.monotonic()
+print(fork_threads.nested(1000), time.monotonic() - begin)
+def waits():
+    time.sleep(0.5)
+waits()
+"""], work, env={"PYTHONPATH": place.build_extension(python, "fork_threads")})
+    nestings, seconds = out.split()
+    assert nestings == "1" and float(seconds) < 30
+    assert profile.total("offcpu_ns", profile.calling("waits")) >= 0.45e9
+    assert not profile.drops[recording.DROP_CHILD]
+
+
 @pytest.mark.full
 def test_what_sampling_cost_before_a_fork_is_not_forgotten(python, work):
     """From 3.12 on os.fork() counts threads: ours ends for that time, and another one goes on."""
@@ -80,7 +97,7 @@ def test_a_fork_of_a_large_program_takes_as_long_as_without_us(python, work, rec
 
 def test_a_loader_that_stays_locked_does_not_hold_forks_up(python, work):
     """The sampling thread then hangs in its tick; it was 200 ms for each fork."""
-    _, out = recording.record_ok(python, ["-c", PRELUDE + """
+    profile, out = recording.record_ok(python, ["-c", PRELUDE + """
 def holds_lock():
     tid.append(libc.gettid())
     libc.dl_iterate_phdr(libc.pause, None)  # calls pause() under the loader's lock
@@ -106,6 +123,8 @@ os._exit(0)
 """], work)
     before, child, parent = map(float, out.split())
     assert child - before < 2 and parent - before < 2
+    # Each is counted that came while the tick hung: most of the last 21, and of the child's if that is sampled.
+    assert 15 <= profile.drops[recording.DROP_CHILD] <= 41
 
 
 def test_workers_of_one_moment_are_not_sampled_at_the_same_one(python, work):

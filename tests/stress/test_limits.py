@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Under tight resource limits the program runs as before, and is sampled all the same."""
+import contextlib
 import errno
 import os
 import pathlib
@@ -65,10 +66,37 @@ def test_a_stack_hardly_larger_than_python_needs_by_itself_changes_nothing(pytho
     assert recording.load(work / "out.pillion").total("cpu_ns") >= 0.45e9
 
 
+OWN_LIMIT = PRELUDE + """
+wait_until(is_sampling)
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+blocks = []
+try:
+    while True: blocks.append(bytearray(1 << 20))
+except MemoryError:
+    count = len(blocks)
+    del blocks[:64]
+print(count, flush=True)
+threading.stack_size(256 << 10)
+threads = [start(burn, 0.02) for i in range(40)]
+for t in threads: t.join()
+"""
+
+
+def test_a_program_that_limits_itself_has_nearly_all_of_it(python, work, record_property):
+    """Whatever we map counts. Threads of more than one group of lanes are sampled within the limit."""
+    plain = place.of(python).run([python.path, "-c", OWN_LIMIT.replace("wait_until(is_sampling)", "")])
+    profile, out = recording.record_ok(python, ["-c", OWN_LIMIT], work)
+    ours = int(plain.stdout) - int(out)
+    record_property("figure", "%d MiB of 1024 are ours" % ours)
+    assert 0 <= ours <= 32
+    assert profile.total("cpu_ns", profile.calling("burn")) >= 0.9 * 40 * 0.02e9
+    assert not profile.drops[recording.DROP_NO_LANE]
+
+
 MIB = 1 << 10  # of `ulimit -v`
 # What the loader says, or Python.
 OUT_OF_MEMORY = ("MemoryError", "memory", "failed to map segment", "Cannot allocate", "Fatal Python error")
-OURS_MIB, LIBRARY_MIB = 64, 8  # what a recording may take of an address space that is limited; and the library alone
+OURS_MIB, LIBRARY_MIB = 24, 8  # what a recording may take of an address space that is limited; and the library alone
 
 
 def least_address_space(python, program):
@@ -97,7 +125,7 @@ def test_a_narrow_address_space_is_told_or_suffices(python, work, record_propert
     program = "import time\nwhile time.thread_time() < 0.1: pass\nprint('done')"
     least = least_address_space(python, program)
     kinds = {}
-    for more in [*range(0, OURS_MIB, 3), OURS_MIB, 2 * OURS_MIB, 4 * OURS_MIB]:
+    for more in [*range(OURS_MIB), OURS_MIB, 2 * OURS_MIB, 4 * OURS_MIB]:
         argv = [where.pillion, "record", "-q", "--force", "-o", path, "--",
                 *in_address_space(python, least + more * MIB, program)]
         result = where.run(argv, cwd=work, env={"PILLION_LOG": "error"}, timeout=30)
@@ -119,7 +147,49 @@ def test_a_narrow_address_space_is_told_or_suffices(python, work, record_propert
     assert kinds["refused"], kinds
     assert kinds["recorded"][-3:] == [OURS_MIB, 2 * OURS_MIB, 4 * OURS_MIB], kinds
     # For the library itself there is too little; or for the program, after a part of what a recording needs was there.
-    assert sum(more > LIBRARY_MIB for more in kinds.get("out of memory", [])) <= 4, kinds
+    assert sum(more > LIBRARY_MIB for more in kinds.get("out of memory", [])) <= 6, kinds
+
+
+OVERCOMMIT = pathlib.Path("/proc/sys/vm")
+
+
+@contextlib.contextmanager
+def no_more_memory_than(kib):
+    """Of the whole machine: vm.overcommit_memory is 2. Setting either of ratio and kbytes sets the other to 0."""
+    before = {name: (OVERCOMMIT / name).read_text() for name in ("overcommit_memory", "overcommit_ratio")}
+    try:
+        (OVERCOMMIT / "overcommit_kbytes").write_text(str(kib))
+        (OVERCOMMIT / "overcommit_memory").write_text("2")
+        yield
+    finally:
+        for name, value in before.items():
+            (OVERCOMMIT / name).write_text(value)
+
+
+@needs_root
+@pytest.mark.long
+@pytest.mark.alone
+def test_where_the_kernel_promises_no_memory_none_is_missing_later(python, work):
+    """The program takes all, and goes on. A page of ours that is new then would be the end of it (SIGBUS)."""
+    where, path = place.of(python), work / "out.pillion"
+    committed = next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith("Committed_AS"))
+    with no_more_memory_than(committed + (1 << 20)):
+        result = where.run([where.pillion, "record", "-q", "-F", "1000", "-o", path, "--", python.path, "-c", PRELUDE + """
+def dive(depth):
+    return burn(0.005) if not depth else dive(depth - 1)
+for depth in range(100, 120): dive(depth)
+wait_until(is_sampling)
+blocks = []
+for size in (1 << 22, 1 << 17, 1 << 12):
+    try:
+        while True: blocks.append(bytearray(size))
+    except MemoryError: pass
+for depth in range(20, 118): dive(depth)  # hardly a stack is met twice
+os.write(1, b'done')
+blocks.clear()
+"""], cwd=work)
+    assert (result.returncode, result.stdout) == (0, "done"), result
+    assert recording.load(path).total("cpu_ns") >= 0.1e9
 
 
 @needs_root
@@ -216,6 +286,21 @@ os.waitpid(child, 0)
     assert len(profile.processes) == 2 and not profile.calling("missed")
     assert profile.total("cpu_ns", profile.calling("seen")) >= 0.5e9
     assert [n for n in profile.notes if "no sampling thread could be made" in n], profile.notes
+
+
+def test_the_sampling_thread_has_a_stack_for_much_thread_local_storage(python, work):
+    """glibc refuses to make a thread whose stack that would fill."""
+    where, path = place.of(python), work / "out.pillion"
+    preload = "LD_PRELOAD=%s %s" % (where.library, truth.library(python, "big_tls"))
+    result = where.run([where.pillion, "record", "-o", path, "--", "env", preload, python.path, "-c", PRELUDE + """
+def waits(): time.sleep(0.3)
+wait_until(is_sampling)
+waits()
+print(libc.own_big_tls() != 0)
+"""], cwd=work)
+    assert (result.returncode, result.stdout) == (0, "True\n"), result
+    profile = recording.load(path)
+    assert profile.total("offcpu_ns", profile.calling("waits")) >= 0.28e9
 
 
 def test_where_the_segment_may_not_be_made_the_program_runs_unsampled(python, work):

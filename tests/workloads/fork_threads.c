@@ -4,11 +4,16 @@
  *
  * fork_threads.run(threads, seconds)   each forks children that exit at once, without the
  *                                      GIL, so that the calls overlap; returns how many
+ * fork_threads.nested(times)           forks, up to so often, until a signal came in the middle of
+ *                                      it whose handler has forked as well; returns how often
+ *                                      that was
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,7 +64,47 @@ static PyObject *run(PyObject *self, PyObject *args)
 	Py_END_ALLOW_THREADS return PyLong_FromLong(atomic_load(&forks));
 }
 
+static volatile sig_atomic_t forking, nestings;
+
+/* In the child that it makes, too, the fork that was interrupted goes on. */
+static void fork_again(int signo)
+{
+	pid_t pid;
+
+	(void)signo;
+	if (!forking || nestings)
+		return;
+	pid = fork();
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	nestings = 1;
+}
+
+static PyObject *nested(PyObject *self, PyObject *args)
+{
+	struct itimerval soon = { .it_value.tv_usec = 300 };
+	pid_t own = getpid(), pid;
+	int times;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "i", &times))
+		return NULL;
+	signal(SIGALRM, fork_again);
+	for (int i = 0; i < times && !nestings; i++) {
+		forking = 1;
+		setitimer(ITIMER_REAL, &soon, NULL);
+		pid = fork();
+		forking = 0;
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+		if (getpid() != own)
+			_exit(0);
+	}
+	return PyLong_FromLong(nestings);
+}
+
 static PyMethodDef methods[] = {
+	{ "nested", nested, METH_VARARGS, "fork until a signal's handler has forked meanwhile" },
 	{ "run", run, METH_VARARGS, "fork in so many threads for so many seconds" },
 	{ NULL, NULL, 0, NULL },
 };
