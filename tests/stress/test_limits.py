@@ -174,9 +174,16 @@ def test_where_the_kernel_promises_no_memory_none_is_missing_later(python, work)
     where, path = place.of(python), work / "out.pillion"
     committed = next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith("Committed_AS"))
     with no_more_memory_than(committed + (1 << 20)):
-        result = where.run([where.pillion, "record", "-q", "-F", "1000", "-o", path, "--", python.path, "-c", PRELUDE + """
+        argv = [where.pillion, "record", "-q", "-F", "1000", "-o", path, "--", python.path, "-c", PRELUDE + """
 def dive(depth):
     return burn(0.005) if not depth else dive(depth - 1)
+go, there = threading.Event(), threading.Semaphore(0)
+def later():
+    there.release()
+    go.wait()
+    for depth in range(20, 60): dive(depth)
+threads = [start(later) for i in range(4)]
+for t in threads: there.acquire()
 for depth in range(100, 120): dive(depth)
 wait_until(is_sampling)
 blocks = []
@@ -184,10 +191,12 @@ for size in (1 << 22, 1 << 17, 1 << 12):
     try:
         while True: blocks.append(bytearray(size))
     except MemoryError: pass
+go.set()
 for depth in range(20, 118): dive(depth)  # hardly a stack is met twice
 os.write(1, b'done')
 blocks.clear()
-"""], cwd=work)
+"""]
+        result = where.run(argv, cwd=work)
     assert (result.returncode, result.stdout) == (0, "done"), result
     assert recording.load(path).total("cpu_ns") >= 0.1e9
 
