@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "syscall.h"
+#include <pillion/syscall.h>
 
 #define MAX_PARTS 64
 #define MEMORY_FD_MIN 512 /* out of the way of programs that count on low numbers */

@@ -17,6 +17,7 @@
 
 #include <pillion/atomic.h>
 #include <pillion/pillion.h>
+#include <pillion/syscall.h>
 
 #include "burst/burst.h"
 #include "checked_read.h"
@@ -38,7 +39,6 @@
 #include "sampling/tick.h"
 #include "sampling/timer.h"
 #include "segment.h"
-#include "syscall.h"
 #include "text.h"
 
 /* Set by the constructor: the environment asks for sampling in this process. */
@@ -131,6 +131,7 @@ static int init_image(void)
 {
 	int error;
 
+	pln_clock_init();
 	(void)pln_checked_read_init();
 	find_own_stack();
 	error = pln_threads_init();

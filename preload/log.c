@@ -9,9 +9,9 @@
 #include <strings.h>
 #include <sys/uio.h>
 
+#include <pillion/syscall.h>
 #include <pillion/values.h>
 
-#include "syscall.h"
 #include "text.h"
 
 static enum pln_log_level level_now;

@@ -11,8 +11,7 @@
 #include <sys/mman.h>
 
 #include <pillion/atomic.h>
-
-#include "syscall.h"
+#include <pillion/syscall.h>
 
 /* Returns MAP_FAILED with errno set on failure. */
 static inline void *pln_pages_result(long result)

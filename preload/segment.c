@@ -17,12 +17,13 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include <pillion/syscall.h>
+
 #include "burst/burst.h"
 #include "clock.h"
 #include "memory/memory.h"
 #include "options.h"
 #include "pages.h"
-#include "syscall.h"
 
 #define PAGE 4096u
 #define CONTROL_DATA (256u << 10)
@@ -132,7 +133,7 @@ static void fill_header(struct pln_segment *seg, enum pln_hello_reason reason)
 	seg->header_size = sizeof(*seg);
 	seg->pid = (uint32_t)pln_getpid_sigsafe();
 	seg->ppid = (uint32_t)pln_syscall3(SYS_getppid, 0, 0, 0);
-	clock_gettime(CLOCK_REALTIME, &real);
+	(void)pln_clock_read_sigsafe(CLOCK_REALTIME, &real);
 	seg->start_real_ns = (uint64_t)real.tv_sec * PLN_SECOND_NS + (uint64_t)real.tv_nsec;
 	seg->start_mono_ns = pln_now_ns_sigsafe();
 	seg->period_ns = pln_segment_own.period_ns;

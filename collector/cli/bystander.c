@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <pillion/kernel_clock.h>
+
 #define NAME "bystander"
 #define PATIENCE_NS 50000000ull /* between our signal and its word */
 #define STALE_NS 1000000000ull /* what it got before was about something else */
@@ -27,14 +29,6 @@ struct word {
 	int signo;
 	uint64_t time_ns;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* Holds nothing of the command's: a pipe's reader would wait for us. Returns the new `fd`. */
 static int keep_only(int fd)
@@ -64,7 +58,7 @@ static _Noreturn void stand_by(int fd, pid_t parent, char *arguments, size_t siz
 	sigfillset(&all);
 	for (;;) {
 		word.signo = sigwaitinfo(&all, NULL);
-		word.time_ns = now_ns();
+		word.time_ns = pln_kernel_clock_ns(CLOCK_MONOTONIC);
 		if (word.signo > 0 && write(fd, &word, sizeof(word)) != sizeof(word))
 			_exit(0);
 	}
@@ -160,7 +154,7 @@ static void on_words(struct pln_watch *watch)
 static void on_overdue(struct pln_watch *watch)
 {
 	struct pln_bystander *b = pln_watch_owner(watch, struct pln_bystander, timer);
-	uint64_t expired, now = now_ns();
+	uint64_t expired, now = pln_kernel_clock_ns(CLOCK_MONOTONIC);
 
 	(void)!read(watch->fd, &expired, sizeof(expired));
 	/* Its word may have come since, while we were busy with something else. */
@@ -193,7 +187,7 @@ int pln_bystander_listen(struct pln_bystander *b, struct pln_loop *loop,
 
 void pln_bystander_ask(struct pln_bystander *b, int signo)
 {
-	uint64_t now = now_ns(), seen_ns = b->seen_ns[signo];
+	uint64_t now = pln_kernel_clock_ns(CLOCK_MONOTONIC), seen_ns = b->seen_ns[signo];
 
 	b->seen_ns[signo] = 0;
 	if (seen_ns && now - seen_ns < STALE_NS)

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <pillion/kernel_clock.h>
 #include <pillion/pillion.h>
 
 #include "cli/cli.h"
@@ -405,14 +406,6 @@ static void unwatch_signals(struct collector *c)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static int open_session(struct collector *c)
 {
 	struct pln_session_options options = {
@@ -446,7 +439,7 @@ static int open_session(struct collector *c)
 		.host = c->host,
 		.pillion_version = PILLION_VERSION,
 		.working_directory = c->directory,
-		.start_real_ns = now_ns(CLOCK_REALTIME),
+		.start_real_ns = pln_kernel_clock_ns(CLOCK_REALTIME),
 		.start_ns = c->start_ns,
 		.exit_status = -1,
 	};
@@ -482,7 +475,7 @@ static int conclude(struct collector *c)
 	pln_session_summarize(c->session, &sum);
 	if (sum.processes)
 		pln_outcome_print(&sum, c->rotation.output.path,
-				  now_ns(CLOCK_MONOTONIC) - c->start_ns, c->quiet);
+				  pln_kernel_clock_ns(CLOCK_MONOTONIC) - c->start_ns, c->quiet);
 	else
 		pln_cli_message("nothing was recorded: %s",
 				sum.refused_count ? sum.refused : "no process said hello");
@@ -496,7 +489,7 @@ static int run(struct collector *c)
 	int error = pln_loop_open(&c->loop);
 
 	pln_socket_raise_fd_limit();
-	c->start_ns = now_ns(CLOCK_MONOTONIC);
+	c->start_ns = pln_kernel_clock_ns(CLOCK_MONOTONIC);
 	if (!error)
 		error = watch_signals(c);
 	if (!error)

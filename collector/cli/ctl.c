@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <pillion/kernel_clock.h>
+
 #include "cli/cli.h"
 #include "cli/socket.h"
 #include "ingest/control.h"
@@ -47,10 +49,7 @@ static const char *const examples[] = {
 
 static uint64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return pln_kernel_clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 static unsigned patience_ms(const struct control_call *call)

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <pillion/kernel_clock.h>
+
 #include "cli/cli.h"
 #include "ingest/quote.h"
 #include "report/table.h"
@@ -130,17 +132,9 @@ void pln_outcome_print(const struct pln_session_summary *sum, const char *path, 
 static uint64_t progress_since_ns;
 static uint64_t progress_drawn_ns;
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 void pln_outcome_progress(size_t done, size_t total)
 {
-	uint64_t now = now_ns();
+	uint64_t now = pln_kernel_clock_ns(CLOCK_MONOTONIC);
 
 	if (!isatty(STDERR_FILENO))
 		return;

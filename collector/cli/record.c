@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <pillion/kernel_clock.h>
 #include <pillion/pillion.h>
 
 #include "cli/bystander.h"
@@ -157,14 +158,6 @@ static int parse(struct recorder *r, int argc, char **argv)
 }
 
 /* ----------------------------------------------------------- before it runs */
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* In the child: single-threaded, and no program yet. */
 static void set_environment(void *arg)
@@ -420,7 +413,7 @@ static void conclude(struct recorder *r, int exit_status)
 	if (sum.processes) {
 		r->failed = sum.write_error != 0;
 		pln_outcome_print(&sum, r->rotation.output.path,
-				  now_ns(CLOCK_MONOTONIC) - r->start_ns, r->quiet);
+				  pln_kernel_clock_ns(CLOCK_MONOTONIC) - r->start_ns, r->quiet);
 		if (exit_status != -1 && !r->wait)
 			tell_left_behind(r, &sum);
 	} else {
@@ -499,7 +492,7 @@ static int open_session(struct recorder *r)
 		.host = r->host,
 		.pillion_version = PILLION_VERSION,
 		.working_directory = r->directory,
-		.start_real_ns = now_ns(CLOCK_REALTIME),
+		.start_real_ns = pln_kernel_clock_ns(CLOCK_REALTIME),
 		.start_ns = r->start_ns,
 		.exit_status = -1,
 	};
@@ -585,7 +578,7 @@ static int begin(struct recorder *r)
 
 	start_bystander(r);
 	pln_socket_raise_fd_limit();
-	r->start_ns = now_ns(CLOCK_MONOTONIC);
+	r->start_ns = pln_kernel_clock_ns(CLOCK_MONOTONIC);
 	if (!error)
 		error = watch_signals(r);
 	if (!error)

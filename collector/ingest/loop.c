@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <pillion/kernel_clock.h>
+
 #define POLL_MS 10 /* something may be ready all the time */
 
 int pln_loop_open(struct pln_loop *loop)
@@ -64,10 +66,7 @@ void pln_loop_stop(struct pln_loop *loop)
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)(pln_kernel_clock_ns(CLOCK_MONOTONIC) / 1000000);
 }
 
 /* What is left is served the next time: the kernel gives each watch its turn. */

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <pillion/kernel_clock.h>
+
 #include "ingest/session_i.h"
 
 #define PATIENCE_NS 10000000000ull /* after a failure */
@@ -27,14 +29,6 @@ static bool is_due(const struct pln_session *s)
 		return false;
 	return s->rotate_wanted || (o->rotate_ns && now_ns - s->file.begin_ns >= o->rotate_ns) ||
 	       (o->rotate_bytes && pln_writer_bytes(s->file.writer) >= o->rotate_bytes);
-}
-
-static uint64_t real_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static void note_failure(struct pln_session *s, const char *why)
@@ -63,7 +57,7 @@ static int open_next(struct pln_session *s, struct pln_session_file *next)
 	/* That may have taken a while, and what was sampled in it will be in the file before. */
 	next->recording = s->file.recording;
 	next->begin_ns = next->recording.start_ns = pln_session_now_ns();
-	next->recording.start_real_ns = real_ns();
+	next->recording.start_real_ns = pln_kernel_clock_ns(CLOCK_REALTIME);
 	error = pln_session_open_file(next);
 	if (error) {
 		note_failure(s, strerror(-error));

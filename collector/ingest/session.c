@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include <pillion/atomic.h>
+#include <pillion/kernel_clock.h>
 
 #include "ingest/roots.h"
 #include "ingest/session_i.h"
@@ -43,10 +44,7 @@
 
 uint64_t pln_session_now_ns(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+	return pln_kernel_clock_ns(CLOCK_MONOTONIC);
 }
 
 static void arm_timer(struct pln_session *s, uint64_t interval_ns)
@@ -501,10 +499,7 @@ static void end_all(struct pln_session *s)
 
 static uint64_t own_cpu_ns(void)
 {
-	struct timespec cpu;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-	return (uint64_t)cpu.tv_sec * SECOND + (uint64_t)cpu.tv_nsec;
+	return pln_kernel_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 /* With its last process; where one runs on, when it was told to stop. Our own grace is not in it.

@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <pillion/kernel_clock.h>
+
 /* The slowest unit seen took 0.06 s, the slowest index 0.1 s. */
 #define ANSWER_MAX_NS (INT64_C(30) * 1000000000)
 
@@ -32,10 +34,7 @@ struct pln_dwarf_worker {
 
 static int64_t now_ns(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return (int64_t)pln_kernel_clock_ns(CLOCK_MONOTONIC);
 }
 
 static _Noreturn void run_child(int socket, pid_t parent, const struct pln_dwarf_source *source)

@@ -33,6 +33,8 @@
 #include <link.h>
 #include <string.h>
 
+#include <pillion/syscall.h>
+
 #include "clock.h"
 #include "options.h"
 #include "python/python_i.h"
@@ -40,7 +42,6 @@
 #include "sampling/stack_bounds.h"
 #include "sampling/threads.h"
 #include "segment.h"
-#include "syscall.h"
 
 #define CFRAME_BYTES 24
 #define CHUNK_HOPS 4 /* a frame is in the chunk of its callee, or in one of the next */

@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 
 #include <pillion/atomic.h>
+#include <pillion/syscall.h>
 
 #include "burst/burst.h"
 #include "export.h"
@@ -27,7 +28,6 @@
 #include "memory/real.h"
 #include "sampling/announce.h"
 #include "segment.h"
-#include "syscall.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4 /* Linux 5.7, glibc 2.32 */

@@ -17,6 +17,7 @@
 
 #include <pillion/atomic.h>
 #include <pillion/lane.h>
+#include <pillion/syscall.h>
 
 #include "clock.h"
 #include "memory/counters.h"
@@ -31,7 +32,6 @@
 #include "sampling/threads.h"
 #include "sampling/timer.h"
 #include "segment.h"
-#include "syscall.h"
 
 #define DEFAULT_INTERVAL (512u << 10)
 #define PRESSURE_NS 160000000u

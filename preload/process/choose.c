@@ -11,10 +11,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include <pillion/syscall.h>
+
 #include "log.h"
 #include "options.h"
 #include "process/process.h"
-#include "syscall.h"
 
 #define LINE_SIZE 4096
 

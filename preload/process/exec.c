@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <unistd.h>
 
+#include <pillion/syscall.h>
+
 #include "export.h"
 #include "next.h"
 #include "process/process.h"
@@ -22,7 +24,6 @@
 #include "sampling/threads.h"
 #include "sampling/timer.h"
 #include "segment.h"
-#include "syscall.h"
 
 /* What to come back to, guarded by the hold. */
 static uint32_t state_before;

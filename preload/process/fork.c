@@ -11,6 +11,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <pillion/syscall.h>
+
 #include "burst/burst.h"
 #include "checked_read.h"
 #include "glibc.h"
@@ -25,7 +27,6 @@
 #include "sampling/threads.h"
 #include "sampling/tick.h"
 #include "segment.h"
-#include "syscall.h"
 
 __attribute__((visibility("hidden"))) extern void *__dso_handle; /* the compiler's: this library */
 

@@ -17,11 +17,11 @@
 #include <unistd.h>
 
 #include <pillion/pillion.h>
+#include <pillion/syscall.h>
 
 #include "log.h"
 #include "options.h"
 #include "process/process.h"
-#include "syscall.h"
 
 #define CONNECT_LIMIT_US 500000
 #define CONNECT_LIMIT_FORK_US 50000 /* a program may fork often while the collector is stopped */

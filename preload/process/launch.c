@@ -30,12 +30,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <pillion/syscall.h>
+
 #include "log.h"
 #include "options.h"
 #include "process/process.h"
 #include "sampling/scan.h"
 #include "segment.h"
-#include "syscall.h"
 #include "text.h"
 
 #define LISTEN_FD 3

@@ -20,12 +20,12 @@
 #include <ucontext.h>
 
 #include <pillion/atomic.h>
+#include <pillion/syscall.h>
 
 #include "export.h"
 #include "next.h"
 #include "sampling/timer.h"
 #include "segment.h"
-#include "syscall.h"
 
 typedef void (*handler_fn)(int);
 typedef void (*receiver_fn)(int, siginfo_t *, void *);

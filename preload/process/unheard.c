@@ -17,12 +17,12 @@
 #include <sys/stat.h>
 
 #include <pillion/atomic.h>
+#include <pillion/syscall.h>
 
 #include "clock.h"
 #include "log.h"
 #include "options.h"
 #include "process/process.h"
-#include "syscall.h"
 #include "text.h"
 
 #define FIRST_FD 512 /* out of the way of programs that count on low numbers */

@@ -173,7 +173,7 @@ static bool lock_in_time(pthread_mutex_t *lock)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	(void)pln_clock_read_sigsafe(CLOCK_REALTIME, &until);
 	until.tv_nsec += HOLD_LIMIT_NS;
 	if (until.tv_nsec >= (long)PLN_SECOND_NS) {
 		until.tv_nsec -= (long)PLN_SECOND_NS;

@@ -18,9 +18,9 @@
 #include <sys/resource.h>
 
 #include <pillion/atomic.h>
+#include <pillion/syscall.h>
 
 #include "checked_read.h"
-#include "syscall.h"
 #include "text.h"
 
 #define MAX_RANGES 2048

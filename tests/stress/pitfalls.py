@@ -213,6 +213,8 @@ PITFALLS = [
 
     _row(COMPANY, None, "gdb, attached and around it", "test_debuggers.py::test_gdb_attaches_looks_and_goes"
          " test_debuggers.py::test_a_program_runs_in_gdb"),
+    _row(COMPANY, None, "libfaketime, with its locks and without",
+         "test_fake_clocks.py::test_under_libfaketime_the_profile_has_the_kernels_time"),
     _row(COMPANY, None, "strace", "test_debuggers.py::test_strace_attaches_and_goes"),
     _row(COMPANY, None, "gunicorn and uWSGI", "test_servers.py::test_a_server_answers_reloads_and_ends_as_without_us"),
     _row(COMPANY, 66, "programs of musl", "test_other_libc.py::test_a_program_of_musl_runs_as_without_us"

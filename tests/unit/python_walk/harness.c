@@ -23,9 +23,10 @@
 #include <unistd.h>
 #include <unwind.h>
 
+#include <pillion/syscall.h>
+
 #include "checked_read.h"
 #include "python/python_i.h"
-#include "syscall.h"
 
 #define MAX_FRAMES 1024
 #define SAMPLE_BYTES (256u << 20)

@@ -4,8 +4,8 @@
  *
  * Returns what the kernel returns: -errno on failure.
  */
-#ifndef PILLION_PRELOAD_SYSCALL_H
-#define PILLION_PRELOAD_SYSCALL_H
+#ifndef PILLION_SYSCALL_H
+#define PILLION_SYSCALL_H
 
 #include <sys/syscall.h>
 
