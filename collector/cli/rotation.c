@@ -116,14 +116,31 @@ int pln_rotation_choose(struct pln_rotation *r, const char *rotate, const char *
 
 /* -------------------------------------------------------------------- files */
 
+/* What comes after a device, or a pipe, would be a file beside it. */
+static int refuse_what_has_no_next(struct pln_rotation *r, char *why, size_t size)
+{
+	struct stat st;
+
+	if (!(r->every_ns || r->size_bytes || r->keep_bytes) || fstat(r->output.fd, &st) ||
+	    S_ISREG(st.st_mode))
+		return 0;
+	snprintf(why, size, "%s is not a file: there is no next one (--rotate, --keep)",
+		 r->output.path);
+	pln_output_close(&r->output, false);
+	return -EINVAL;
+}
+
 int pln_rotation_open(struct pln_rotation *r, const char *text, pid_t pid, const char *program,
 		      enum pln_overwrite overwrite, char *why, size_t size)
 {
+	int error;
+
 	r->text = text;
 	r->pid = pid;
 	r->number = 1;
 	snprintf(r->program, sizeof(r->program), "%s", program);
-	return pln_output_open(&r->output, text, pid, program, overwrite, why, size);
+	error = pln_output_open(&r->output, text, pid, program, overwrite, why, size);
+	return error ? error : refuse_what_has_no_next(r, why, size);
 }
 
 int pln_rotation_next(struct pln_rotation *r, char *why, size_t size)

@@ -223,6 +223,13 @@ def test_what_makes_no_sense_is_said(here, work, options, word):
     assert not list(work.iterdir())
 
 
+@pytest.mark.parametrize("option", [["--rotate", "1s"], ["--keep", "10M"]])
+def test_a_device_has_no_next_file(here, work, option):
+    result = here.run([here.pillion, "record", *option, "-o", "/dev/null", "--", "touch", work / "ran"], cwd=work)
+    assert result.returncode == 125 and "/dev/null is not a file" in result.stderr, result
+    assert not list(work.iterdir())
+
+
 @pytest.mark.parametrize("name, value", [("ROTATE", "soon"), ("ROTATE", "10MB"), ("KEEP", "500MB"), ("KEEP", "512K")])
 def test_what_is_wrong_in_the_environment_is_noted_and_has_no_effect(one_python, work, name, value):
     recording.record(one_python, ["-c", "pass"], work).path.rename(work / "out.9.pillion")
