@@ -28,7 +28,7 @@ readonly packages=(
     libcapstone-dev
     libc6-dbg python3 python3-dev python3-dbg python3-venv debootstrap mandoc
     bash-completion zsh fish
-    gdb strace valgrind musl-tools faketime chromium chromium-driver
+    gdb strace valgrind musl-tools faketime libcap2-bin chromium chromium-driver
 )
 # Other allocators, and CPython's own tests, as releases of Debian name them: one that is not there, its tests skip.
 readonly optional=(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The collector, the disk or the clock fails, or there is too much of everything: what was
 committed is kept, what was lost is counted, and the program ends as it would have."""
+import contextlib
 import os
 import signal
 import subprocess
@@ -297,6 +298,30 @@ def test_a_wall_clock_that_is_set_changes_no_time_that_is_measured(one_python, h
                        PRELUDE + "first = time.time()\nburn(0.5)\nprint(abs(time.time() - first) > 3000)"],
                       env={"LD_PRELOAD": shim})
     assert (result.returncode, result.stdout) == (0, "True\n"), result.stderr
+    record_property("figure", check_times(recording.load(work / "x.pillion"), 0.5))
+
+
+@contextlib.contextmanager
+def wall_clock_kept():
+    """Whoever sets it meanwhile: it is right again afterwards."""
+    ahead = time.time() - time.monotonic()
+    try:
+        yield
+    finally:
+        if abs(time.time() - time.monotonic() - ahead) > 1:
+            time.clock_settime(time.CLOCK_REALTIME, time.monotonic() + ahead)
+
+
+@pytest.mark.long
+@pytest.mark.alone
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may do that")
+def test_the_machines_wall_clock_may_be_set(one_python, here, work, record_property):
+    """By two hours, ahead and back, while a program is recorded."""
+    step = "time.clock_settime(time.CLOCK_REALTIME, time.time() + %d)\n"
+    program = PRELUDE + "burn(0.2)\n" + step % 7200 + "burn(0.2)\n" + step % -7200 + "burn(0.1)\nprint('done')"
+    with wall_clock_kept():
+        result = here.run([here.pillion, "record", "-o", work / "x.pillion", "--", one_python.path, "-c", program])
+    assert (result.returncode, result.stdout) == (0, "done\n"), result.stderr
     record_property("figure", check_times(recording.load(work / "x.pillion"), 0.5))
 
 
