@@ -13,7 +13,7 @@
 
 #include <pillion/syscall.h>
 
-static inline uint64_t pln_kernel_clock_ns(clockid_t clock)
+static inline uint64_t pln_kernel_clock_ns(int clock)
 {
 	struct timespec now = { 0 };
 

@@ -85,7 +85,7 @@ struct owner {
 struct plain {
 	size_t size; /* SIZE_MAX: there are none, frames lie elsewhere (<= 3.10) */
 	size_t code, instr, previous;
-	size_t kind; /* owner, or is_entry and owner: all 0 */
+	size_t kind; /* owner, or is_entry and owner: all 0; even */
 	uintptr_t kind_mask;
 };
 
@@ -112,14 +112,9 @@ static inline unsigned char byte(const unsigned char *bytes, uint32_t offset)
 	return *(const volatile unsigned char *)(bytes + offset);
 }
 
-/* Two bytes: a frame is of whole words. */
 static inline uint16_t half(const unsigned char *bytes, size_t offset)
 {
-	struct __attribute__((packed)) half {
-		uint16_t value;
-	};
-
-	return ((const volatile struct half *)(bytes + offset))->value;
+	return *(const volatile uint16_t *)(bytes + offset);
 }
 
 static inline bool lies_in(const struct pln_burst_window *window, uintptr_t address, size_t size)
@@ -747,15 +742,16 @@ static void find_plain(void)
 {
 	const struct pln_layout *l = layout;
 	bool with_entry = pln_has(l->frame.is_entry);
+	uint32_t kind = with_entry ? l->frame.is_entry : l->frame.owner;
 
 	plain = (struct plain){ .size = SIZE_MAX };
-	if (!pln_has(l->frame.owner) || (with_entry && l->frame.owner != l->frame.is_entry + 1))
+	if (!pln_has(kind) || kind % 2 || (with_entry && l->frame.owner != kind + 1))
 		return;
 	plain = (struct plain){ .size = l->frame.size,
 				.code = l->frame.code,
 				.instr = l->frame.instr,
 				.previous = l->frame.previous,
-				.kind = with_entry ? l->frame.is_entry : l->frame.owner,
+				.kind = kind,
 				.kind_mask = with_entry ? 0xffff : 0xff };
 }
 

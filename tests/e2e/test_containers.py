@@ -89,7 +89,8 @@ def app(one_python):
     return one_python
 
 
-def check_whole(profile, user_threads=2):
+def check_whole(profile):
+    """Its figure."""
     assert profile.data["complete"] and profile.data["symbolized"]
     for process in profile.processes:
         assert process["interpreter_status"] == recording.CHECKED
@@ -97,22 +98,25 @@ def check_whole(profile, user_threads=2):
     assert spent >= 0.7e9 * len(profile.processes), spent
     assert profile.total("offcpu_ns", profile.calling("waits")) > 0.25e9 * len(profile.processes)
     named = [f for s in profile.samples for f in s.stack if not f.is_python]
-    assert sum("+0x" in f.name for f in named) < 0.02 * len(named)
+    nameless = sum("+0x" in f.name for f in named)
+    assert nameless < 0.02 * len(named)
     assert any(f.name.startswith("_PyEval") or "PyEval" in f.name for f in named)
+    return "%d process(es), %.2f s of CPU in its function, %d of %d native frames without a name" % (
+        len(profile.processes), spent / 1e9, nameless, len(named))
 
 
 def preload(where, *settings):
     return ["env", "LD_PRELOAD=%s" % where.library, *settings]
 
 
-def test_the_library_alone_as_first_process(engine, app, volume):
+def test_the_library_alone_as_first_process(engine, app, volume, record_property):
     """When the first process ends, the kernel ends the collector: the profile is whole before."""
     here = place.of(app)
     command = [*preload(here, "PILLION_OUTPUT=%s/%%p.pillion" % volume, "PILLION_LOG=error"), app.path, "-c", BURNS]
     result = here.run(engine(APP, volume, command), cwd="/")
     assert (result.returncode, result.stdout, result.stderr) == (0, "1 %d True\n" % APP, "")
     profile = recording.load(volume / "1.pillion")
-    check_whole(profile)
+    record_property("figure", check_whole(profile))
     assert (volume / "1.pillion").stat().st_uid == APP
     assert not profile.processes[0]["drops"][8]
 
@@ -136,7 +140,7 @@ class Sidecar:
         return self.process.wait(timeout=60), said
 
 
-def test_a_sidecar_serves_containers_of_other_users(engine, app, volume):
+def test_a_sidecar_serves_containers_of_other_users(engine, app, volume, record_property):
     """Neither side sees the other's processes or files, nor shares its network."""
     here = place.of(app)
     sidecar = Sidecar(engine, here, volume, "--allow", "%d,%d" % (APP, OTHER))
@@ -150,7 +154,7 @@ def test_a_sidecar_serves_containers_of_other_users(engine, app, volume):
     status, said = sidecar.end()
     assert status == 0, said
     profile = recording.load(sidecar.profile)
-    check_whole(profile)
+    record_property("figure", check_whole(profile))
     assert all(p["end_ns"] for p in profile.processes)
     told = json.loads(here.run([here.pillion, "info", "--json", sidecar.profile]).stdout)
     assert [p["inner_pid"] for p in told["processes"]] == [1, 1]
@@ -170,7 +174,7 @@ def test_a_sidecar_tells_programs_of_one_process_apart(engine, app, volume):
     assert 0 < first["end_ns"] < second["start_ns"] + 0.1e9 < second["end_ns"]
 
 
-def test_symbols_come_from_files_that_only_the_target_sees(engine, app, volume):
+def test_symbols_come_from_files_that_only_the_target_sees(engine, app, volume, record_property):
     """An absolute link leads to where it does in the target, not to what the collector has there."""
     here = place.of(app)
     if not place.has_headers(app):
@@ -188,11 +192,12 @@ def test_symbols_come_from_files_that_only_the_target_sees(engine, app, volume):
     assert status == 0, said
     profile = recording.load(sidecar.profile)
     inside = [s for s in profile.samples if any(f.name == "burn_round" and f.line for f in s.stack)]
+    record_property("figure", "%.2f s of 0.5 s in lines of its file" % (profile.total("cpu_ns", inside) / 1e9))
     assert profile.total("cpu_ns", inside) > 0.4e9
 
 
 @pytest.mark.parametrize("init", [False, True], ids=["first process", "under an init"])
-def test_a_program_that_does_not_wait_leaves_names_behind(engine, app, volume, init):
+def test_a_program_that_does_not_wait_leaves_names_behind(engine, app, volume, init, record_property):
     """With other threads at its end the first process does not wait for the collector; nor does one under
     an init, which ends with it. The image goes as well: what names are in the profile were looked up before.
     What is missing is what was not written yet: a second."""
@@ -214,6 +219,7 @@ def test_a_program_that_does_not_wait_leaves_names_behind(engine, app, volume, i
     inside = [s for s in profile.samples if any(f.name == "burn_round" for f in s.stack)]
     assert profile.total("cpu_ns", inside) > 0.5 * profile.total("cpu_ns")
     times = [s.time_ns for s in profile.samples]
+    record_property("figure", "%.1f s of 4 s" % ((max(times) - min(times)) / 1e9))
     assert max(times) - min(times) > 2.5e9
 
 

@@ -41,6 +41,9 @@ SECTIONS = {
     "stress/test_faults*.py": "Faults",
     "stress/test_crowds.py": "Faults",
     "e2e/test_containers*.py": "Containers",
+    "e2e/test_first_process.py": "Containers",
+    "e2e/test_portable.py": "Containers",
+    "e2e/test_services.py": "Recipes",
 }
 FIGURES = 12  # of one row
 ORDER = ["failed", "not run", "skipped", "passed", "why not"]
