@@ -7,6 +7,8 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include <pillion/syscall.h>
+
 static int by_system_call(clockid_t clock, struct timespec *ts)
 {
 	return (int)pln_syscall3(SYS_clock_gettime, clock, (long)ts, 0);

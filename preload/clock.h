@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include <pillion/syscall.h>
+#include <pillion/kernel_clock.h>
 
 #include "export.h"
 
@@ -36,11 +36,7 @@ static inline uint64_t pln_now_ns_sigsafe(void)
 /* Raw, because errors (a thread that is gone) must not touch errno. 0 on failure. */
 static inline uint64_t pln_clock_ns_sigsafe(clockid_t clock)
 {
-	struct timespec ts;
-
-	if (pln_syscall3(SYS_clock_gettime, clock, (long)&ts, 0) < 0)
-		return 0;
-	return (uint64_t)ts.tv_sec * PLN_SECOND_NS + (uint64_t)ts.tv_nsec;
+	return pln_kernel_clock_ns(clock);
 }
 
 /* CPU clock of any thread of this process: per-thread, scheduler precision. */

@@ -33,7 +33,6 @@
 #define ALLOC_LANE_DATA (4u << 20) /* 50 ms of some 300,000 sampled allocations a second */
 #define ALLOC_INTERVAL_SMALL (512u << 10)
 #define SMALL_LANES 64u
-#define GROUPS (PILLION_THREADS_MAX / PLN_LANES_AT_ONCE)
 
 #ifndef MFD_CLOEXEC
 #define MFD_CLOEXEC 1u
@@ -46,7 +45,7 @@ static_assert(PILLION_TEXT_MAX <= PILLION_LABELS_SIZE, "labels fit");
 
 struct pln_segment *pln_segment;
 struct pln_segment_own pln_segment_own;
-_Atomic(char *) pln_segment_lanes[GROUPS];
+_Atomic(char *) pln_segment_lanes[PLN_LANE_GROUPS];
 static bool is_strict; /* see has_memory_for() */
 static _Atomic uint32_t owner; /* process that the segment was published by, 0: nobody */
 
@@ -222,16 +221,15 @@ static uint64_t group_size(uint64_t lane_size)
 	return PLN_LANES_AT_ONCE * lane_size;
 }
 
-/* They are opened in order. */
 static void forget_lanes(void)
 {
-	for (uint32_t i = 0; i < GROUPS && pln_segment_lanes[i]; i++)
+	for (uint32_t i = 0; i < PLN_LANE_GROUPS && pln_segment_lanes[i]; i++)
 		pln_segment_lanes[i] = NULL;
 }
 
 static void unmap_all(void *head, uint64_t head_size, uint64_t lane_size)
 {
-	for (uint32_t i = 0; i < GROUPS && pln_segment_lanes[i]; i++)
+	for (uint32_t i = 0; i < PLN_LANE_GROUPS && pln_segment_lanes[i]; i++)
 		pln_pages_unmap(pln_segment_lanes[i], group_size(lane_size));
 	forget_lanes();
 	pln_pages_unmap(head, head_size);

@@ -41,10 +41,10 @@ struct pln_segment_own {
 };
 extern PLN_OWN struct pln_segment_own pln_segment_own;
 
-/* Lanes are mapped so many at a time, as threads come: a program that limits its memory needs the
- * rest. */
+/* Groups of lanes, mapped in order as threads come; the others are NULL. */
 #define PLN_LANES_AT_ONCE 16u
-extern PLN_OWN _Atomic(char *) pln_segment_lanes[PILLION_THREADS_MAX / PLN_LANES_AT_ONCE];
+#define PLN_LANE_GROUPS (PILLION_THREADS_MAX / PLN_LANES_AT_ONCE)
+extern PLN_OWN _Atomic(char *) pln_segment_lanes[PLN_LANE_GROUPS];
 
 /*
  * Whether samples of this process go to the segment. Not so before it is published, nor in

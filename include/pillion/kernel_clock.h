@@ -13,6 +13,7 @@
 
 #include <pillion/syscall.h>
 
+/* A system call: async-signal-safe, and errno stays. 0 on failure. */
 static inline uint64_t pln_kernel_clock_ns(int clock)
 {
 	struct timespec now = { 0 };

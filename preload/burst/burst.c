@@ -64,7 +64,7 @@ static struct {
 	uint64_t looks;
 	uint64_t links; /* of the stacks that they saw */
 	uint64_t torn; /* before it */
-} pace;
+} pace = { .long_ns = LONG_NS };
 
 static uint32_t node_max(bool small)
 {
@@ -332,9 +332,9 @@ static void set_pace(void)
 	uint64_t torn = pln_load_relaxed(&shared->torn), fresh = torn - pace.torn;
 
 	pace.apart_ns = pace.looks ? reckon_apart(fresh < pace.looks ? fresh : pace.looks) : 0;
-	pace.long_ns = pace.looks ? LONG_LOOKS * pace.walked_ns / pace.looks : 0;
-	if (pace.long_ns < LONG_NS)
-		pace.long_ns = LONG_NS;
+	pace.long_ns = LONG_NS;
+	if (LONG_LOOKS * pace.walked_ns > LONG_NS * pace.looks)
+		pace.long_ns = LONG_LOOKS * pace.walked_ns / pace.looks;
 	pace.torn = torn;
 	pace.looks = pace.took_ns = pace.walked_ns = pace.links = 0;
 }

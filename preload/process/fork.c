@@ -131,6 +131,17 @@ static bool begin_again(void)
 	return true;
 }
 
+static void leave_parent(bool clean)
+{
+	pln_segment_forget();
+	pln_unheard_after_fork();
+	pln_sampler_after_fork();
+	pln_store_relaxed(&stuck_tick, 0);
+	/* Else a tick was in progress, and what it was changing cannot be trusted: unsampled. */
+	if (!clean || !begin_again())
+		pln_signals_give_back();
+}
+
 static void after_fork_in_child(void)
 {
 	int saved = errno;
@@ -138,16 +149,8 @@ static void after_fork_in_child(void)
 
 	held = false;
 	pln_memory_after_fork_in_child(clean && followed);
-	if (pln_segment) {
-		pln_segment_forget();
-		pln_unheard_after_fork();
-		pln_sampler_after_fork();
-		pln_store_relaxed(&stuck_tick, 0);
-		/* Else a tick was in progress, and what it was changing cannot be trusted:
-		 * unsampled. */
-		if (!clean || !begin_again())
-			pln_signals_give_back();
-	}
+	if (pln_segment)
+		leave_parent(clean);
 	unblock_signals();
 	errno = saved;
 }

@@ -150,20 +150,21 @@ def test_a_narrow_address_space_is_told_or_suffices(python, work, record_propert
     assert sum(more > LIBRARY_MIB for more in kinds.get("out of memory", [])) <= 6, kinds
 
 
-OVERCOMMIT = pathlib.Path("/proc/sys/vm")
+VM = pathlib.Path("/proc/sys/vm")
 
 
 @contextlib.contextmanager
 def no_more_memory_than(kib):
     """Of the whole machine: vm.overcommit_memory is 2. Setting either of ratio and kbytes sets the other to 0."""
-    before = {name: (OVERCOMMIT / name).read_text() for name in ("overcommit_memory", "overcommit_ratio")}
+    limit = "overcommit_kbytes" if int((VM / "overcommit_kbytes").read_text()) else "overcommit_ratio"
+    before = {name: (VM / name).read_text() for name in ("overcommit_memory", limit)}
     try:
-        (OVERCOMMIT / "overcommit_kbytes").write_text(str(kib))
-        (OVERCOMMIT / "overcommit_memory").write_text("2")
+        (VM / "overcommit_kbytes").write_text(str(kib))
+        (VM / "overcommit_memory").write_text("2")
         yield
     finally:
         for name, value in before.items():
-            (OVERCOMMIT / name).write_text(value)
+            (VM / name).write_text(value)
 
 
 @needs_root

@@ -13,7 +13,8 @@ MINUTES = 5
 
 
 def run(*argv, timeout):
-    return subprocess.run(list(map(str, argv)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
+    argv = [str(a) for a in argv]
+    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
 
 
 @pytest.mark.long
