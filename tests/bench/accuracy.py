@@ -63,7 +63,7 @@ def summarize(peer, runs):
            "distance_one_run": statistics.median(sorting.distance([r]) for r in runs), "truth": stats.shares(truth),
            "found": stats.shares(found), "impossible": sum(r.impossible for r in runs),
            "stacks": sum(r.stacks for r in runs), "says": runs[-1].says,
-           "unplaced": statistics.mean(r.unplaced for r in runs)}
+           "unplaced": statistics.mean(r.unplaced for r in runs), "biases": sorting.biases(runs)}
     if peer.samples:
         samples, taken = sum(r.samples for r in runs), sum(r.taken for r in runs)
         noise, noise_high = stats.sampling_noise(truth, samples)
@@ -116,8 +116,16 @@ def all_runs(chosen, subject, program, clock, options, probe, report):
 
 def measure(options, report):
     """Yields all rows after each program. Peers that count memory have no part in it."""
+    yield from rows_of([p for p in peers.chosen(options.peer) if peers.MEMORY not in p.clocks], options, report)
+
+
+def measure_biases(options, report):
+    """The same of Pillion as it is by default, if no other is asked for, in so many runs that chance does little."""
+    yield from rows_of([p for p in peers.chosen(options.peer) if options.peer or p.name == "pillion"], options, report)
+
+
+def rows_of(chosen, options, report):
     options.library = library()
-    chosen = [p for p in peers.chosen(options.peer) if peers.MEMORY not in p.clocks]
     rows = list(options.earlier.get("rows", ()))
     done = {(r["interpreter"], r["program"]) for r in rows}
     wanted = options.program or (QUICK if options.quick else PROGRAMS)

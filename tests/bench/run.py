@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Pillion beside the profilers that people use: one command for all figures, or for one row.
 
-    tests/bench/run.py overhead|turns|accuracy|scaling|burst|memory|limits|all [--peer NAME] [--program NAME] [--quick] [--resume]
+    tests/bench/run.py overhead|turns|accuracy|bias|scaling|burst|memory|limits|all [--peer NAME] [--program NAME] [--quick] [--resume]
     tests/bench/run.py readme
 
 Installs the peers, measures, and writes Markdown and JSON; whole tables also README.md's section on
@@ -45,13 +45,14 @@ def one_by_one(measure):
     return collect
 
 
-KINDS = {"overhead": overhead.measure, "turns": turns.measure_all, "accuracy": accuracy.measure, "scaling": scaling.measure,
-         "burst": bursts.measure, "memory": memory.measure_all, "limits": one_by_one(limits.measure)}
+KINDS = {"overhead": overhead.measure, "turns": turns.measure_all, "accuracy": accuracy.measure, "bias": accuracy.measure_biases,
+         "scaling": scaling.measure, "burst": bursts.measure, "memory": memory.measure_all, "limits": one_by_one(limits.measure)}
 # (usual, with --quick). What a kind does not use, it does not have.
 DEFAULTS = {
     "overhead": {"rate": (100, 100), "rounds": (10, 1), "seconds": (0.5, 0.1)},
     "turns": {"rate": (100, 100), "runs": (3, 1), "seconds": (6.0, 1.0)},
     "accuracy": {"rate": (200, 200), "runs": (6, 2), "seconds": (4.0, 0.5)},
+    "bias": {"rate": (200, 200), "runs": (40, 3), "seconds": (4.0, 0.5)},
     "scaling": {"rate": (100, 100), "rounds": (5, 1), "seconds": (1.0, 0.3)},
     "burst": {"rounds": (6, 1), "seconds": (2.0, 0.3)},
     "memory": {"rate": (100, 100), "rounds": (10, 1), "seconds": (1.0, 0.1)},
@@ -67,10 +68,10 @@ def parse(argv):
     parser.add_argument("--program", action="append", default=[],
                         help="only this one, of scaling only what grows; may be repeated")
     parser.add_argument("--interpreter", action="append", default=[], help="as tests/lib/interpreters.py names it")
-    parser.add_argument("--rate", type=int, help="samples a second that are asked for (default 100; accuracy: 200)")
+    parser.add_argument("--rate", type=int, help="samples a second that are asked for (default 100; accuracy, bias: 200)")
     parser.add_argument("--rounds", type=int, help="overhead, scaling, burst: runs of each (default 10, scaling 5, burst 6; quick: 1)")
-    parser.add_argument("--runs", type=int, help="accuracy, turns: runs of each (default 6, turns 3; quick: 2, 1)")
-    parser.add_argument("--seconds", type=float, help="of work in a run (default 1, overhead 0.5, turns 6, accuracy 4, burst 2; "
+    parser.add_argument("--runs", type=int, help="accuracy, turns, bias: runs of each (default 6, turns 3, bias 40; quick: 2, 1, 3)")
+    parser.add_argument("--seconds", type=float, help="of work in a run (default 1, overhead 0.5, turns 6, accuracy and bias 4, burst 2; "
                         "quick: less)")
     parser.add_argument("--limit", type=float, help="seconds after which a run is ended (default 60; quick: 20)")
     parser.add_argument("--quick", action="store_true", help="to see that it works: the figures mean little")

@@ -78,6 +78,13 @@ def distance(runs):
     return stats.total_variation(*pooled(runs))
 
 
+def biases(runs):
+    """{part: (by how much its share is too large, low, high)}, the mean of the runs with its 95 % interval."""
+    pairs = [(stats.shares(run.weights), stats.shares(run.truth)) for run in runs]
+    return {part: stats.mean_interval([found.get(part, 0) - truth.get(part, 0) for found, truth in pairs])
+            for part in sorted({part for pair in pairs for shares in pair for part in shares})}
+
+
 def distance_drawn(runs, share, rng):
     """Of a share of the samples of each run."""
     found, truth = collections.Counter(), collections.Counter()

@@ -10,7 +10,6 @@ import random
 import statistics
 
 
-
 def shares(weights):
     total = sum(weights.values())
     return {k: v / total for k, v in weights.items()} if total else {}
@@ -66,6 +65,22 @@ def bootstrap(values, statistic=statistics.median, rounds=2000):
         return (statistic(values), None, None) if values else (None, None, None)
     drawn = sorted(statistic(rng.choices(values, k=len(values))) for _ in range(rounds))
     return statistic(values), drawn[int(0.025 * rounds)], drawn[int(0.975 * rounds) - 1]
+
+
+def mean_interval(values):
+    """(mean, low, high), the 95 % interval by Student's t."""
+    mean, size = statistics.mean(values), len(values)
+    if size < 2:
+        return mean, None, None
+    spread = student(size - 1) * statistics.stdev(values) / math.sqrt(size)
+    return mean, mean - spread, mean + spread
+
+
+def student(freedom):
+    """The 97.5th percentile of Student's t, by its series about the normal distribution's: to 1 % from 4 on."""
+    z = statistics.NormalDist().inv_cdf(0.975)
+    return z + (z ** 3 + z) / (4 * freedom) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom ** 2) \
+        + (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / (384 * freedom ** 3)
 
 
 def halves(values, statistic, rounds=60):

@@ -22,6 +22,7 @@ what is done once, at the start, weighs more than in a service. CPU × is that o
 a process of its own, most of what py-spy, austin and profiling.sampling cost, is in the tables. A win is told where one
 interval lies below the other as a whole; smaller differences are in the tables as well."""
 # (kind of table, field, what it is called)
+FLOOR = 0.005  # of bias, which no number of samples would cure
 SCALED = [("scaling", "wall", "wall × as load grows"), ("scaling", "cpu", "CPU × as load grows")]
 COSTS = [("turns", "wall", "wall × while it samples"), ("overhead", "wall", "wall × in all"), ("overhead", "cpu", "CPU × in all")]
 
@@ -29,7 +30,7 @@ COSTS = [("turns", "wall", "wall × while it samples"), ("overhead", "wall", "wa
 def load(directory):
     """{kind: table} of those that are there."""
     return {kind: json.loads((directory / (kind + ".json")).read_text())
-            for kind in ("turns", "overhead", "accuracy", "scaling", "burst", "memory") if (directory / (kind + ".json")).exists()}
+            for kind in ("turns", "overhead", "accuracy", "bias", "scaling", "burst", "memory") if (directory / (kind + ".json")).exists()}
 
 
 def rows_of(tables, kind, **wanted):
@@ -131,6 +132,32 @@ def section(tables, interpreter):
     yield from ["* " + win for win in wins] + [""] * bool(wins)
 
 
+def off_by(bias):
+    """What a part was shown to be off by at least: what of its interval lies nearest to none."""
+    _, low, high = bias
+    return max(0.0, low, -high)
+
+
+def biases(tables):
+    """Whether any part was shown to be too large or too small, by more than FLOOR, and how closely that is known."""
+    for interpreter in ordered(r["interpreter"] for r in rows_of(tables, "bias")):
+        rows = [r for r in rows_of(tables, "bias", interpreter=interpreter, peer="pillion") if "message" not in r]
+        known = [(bias, row, part) for row in rows for part, bias in row["biases"].items() if None not in bias]
+        if not known:
+            continue
+        worst, row, part = max(known, key=lambda k: off_by(k[0]))
+        yield "### Bias, " + interpreter
+        yield ""
+        yield ("In %d runs of each program, %s samples each in the median, %d of %d parts were shown to be too large or too small by more "
+               "than %s percentage points. Half of them are known to within ± %s, all to within ± %s. The farthest from the truth is %s "
+               "of %s, %s time, which is off by %s to %s." % (
+                   max(r["runs"] for r in rows), format(round(statistics.median(r["samples"] for r in rows)), ","),
+                   sum(off_by(bias) > FLOOR for bias, _, _ in known), len(known), table.percent(FLOOR, "%.1f"),
+                   *(table.percent(f((bias[2] - bias[1]) / 2 for bias, _, _ in known)) for f in (statistics.median, max)),
+                   part, row["program"][len("truth_"):], row["clock"], *map(table.percent, worst[1:])))
+        yield ""
+
+
 def memory_line(peer, rows):
     ran = [r for r in rows if "message" not in r]
     added = statistics.median(r["rss_added"] for r in ran) if ran else None
@@ -198,7 +225,7 @@ def text(tables):
         *(t["about"][k] for k in ("cpu", "cores", "kernel"))) for kind, t in tables.items()]
     interpreters = ordered(r["interpreter"] for t in tables.values() for r in t["rows"] if "interpreter" in r)
     lines = [TITLE, INTRODUCTION, "", *about, "", *(line for i in interpreters for line in section(tables, i)),
-             *at_full_speed(tables), *memory(tables), *pictures(tables)]
+             *biases(tables), *at_full_speed(tables), *memory(tables), *pictures(tables)]
     return "\n".join(lines).rstrip() + "\n"
 
 

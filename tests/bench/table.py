@@ -183,6 +183,35 @@ def accuracy(rows):
         yield from lines_of(ACCURACY, map(accuracy_line, group))
 
 
+# -------------------------------------------------------------------- bias
+
+BIAS = ["profiler", "program", "clock", "runs", "samples", "distance %", "noise % (95 %)", "slope", "largest bias", "others"]
+
+
+def of_bias(part, bias):
+    """In percentage points, with its interval."""
+    mean, low, high = (100 * value for value in bias)
+    return "%s %+.2f [%+.2f, %+.2f]" % (part, mean, low, high)
+
+
+def bias_line(row):
+    first = [row["peer"], row["program"][len("truth_"):], row["clock"]]
+    if "message" in row:
+        return [*first, "0", "cannot run: " + row["message"], *[""] * (len(BIAS) - 5)]
+    noise = "%s (%s)" % (percent(row["noise"]), percent(row["noise_high"])) if "noise" in row else DASH
+    known = [(part, bias) for part, bias in row["biases"].items() if None not in bias]
+    told = [of_bias(*item) for item in sorted(known, key=lambda item: -abs(item[1][0]))] or [DASH]
+    return [*first, row["runs"], number(row.get("samples")), percent(row["distance"]), noise, interval(row, "slope", "%.2f"),
+            told[0], ", ".join(told[1:])]
+
+
+def bias(rows):
+    for interpreter, group in grouped(rows, lambda r: r["interpreter"]):
+        yield "## Bias: " + interpreter
+        yield ""
+        yield from lines_of(BIAS, map(bias_line, group))
+
+
 # ----------------------------------------------------------------- scaling
 
 SCALING = ["profiler", "rounds", "CPU ×", "wall ×", "profiler CPU s", "profiler RSS MiB", "samples asked", "got",
@@ -252,7 +281,7 @@ def memory(rows):
     yield from overhead([r for r in rows if "peer" in r])
 
 
-WRITERS = {"overhead": overhead, "turns": turns, "accuracy": accuracy, "scaling": scaling, "burst": burst,
+WRITERS = {"overhead": overhead, "turns": turns, "accuracy": accuracy, "bias": bias, "scaling": scaling, "burst": burst,
            "memory": memory, "limits": limits}
 
 
