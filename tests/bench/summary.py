@@ -196,17 +196,18 @@ def burst_cells(row, rate):
 
 
 def at_full_speed(tables):
-    """Each at the rate at which most samples came."""
-    found = bursts.best(rows_of(tables, "burst"))
+    """Each at the rate at which most samples came, and both at one that both reach."""
+    found, shared = (f(rows_of(tables, "burst")) for f in (bursts.best, bursts.shared))
+    names = ["program", "Pillion, samples a second", "wall ×", "profiling.sampling, best when asked for", "samples a second",
+             "wall ×", *("%s at %s, wall ×" % (who, format(bursts.SHARED_RATE, ",")) for who in ("Pillion", "profiling.sampling"))]
     for interpreter in ordered(key[0] for key in found):
         yield "### Bursts, " + interpreter
         yield ""
-        names = ["program", "Pillion, samples a second", "wall ×", "profiling.sampling, best when asked for",
-                 "samples a second", "wall ×"]
+        both = [[(interpreter, program, peer) for peer in ("pillion --burst", "profiling.sampling")]
+                for program in ordered(key[1] for key in found if key[0] == interpreter)]
         yield from table.lines_of(names, (
-            [program, *burst_cells(found.get((interpreter, program, "pillion --burst")), False),
-             *burst_cells(found.get((interpreter, program, "profiling.sampling")), True)]
-            for program in ordered(key[1] for key in found if key[0] == interpreter)))
+            [own[1], *burst_cells(found.get(own), False), *burst_cells(found.get(other), True),
+             *(table.interval(shared.get(key, {}), "wall", "%.3f") for key in (own, other))] for own, other in both))
 
 
 def pictures(tables):

@@ -692,11 +692,12 @@ def test_readme_tells_who_looks_most_often_and_what_that_costs():
                 "alone_wall": 2.0, "wall": wall, "wall_low": wall - 0.01, "wall_high": wall + 0.01, "cpu": 1.5, "cpu_low": 1.4,
                 "cpu_high": 1.6, "profiler_cpu": 0.1, "says": "so"}
 
-    rows = [row("pillion --burst", 1_000_000, 1_800_000, 1.0), row("pillion --burst", 2_000_000, 3_000_000, 1.25),
+    rows = [row("pillion --burst", 1_000_000, 1_800_000, 1.0), row("pillion --burst", 50_000, 100_000, 1.125), row("pillion --burst", 2_000_000, 3_000_000, 1.25),
             row("profiling.sampling", 100_000, 180_000, 1.0), row("profiling.sampling", 500_000, 160_000, 1.0),
             {"interpreter": "3.x", "program": "load", "peer": "profiling.sampling", "point": "calls 100000", "message": "no"}]
     text = summary.text({"burst": {"about": ABOUT, "rows": rows}})
-    assert cells(text, "loop") == ["loop", "1,200,000", "1.250 [1.240, 1.260]", "100000", "90,000", "1.000 [0.990, 1.010]"]
+    assert cells(text, "loop") == ["loop", "1,200,000", "1.250 [1.240, 1.260]", "100000", "90,000", "1.000 [0.990, 1.010]",
+                                   "1.125 [1.115, 1.135]", "–"]
     assert "| calls |" not in text
     told = "\n".join(table.burst(rows))
     assert cells(told, "500000")[:4] == ["500000", "profiling.sampling", "1", "80000"]
