@@ -57,8 +57,10 @@ def pairs_of(result):
 
 
 def one_run(peer, task, options):
-    meanwhile = None if peer.name in OWN else measure.Turns(place.WORK / "bench-run" / "turns")
-    outcome = peers.run(peer, task.launch(peer), place.WORK / "bench-run" / "turns", options.limit, meanwhile)
+    """Pairs of turns. One that gave up at once and left the program alone has no profile, and costs nothing."""
+    directory, launch = place.WORK / "bench-run" / "turns", task.launch(peer)
+    outcome = peers.run(peer, launch, directory, options.limit, None if peer.name in OWN else measure.Turns(directory))
+    peer.profile(launch, outcome)
     return pairs_of(outcome.result)
 
 
