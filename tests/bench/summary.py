@@ -224,7 +224,7 @@ def text(tables):
     about = ["* %s: %s; %s, %d cores, Linux %s" % (
         kind, "; ".join("%s: %s" % item for item in t["about"]["measured"].items()),
         *(t["about"][k] for k in ("cpu", "cores", "kernel"))) for kind, t in tables.items()]
-    interpreters = ordered(r["interpreter"] for t in tables.values() for r in t["rows"] if "interpreter" in r)
+    interpreters = sorted({r["interpreter"] for t in tables.values() for r in t["rows"] if "interpreter" in r})
     lines = [TITLE, INTRODUCTION, "", *about, "", *(line for i in interpreters for line in section(tables, i)),
              *biases(tables), *at_full_speed(tables), *memory(tables), *pictures(tables)]
     return "\n".join(lines).rstrip() + "\n"
