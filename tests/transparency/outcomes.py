@@ -5,12 +5,14 @@ A run is a dictionary from a test's name to "passed", "failed" or "skipped"; wha
 ended with is a test of its own, called END.
 """
 import collections
+import re
 import typing
 import xml.etree.ElementTree
 
 END = "(exit status)"
 # Of several results under one name (subtests, repeats), the worst.
 ORDER = ["failed", "passed", "skipped"]
+ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")  # of an object in a name, as of a subtest's argument: another in each run
 
 
 def read_junit(path, status):
@@ -19,7 +21,7 @@ def read_junit(path, status):
     if not path.exists():
         return run
     for case in xml.etree.ElementTree.parse(path).iter("testcase"):
-        name = ".".join(filter(None, (case.get("classname"), case.get("name"))))
+        name = ADDRESS.sub("at 0x", ".".join(filter(None, (case.get("classname"), case.get("name")))))
         run[name] = min(run.get(name, "skipped"), _outcome(case), key=ORDER.index)
     return run
 

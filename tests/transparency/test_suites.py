@@ -82,10 +82,11 @@ def test_results_are_read_as_unittest_and_pytest_write_them(tmp_path):
         <testcase name="test.test_os.A.test_y" status="run" result="completed"><skipped>why</skipped></testcase>
         <testcase classname="numpy.tests.test_a.B" name="test_z[1]"/>
         <testcase classname="numpy.tests.test_a" name="test_e"><error/></testcase>
+        <testcase name="test.test_os.A.test_s (parse=&lt;object at 0x7f05aB&gt;)" status="run"><skipped>why</skipped></testcase>
         </testsuite></testsuites>""")
     assert outcomes.read_junit(path, 2) == {
         outcomes.END: "2", "test.test_os.A.test_x": "failed", "test.test_os.A.test_y": "skipped",
-        "numpy.tests.test_a.B.test_z[1]": "passed", "numpy.tests.test_a.test_e": "failed"}
+        "test.test_os.A.test_s (parse=<object at 0x>)": "skipped", "numpy.tests.test_a.B.test_z[1]": "passed", "numpy.tests.test_a.test_e": "failed"}
 
 
 def test_a_run_that_ends_before_it_tells_anything_differs(tmp_path):
