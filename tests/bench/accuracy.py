@@ -115,8 +115,8 @@ def all_runs(chosen, subject, program, clock, options, probe, report):
 
 
 def measure(options, report):
-    """Yields all rows after each program. Peers that count memory have no part in it."""
-    yield from rows_of([p for p in peers.chosen(options.peer) if peers.MEMORY not in p.clocks], options, report)
+    """Yields all rows after each program."""
+    yield from rows_of(peers.chosen(options.peer), options, report)
 
 
 def measure_biases(options, report):
@@ -125,7 +125,9 @@ def measure_biases(options, report):
 
 
 def rows_of(chosen, options, report):
+    """Peers that count memory have no part in it."""
     options.library = library()
+    chosen = [p for p in chosen if peers.MEMORY not in p.clocks]
     rows = list(options.earlier.get("rows", ()))
     done = {(r["interpreter"], r["program"]) for r in rows}
     wanted = options.program or (QUICK if options.quick else PROGRAMS)
