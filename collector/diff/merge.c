@@ -320,8 +320,9 @@ static void add_origin(struct merge *m)
 			 name, (unsigned long long)p->bad_bytes);
 	if (r->lost_samples)
 		add_note(m, start_ns, PLN_NONE, 1,
-			 "%s: %llu samples were lost when it was recorded: the disk was full", name,
-			 (unsigned long long)r->lost_samples);
+			 "%s: %llu samples could not be written when it was recorded (disk or "
+			 "memory full)",
+			 name, (unsigned long long)r->lost_samples);
 }
 
 static void add_notes(struct merge *m)

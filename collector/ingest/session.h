@@ -78,7 +78,7 @@ struct pln_session_summary {
 	uint64_t samples; /* in the profile */
 	uint64_t drops;
 	uint64_t lost_records; /* lane data that made no sense */
-	uint64_t lost_samples; /* not in it: the disk was full */
+	uint64_t lost_samples; /* not in it: disk or memory was full */
 	uint64_t lost_blocks; /* the same, of sampled allocations and frees */
 	uint64_t bytes; /* of all files */
 	uint64_t target_cpu_ns;

@@ -34,7 +34,7 @@ struct pln_recording {
 	int32_t exit_status; /* of the command, as from wait(2); -1: unknown */
 	uint64_t collector_cpu_ns; /* CPU time of the collector itself */
 	uint64_t collector_peak_rss; /* bytes */
-	uint64_t lost_samples; /* with blocks and frees: given up because the disk was full */
+	uint64_t lost_samples; /* with blocks and frees: given up because disk or memory was full */
 };
 
 /* Of one class of memory, of a process or thread, up to a moment: exact. */

@@ -46,7 +46,7 @@ void pln_writer_add_locations(struct pln_writer *w, uint32_t frame,
 /* Writes what is buffered. Returns 0 or -errno (what is kept is tried again at the next flush). */
 int pln_writer_flush(struct pln_writer *w);
 
-/* Bytes written; what was given up because the disk was full: samples; blocks and frees. */
+/* Bytes written; what was given up because disk or memory was full: samples; blocks and frees. */
 uint64_t pln_writer_bytes(const struct pln_writer *w);
 uint64_t pln_writer_lost_samples(const struct pln_writer *w);
 uint64_t pln_writer_lost_blocks(const struct pln_writer *w);

@@ -281,7 +281,7 @@ static void print_drops(const struct pln_report *r, const struct pln_screen *scr
 		add_part(&causes, "%s: records that made no sense",
 			 pln_count_text(count, s->lost_records));
 	if (r->profile->recording.lost_samples)
-		add_part(&causes, "%s: the disk was full",
+		add_part(&causes, "%s: could not be written (disk or memory full)",
 			 pln_count_text(count, r->profile->recording.lost_samples));
 	if (causes.size)
 		pln_text_field(screen, "dropped", PLN_STYLE_WARM, "%s", causes.text);

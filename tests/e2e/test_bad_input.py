@@ -309,7 +309,7 @@ def test_a_full_disk_gives_up_samples_counts_them_and_keeps_how_it_ended(here, o
     assert not options or blocks > 0, result.stderr
     assert profile.data["complete"] and profile.data["exit_status"] == 0
     shown = " ".join(here.run([here.pillion, "info", path]).stdout.split())
-    assert "%s: the disk was full" % format(lost + blocks, ",") in shown and "exit 0" in shown, shown[:2000]
+    assert "%s: could not be written (disk or memory full)" % format(lost + blocks, ",") in shown and "exit 0" in shown, shown[:2000]
     assert "unfinished" not in shown and "cannot be read" not in shown, shown[:2000]
 
 

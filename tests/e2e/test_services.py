@@ -16,6 +16,7 @@ import interpreters
 import place
 import pytest
 import recording
+import servers
 
 SERVICES = place.REPO / "examples" / "services"
 APP = """
@@ -46,12 +47,6 @@ def environment(interpreter, packages, work, **more):
             "PYTHONPATH": packages, **more}
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def ask(port, times):
     deadline = time.monotonic() + 30
     done = 0
@@ -76,18 +71,20 @@ def test_a_prefork_server(work, server, package, arguments):
     (work / "served.py").write_text(APP)
     (work / "uwsgi").write_text("#!%s\nimport pyuwsgi\npyuwsgi.run()\n" % interpreter.path)
     (work / "uwsgi").chmod(0o755)
-    port = free_port()
+    port = servers.free_port()
     words = [word % port if "%d" in word else word for word in arguments]
     process = place.HERE.popen([SERVICES / (server + ".sh"), *words], cwd=work,
                                env=environment(interpreter, packages, work),
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        ask(port, 40)
+        ask(port, 20)
+        servers.reload_workers(process.pid, 2)
+        ask(port, 20)
     finally:
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=30)[0]
     profiles = recording.all_complete(work, "%s.*.pillion" % server)
-    assert sum(len(p.processes) for p in profiles) >= 3, said
+    assert sum(len(p.processes) for p in profiles) >= 5, said
     spent = sum(p.total("cpu_ns", p.calling("works")) for p in profiles)
     assert 0.6e9 < spent < 1.2e9, (spent, said)
 

@@ -2,16 +2,15 @@
 """Servers that fork their workers, from the index: all requests are answered, all workers are sampled."""
 import collections
 import http.client
-import os
 import re
 import signal
-import socket
 import subprocess
 import time
 
 import place
 import pytest
 import recording
+import servers
 
 APPLICATION = """
 import hashlib, os
@@ -29,12 +28,6 @@ SERVERS = {
               "--die-on-term", "--disable-logging", "--module", "app"],
 }
 PACKAGES = {"gunicorn": ["gunicorn", "packaging"], "uwsgi": ["pyuwsgi"]}
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def ask(port, path):
@@ -58,14 +51,9 @@ def wait_until_it_listens(port, process):
     raise AssertionError("the server does not answer: " + process.communicate()[1])
 
 
-def children(pid):
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-        return list(map(int, f.read().split()))
-
-
-def serve(python, work, name, prefix, count, reload):
+def serve(python, work, name, prefix, count):
     """Starts it, asks, has it start new workers in between, ends it; returns status, answers, and how many came from each worker."""
-    port, where = free_port(), place.of(python)
+    port, where = servers.free_port(), place.of(python)
     directory = place.packages(python, *PACKAGES[name])
     if python.root or not directory:
         pytest.skip("%s cannot be installed for %s" % (name, python))
@@ -74,11 +62,11 @@ def serve(python, work, name, prefix, count, reload):
     with where.popen([*prefix, python.path, *argv], cwd=work, env={"PYTHONPATH": "%s:%s" % (directory, work)},
                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         wait_until_it_listens(port, process)
-        master = children(process.pid)[0] if prefix else process.pid
+        master = servers.children(process.pid)[0] if prefix else process.pid
         answers, workers = [], collections.Counter()
         for i in range(count):
-            if reload and i == count // 2:
-                reload_workers(master)
+            if i == count // 2:
+                servers.reload_workers(master)
             status, body, pid = ask(port, "/%d" % i)
             answers.append((status, body))
             workers[pid] += 1
@@ -87,29 +75,18 @@ def serve(python, work, name, prefix, count, reload):
     return process.returncode, answers, workers, err
 
 
-def reload_workers(master):
-    """By SIGHUP; until none of the old ones is left."""
-    old = set(children(master))
-    os.kill(master, signal.SIGHUP)
-    deadline = time.monotonic() + 30
-    while old & set(children(master)) or not children(master):
-        assert time.monotonic() < deadline, "no new workers"
-        time.sleep(0.02)
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_server_answers_reloads_and_ends_as_without_us(python, work, name, record_property):
     where, path = place.of(python), work / "out.pillion"
-    reload = name == "gunicorn"  # uWSGI becomes another program for it, and its first one's profile ends
-    plain = serve(python, work, name, [], 60, reload)
-    recorded = serve(python, work, name, [where.pillion, "record", "-q", "-F", "1000", "-o", path, "--"], 60, reload)
+    plain = serve(python, work, name, [], 60)
+    recorded = serve(python, work, name, [where.pillion, "record", "-q", "-F", "1000", "-o", path, "--"], 60)
     told = [line for line in recorded[3].splitlines() if re.search("error|exception|traceback|segfault", line, re.I)]
     assert recorded[0] == plain[0] and recorded[1] == plain[1] and not told, (recorded[0], plain[0], recorded[3])
     profile = recording.load(path)
     seen = {profile.process_of(s)["pid"] for s in profile.calling("works")}
     record_property("figure", "60 answers by %d workers, %d of them sampled" % (len(recorded[2]), len(seen & set(recorded[2]))))
-    assert len(profile.processes) >= (5 if reload else 3)
+    assert len(profile.processes) >= 5
     # Ten answers take dozens of periods.
     assert {pid for pid, answers in recorded[2].items() if answers >= 10} <= seen <= set(recorded[2]), (recorded[2], seen)
     assert profile.total("cpu_ns", profile.calling("works")) >= 0.15e9

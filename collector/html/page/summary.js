@@ -158,7 +158,7 @@ const Summary = (() => {
     const rows = Object.entries(quality.drops).filter(([, n]) => n).map(([cause, n]) => [cause.replace(/_/g, ' '), count(n)])
     return section('What was dropped', [...rows.length ? rows : [['Samples', 'none']],
       ['Records without sense', quality.lost_records ? count(quality.lost_records) : null],
-      ['Given up, disk full', quality.lost_samples ? count(quality.lost_samples) : null]], 'drops')
+      ['Not written, disk or memory full', quality.lost_samples ? count(quality.lost_samples) : null]], 'drops')
   }
 
   function memory({ memory: m }) {
