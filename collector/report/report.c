@@ -102,6 +102,19 @@ static void explain_no_memory(const struct pln_report *r, char *buffer, size_t s
 			 pln_view_text(r->options.view));
 }
 
+static void explain_no_sample(const struct pln_profile *p, char *buffer, size_t size)
+{
+	for (size_t i = 0; i < p->note_count; i++) {
+		if (p->notes[i].level) {
+			snprintf(buffer, size, "no sample was recorded: %s", p->notes[i].text);
+			return;
+		}
+	}
+	snprintf(buffer, size,
+		 "no sample was recorded: the program may have ended within one sampling "
+		 "period; try a higher --freq, and see `pillion info`");
+}
+
 void pln_report_explain_empty(const struct pln_report *report, char *buffer, size_t size)
 {
 	const struct pln_profile *p = report->profile;
@@ -127,9 +140,7 @@ void pln_report_explain_empty(const struct pln_report *report, char *buffer, siz
 	else if (heap)
 		explain_no_memory(report, buffer, size);
 	else if (!any)
-		snprintf(buffer, size,
-			 "no sample was recorded: the program may have ended within one sampling "
-			 "period; try a higher --freq, and see `pillion info`");
+		explain_no_sample(p, buffer, size);
 	else
 		snprintf(buffer, size, "no sample has any %s; try --view wall",
 			 pln_view_text(report->options.view));

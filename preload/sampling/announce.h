@@ -8,7 +8,8 @@
 #include "python/python.h"
 #include "sampling/threads.h"
 
-/* Sampling thread only. All are kept small: the lane holds thousands of them. */
+/* The sampling thread only, or who finds that there is none. All are kept small: the lane holds
+ * thousands of them. */
 void pln_announce_thread(const struct pln_thread *thread, uint16_t type);
 void pln_announce_interpreter(const struct pln_wire_interpreter *interpreter);
 void pln_announce_note(uint32_t level, const char *text);

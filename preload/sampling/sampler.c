@@ -146,7 +146,7 @@ int pln_sampler_start(void)
 	int error = running ? 0 : start();
 
 	if (error)
-		pln_tick_without_thread();
+		pln_tick_without_thread(error);
 	return error;
 }
 

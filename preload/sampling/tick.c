@@ -10,6 +10,7 @@
  */
 #include "tick.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include <pillion/atomic.h>
@@ -49,12 +50,19 @@
 #define NOT_RUNNING 20 /* in a row: it only runs where we do */
 #define LONG_NS 100000000 /* CPU time without a sample, and periods of it */
 #define LONG_PERIODS 20
+#define AT_LIMITS                                                                                  \
+	"no sampling thread could be made, so nothing is sampled: a limit of processes or of "     \
+	"memory is reached (ulimit -u or -v, pids.max of a container)"
+#define NO_MORE_THREADS                                                                            \
+	"no sampling thread could be made any more, so nothing is sampled: the kernel gives none " \
+	"after unshare or setns of PID namespaces"
 #define ON_CPU (PILLION_ENGINE_CPU_TIMER | PILLION_ENGINE_FORCED)
 
 static bool blocked_works;
 static _Atomic uint32_t forbidden; /* the program has said so */
 static _Atomic uint32_t dormant;
 static bool unattended; /* no sampling thread could be made, the last time */
+static uint64_t told_segment_ns; /* start of the segment in which that was told */
 static uint32_t first_thread; /* where the next round starts, for fairness */
 static uint64_t force_left_ns; /* of this round, for threads that may be forced */
 static uint32_t first_unforced; /* the first that it did not suffice for, or NONE */
@@ -408,11 +416,14 @@ static void rest(uint64_t now)
 	pln_store_relaxed(&dormant, 1);
 }
 
-void pln_tick_without_thread(void)
+void pln_tick_without_thread(int error)
 {
 	if (pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT)
 		rest(pln_now_ns_sigsafe());
 	pln_store_relaxed(&dormant, 1);
+	if (told_segment_ns != pln_segment->start_mono_ns)
+		pln_announce_note(1, error == -EAGAIN ? AT_LIMITS : NO_MORE_THREADS);
+	told_segment_ns = pln_segment->start_mono_ns;
 	unattended = true;
 }
 
@@ -637,6 +648,7 @@ void pln_tick_begin(void)
 	bool own_files = take_own_files(), was_unattended = unattended;
 
 	unattended = false;
+	told_segment_ns = 0;
 	if (own_files)
 		pln_checked_read_reopen();
 	pln_scan_begin(own_files);
@@ -651,8 +663,7 @@ void pln_tick_begin(void)
 			  pln_load_relaxed(&pln_segment->engine) | probe_engine());
 	if (began_segment_ns == pln_segment->start_mono_ns) {
 		if (was_unattended)
-			pln_announce_note(1, "for a while no sampling thread could be made: "
-					     "nothing was sampled; raise the limit (ulimit -u)");
+			pln_announce_note(1, "the sampling thread is back");
 		return;
 	}
 	began_segment_ns = pln_segment->start_mono_ns;

@@ -217,6 +217,7 @@ def test_where_no_thread_may_be_made_the_program_runs_unsampled(python, work):
     # The kernel's tick may come between the first thread's timer and the refusal.
     profile = recording.load(work / "out.pillion")
     assert len(profile.processes) == 1 and profile.handler_calls() <= 1
+    assert [n for n in profile.notes if "no sampling thread could be made" in n], profile.notes
 
 
 @needs_root
@@ -271,6 +272,7 @@ except RuntimeError:
     stated = sum(t["unsampled_cpu_ns"] + t["dormant_cpu_ns"] for t in profile.threads) / 1e9
     record_property("figure", "%.2f s sampled, %.2f s stated" % (sampled, stated))
     assert profile.total("cpu_ns", profile.calling("before")) >= 0.25e9 and not profile.calling("after")
+    assert [n for n in profile.notes if "made any more" in n], profile.notes
     assert stated >= 0.25 and abs(sampled + stated - spent) <= 0.05
 
 
