@@ -6,6 +6,7 @@
 #   tests/fuzz/run.sh                          every target, for 3 seconds
 #   tests/fuzz/run.sh --seconds 60 elf cfi     two of them, for a minute
 #   tests/fuzz/run.sh --runs 10000000          every target, so many executions
+#   tests/fuzz/run.sh --max-len 1024 records   inputs of so many bytes at most (8192): more in a second
 #
 # PLN_SEED is where chance begins (1: a change is held against the same inputs each time; 0: anew).
 # New inputs are kept in PLN_WORK/fuzz/TARGET, what breaks something in PLN_WORK/fuzz: give
@@ -16,14 +17,15 @@ here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 readonly here repo=${here%/tests/fuzz}
 readonly work=${PLN_WORK:-/var/tmp/pillion-tests} jobs=${PLN_JOBS:-2}
 readonly all=(profile records hello linetable names elf dwarf cfi layout python)
-limit=-max_total_time=3 targets=()
+limit=-max_total_time=3 max_len=8192 targets=()
 
 parse() {
     while [ $# -gt 0 ]; do
         case $1 in
         --seconds) limit=-max_total_time=${2:?--seconds needs a number} && shift ;;
         --runs) limit=-runs=${2:?--runs needs a number} && shift ;;
-        -h | --help) sed -n '4,13s/^# \{0,1\}//p' "$0" && exit ;;
+        --max-len) max_len=${2:?--max-len needs a number} && shift ;;
+        -h | --help) sed -n '4,14s/^# \{0,1\}//p' "$0" && exit ;;
         -*) echo "run.sh: no such option: $1 (see --help)" >&2 && exit 2 ;;
         *) targets+=("$1") ;;
         esac
@@ -53,7 +55,7 @@ figure() {
 fuzz() {
     local name=$1 log=$work/fuzz/$1.log status=0 cover
     mkdir -p "$work/fuzz/$name"
-    "$work/build-fuzz/tests/fuzz/fuzz_$name" "$limit" "-seed=${PLN_SEED:-1}" -max_len=8192 -timeout=20 -rss_limit_mb=2048 \
+    "$work/build-fuzz/tests/fuzz/fuzz_$name" "$limit" "-seed=${PLN_SEED:-1}" "-max_len=$max_len" -timeout=20 -rss_limit_mb=2048 \
         -print_final_stats=1 -artifact_prefix="$work/fuzz/$name-" "$work/fuzz/$name" "$here/corpus/$name" \
         >"$log" 2>&1 || status=$?
     cover=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
@@ -66,7 +68,7 @@ fuzz() {
 main() {
     parse "$@"
     build
-    export here work limit
+    export here work limit max_len
     export -f fuzz figure
     # shellcheck disable=SC2016 # expanded inside
     printf '%s\n' "${targets[@]}" | xargs -P "$jobs" -I '{}' bash -c 'set -euo pipefail; fuzz "$1"' fuzz '{}'
