@@ -145,8 +145,11 @@ int pln_sampler_start(void)
 {
 	int error = running ? 0 : start();
 
-	if (error)
+	/* Who ends the process meanwhile has it look at all threads a last time. */
+	if (error && pln_sampler_hold()) {
 		pln_tick_without_thread(error);
+		pln_sampler_let_go();
+	}
 	return error;
 }
 

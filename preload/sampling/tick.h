@@ -25,8 +25,8 @@ bool pln_tick_is_dormant(void);
 /* Any thread, with the sampling thread held: the program exits, so bring all clocks up to date. */
 void pln_tick_last(void);
 
-/* Any thread, when no sampling thread can be made (a negative errno): nobody would notice what goes
- * wrong. */
+/* Any thread, as if the sampling thread were held, when none can be made (a negative errno): nobody
+ * would notice what goes wrong. */
 void pln_tick_without_thread(int error);
 /* It is dormant for that, and for nothing else. */
 bool pln_tick_is_unattended(void);
