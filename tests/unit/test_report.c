@@ -484,6 +484,7 @@ static void test_every_width(void)
 static void test_empty(void)
 {
 	const struct pln_report_options options = { .view = PLN_VIEW_CPU };
+	struct pln_note_row notes[] = { { .text = "a note" }, { .level = 1, .text = "a warning" } };
 	struct pln_profile *profile = tiny_open(false);
 	struct pln_report report;
 	char *text = text_of(&options, false, 100, false);
@@ -495,7 +496,13 @@ static void test_empty(void)
 	CHECK_EQ(pln_report_build(&report, profile, "tiny.pillion", &options), 0);
 	CHECK_EQ(report.totals.all.ns, 0);
 	pln_report_explain_empty(&report, why, sizeof(why));
-	check_has(why, "no sample was recorded");
+	check_has(why, "no sample was recorded: the program may have ended");
+	profile->notes = notes;
+	profile->note_count = 2;
+	pln_report_explain_empty(&report, why, sizeof(why));
+	check_has(why, "no sample was recorded: a warning");
+	profile->notes = NULL;
+	profile->note_count = 0;
 	pln_report_free(&report);
 	pln_profile_close(profile);
 }
