@@ -64,7 +64,7 @@ class Runner:
         self.variables = {"LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **dict(variables)}
 
     def _start(self, argv, part, directory):
-        env = dict(self.variables, TMPDIR=str(directory))
+        env = dict(self.variables, **dict(part.suite.variables), TMPDIR=str(directory))
         if part.directory:
             env["PYTHONPATH"] = part.directory
         # A session of its own, so that what it leaves running can be ended with it.
