@@ -21,6 +21,7 @@
 #define GUEST_GRACE 1000000000ull /* the same, while others wait for its place */
 #define MAX_GUESTS 64
 #define MAX_NOTED 16 /* refusals in a file: anybody may ask for as many as they like */
+#define MAX_ON_SPARES 3
 #define MAX_ACCEPTED 16 /* at a time: they may come faster than they are served */
 
 static void note_refused(struct pln_session *s, const char *why)
@@ -144,10 +145,23 @@ static bool make_room(struct pln_session *s)
 	return true;
 }
 
+/*
+ * What comes with a hello needs descriptors as well: of those that are spared for it, connections
+ * have a few only. (Who is served gives a low one back, and the next who connects has that.)
+ */
+static bool is_crowded(const struct pln_session *s)
+{
+	unsigned spares = 0;
+
+	for (const struct pln_guest *guest = s->guests; guest; guest = guest->next)
+		spares += !pln_descriptor_may_stay(guest->watch.fd);
+	return s->guest_count >= MAX_GUESTS || spares > MAX_ON_SPARES;
+}
+
 void pln_guests_on_connect(struct pln_watch *watch)
 {
 	struct pln_session *s = pln_watch_owner(watch, struct pln_session, listener);
-	bool crowded, room = true;
+	bool room = true;
 
 	for (unsigned i = 0; room && i < MAX_ACCEPTED; i++) {
 		int conn = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -158,8 +172,8 @@ void pln_guests_on_connect(struct pln_watch *watch)
 			break;
 		}
 		add_guest(s, conn);
-		crowded = s->guest_count >= MAX_GUESTS || !pln_descriptor_may_stay(conn);
-		room = !crowded || make_room(s);
+		while (room && is_crowded(s))
+			room = make_room(s);
 	}
 	if (!room)
 		stop_listening(s);
