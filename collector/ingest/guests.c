@@ -21,7 +21,7 @@
 #define GUEST_GRACE 1000000000ull /* the same, while others wait for its place */
 #define MAX_GUESTS 64
 #define MAX_NOTED 16 /* refusals in a file: anybody may ask for as many as they like */
-#define MAX_ON_SPARES 3
+#define MAX_ON_SPARES 3 /* connections on descriptors that are spared */
 #define MAX_ACCEPTED 16 /* at a time: they may come faster than they are served */
 
 static void note_refused(struct pln_session *s, const char *why)
@@ -148,14 +148,17 @@ static bool make_room(struct pln_session *s)
 /*
  * What comes with a hello needs descriptors as well: of those that are spared for it, connections
  * have a few only. (Who is served gives a low one back, and the next who connects has that.)
+ * `conn` came last: if it need not have a spare one, no more of them are taken than before.
  */
-static bool is_crowded(const struct pln_session *s)
+static bool is_crowded(const struct pln_session *s, int conn)
 {
 	unsigned spares = 0;
 
+	if (s->guest_count >= MAX_GUESTS || pln_descriptor_may_stay(conn))
+		return s->guest_count >= MAX_GUESTS;
 	for (const struct pln_guest *guest = s->guests; guest; guest = guest->next)
 		spares += !pln_descriptor_may_stay(guest->watch.fd);
-	return s->guest_count >= MAX_GUESTS || spares > MAX_ON_SPARES;
+	return spares > MAX_ON_SPARES;
 }
 
 void pln_guests_on_connect(struct pln_watch *watch)
@@ -172,7 +175,7 @@ void pln_guests_on_connect(struct pln_watch *watch)
 			break;
 		}
 		add_guest(s, conn);
-		while (room && is_crowded(s))
+		while (room && is_crowded(s, conn))
 			room = make_room(s);
 	}
 	if (!room)
