@@ -61,8 +61,8 @@
 static bool blocked_works;
 static _Atomic uint32_t forbidden; /* the program has said so */
 static _Atomic uint32_t dormant;
-static bool unattended; /* no sampling thread could be made, the last time */
-static uint64_t told_segment_ns; /* start of the segment in which that was told */
+/* Start of the segment for which no sampling thread could be made, the last time; 0: one could. */
+static uint64_t unattended_segment_ns;
 static uint32_t first_thread; /* where the next round starts, for fairness */
 static uint64_t force_left_ns; /* of this round, for threads that may be forced */
 static uint32_t first_unforced; /* the first that it did not suffice for, or NONE */
@@ -421,10 +421,9 @@ void pln_tick_without_thread(int error)
 	if (pln_load_relaxed(&pln_segment->state) != PILLION_TARGET_DORMANT)
 		rest(pln_now_ns_sigsafe());
 	pln_store_relaxed(&dormant, 1);
-	if (told_segment_ns != pln_segment->start_mono_ns)
+	if (unattended_segment_ns != pln_segment->start_mono_ns)
 		pln_announce_note(1, error == -EAGAIN ? AT_LIMITS : NO_MORE_THREADS);
-	told_segment_ns = pln_segment->start_mono_ns;
-	unattended = true;
+	unattended_segment_ns = pln_segment->start_mono_ns;
 }
 
 void pln_tick_allow(bool on)
@@ -439,7 +438,7 @@ bool pln_tick_is_allowed(void)
 
 bool pln_tick_is_unattended(void)
 {
-	return unattended;
+	return unattended_segment_ns;
 }
 
 bool pln_tick_is_dormant(void)
@@ -645,10 +644,9 @@ static bool take_own_files(void)
 void pln_tick_begin(void)
 {
 	uint32_t state = pln_load_relaxed(&pln_segment->state);
-	bool own_files = take_own_files(), was_unattended = unattended;
+	bool own_files = take_own_files(), was_unattended = unattended_segment_ns;
 
-	unattended = false;
-	told_segment_ns = 0;
+	unattended_segment_ns = 0;
 	if (own_files)
 		pln_checked_read_reopen();
 	pln_scan_begin(own_files);
