@@ -102,11 +102,13 @@ static void explain_no_memory(const struct pln_report *r, char *buffer, size_t s
 			 pln_view_text(r->options.view));
 }
 
+/* A warning need not be the reason: it is told as what it is. */
 static void explain_no_sample(const struct pln_profile *p, char *buffer, size_t size)
 {
 	for (size_t i = 0; i < p->note_count; i++) {
 		if (p->notes[i].level) {
-			snprintf(buffer, size, "no sample was recorded: %s", p->notes[i].text);
+			snprintf(buffer, size, "no sample was recorded; a warning of it: %s",
+				 p->notes[i].text);
 			return;
 		}
 	}

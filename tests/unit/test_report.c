@@ -500,7 +500,7 @@ static void test_empty(void)
 	profile->notes = notes;
 	profile->note_count = 2;
 	pln_report_explain_empty(&report, why, sizeof(why));
-	check_has(why, "no sample was recorded: a warning");
+	check_has(why, "no sample was recorded; a warning of it: a warning");
 	profile->notes = NULL;
 	profile->note_count = 0;
 	pln_report_free(&report);
