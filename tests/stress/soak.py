@@ -31,6 +31,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import interpreters  # noqa: E402
 import place  # noqa: E402
 import recording  # noqa: E402
+import servers  # noqa: E402
 
 LOOK_S = 5
 RELOAD_S = 30
@@ -99,10 +100,6 @@ def files(pid):
     return len(os.listdir("/proc/%d/fd" % pid))
 
 
-def children(pid):
-    return [int(p) for p in proc(pid, "task/%d/children" % pid).split()]
-
-
 class Load:
     """Clients that ask for one page after the other, on a new connection each time."""
 
@@ -150,7 +147,7 @@ class Service:
         self.collector = self.process.pid
         port = int(self.wait_for(self.log, r"Listening at: http://127.0.0.1:(\d+)")[1])
         self.wait_for(self.log, r"Booting worker")
-        self.master, = [p for p in children(self.collector) if "gunicorn" in proc(p, "cmdline")]
+        self.master, = [p for p in servers.children(self.collector) if "gunicorn" in proc(p, "cmdline")]
         self.steady, other_port = map(int, self.wait_for(work / "steady", r"(\d+) (\d+)").groups())
         self.ports = [port, other_port]
 
@@ -173,7 +170,7 @@ class Service:
         return {"time": time.monotonic(), "master_kib": rss_kib(self.master), "master_files": files(self.master),
                 "steady_kib": rss_kib(self.steady), "steady_files": files(self.steady),
                 "collector_kib": rss_kib(self.collector), "collector_files": files(self.collector),
-                "workers": len(children(self.master)), "profile": newest.st_size,
+                "workers": len(servers.children(self.master)), "profile": newest.st_size,
                 "lag_s": time.time() - newest.st_mtime}
 
     def reload(self):
