@@ -45,6 +45,7 @@ struct pln_layout {
 		uint32_t tss_key; /* Py_tss_t: the thread state that a thread used last */
 		uint32_t gil; /* struct _gil_runtime_state, one for all (<= 3.11) */
 		uint32_t current; /* PyThreadState *: who runs Python now (<= 3.11) */
+		uint32_t calls_refused; /* int: Py_AddPendingCall() raises an error (3.8) */
 	} runtime;
 
 	struct {

@@ -22,6 +22,7 @@ const struct pln_layout pln_layout_3_08 = {
 		.tss_key = 1392,
 		.gil = 1152,
 		.current = 1368,
+		.calls_refused = 600,
 	},
 	.interp = { .next = 0, .threads = 8, .gil = PLN_ABSENT },
 	.thread = {

@@ -22,6 +22,7 @@ const struct pln_layout pln_layout_3_09 = {
 		.tss_key = 584,
 		.gil = 352,
 		.current = 568,
+		.calls_refused = PLN_ABSENT,
 	},
 	.interp = { .next = 0, .threads = 8, .gil = PLN_ABSENT },
 	.thread = {

@@ -23,6 +23,7 @@ const struct pln_layout pln_layout_3_10 = {
 		.tss_key = 584,
 		.gil = 352,
 		.current = 568,
+		.calls_refused = PLN_ABSENT,
 	},
 	.interp = { .next = 0, .threads = 8, .gil = PLN_ABSENT },
 	.thread = {

@@ -24,6 +24,7 @@ const struct pln_layout pln_layout_3_11 = {
 		.tss_key = 592,
 		.gil = 360,
 		.current = 576,
+		.calls_refused = PLN_ABSENT,
 	},
 	.interp = { .next = 0, .threads = 16, .gil = PLN_ABSENT },
 	.thread = {

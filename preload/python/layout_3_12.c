@@ -23,6 +23,7 @@ const struct pln_layout pln_layout_3_12 = {
 		.tss_key = 1544,
 		.gil = PLN_ABSENT,
 		.current = PLN_ABSENT,
+		.calls_refused = PLN_ABSENT,
 	},
 	.interp = { .next = 0, .threads = 72, .gil = 384 },
 	.thread = {

@@ -13,6 +13,8 @@
  */
 #include "python_i.h"
 
+#include "checked_read.h"
+
 static struct {
 	int (*add)(int (*)(void *), void *);
 	/* 3.9 to 3.12 */
@@ -70,6 +72,28 @@ void pln_python_nudge_sigsafe(void)
 		api.signal_received(main_interpreter);
 }
 
+/*
+ * Up to 3.11 CPython goes by the state of who runs Python in that moment, and not by who leaves
+ * the call. A subinterpreter's would lie in a queue of its own, at which the main thread may never
+ * look. And 3.8 raises an error in that state once it ends: in another thread's, or in none.
+ */
+static bool is_taken_now(void)
+{
+	const struct pln_layout *layout = pln_load_relaxed(&pln_python.layout);
+	const unsigned char *runtime = (const unsigned char *)pln_load_relaxed(&pln_python.runtime);
+	uintptr_t current, interp;
+
+	if (pln_has(layout->runtime.calls_refused) &&
+	    *(const volatile int *)(runtime + layout->runtime.calls_refused))
+		return false;
+	if (!pln_has(layout->runtime.current))
+		return true;
+	current = pln_word_at(runtime, layout->runtime.current);
+	return !current || (pln_checked_read_sigsafe(current + layout->thread.interp, &interp,
+						     sizeof(interp)) &&
+			    interp == pln_word_at(runtime, layout->runtime.interp_main));
+}
+
 bool pln_python_ask(struct pln_python_call *call)
 {
 	if (!resolve_symbols())
@@ -77,7 +101,7 @@ bool pln_python_ask(struct pln_python_call *call)
 	if (call->state == PLN_CALL_ASKED) {
 		call->state = PLN_CALL_NUDGED;
 		want_nudge();
-	} else if (call->state == PLN_CALL_NONE && api.add(make, call) == 0) {
+	} else if (call->state == PLN_CALL_NONE && is_taken_now() && api.add(make, call) == 0) {
 		call->state = PLN_CALL_ASKED;
 	}
 	return true;

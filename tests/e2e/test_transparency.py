@@ -62,6 +62,8 @@ PROBES = {
     "umask and cwd": "import os; m = os.umask(0); print(m, os.getcwd())",
     "interval timers": "import signal; print(signal.getitimer(signal.ITIMER_REAL), signal.getitimer(signal.ITIMER_PROF))",
     "atexit order": "import atexit; atexit.register(print, 1); atexit.register(print, 2)",
+    "a last wait": "import atexit, time; atexit.register(print, 1); atexit.register(time.sleep, 0.3)",
+    "last computations": "import atexit; atexit.register(lambda: print([sum(range(100)) for i in range(200000)][-1]))",
     "locale and encoding": "import sys, locale; print(sys.stdout.encoding, sys.flags)",
 }
 
