@@ -11,6 +11,7 @@
  */
 #include "burst.h"
 
+#include <link.h>
 #include <linux/futex.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -22,7 +23,7 @@
 #include "clock.h"
 #include "hot.h"
 #include "options.h"
-#include "python/python.h"
+#include "python/python_i.h"
 #include "segment.h"
 
 #define NODES (1u << 19)
@@ -124,6 +125,37 @@ void pln_burst_begin(void)
 		return;
 	(void)pln_syscall3(SYS_prctl, PR_SET_TIMERSLACK, 1, 0);
 	pln_burst_chunks_begin();
+}
+
+/* The segment of a module that the runtime lies in. */
+static int find_data(struct dl_phdr_info *info, size_t size, void *data)
+{
+	uintptr_t runtime = pln_load_relaxed(&pln_python.runtime), lo;
+
+	(void)size;
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+
+		lo = info->dlpi_addr + ph->p_vaddr;
+		if (ph->p_type != PT_LOAD || runtime - lo >= ph->p_memsz)
+			continue;
+		*(struct pln_burst_window *)data =
+			(struct pln_burst_window){ lo, lo + ph->p_memsz };
+		return 1;
+	}
+	return 0;
+}
+
+void pln_burst_tick(void)
+{
+	static bool was_searched;
+	struct pln_burst_window data = { 0 };
+
+	if (!shared || was_searched || !pln_python_ready_sigsafe())
+		return;
+	was_searched = true;
+	(void)dl_iterate_phdr(find_data, &data);
+	pln_burst_walk_stand_on(&data);
 }
 
 /* ---------------------------------------------------------- accounts */

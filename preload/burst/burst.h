@@ -43,6 +43,12 @@ void pln_burst_after_fork(void);
 void pln_burst_begin(void);
 
 /*
+ * Sampling thread, in a tick: finds the interpreter's data, once it is ready. The loader is asked,
+ * whose lock a forked child would find taken for good; who forks waits for the end of a tick.
+ */
+void pln_burst_tick(void);
+
+/*
  * Sampling thread, between two ticks: looks until `until_ns`, or until *bell is no longer
  * `rung`. False: there was nothing to look at; the caller sleeps instead.
  */

@@ -59,7 +59,12 @@ enum pln_burst_counted {
 
 /* ---------------------------------------------------------------- walk.c */
 
-/* Each tick, before the first look: what the walk stands on. False: cannot be read (yet). */
+struct pln_burst_window;
+
+/* Once: the interpreter's own data; empty: it was not found. */
+void pln_burst_walk_stand_on(const struct pln_burst_window *data);
+
+/* After each tick, before the first look: what the walk stands on. False: cannot be read (yet). */
 bool pln_burst_walk_prepare(void);
 
 /*

@@ -30,7 +30,6 @@
 #include "burst_i.h"
 
 #include <limits.h>
-#include <link.h>
 #include <string.h>
 
 #include <pillion/syscall.h>
@@ -92,6 +91,7 @@ struct plain {
 static const struct pln_layout *layout;
 static struct plain plain;
 static struct pln_burst_window fixed; /* the interpreter's own data: mapped for good */
+static bool was_searched; /* for `fixed` */
 static struct pln_burst_window main_stack; /* lo: the lowest address that was seen to be of it */
 static struct pln_burst_window chunk; /* the one that frames were last found in */
 static uintptr_t gil; /* 0: `current` of the runtime tells (<= 3.11) */
@@ -682,24 +682,10 @@ enum pln_burst_outcome pln_burst_walk(struct pln_burst_stack *stack, bool polite
 
 /* ---------------------------------------------------------- what it stands on */
 
-/* The segment of a module that the runtime lies in. */
-static int find_fixed(struct dl_phdr_info *info, size_t size, void *unused)
+void pln_burst_walk_stand_on(const struct pln_burst_window *data)
 {
-	uintptr_t runtime = pln_load_relaxed(&pln_python.runtime);
-
-	(void)size;
-	(void)unused;
-	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-		struct pln_burst_window window = { info->dlpi_addr + ph->p_vaddr,
-						   info->dlpi_addr + ph->p_vaddr + ph->p_memsz };
-
-		if (ph->p_type != PT_LOAD || !lies_in(&window, runtime, 1))
-			continue;
-		fixed = window;
-		return 1;
-	}
-	return 0;
+	fixed = *data;
+	was_searched = true;
 }
 
 static bool find_gil(void)
@@ -777,14 +763,12 @@ bool pln_burst_walk_prepare(void)
 {
 	/* acquire: pairs with the store in runtime.c */
 	layout = pln_load_acquire(&pln_python.layout);
-	if (!layout || !pln_python_ready_sigsafe())
+	if (!layout || !was_searched || !pln_python_ready_sigsafe())
 		return false;
 	if (layout->free_threaded) {
 		refuse("burst mode does not support free-threaded builds: nothing was sampled");
 		return false;
 	}
-	if (!fixed.hi)
-		(void)dl_iterate_phdr(find_fixed, NULL);
 	if (!fixed.hi || !find_gil()) {
 		refuse("burst mode cannot find the GIL here: nothing was sampled");
 		return false;

@@ -590,6 +590,7 @@ void pln_tick(void)
 	poll_interpreter(seldom);
 	pln_objects_tick();
 	pln_python_tick();
+	pln_burst_tick();
 	pln_stack_bounds_refresh();
 	if (is_time(&modules_ns, PILLION_MODULES_WITHIN_NS, now) || pln_native_refresh_is_due())
 		pln_announce_modules(pln_self_wants_native_sigsafe() && now - began_ns > TABLES_NS);
