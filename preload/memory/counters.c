@@ -206,6 +206,8 @@ void pln_memory_real_is_known(void)
 {
 	struct pln_memory_thread *self = &pln_memory_self;
 
+	if (!pln_real.has_sizes)
+		pln_memory_stop(self);
 	if (pln_memory_mode != PLN_MEMORY_SLOW || !pln_real.has_headers)
 		return;
 	pln_memory_mode = PLN_MEMORY_FAST;

@@ -4,7 +4,7 @@
  *
  * Context: the first allocation of a process, before any constructor of ours, on its only
  * thread. dlsym() may itself allocate: that comes from a small area, which is never freed.
- * Everything is found at once, so that no two functions can belong to two allocators.
+ * Everything is found at once, in one order of libraries.
  */
 #include "real.h"
 
@@ -126,6 +126,9 @@ static void search(void)
 	*(void **)&found.munmap = next("munmap");
 	*(void **)&found.mremap = next("mremap");
 	found.has_headers = is_in_libc((void *)found.malloc) && is_in_libc((void *)found.free);
+	/* An allocator may have none: glibc's would read what is before its blocks. */
+	found.has_sizes =
+		is_in_libc((void *)found.malloc) == is_in_libc((void *)found.malloc_usable_size);
 	pln_real = found;
 	if (area_used)
 		look_out_for_area();

@@ -30,6 +30,7 @@ struct pln_real {
 	int (*munmap)(void *address, size_t size);
 	void *(*mremap)(void *address, size_t old_size, size_t size, int flags, ...);
 	bool has_headers; /* glibc's own: a chunk's size is in the word before it */
+	bool has_sizes; /* malloc_usable_size() is the same allocator's */
 };
 
 extern PLN_OWN struct pln_real pln_real;

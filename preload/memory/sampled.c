@@ -19,14 +19,17 @@
 #include <pillion/lane.h>
 #include <pillion/syscall.h>
 
+#include "burst/burst.h"
 #include "clock.h"
 #include "memory/counters.h"
 #include "memory/live.h"
 #include "memory/mappings.h"
 #include "memory/memory.h"
 #include "memory/points.h"
+#include "memory/real.h"
 #include "options.h"
 #include "python/python.h"
+#include "sampling/announce.h"
 #include "sampling/scan.h"
 #include "sampling/self.h"
 #include "sampling/threads.h"
@@ -425,12 +428,27 @@ static void publish(const struct sums *sums)
 	}
 }
 
+static void tell_why_off(void)
+{
+	/* Of the segment that was told: a child's is at the same place, mostly. */
+	static uint64_t told_ns;
+
+	if (pln_real.has_sizes || pln_options.memory == PILLION_MEMORY_OFF ||
+	    told_ns == pln_segment->start_mono_ns)
+		return;
+	told_ns = pln_segment->start_mono_ns;
+	pln_announce_note(1, "memory was not looked at: the allocator that is preloaded has no "
+			     "malloc_usable_size()");
+}
+
 void pln_memory_tick(uint64_t now_ns)
 {
 	struct sums sums;
 
-	if (pln_memory_mode == PLN_MEMORY_OFF)
+	if (pln_memory_mode == PLN_MEMORY_OFF) {
+		tell_why_off();
 		return;
+	}
 	follow_finalization(now_ns);
 	if (sum_up(&sums, PILLION_HEAP_COUNT)) {
 		publish(&sums);
@@ -462,7 +480,9 @@ void pln_memory_tick_last(void)
 		return;
 	(void)sum_up(&sums, PILLION_HEAP_COUNT);
 	publish(&sums);
-	tell_orphans();
+	/* Of bursts the sampling thread writes to its lane between two ticks as well. */
+	if (!pln_burst_is_on())
+		tell_orphans();
 }
 
 int pln_memory_sampling_init(void)

@@ -150,6 +150,7 @@ PITFALLS = [
     _row(MEMORY, 48, "our own allocations come back to us", e2e="test_allocations.py::test_counts_are_exact_however_much_is_sampled"),
     _row(MEMORY, 49, "jemalloc, tcmalloc and mimalloc, before us and behind us",
          "test_allocators.py::test_record_keeps_it_and_threads_count_what_it_gave"
+         " test_allocators.py::test_behind_pillion_without_sizes_its_blocks_are_left_alone"
          " test_allocators.py::test_in_front_of_pillion_it_is_left_alone"),
     _row(MEMORY, 50, "an allocator's own heap profiler walks under its locks",
          "test_allocators.py::test_the_allocators_own_profiler_runs_beside_ours"),

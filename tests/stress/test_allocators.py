@@ -97,6 +97,19 @@ def test_blocks_that_are_asked_for_during_the_search_for_the_allocator_are_block
     assert int(told) >= 30
 
 
+def test_behind_pillion_without_sizes_its_blocks_are_left_alone(python, work):
+    """glibc's malloc_usable_size(), found in place of its own, would read in front of them."""
+    where, path = place.of(python), work / "out.pillion"
+    program = "import time\nend = time.thread_time() + 0.2\nwhile time.thread_time() < end: sum(range(100))\nprint('done')"
+    result = where.run([where.pillion, "record", "-o", path, "--", "env", "LD_PRELOAD=%s %s" % (
+        where.library, truth.library(python, "no_sizes")), python.path, "-S", "-E", "-c", program], cwd=work)
+    assert (result.returncode, result.stdout) == (0, "done\n"), result.stderr
+    profile = recording.load(path)
+    assert profile.processes[0]["heap"][recording.HEAP_MALLOC][0] == 0
+    assert any("malloc_usable_size" in note for note in profile.notes), profile.notes
+    assert profile.total("cpu_ns") > 100e6
+
+
 @pytest.mark.parametrize("kind", PROGRAMS)
 def test_in_front_of_pillion_it_is_left_alone(python, work, allocator, kind):
     """Then nothing comes to us: nothing is counted, and the program runs as without."""
