@@ -138,8 +138,12 @@ static PLN_HOT const unsigned char *peek_sigsafe(struct walker *w, uintptr_t add
 	}
 	if (size > sizeof(w->frame_copy))
 		return NULL;
-	/* Up to 3.10 a frame is an object that its callee's frame, or the thread, owns. */
-	if (w->direct && !pln_has(w->layout->thread.chunk))
+	/*
+	 * Up to 3.10 a frame is an object that its callee's frame, or the thread, owns. (The C
+	 * calls of 3.10 are on a stack, and nobody's: what links them may be written after they
+	 * are.)
+	 */
+	if (w->direct && !pln_has(w->layout->thread.chunk) && size == w->layout->frame.size)
 		return (const unsigned char *)address;
 	w->copied = true;
 	if (size == w->layout->frame.size)
