@@ -30,6 +30,8 @@
 #include "python/python.h"
 #include "sampling/announce.h"
 
+#define ARENA_LEAST ((size_t)256 << 10) /* pymalloc's, up to 3.9; later ones are larger */
+
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
@@ -293,9 +295,14 @@ static void memory_free(void *context, void *p)
 
 static void *arena_alloc(void *context, size_t size)
 {
-	struct pln_alloc_counters *heap = begin_serving(&pln_memory_self);
-	void *p = real_arena.alloc(context, size);
+	struct pln_alloc_counters *heap;
+	void *p;
 
+	/* A part of the stack that frames are on (3.11+): no request is behind it. */
+	if (size < ARENA_LEAST)
+		return real_arena.alloc(context, size);
+	heap = begin_serving(&pln_memory_self);
+	p = real_arena.alloc(context, size);
 	end_serving(&pln_memory_self, heap);
 	return p;
 }

@@ -134,6 +134,28 @@ def test_samples_add_up_to_the_counts(interpreter, work, allocator):
                 - nested.alloc_bytes, lost)
 
 
+FRAMES = """
+import sys
+sys.setrecursionlimit(2000)
+def deep(n):
+    return n and deep(n - 1)
+for _ in range(500):
+    deep(900)
+"""
+
+
+def test_what_frames_lie_on_is_memory_of_its_own(interpreter, work):
+    """It comes as pymalloc's arenas do, and serves no request: 3.11 and later map and unmap it as calls go deeper."""
+    if interpreter.version < (3, 11):
+        pytest.skip("a frame is an object up to 3.10")
+    profile, _ = recording.record_ok(interpreter, ["-S", "-c", FRAMES], work, options=["--objects"])
+    process, = profile.processes
+    total = [recording.Heap(*counts) for counts in process["heap"]]
+    assert total[recording.HEAP_MAPPING].alloc_bytes > 500 * 4 * 16384
+    assert total[recording.HEAP_NESTED].alloc_bytes < 0.5 * total[recording.HEAP_MAPPING].alloc_bytes
+    assert any(b.kind == KIND_MAPPING and b.calls("deep") for b in profile.blocks)
+
+
 def test_it_says_why_not(one_python, work):
     profile, _ = recording.record_ok(one_python, ["-c", "import time; time.sleep(0.2)"], work,
                                      options=["--objects", "--memory", "off"])
