@@ -39,10 +39,16 @@ class Run:
         return next((f.name for f in reversed(stack) if f.name in self.parts), None)
 
     def side(self, stack):
-        """Is native code of other than the interpreter running below the innermost Python frame?"""
+        """Is native code running below the innermost Python frame, other than the interpreter's own work?
+
+        What the interpreter does for the call is the call's, as the clocks around it say: it
+        makes room for the result, and where it is static, the library is in it.
+        """
         if not any(self.own(f, self.told["inside"]) for f in stack):
             return None
-        called = itertools.takewhile(lambda f: f.native, reversed(stack))
+        called = list(itertools.takewhile(lambda f: f.native, reversed(stack)))
+        if called and len(called) < len(stack) and stack[-len(called) - 1].line in self.lines:
+            return self.lines[stack[-len(called) - 1].line]
         return "python" if all(f.in_interpreter or f.in_runtime for f in called) else "native"
 
     def own(self, frame, name=None):

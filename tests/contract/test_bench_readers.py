@@ -227,11 +227,11 @@ def test_mojo_ends_in_the_middle():
 
 def told(by="function"):
     return {"by": by, "truths": {"cpu": {"part_a": 3.0, "part_b": 1.0}}, "roots": ["<module>"], "inside": "part_a",
-            "calls": {"part_a": ["<module>"], "part_b": ["<module>"]}, "lines": {"5": "part_a", "6": "part_b"}}
+            "calls": {"part_a": ["<module>"], "part_b": ["<module>"]}, "lines": {"5": "part_a", "6": "part_b", "7": "native"}}
 
 
-def stack(*names, native=""):
-    frames = tuple(shape.python_frame(n, "truth_x.py", 5) for n in names)
+def stack(*names, native="", line=5):
+    frames = tuple(shape.python_frame(n, "truth_x.py", line) for n in names)
     return frames + ((shape.native_frame("deflate", native),) if native else ())
 
 
@@ -256,11 +256,17 @@ def test_impossible_stacks_are_counted():
     ("", "_PyEval_EvalFrameDefault", "python"), ("", "deflate", "native")])
 def test_native_time_is_of_the_library_or_of_the_interpreter(module, name, part):
     """libc and the loader work for whoever called them."""
-    frames = stack("<module>", "part_a") + (shape.native_frame(name, module),)
+    frames = stack("<module>", "part_a", line=4) + (shape.native_frame(name, module),)
     below = [shape.native_frame(*f) for f in (("__tls_get_addr", "ld-linux-x86-64.so.2"), ("memcpy", "libc.so.6"),
                                               ("0x7f3aea96d1f0", ""))]
     for stacked in (frames, (*frames, below[0]), (*frames, *below)):
         assert run_of((stacked, 1), by="native").weights == {part: 1}
+
+
+def test_what_the_interpreter_does_for_a_native_call_is_the_calls():
+    made = shape.native_frame("PyBytes_FromStringAndSize", "libpython3.12.so")
+    assert run_of(((*stack("<module>", "part_a", line=7), made), 1), by="native").weights == {"native": 1}
+    assert run_of((stack("<module>", "part_a", line=7), 1), by="native").weights == {"python": 1}
 
 
 def test_without_native_frames_all_is_python():

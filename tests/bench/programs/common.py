@@ -166,6 +166,12 @@ def parse_truth(description):
     return parser.parse_args()
 
 
+def marked_lines(path):
+    """{line number: part}, of those that end in `# line: part`"""
+    with open(path) as f:
+        return {number: line.rsplit("# line: ", 1)[1].strip() for number, line in enumerate(f, 1) if "# line: " in line}
+
+
 def run_delay():
     """Seconds that this thread was ready to run, and waited for a CPU."""
     try:

@@ -22,20 +22,12 @@ def lines(truth):
         cpu[part] = cpu.get(part, 0) + spent
 
 
-def numbered_lines():
-    """{line number: part}"""
-    with open(__file__) as f:
-        marked = [(number, line.split("# line: ")[1].strip()) for number, line in enumerate(f, 1)
-                  if "# line: " in line and '"' not in line.split("# line: ")[1]]
-    return dict(marked)
-
-
 def main():
     truth, end = common.Truth(), time.process_time() + common.parse_truth(__doc__).seconds
     while time.process_time() < end:
         lines(truth)
-    common.tell(by="line", busy=True, truths={"cpu": truth.cpu}, lines=numbered_lines(), roots=["<module>"],
-                calls={"main": ["<module>"], "lines": ["main"]})
+    common.tell(by="line", busy=True, truths={"cpu": truth.cpu}, lines=common.marked_lines(__file__),
+                roots=["<module>"], calls={"main": ["<module>"], "lines": ["main"]})
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def part_mixed(cpu):
     for i in range(random.randrange(5_000, 45_001)):
         total += i & 15
     middle = clock()
-    zlib.compress(DATA, 6)
+    zlib.compress(DATA, 6)  # line: native
     end = clock()
     cpu["python"] += middle - start
     cpu["native"] += end - middle
@@ -31,7 +31,7 @@ def main():
     while time.process_time() < end:
         part_mixed(cpu)
     common.tell(by="native", busy=True, truths={"cpu": cpu}, inside="part_mixed", roots=["<module>"],
-                calls={"main": ["<module>"], "part_mixed": ["main"]})
+                lines=common.marked_lines(__file__), calls={"main": ["<module>"], "part_mixed": ["main"]})
 
 
 if __name__ == "__main__":
