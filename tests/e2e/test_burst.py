@@ -317,9 +317,11 @@ def test_where_a_thread_is_taken_off_its_cpu_says_nothing_of_what_it_ran(one_pyt
     """On a crowded machine that is where it asks the kernel something, and there it is seen when we have a CPU again."""
     with recording.crowd():
         profile, _ = burst(one_python, recording.ASKS + "both(1.5)", work)
-    total = profile.total("cpu_ns")
+    total, far = profile.total("cpu_ns"), told(profile)["far"]
     asks, long, short = (sum(s.cpu_ns for s in profile.calling(name)) for name in ("asks", "long", "short"))
-    assert told(profile)["far"] > 10
+    assert far > 10
+    if far > 72:  # the crowd alone makes it 61
+        pytest.skip("%.0f %% of the time no look was possible: more programs than the test's own" % far)
     assert asks < 0.25 * total
     assert abs(long / (long + short) - 0.7) < 0.08
     assert total > 0.8 * sum(t["cpu_ns"] for t in profile.threads if t["has_python"])
