@@ -146,12 +146,13 @@ def biases(tables):
         if not known:
             continue
         worst, row, part = max(known, key=lambda k: off_by(k[0]))
+        runs = sorted({r["runs"] for r in rows})
         yield "### Bias, " + interpreter
         yield ""
-        yield ("In %d runs of each program, %s samples each in the median, %d of %d parts were shown to be too large or too small by more "
+        yield ("In %s runs of each program, %s samples each in the median, %d of %d parts were shown to be too large or too small by more "
                "than %s percentage points. Half of them are known to within ± %s, all to within ± %s. The farthest from the truth is %s "
                "of %s, %s time, which is off by %s to %s." % (
-                   max(r["runs"] for r in rows), format(round(statistics.median(r["samples"] for r in rows)), ","),
+                   " or ".join(map(str, runs)), format(round(statistics.median(r["samples"] for r in rows)), ","),
                    sum(off_by(bias) > FLOOR for bias, _, _ in known), len(known), table.percent(FLOOR, "%.1f"),
                    *(table.percent(f((bias[2] - bias[1]) / 2 for bias, _, _ in known)) for f in (statistics.median, max)),
                    part, row["program"][len("truth_"):], row["clock"], *map(table.percent, worst[1:])))
